@@ -1,0 +1,39 @@
+"""What doit loads: the steps of every configured instance, as tasks.
+
+    ./doit list                  the steps
+    ./doit render                write the files of all instances, change nothing else
+    ./doit system:vikunja-main   one step of one instance, and what it depends on
+
+`./doit plan` and `./doit apply` show and do all of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+
+from tasks import console
+from tasks.engine.dodo import configured_instances, database_path
+from tasks.engine.session import Session
+from tasks.engine.steps import step_creators
+from tasks.errors import DeployError
+from tasks.paths import host_paths
+
+try:
+    _instances = configured_instances()
+except DeployError as failure:
+    console.error(failure)
+    sys.exit(failure.exit_code)
+
+_session = Session(host_paths(), warn=console.warning)
+atexit.register(_session.close)
+
+DOIT_CONFIG = {
+    "backend": "write-through",
+    "dep_file": str(database_path()),
+    "default_tasks": ["render"],
+    "par_type": "thread",
+    "verbosity": 2,
+}
+
+globals().update(step_creators(_instances, _session))

@@ -1,0 +1,124 @@
+// Package config reads the VIKUNJA_… environment.
+package config
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// bodyReserve is what a request body may hold beside the largest file.
+const bodyReserve = 2 << 20
+
+// Size is a number of bytes and how the user wrote it.
+type Size struct {
+	Text  string
+	Bytes int64
+}
+
+// Config holds every setting the application knows.
+type Config struct {
+	Interface          string
+	UnixSocket         string
+	PublicURL          string
+	Secret             string
+	RootPath           string
+	EnableRegistration bool
+	CORSEnabled        bool
+
+	DatabaseType     string
+	DatabaseHost     string
+	DatabaseName     string
+	DatabaseUser     string
+	DatabasePassword string
+	DatabasePath     string
+	DatabaseSSLMode  string
+	DatabaseTLS      string
+
+	FilesBasePath string
+	FilesMaxSize  Size
+
+	RedisEnabled  bool
+	RedisHost     string
+	RedisPassword string
+	RedisDatabase int
+	KeyValueType  string
+
+	MailerEnabled   bool
+	WebhooksEnabled bool
+
+	LogStandard string
+	LogHTTP     string
+	LogLevel    string
+	LogPath     string
+}
+
+// BodyLimit is the largest request body that is accepted, in bytes.
+func (c Config) BodyLimit() int64 { return c.FilesMaxSize.Bytes + bodyReserve }
+
+// Load reads the process environment.
+func Load() (Config, error) { return load(os.LookupEnv) }
+
+func load(lookup func(string) (string, bool)) (Config, error) {
+	from := &source{lookup: lookup}
+	root := from.text("SERVICE_ROOTPATH", ".")
+	config := Config{
+		Interface:          from.text("SERVICE_INTERFACE", ":3456"),
+		UnixSocket:         from.text("SERVICE_UNIXSOCKET", ""),
+		PublicURL:          from.text("SERVICE_PUBLICURL", ""),
+		Secret:             from.text("SERVICE_SECRET", from.text("SERVICE_JWTSECRET", "")),
+		RootPath:           root,
+		EnableRegistration: from.boolean("SERVICE_ENABLEREGISTRATION", true),
+		CORSEnabled:        from.boolean("CORS_ENABLE", true),
+
+		DatabaseType:     from.text("DATABASE_TYPE", "sqlite"),
+		DatabaseHost:     from.text("DATABASE_HOST", "localhost"),
+		DatabaseName:     from.text("DATABASE_DATABASE", "vikunja"),
+		DatabaseUser:     from.text("DATABASE_USER", "vikunja"),
+		DatabasePassword: from.text("DATABASE_PASSWORD", ""),
+		DatabasePath:     below(root, from.text("DATABASE_PATH", "vikunja.db")),
+		DatabaseSSLMode:  from.text("DATABASE_SSLMODE", "disable"),
+		DatabaseTLS:      from.text("DATABASE_TLS", "false"),
+
+		FilesBasePath: below(root, from.text("FILES_BASEPATH", "files")),
+		FilesMaxSize:  from.size("FILES_MAXSIZE", "20MB"),
+
+		RedisEnabled:  from.boolean("REDIS_ENABLED", false),
+		RedisHost:     from.text("REDIS_HOST", "localhost:6379"),
+		RedisPassword: from.text("REDIS_PASSWORD", ""),
+		RedisDatabase: from.number("REDIS_DB", 0),
+		KeyValueType:  from.text("KEYVALUE_TYPE", "memory"),
+
+		MailerEnabled:   from.boolean("MAILER_ENABLED", false),
+		WebhooksEnabled: from.boolean("WEBHOOKS_ENABLED", true),
+
+		LogStandard: from.text("LOG_STANDARD", "stdout"),
+		LogHTTP:     from.text("LOG_HTTP", "stdout"),
+		LogLevel:    from.text("LOG_LEVEL", "INFO"),
+		LogPath:     below(root, from.text("LOG_PATH", "logs")),
+	}
+	if from.err != nil {
+		return Config{}, from.err
+	}
+	if config.KeyValueType == "redis" && !config.RedisEnabled {
+		return Config{}, fmt.Errorf("VIKUNJA_KEYVALUE_TYPE is redis, but VIKUNJA_REDIS_ENABLED is false")
+	}
+	if config.Secret == "" {
+		// As in Vikunja: without a set secret every start logs everybody out.
+		random := make([]byte, 32)
+		if _, err := rand.Read(random); err != nil {
+			return Config{}, err
+		}
+		config.Secret = hex.EncodeToString(random)
+	}
+	return config, nil
+}
+
+func below(root, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(root, path)
+}

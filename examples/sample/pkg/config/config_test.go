@@ -1,0 +1,50 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func from(values map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := values[name]
+		return value, ok
+	}
+}
+
+func TestAFileWinsOverThePlainVariable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte("from the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := load(from(map[string]string{
+		"VIKUNJA_DATABASE_PASSWORD":      "plain",
+		"VIKUNJA_DATABASE_PASSWORD_FILE": path,
+	}))
+	if err != nil || config.DatabasePassword != "from the file" {
+		t.Fatalf("got %q, %v", config.DatabasePassword, err)
+	}
+}
+
+func TestAMissingFileIsNamed(t *testing.T) {
+	_, err := load(from(map[string]string{"VIKUNJA_SERVICE_SECRET_FILE": "/nowhere/at/all"}))
+	if err == nil || !strings.Contains(err.Error(), "VIKUNJA_SERVICE_SECRET_FILE") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTheOldNameOfTheSecretStillCounts(t *testing.T) {
+	config, err := load(from(map[string]string{"VIKUNJA_SERVICE_JWTSECRET": "old"}))
+	if err != nil || config.Secret != "old" {
+		t.Fatalf("got %q, %v", config.Secret, err)
+	}
+}
+
+func TestTheBodyLimitIsTheFileLimitPlusTwoMegabytes(t *testing.T) {
+	config, err := load(from(map[string]string{"VIKUNJA_FILES_MAXSIZE": "3MB"}))
+	if err != nil || config.BodyLimit() != 5<<20 {
+		t.Fatalf("got %d, %v", config.BodyLimit(), err)
+	}
+}

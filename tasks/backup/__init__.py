@@ -1,0 +1,1 @@
+"""Backups: a tar stream in, a finished archive out; checked; unpacked again."""

@@ -1,0 +1,122 @@
+"""A byte stream in, a gzip stream out, on all cores, with the SHA-256 of what came out.
+
+Memory is bounded by the blocks under way, whatever the length of the stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from tasks.backup import blocks
+from tasks.backup.blocks import BEST, BLOCK, DEFAULT, FASTEST, SMALL
+from tasks.errors import UsageError
+
+MOST_THREADS = 4
+AHEAD_PER_THREAD = 4
+"""Blocks under way for each thread: more would only cost memory."""
+
+
+def level_of(text: str) -> int:
+    """The level a user asks for: a number from 1 to 9, `small`, or nothing for the default.
+
+    Raises UsageError for anything else.
+    """
+    if text == "":
+        return DEFAULT
+    if text == "small":
+        return SMALL
+    if text.isascii() and text.isdigit() and FASTEST <= int(text) <= BEST:
+        return int(text)
+    raise UsageError(
+        f"compression level {text!r} is unknown",
+        hint=f"Give a number from {FASTEST} (fastest) to {BEST} (smallest), or `small`.",
+    )
+
+
+def threads() -> int:
+    """Cores that this process may use, within reason."""
+    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
+
+
+class Compressor:
+    """Made by `compressing`. room() and filled() write without a copy, write() with one.
+
+    size, sha256: of the finished stream, after `compressing` has ended without an error.
+    """
+
+    def __init__(self, write: Callable[[bytes], object], level: int, pool: ThreadPoolExecutor):
+        self._write = write
+        self._level = level
+        self._pool = pool
+        self._under_way: deque[Future[bytes]] = deque()
+        self._most = threads() * AHEAD_PER_THREAD
+        self._block = bytearray(BLOCK)
+        self._used = 0
+        self._digest = hashlib.sha256()
+        self.taken = 0
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def room(self) -> memoryview:
+        """Where the next bytes of the stream go; never empty."""
+        return memoryview(self._block)[self._used :]
+
+    def filled(self, count: int) -> None:
+        """The first `count` bytes of room() are part of the stream now."""
+        self._used += count
+        self.taken += count
+        if self._used == BLOCK:
+            self._submit()
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            room = self.room()
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            self.filled(count)
+            view = view[count:]
+
+    def finish(self) -> None:
+        if self._used or not self.taken:
+            self._submit()
+        while self._under_way:
+            self._put(self._under_way.popleft())
+
+    def _submit(self) -> None:
+        block = memoryview(self._block)[: self._used]
+        self._under_way.append(self._pool.submit(blocks.pack, block, self._level))
+        self._block = bytearray(BLOCK)
+        self._used = 0
+        while self._under_way and (self._under_way[0].done() or len(self._under_way) > self._most):
+            self._put(self._under_way.popleft())
+
+    def _put(self, done: Future[bytes]) -> None:
+        member = done.result()
+        self._digest.update(member)
+        self._write(member)
+        self.size += len(member)
+
+
+@contextmanager
+def compressing(write: Callable[[bytes], object], level: int = DEFAULT) -> Iterator[Compressor]:
+    """A compressor whose members go to `write`, in order, in the caller's thread.
+
+    At the end of the block the stream is complete. Where the block or `write` raises, nothing
+    more is written.
+    """
+    pool = ThreadPoolExecutor(threads(), thread_name_prefix="compress")
+    try:
+        compressor = Compressor(write, level, pool)
+        yield compressor
+        compressor.finish()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,44 @@
+"""Whether backups can be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.checks.finding import Finding, World
+
+
+def check(world: World) -> Iterator[Finding]:
+    directory = world.instance.backup.directory
+    nearest = nearest_existing(directory)
+    yield judge(
+        world,
+        nearest,
+        is_folder=nearest.is_dir(),
+        writable=os.access(nearest, os.W_OK | os.X_OK),
+        holds_container=directory.is_relative_to(world.paths.lxc),
+    )
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the deepest of its parents that is there."""
+    return next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+
+
+def judge(
+    world: World, nearest: Path, *, is_folder: bool, writable: bool, holds_container: bool
+) -> Finding:
+    """nearest: the backup directory, or what is there of the way to it."""
+    directory = world.instance.backup.directory
+    if not is_folder:
+        what = f"{directory} cannot be a folder: {nearest} is a file"
+        return world.problem("backups", what, "Change backup.directory")
+    if not writable:
+        what = f"nothing can be written to {nearest}"
+        return world.problem("backups", what, "Mount it writable, or change backup.directory")
+    if holds_container:
+        what = f"{directory} lies among the containers themselves"
+        return world.warning("backups", what, "Put backup.directory on another disk")
+    made = "" if nearest == directory else ", made by the first backup"
+    return world.ok("backups", f"{directory}{made}")

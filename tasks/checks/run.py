@@ -1,0 +1,98 @@
+"""All concerns of all instances, at once, in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.checks import (
+    backup,
+    certificate,
+    container,
+    database,
+    disk,
+    host,
+    lock,
+    network,
+    source,
+    template,
+)
+from tasks.checks.finding import MACHINE, Finding, World, from_error
+from tasks.errors import DeployError
+from tasks.model.instance import Git, Instance
+from tasks.paths import Paths
+
+Concern = Callable[[World], Iterable[Finding]]
+
+LXC: tuple[tuple[str, Concern], ...] = (
+    ("container", container.check),
+    ("address", network.check),
+    ("template", template.check),
+)
+"""Of plain LXC, by the topic of a check that cannot be made."""
+
+EVERY: tuple[tuple[str, Concern], ...] = (
+    ("git", source.check),
+    ("certificate", certificate.check),
+    ("database", database.check),
+    ("backups", backup.check),
+    ("lock", lock.check),
+)
+
+THREADS = 8
+
+
+def concerns(instance: Instance) -> tuple[tuple[str, Concern], ...]:
+    return (*(LXC if instance.lxc else (("container", container.check),)), *EVERY)
+
+
+def check_all(instances: Sequence[Instance], paths: Paths) -> list[Finding]:
+    """Everything that is found: of this machine first, then instance by instance."""
+    worlds = worlds_of(instances, paths)
+    jobs: list[Callable[[], list[Finding]]] = [
+        lambda: attempt(MACHINE, "host", lambda: host.check(instances, paths)),
+        lambda: attempt(MACHINE, "disk", lambda: disk.check(worlds, paths)),
+    ]
+    for world in worlds:
+        for topic, concern in concerns(world.instance):
+            jobs.append(job(world, topic, concern))
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [finding for findings in pool.map(lambda work: work(), jobs) for finding in findings]
+
+
+def job(world: World, topic: str, concern: Concern) -> Callable[[], list[Finding]]:
+    return lambda: attempt(world.instance.id, topic, lambda: concern(world))
+
+
+def attempt(where: str, topic: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """What was found; an error becomes the last finding, and what came before it stays."""
+    found: list[Finding] = []
+    try:
+        # Not extend: it would lose what was found before an error.
+        for finding in look():
+            found.append(finding)
+    except DeployError as error:
+        found.append(from_error(where, topic, error))
+    return found
+
+
+def worlds_of(instances: Sequence[Instance], paths: Paths) -> list[World]:
+    """Their worlds; each distinct branch is being asked for from now on, once."""
+    from tasks import build
+    from tasks.look import in_background
+
+    wishes = [instance.git for instance in instances if instance.git]
+    answers = in_background(lambda: build.resolve_many(wishes))
+
+    def commit_of(git: Git | None) -> Callable[[], str | None]:
+        def commit() -> str | None:
+            if git is None:
+                return None
+            answer = answers()[git]
+            if isinstance(answer, DeployError):
+                raise answer
+            return answer
+
+        return commit
+
+    return [World(instance, paths, commit_of(instance.git)) for instance in instances]

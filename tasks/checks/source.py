@@ -1,0 +1,112 @@
+"""Whether what is to be deployed can be had: the branch, its toolchains, or the release."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tasks import build
+from tasks.build.builder import BRIDGE, SUBNET
+from tasks.build.release_source import shown
+from tasks.build.remote import Remote
+from tasks.checks.finding import Finding, World
+from tasks.checks.network import ROUTES, Route, overlapping, parse_routes
+from tasks.errors import BuildError, NetworkError
+
+ANSWER_SECONDS = 10.0
+
+
+def check(world: World) -> Iterator[Finding]:
+    if world.instance.release:
+        yield check_release(world, world.instance.release.url)
+    else:
+        yield from check_git(world)
+
+
+def check_git(world: World) -> Iterator[Finding]:
+    """GitError or NetworkError where the branch cannot be resolved."""
+    instance = world.instance
+    commit = world.commit()
+    assert instance.git is not None and commit is not None
+    yield world.ok("git", f"{instance.git.branch} is at {commit[:10]}")
+    if build.find(world.paths, build.artifact_key(instance, commit)):
+        yield world.ok("build", f"{commit[:10]} has been built")
+        return
+    yield from judge_toolchain(world, build.check_toolchain(instance, commit, world.paths))
+    if instance.build.where == "container":
+        yield from judge_builder(world, parse_routes(ROUTES.read_text()))
+
+
+def judge_toolchain(world: World, problems: Sequence[str]) -> Iterator[Finding]:
+    where = "this machine" if world.instance.build.where == "local" else "the builder container"
+    if not problems:
+        yield world.ok("build", f"to be built in {where}; nothing is known to be missing")
+    for what in problems:
+        yield world.problem(
+            "build", what, "Install it, or see build.toolchains and build.packages", BuildError
+        )
+
+
+def judge_builder(world: World, routes: Sequence[Route]) -> Iterator[Finding]:
+    """The builder's network is fixed: nothing else may be reached by its addresses."""
+    other = overlapping(routes, IPv4Network(f"{SUBNET}.0/24"), BRIDGE)
+    if other is not None:
+        yield world.problem(
+            "build",
+            f"the builder's network {SUBNET}.0/24 is reached through {other.interface}",
+            "Set build.where: local, or free that network",
+        )
+
+
+def check_release(world: World, url: str) -> Finding:
+    parts = urlsplit(url)
+    if build.find(world.paths, build.artifact_key(world.instance, None)):
+        return world.ok("release", f"{shown(url)} is in the cache")
+    if parts.scheme == "file":
+        return judge_file(world, Path(unquote(parts.path)))
+    return judge_answer(world, url, ask(url))
+
+
+def judge_file(world: World, path: Path) -> Finding:
+    if path.is_file():
+        return world.ok("release", f"{path} is there")
+    return world.problem("release", f"{path} is no file", "Correct release.url", BuildError)
+
+
+def ask(url: str) -> int | str:
+    """HTTP status of a HEAD request, or why there was none."""
+    remote = Remote.parse(url)
+    headers = {"User-Agent": "vikunja-deploy"}
+    try:
+        request = urllib.request.Request(remote.url, method="HEAD", headers=headers)
+        if remote.authorization:
+            # Not sent along to where the server redirects to.
+            value = remote.authorization.partition(": ")[2]
+            request.add_unredirected_header("Authorization", value)
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def judge_answer(world: World, url: str, answer: int | str) -> Finding:
+    """answer: HTTP status, or why there was none. Some servers forbid HEAD: no problem yet."""
+    where = shown(url)
+    if isinstance(answer, str):
+        what = f"{where} cannot be reached: {answer}"
+        return world.problem("release", what, "Check release.url and the network", NetworkError)
+    if answer in (404, 410):
+        what = f"{where} is not there (HTTP {answer})"
+        return world.problem("release", what, "Correct release.url", NetworkError)
+    if answer >= 400:
+        what = f"{where} answers a question about it with HTTP {answer}"
+        return world.warning("release", what, "Try to download it by hand")
+    return world.ok("release", f"{where} is there")

@@ -1,0 +1,79 @@
+"""Whether the container's root file system is there, or can be made."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.checks.finding import Finding, World
+from tasks.containers.lxc.apt import Setup, read_setup
+from tasks.containers.lxc.idmap import read_idmap
+from tasks.containers.lxc.rootfs import local_authorities, recipe_of
+from tasks.errors import NetworkError, ResourceError
+from tasks.paths import Paths
+
+SCRIPTS = Path("/usr/share/debootstrap/scripts")
+ANSWER_SECONDS = 10.0
+
+
+def check(world: World) -> Iterator[Finding]:
+    """ResourceError where no apt source serves the release, or root has no user ids."""
+    assert world.instance.lxc is not None
+    suite = world.instance.lxc.template
+    setup = read_setup(suite)
+    if is_cached(world.paths, suite, setup):
+        yield world.ok("template", f"the root file system of Debian {suite} has been made")
+        return
+    script = (SCRIPTS / suite).exists()
+    yield judge(world, suite, has_script=script, answer=ask(setup) if script else "")
+
+
+def is_cached(paths: Paths, suite: str, setup: Setup) -> bool:
+    recipe = recipe_of(suite, setup, local_authorities(), read_idmap())
+    return (paths.cache / "rootfs" / recipe.key / "recipe").is_file()
+
+
+def ask(setup: Setup) -> int | str:
+    """HTTP status of the release's own file in the archive, or why there was none; 200 where only
+    apt knows how to reach it."""
+    (suite,) = setup.base.suites
+    scheme = setup.base.uri.partition(":")[0]
+    if scheme not in ("http", "https"):
+        return 200
+    proxies = {
+        name.lower().removesuffix("_proxy"): value for name, value in setup.environment.items()
+    }
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+    url = f"{setup.base.uri.rstrip('/')}/dists/{suite}/InRelease"
+    try:
+        with opener.open(url, timeout=ANSWER_SECONDS) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def judge(world: World, suite: str, *, has_script: bool, answer: int | str) -> Finding:
+    """has_script: debootstrap knows the release. answer: HTTP status, or why there was none."""
+    if not has_script:
+        what = f"debootstrap does not know the Debian release {suite}"
+        hint = "Set lxc.template to one that it knows, or install a newer debootstrap"
+        return world.problem("template", what, hint, ResourceError)
+    if isinstance(answer, str):
+        what = f"this machine's Debian archive cannot be reached: {answer}"
+        return world.problem(
+            "template", what, "Run apt-get update and mend what it says", NetworkError
+        )
+    if answer == 404:
+        what = f"this machine's Debian archive has no release {suite}"
+        return world.problem("template", what, "Set lxc.template to one that it has", ResourceError)
+    if answer != 200:
+        what = f"this machine's Debian archive answers with HTTP {answer}"
+        hint = f"debootstrap {suite} may fail: run apt-get update and mend what it says"
+        return world.warning("template", what, hint)
+    return world.ok("template", f"the root file system of Debian {suite} can be made")

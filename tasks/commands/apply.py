@@ -1,0 +1,240 @@
+"""`apply`: plan, show it, ask, do exactly that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks import console
+from tasks.commands.base import YES_OPTION, DeployCommand, load, option, select
+from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, show
+from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
+
+if TYPE_CHECKING:
+    from tasks.containers.base import Progress
+    from tasks.engine.session import Session
+    from tasks.look import Look
+    from tasks.model.instance import Instance
+    from tasks.model.plan import Plan
+    from tasks.paths import Paths
+
+ROUNDS = 3
+"""How often what a stopped container hid is planned anew within one apply."""
+
+
+class Apply(DeployCommand):
+    name = "apply"
+    doc_purpose = "show what would change, ask, and do exactly that"
+    doc_usage = "[ID...]"
+    needs_root = True
+    options = (
+        YES_OPTION,
+        option("plan", str, None, "apply this saved plan; refused if anything moved since"),
+        option("allow_destroy", bool, False, "also do what loses data"),
+        TARGET_OPTION,
+        DIFF_OPTION,
+    )
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.paths import host_paths
+
+        instances = select(load(options), arguments)
+        saved = _saved(options, arguments)
+        if saved:
+            planned = {instance["instance"] for instance in saved["instances"]}
+            instances = tuple(instance for instance in instances if instance.id in planned)
+        request = Request(
+            yes=options["yes"],
+            allow_destroy=options["allow_destroy"],
+            diffs=options["diff"],
+            targets=tuple(saved["targets"] if saved else options["target"]),
+            saved=saved,
+            saved_as=options["plan"] or "",
+        )
+        return apply_all(instances, host_paths(), request)
+
+
+@dataclass(frozen=True)
+class Request:
+    """How an apply was asked for. saved: a saved plan as data, from the file saved_as."""
+
+    yes: bool = False
+    allow_destroy: bool = False
+    diffs: bool = False
+    targets: tuple[str, ...] = ()
+    saved: Mapping[str, Any] | None = None
+    saved_as: str = ""
+
+
+def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> int:
+    """Plan, show, ask, do. Returns the exit code: of the first instance that failed, else 0.
+
+    What a stopped container hid is planned, shown and asked for again once it runs.
+    """
+    refuse_locked(instances, paths)
+    failures: dict[str, DeployError] = {}
+    left = tuple(instances)
+    for number in range(ROUNDS):
+        looks, not_seen = look_at(left, paths)
+        failures.update(not_seen)
+        plan = plan_of(looks, request.targets)
+        if request.saved and number == 0:
+            from tasks.model.plan import refuse_if_stale
+
+            refuse_if_stale(
+                request.saved, plan, f"Make a new one: ./doit plan --out {request.saved_as}"
+            )
+        if plan.empty:
+            if number == 0 and looks:
+                show(plan, {"json": False, "diff": False})
+            break
+        show(plan, {"json": False, "diff": request.diffs})
+        _refuse_destruction(plan, request)
+        if not (request.saved or request.yes):
+            _confirm()
+        failures.update(carry_out(looks, plan, paths, whole=not request.targets))
+        hidden = {i.instance for i in plan.instances if i.unseen and i.instance not in failures}
+        left = tuple(instance for instance in left if instance.id in hidden)
+        if not left:
+            break
+    failed = [failures[instance.id] for instance in instances if instance.id in failures]
+    for failure in failed:
+        console.error(failure)
+    return failed[0].exit_code if failed else 0
+
+
+def _saved(options: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any] | None:
+    if not options["plan"]:
+        return None
+    if arguments or options["target"]:
+        raise UsageError(
+            "--plan FILE says what is applied; IDs and --target were chosen when it was made",
+            hint="Leave them out, or make another plan: ./doit plan --out FILE",
+        )
+    from tasks.model.plan import read_saved
+
+    return read_saved(Path(options["plan"]))
+
+
+def _refuse_destruction(plan: Plan, request: Request) -> None:
+    if plan.destructive and not request.allow_destroy:
+        names = ", ".join(entry.full_address for entry in plan.destructive)
+        raise UsageError(
+            f"data would be lost by {names}",
+            hint="Take a backup first; then: ./doit apply --allow-destroy",
+        )
+
+
+def _confirm() -> None:
+    if not console.interactive():
+        raise UsageError(
+            "apply needs --yes where nobody can be asked", hint="Run: ./doit apply --yes"
+        )
+    if console.ask("Apply this? [y/N] ").lower() not in ("y", "yes"):
+        raise CancelledError("cancelled; nothing was changed")
+
+
+def refuse_locked(instances: Sequence[Instance], paths: Paths) -> None:
+    """Raise LockedError where a live operation holds one of the instances."""
+    from tasks.model.holder import inspect
+    from tasks.model.lock import locked
+
+    for instance in instances:
+        held = inspect(paths, instance.id)
+        if held is not None and held.holder == "alive":
+            raise locked(held)
+
+
+def carry_out(
+    looks: Mapping[str, Look], plan: Plan, paths: Paths, *, whole: bool
+) -> dict[str, DeployError]:
+    """Do the plan. Returns failures by instance; what worked is reported as it is done."""
+    from dataclasses import replace
+
+    from tasks.engine.run import run_steps
+    from tasks.engine.session import Run, Session
+    from tasks.progress import watching
+
+    busy = [instance for instance in plan.instances if instance.entries]
+    with watching(plan) as watcher:
+        # Whoever comes here has refused what loses data, or been told to do it.
+        session = Session(paths, watcher.of, console.warning, watcher.done, allow_destroy=True)
+        ready: list[Instance] = []
+        try:
+            for instance_plan in busy:
+                look = replace(looks[instance_plan.instance], plan=instance_plan)
+                run = Run(look.instance, whole=whole, look=look)
+                session.runs[look.instance.id] = run
+                try:
+                    refuse_missing_tools(look, paths, watcher.of(look.instance.id))
+                    session.begin(run)
+                    _look_again(session, run, paths)
+                    ready.append(look.instance)
+                except DeployError as failure:
+                    run.failure = failure
+            if ready:
+                run_steps(ready, session)
+        except KeyboardInterrupt:
+            for run in session.runs.values():
+                run.failure = run.failure or CancelledError("cancelled", where=run.instance.id)
+            raise
+        finally:
+            session.close()
+    return _report(session)
+
+
+def refuse_missing_tools(look: Look, paths: Paths, progress: Progress) -> None:
+    """Raise BuildError, before anything is changed, where the commit cannot be built here."""
+    building = any(entry.step == "build" for entry in look.plan.entries)
+    if look.instance.git is None or not building:
+        return
+    from tasks import build
+    from tasks.build.git import fetch
+    from tasks.errors import BuildError
+
+    assert look.target.commit is not None
+    progress.step("looking at what the build needs")
+    fetch(look.instance.git, look.target.commit, paths, progress)
+    problems = build.check_toolchain(look.instance, look.target.commit, paths)
+    if problems:
+        raise BuildError(
+            problems[0],
+            where=look.instance.id,
+            evidence=problems[1:],
+            hint="See docs/building.md, section Toolchains; nothing was changed.",
+        )
+
+
+def _look_again(session: Session, run: Any, paths: Paths) -> None:
+    """Under the lock: what was planned on must still hold; what a killed run left is waited for."""
+    from tasks.look import look
+    from tasks.model.plan import moved
+
+    session.settle(run)
+    now = look(run.instance, paths)
+    lines = moved({**run.look.plan.as_data(), "entries": []}, {**now.plan.as_data(), "entries": []})
+    if lines:
+        raise StalePlanError(
+            "changed while the plan was looked at: " + "; ".join(lines[:3]),
+            where=run.instance.id,
+            hint="Run ./doit apply again.",
+        )
+
+
+def _report(session: Session) -> dict[str, DeployError]:
+    from tasks.present import duration
+
+    failures = {}
+    for name, run in session.runs.items():
+        took = duration(time.monotonic() - run.begun)
+        if run.failure is not None:
+            failures[name] = run.failure
+            console.note(f"{name}: failed after {took}, {len(run.done)} done")
+        elif run.look is not None and run.look.plan.unseen:
+            console.note(f"{name}: the container runs after {took}; now for what is in it")
+        else:
+            console.note(f"{name}: done in {took}: {run.instance.public_url}")
+    return failures

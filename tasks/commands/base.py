@@ -1,0 +1,152 @@
+"""What all commands share: exit codes, errors as lines, the options for finding instances."""
+
+from __future__ import annotations
+
+import getopt
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from doit.cmd_base import Command
+
+from tasks import console
+from tasks.errors import CancelledError, DeployError, ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from tasks.model.instance import Instance
+
+Option = dict[str, Any]
+
+
+def option(
+    name: str, kind: type, default: Any, text: str, *, short: str = "", long: str = ""
+) -> Option:
+    """One command-line option in doit's form; `name` with hyphens is its long form."""
+    return {
+        "name": name,
+        "long": long or name.replace("_", "-"),
+        "short": short,
+        "type": kind,
+        "default": default,
+        "help": text,
+    }
+
+
+CONFIG_OPTION = option("config", str, None, "a file, or a folder of *.yaml", short="c")
+DEBUG_OPTION = option("debug", bool, False, "show tracebacks and details")
+JSON_OPTION = option("json", bool, False, "one JSON document on stdout")
+YES_OPTION = option("yes", bool, False, "do not ask", short="y")
+
+
+class DeployCommand(Command):  # type: ignore[misc]
+    """A command of ours: `perform` does the work, errors become lines and exit codes."""
+
+    options: ClassVar[tuple[Option, ...]] = ()
+    needs_root: ClassVar[bool] = False
+
+    def get_options(self) -> Any:
+        self.cmd_options = (*self.options, CONFIG_OPTION, DEBUG_OPTION)
+        return super().get_options()
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        try:
+            arguments = options_first(in_args, self.cmdparser, self.name)
+        except UsageError as failure:
+            console.error(failure)
+            return failure.exit_code
+        return super().parse_execute(arguments)
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        """Do it. options: by option name; arguments: the positional ones. Returns the exit code."""
+        raise UsageError(f"{self.name} does nothing yet")
+
+    def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
+        try:
+            if self.needs_root and os.geteuid() != 0:
+                raise UsageError(
+                    f"{self.name} needs root", hint=f"Run it as root: sudo ./doit {self.name}"
+                )
+            return self.perform(opt_values, pos_args)
+        except KeyboardInterrupt:
+            console.error(CancelledError("cancelled", hint="./doit plan shows what is left to do"))
+            return CancelledError.exit_code
+        except BrokenPipeError:
+            # Whoever read stdout has gone; the interpreter must not fail on flushing it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 1
+        except Exception as failure:
+            if opt_values["debug"]:
+                console.trace()
+            if isinstance(failure, DeployError):
+                console.error(failure)
+                return failure.exit_code
+            # Whatever it is, it is a fault of this program: no reason to show its insides.
+            console.error(
+                DeployError(
+                    f"a fault in vikunja-deploy: {type(failure).__name__}: {failure}",
+                    hint="Nothing is lost: ./doit plan tells how things are. Please report what"
+                    f" ./doit {self.name} --debug prints.",
+                )
+            )
+            return 1
+
+
+def options_first(arguments: Sequence[str], parser: Any, command: str) -> list[str]:
+    """The arguments with the options before all others: doit's parser stops at the first other.
+
+    parser: doit's CmdParse. Raises UsageError for an option that the command does not have, or
+    one without the value that it needs.
+    """
+    short, long = parser.get_short(), parser.get_long()
+    try:
+        options, others = getopt.gnu_getopt(list(arguments), short, long)
+    except getopt.GetoptError as error:
+        import difflib
+
+        near = difflib.get_close_matches(error.opt, [name.rstrip("=") for name in long], 1)
+        meant = f"Did you mean --{near[0]}? " if near and near[0] != error.opt else ""
+        raise UsageError(
+            f"{command}: {error.msg}", hint=f"{meant}./doit help {command} shows what it takes."
+        ) from None
+    valued = {f"--{name[:-1]}" for name in long if name.endswith("=")}
+    valued |= {f"-{name[-1]}" for name in short.split(":")[:-1]}
+    words = [word for name, value in options for word in (name, value)[: 1 + (name in valued)]]
+    return [*words, "--", *others]
+
+
+def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:
+    """All instances of the configuration that the options and the environment name."""
+    from tasks.config import find_configuration, load_instances
+    from tasks.paths import host_paths
+
+    files = find_configuration(options.get("config"), caller_folder(), os.environ)
+    return load_instances(files, memo=host_paths().library / "validated.json")
+
+
+def caller_folder() -> Path:
+    """The folder that relative paths on the command line are relative to."""
+    return Path.cwd()
+
+
+def select(instances: Sequence[Instance], ids: Sequence[str]) -> tuple[Instance, ...]:
+    """The instances named, in the configuration's order; all of them where none is named."""
+    known = {instance.id: instance for instance in instances}
+    for wanted in ids:
+        if wanted not in known:
+            names = ", ".join(known)
+            raise ResourceError(
+                f"no instance {wanted!r} in the configuration", hint=f"It has: {names}"
+            )
+    return tuple(known[name] for name in known if not ids or name in ids)
+
+
+def only(instances: Sequence[Instance], ids: Sequence[str], command: str) -> Instance:
+    """The one instance that a command works on: named, or the only one there is."""
+    chosen = select(instances, ids)
+    if len(chosen) != 1:
+        names = ", ".join(instance.id for instance in chosen)
+        raise UsageError(
+            f"{command} works on one instance", hint=f"Name one: ./doit {command} ID, of {names}"
+        )
+    return chosen[0]

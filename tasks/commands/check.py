@@ -1,0 +1,86 @@
+"""`check`: validates the configuration and the world it needs; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tasks import console
+from tasks.commands.base import JSON_OPTION, DeployCommand, load, select
+from tasks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tasks.checks.finding import Finding
+    from tasks.paths import Paths
+
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+class Check(DeployCommand):
+    name = "check"
+    doc_purpose = "look whether an apply can work; change nothing"
+    doc_usage = "[ID...]"
+    needs_root = True
+    options = (JSON_OPTION,)
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.paths import host_paths
+
+        findings = find(options, arguments, host_paths())
+        if options["json"]:
+            console.result(json.dumps(document(findings), indent=2, ensure_ascii=False))
+        else:
+            show(findings)
+        return exit_code(findings)
+
+
+def find(options: Mapping[str, Any], arguments: Sequence[str], paths: Paths) -> list[Finding]:
+    """All findings. Nothing but the configuration's problems where it has any: what else to look
+    at would be a guess."""
+    from tasks.checks.finding import from_configuration, from_instances
+    from tasks.checks.run import check_all
+
+    try:
+        instances = select(load(options), arguments)
+    except ConfigError as error:
+        return from_configuration(error)
+    return [from_instances(instances), *check_all(instances, paths)]
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """That of the first problem."""
+    return next((finding.exit_code for finding in findings if finding.exit_code), 0)
+
+
+def document(findings: Sequence[Finding]) -> dict[str, object]:
+    return {
+        "exit_code": exit_code(findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def show(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        console.result(line(finding))
+    console.result(summary(findings))
+
+
+def line(finding: Finding) -> str:
+    """`problem  vikunja-main: git: no branch or tag named 'mian' → nearest: main`"""
+    level = console.styled(finding.level.ljust(7), COLOURS[finding.level], sys.stdout)
+    advice = f" → {finding.hint}" if finding.hint else ""
+    return f"{level}  {finding.where}: {finding.topic}: {finding.what}{advice}"
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """`12 ok, 1 warning, 2 problems`"""
+    counts = Counter(finding.level for finding in findings)
+    words = [f"{counts['ok']} ok"]
+    for level in ("warning", "problem"):
+        if count := counts[level]:
+            words.append(f"{count} {level}{'s' if count > 1 else ''}")
+    return ", ".join(words)

@@ -1,0 +1,45 @@
+"""`demo`: on a fresh machine, everything needed and then the whole job on the embedded default."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks import console
+from tasks.commands.base import DeployCommand
+
+
+class Demo(DeployCommand):
+    name = "demo"
+    doc_purpose = "deploy the sample application on this machine and print its address"
+    doc_usage = ""
+    needs_root = True
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.commands.apply import Request, apply_all
+        from tasks.config import load_instances
+        from tasks.host_packages import LXC, ensure, ensure_user_ids
+        from tasks.paths import ROOT, host_paths
+        from tasks.present import duration
+        from tasks.sample import make_repository
+
+        begun = time.monotonic()
+        paths = host_paths()
+        ensure(("git", *LXC), console.Lines())
+        ensure_user_ids()
+        (instance,) = load_instances((ROOT / "examples" / "demo.yaml",))
+        assert instance.git is not None
+        make_repository(Path(instance.git.repository))
+        code = apply_all((instance,), paths, Request(yes=True))
+        if code == 0:
+            console.note(f"Served after {duration(time.monotonic() - begun)}. Try:")
+            console.note(f"  ./doit plan --config {_shown(instance.source)}")
+            console.result(f"https://{instance.network.interface.ip}/")
+        return code
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,121 @@
+"""`plan`: what would change, why, and the diff; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks import console
+from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
+from tasks.errors import DeployError
+
+if TYPE_CHECKING:
+    from tasks.look import Look
+    from tasks.model.instance import Instance
+    from tasks.model.plan import Plan as PlanValue
+    from tasks.paths import Paths
+
+CHANGES_PENDING = 2
+
+TARGET_OPTION = {
+    **option("target", list, [], "only the entry of this address; `…*` for all that begin so"),
+}
+DIFF_OPTION = option("diff", bool, False, "show the contents that change")
+
+
+class Plan(DeployCommand):
+    name = "plan"
+    doc_purpose = "show what would change, and why; change nothing"
+    doc_usage = "[ID...]"
+    needs_root = True
+    options = (
+        DIFF_OPTION,
+        TARGET_OPTION,
+        option("out", str, None, "save the plan for apply --plan FILE"),
+        option("detailed_exitcode", bool, False, "exit 2 where changes are pending"),
+        JSON_OPTION,
+    )
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.paths import host_paths
+
+        instances = select(load(options), arguments)
+        looks, failures = look_at(instances, host_paths())
+        plan = plan_of(looks, options["target"])
+        if options["out"]:
+            save(plan, Path(options["out"]))
+        if looks or not failures:
+            show(plan, options)
+        for failure in failures.values():
+            console.error(failure)
+        if failures:
+            return next(iter(failures.values())).exit_code
+        return CHANGES_PENDING if plan.entries and options["detailed_exitcode"] else 0
+
+
+def look_at(
+    instances: Sequence[Instance], paths: Paths
+) -> tuple[dict[str, Look], dict[str, DeployError]]:
+    """Look at all instances at once. Returns looks and failures, by id."""
+    from tasks.look import in_background, look
+
+    looks: dict[str, Look] = {}
+    failures: dict[str, DeployError] = {}
+    works = {instance.id: partial(look, instance, paths) for instance in instances}
+    waits: dict[str, Callable[[], Look]] = (
+        {name: in_background(work) for name, work in works.items()} if len(works) > 1 else {**works}
+    )
+    for name, wait in waits.items():
+        try:
+            looks[name] = wait()
+        except DeployError as failure:
+            failure.where = failure.where or name
+            failures[name] = failure
+    return looks, failures
+
+
+def plan_of(looks: Mapping[str, Look], targets: Sequence[str]) -> PlanValue:
+    """The plan of what was looked at, of these addresses only where any are named."""
+    from tasks.errors import UsageError
+    from tasks.model.plan import Plan as PlanValue
+
+    plan = PlanValue(tuple(look.plan for look in looks.values()))
+    for target in targets:
+        if not any(instance.only([target]).entries for instance in plan.instances):
+            known = {r.address for look in looks.values() for r in look.wishes.resources}
+            if target.partition("/")[2] not in known and target not in known and "*" not in target:
+                raise UsageError(
+                    f"--target {target}: no such address",
+                    hint="./doit plan --json lists addresses of what would change.",
+                )
+    if targets:
+        plan = PlanValue(
+            tuple(instance.only(targets) for instance in plan.instances), tuple(targets)
+        )
+    return plan
+
+
+def save(plan: PlanValue, path: Path) -> None:
+    """Write the plan for `apply --plan`; readable by its owner only."""
+    from tasks.model.files import write_atomically
+
+    write_atomically(path, plan.text().encode(), mode=0o600)
+    console.note(f"Saved to {path}. Apply it: ./doit apply --plan {path}")
+
+
+def show(plan: PlanValue, options: Mapping[str, Any]) -> None:
+    from tasks.present import plan_lines
+
+    if options["json"]:
+        console.result(json.dumps(plan.as_data(), indent=2, ensure_ascii=False))
+        return
+    lines = plan_lines(
+        plan,
+        style=lambda text, style: console.styled(text, style, sys.stdout),
+        diffs=options["diff"],
+    )
+    console.result("\n".join(lines))

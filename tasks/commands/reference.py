@@ -1,0 +1,57 @@
+"""The tables of options in docs/commands.md: `python -m tasks.commands.reference` writes them.
+
+Each stands below a line `<!-- options of NAME -->` and ends with the next empty line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+
+from tasks.commands.base import DeployCommand, Option
+from tasks.paths import ROOT
+
+PAGE = ROOT / "docs" / "commands.md"
+_TABLE = re.compile(r"(<!-- options of (\S+) -->\n)(?:.+\n)*")
+
+
+def commands() -> dict[str, type[DeployCommand]]:
+    """The commands by what the user types."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = {}
+    for name, place in project["entry-points"]["doit.COMMAND"].items():
+        module, _, kind = place.partition(":")
+        found[name] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def spelled(option: Option) -> str:
+    """`-c`, `--config VALUE`"""
+    value = "" if option["type"] is bool else f" {option['name'].rpartition('_')[2].upper()}"
+    words = [f"-{option['short']}"] if option["short"] else []
+    return ", ".join(f"`{word}`" for word in (*words, f"--{option['long']}{value}"))
+
+
+def table(command: type[DeployCommand]) -> str:
+    """The command's own options; empty where it has none."""
+    if not command.options:
+        return ""
+    rows = [f"| {spelled(option)} | {option['help']} |" for option in command.options]
+    return "\n".join(["| option | what it does |", "|---|---|", *rows]) + "\n"
+
+
+def with_tables(page: str) -> str:
+    """The page with every table as the commands have it now. KeyError for an unknown command."""
+    known = commands()
+    return _TABLE.sub(lambda found: found[1] + table(known[found[2]]), page)
+
+
+def main() -> None:
+    from tasks.model.files import write_atomically
+
+    write_atomically(PAGE, with_tables(PAGE.read_text()).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+"""Step 1: configuration files become instances, or one error that names all their problems."""
+
+from __future__ import annotations
+
+from tasks.config.document import flatten
+from tasks.config.find import find_configuration
+from tasks.config.load import load_instances
+
+__all__ = ["find_configuration", "flatten", "load_instances"]

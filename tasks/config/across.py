@@ -1,0 +1,48 @@
+"""What several files may not share: ids, containers, addresses; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tasks.config.finding import Finding, Key, parse, value_at
+
+_ID = parse("deployment.instance_id")
+_NAME = parse("lxc.name")
+_HINT = "Choose another one in one of the two."
+
+
+def across_findings(
+    documents: Sequence[tuple[Mapping[str, Any], Mapping[Key, int], str]],
+) -> Iterator[tuple[int, Finding]]:
+    """The number of the document and what it shares with one before it.
+
+    documents: values, lines and name of each file; wrong values have been taken out.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for number, (document, lines, file) in enumerate(documents):
+        same_id = False
+        for key, what, identity in _identities(document):
+            # A container that has its name from the instance id is no second problem.
+            if same_id and key == _NAME and key not in lines:
+                continue
+            place = f"{file}:{lines[key]}" if key in lines else file
+            first = seen.setdefault((what, identity.casefold()), place)
+            if first is not place:
+                same_id = same_id or key == _ID
+                yield number, Finding(key, f"{identity} is {what} in {first} too", _HINT)
+
+
+def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
+    instance_id = value_at(document, "deployment.instance_id")
+    if instance_id is not None:
+        yield _ID, "the instance id", instance_id
+    node, number = value_at(document, "proxmox.node"), value_at(document, "proxmox.container_id")
+    if node is not None and number is not None:
+        yield parse("proxmox.container_id"), f"the container id on node {node}", str(number)
+    name = value_at(document, "lxc.name")
+    if name is not None:
+        yield _NAME, "the container name", name
+    address = value_at(document, "network.ip_address")
+    if address is not None:
+        yield parse("network.ip_address"), "the address", address.partition("/")[0]

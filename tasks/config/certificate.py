@@ -1,0 +1,119 @@
+"""Whether a certificate and a key are PEM, belong together and still hold; stdlib only."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.config.finding import Finding, Key
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----")
+_ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
+
+# OpenSSL's reasons, the last one for a key of another kind (RSA, EC).
+_MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+
+_CERT_KEY: Key = ("services", "frontend", "ssl_cert")
+_KEY_KEY: Key = ("services", "frontend", "ssl_key")
+
+
+def certificate_findings(
+    frontend: Mapping[str, Any], contents: Mapping[str, bytes]
+) -> Iterator[Finding]:
+    """contents: the bytes of ssl_cert and ssl_key, of those that could be read."""
+    certificate = key = None
+    if "ssl_cert" in contents:
+        path = frontend["ssl_cert"]
+        certificate = _CERTIFICATE.search(contents["ssl_cert"])
+        if not certificate:
+            yield Finding(_CERT_KEY, f"{path} holds no certificate in PEM form", _PEM)
+        elif finding := _validity(path, certificate[0]):
+            yield finding
+            certificate = None
+    if "ssl_key" in contents:
+        path = frontend["ssl_key"]
+        key = _PRIVATE_KEY.search(contents["ssl_key"])
+        if _ENCRYPTED.search(contents["ssl_key"]):
+            hint = "Take the passphrase off: openssl pkey -in KEY -out NEW"
+            yield Finding(_KEY_KEY, f"{path} is protected by a passphrase", hint)
+            key = None
+        elif not key:
+            yield Finding(_KEY_KEY, f"{path} holds no private key in PEM form", _PEM)
+    if certificate and key and (finding := _pair(frontend)):
+        yield finding
+
+
+_PEM = "PEM is the text form that starts with -----BEGIN"
+
+
+def _pair(frontend: Mapping[str, Any]) -> Finding | None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(frontend["ssl_cert"], frontend["ssl_key"], password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason in _MISMATCHES:
+            hint = "Give the key that the certificate was made with."
+            return Finding(_KEY_KEY, "is not the key of ssl_cert", hint)
+        hint = "Check it: openssl pkey -noout -in KEY"
+        return Finding(_KEY_KEY, "cannot be used with ssl_cert", hint)
+    except OSError as error:
+        return Finding(_KEY_KEY, f"cannot be read: {error.strerror}")
+    return None
+
+
+def _validity(path: str, pem: bytes) -> Finding | None:
+    try:
+        start, end = validity(ssl.PEM_cert_to_DER_cert(pem.decode("ascii")))
+    except (ValueError, IndexError):
+        return Finding(_CERT_KEY, f"{path} holds a damaged certificate")
+    now = datetime.now(UTC)
+    if now > end:
+        return Finding(_CERT_KEY, f"{path} expired on {end:%Y-%m-%d}", "Give a renewed one.")
+    if now < start:
+        return Finding(_CERT_KEY, f"{path} is valid from {start:%Y-%m-%d} only")
+    return None
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when a certificate holds (RFC 5280, 4.1). Raises ValueError or IndexError.
+
+    The ssl module tells this only of a connection's peer.
+    """
+    _, certificate = _element(der, 0)
+    _, body = _element(der, certificate.start)
+    place = body.start
+    tag, element = _element(der, place)
+    # The version is left out for version 1; then follow serial number, algorithm and issuer.
+    for _ in range(4 if tag == 0xA0 else 3):
+        _, element = _element(der, place)
+        place = element.stop
+    _, times = _element(der, place)
+    _, first = _element(der, times.start)
+    start_tag, _ = _element(der, times.start)
+    end_tag, second = _element(der, first.stop)
+    return _time(start_tag, der[first]), _time(end_tag, der[second])
+
+
+def _element(der: bytes, place: int) -> tuple[int, slice]:
+    """Tag and content of the element that starts at place."""
+    tag, length, start = der[place], der[place + 1], place + 2
+    if length & 0x80:
+        count = length & 0x7F
+        length = int.from_bytes(der[start : start + count], "big")
+        start += count
+    if start + length > len(der):
+        raise ValueError("an element is longer than what holds it")
+    return tag, slice(start, start + length)
+
+
+def _time(tag: int, content: bytes) -> datetime:
+    text = content.decode("ascii")
+    if tag == 0x17:
+        # UTCTime has two digits of the year: 50 and above are of the last century.
+        text = ("19" if text[:2] >= "50" else "20") + text
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)

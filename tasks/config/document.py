@@ -1,0 +1,111 @@
+"""The document of data-model.md's Deployment Configuration: wishes and recorded facts; pure.
+
+Its schema is `schemas/deployment-config.schema.json`. It holds no secrets: the application's
+environment, the build and the user's own files, which may, stay out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.config.finding import value_at
+from tasks.model.instance import Color, Instance
+
+OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
+"""Mappings with names of the user's own: one wish each, as a whole."""
+
+
+@dataclass(frozen=True)
+class DeploymentFacts:
+    """What is so, as against what is wished. Times: ISO 8601 in UTC (`2025-10-19T10:30:00Z`).
+
+    None: there is none (yet). container_id: of Proxmox VE. versions: what the colour answers with.
+    """
+
+    container_id: int | None
+    created_at: str
+    updated_at: str
+    active_color: Color
+    version_blue: str | None
+    version_green: str | None
+    mcp_version_blue: str | None
+    mcp_version_green: str | None
+    deployed_commit: str | None
+    last_backup: str | None
+
+
+def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str, Any]:
+    """Plain data, ready for YAML: /etc/vikunja/deployment-config.yaml in the container.
+
+    In plain LXC `proxmox` has neither node nor container id; of a release archive `git` has
+    neither repository nor branch.
+    """
+    wishes = instance.document
+    proxmox = wishes.get("proxmox") or {"node": None, "template": wishes["lxc"]["template"]}
+    git = wishes.get("git") or {"repository": None, "branch": None}
+    services = wishes["services"]
+    document = {
+        "deployment": {
+            **wishes["deployment"],
+            "created_at": facts.created_at,
+            "updated_at": facts.updated_at,
+        },
+        "proxmox": {
+            "node": proxmox["node"],
+            "container_id": facts.container_id,
+            "template": proxmox["template"],
+        },
+        "resources": dict(wishes["resources"]),
+        "network": dict(wishes["network"]),
+        "database": dict(wishes["database"]),
+        "redis": dict(wishes["redis"]),
+        "services": {
+            "backend": {
+                **services["backend"],
+                "active_color": facts.active_color,
+                "version_blue": facts.version_blue,
+                "version_green": facts.version_green,
+            },
+            "mcp": {
+                **services["mcp"],
+                "active_color": facts.active_color,
+                "version_blue": facts.mcp_version_blue,
+                "version_green": facts.mcp_version_green,
+            },
+            "frontend": dict(services["frontend"]),
+        },
+        "vikunja": {
+            name: value for name, value in wishes["vikunja"].items() if name != "environment"
+        },
+        "git": {**git, "deployed_commit": facts.deployed_commit or None},
+        "backup": {**wishes["backup"], "last_backup": facts.last_backup},
+        "admin": dict(wishes["admin"]),
+    }
+    for choice in ("lxc", "release"):
+        if choice in wishes:
+            document[choice] = dict(wishes[choice])
+    return document
+
+
+def flatten(document: Mapping[str, Any], whole: Iterable[str] = OPEN_MAPPINGS) -> dict[str, object]:
+    """Dotted key → value of every leaf; lists, empty sections and the keys in `whole` are leaves.
+
+    `{"network": {"domain": "a.b"}}` → `{"network.domain": "a.b"}`; `value_at` gives one of them.
+    """
+    return dict(_leaves(document, "", frozenset(whole)))
+
+
+def _leaves(
+    section: Mapping[str, Any], above: str, whole: frozenset[str]
+) -> Iterator[tuple[str, object]]:
+    for name, value in section.items():
+        key = f"{above}{name}"
+        if isinstance(value, Mapping) and value and key not in whole:
+            yield from _leaves(value, f"{key}.", whole)
+        else:
+            yield key, value
+
+
+__all__ = ["DeploymentFacts", "deployment_document", "flatten", "value_at"]

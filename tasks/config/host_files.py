@@ -1,0 +1,99 @@
+"""The files of this machine that a document names: there, readable, and what they should be."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.config.finding import Finding, Key, value_at
+
+_ZONES = Path("/usr/share/zoneinfo")
+_LARGEST_SOURCE = 16 * 1024 * 1024
+_PRESENT = "Give the file, or correct the path; relative ones start at the configuration's folder."
+
+
+def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Reads the files; changes nothing. Findings never say what a password file holds or is."""
+    for name in ("password_file", "admin_password_file"):
+        path = value_at(document, f"database.{name}")
+        if isinstance(path, str) and value_at(document, "database.type") != "sqlite":
+            yield from _password_file(("database", name), Path(path))
+    yield from _certificate(document)
+    yield from _time_zone(value_at(document, "vikunja.timezone"))
+    for index, item in enumerate(document.get("files") or ()):
+        source = item.get("source") if isinstance(item, Mapping) else None
+        if isinstance(source, str):
+            found = _read(Path(source))
+            if isinstance(found, str):
+                yield Finding(("files", index, "source"), f"{source} {found}", _PRESENT)
+
+
+def _password_file(key: Key, path: Path) -> Iterator[Finding]:
+    found = _read(path)
+    if isinstance(found, str):
+        yield Finding(key, f"the file {found}", _PRESENT)
+        return
+    content, mode = found
+    if mode & 0o077:
+        yield Finding(
+            key,
+            "the file is readable for others than its owner",
+            "Close it: chmod 600 FILE",
+        )
+    lines = content.strip(b"\r\n").splitlines()
+    if not lines:
+        yield Finding(key, "the file is empty", "Write the password into it, on one line.")
+    elif len(lines) > 1:
+        yield Finding(key, "the file holds more than one line", "Only the password goes into it.")
+
+
+def _certificate(document: Mapping[str, Any]) -> Iterator[Finding]:
+    contents: dict[str, bytes] = {}
+    for name in ("ssl_cert", "ssl_key"):
+        path = value_at(document, f"services.frontend.{name}")
+        if not isinstance(path, str):
+            continue
+        found = _read(Path(path))
+        if isinstance(found, str):
+            yield Finding(("services", "frontend", name), f"{path} {found}", _PRESENT)
+        else:
+            contents[name], _ = found
+    if contents:
+        from tasks.config.certificate import certificate_findings
+
+        yield from certificate_findings(document["services"]["frontend"], contents)
+
+
+def _time_zone(zone: object) -> Iterator[Finding]:
+    # A machine without zone files cannot tell.
+    if not isinstance(zone, str) or not _ZONES.is_dir() or (_ZONES / zone).is_file():
+        return
+    from zoneinfo import available_timezones
+
+    from tasks.config.suggest import nearest
+
+    alike = nearest(zone, sorted(available_timezones()))
+    guess = f", did you mean {alike}?" if alike else ", such as Europe/Berlin"
+    yield Finding(("vikunja", "timezone"), f'"{zone}" is not a time zone{guess}')
+
+
+def _read(path: Path) -> tuple[bytes, int] | str:
+    """The file's bytes and mode, or in words why they cannot be had."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                return "is no regular file"
+            if found.st_size > _LARGEST_SOURCE:
+                return f"is larger than {_LARGEST_SOURCE // 1024 // 1024} MB"
+            return file.read(), stat.S_IMODE(found.st_mode)
+    except FileNotFoundError:
+        return "does not exist"
+    except IsADirectoryError:
+        return "is a folder"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

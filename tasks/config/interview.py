@@ -1,0 +1,141 @@
+"""The questions of `init`, and the configuration that their answers make; pure but for `check`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any
+
+from tasks.config.sample import EXAMPLE, commented
+from tasks.errors import Problem
+
+Answers = Mapping[str, str]
+"""Option name (`ip_address`) → what was answered or given."""
+
+
+def _always(_: Answers) -> bool:
+    return True
+
+
+def _nothing(_: Answers) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """option: with underscores, its flag has hyphens. key: of the configuration, empty for none.
+
+    wanted: whether it is asked at all, given the answers before it. default: taken where nothing
+    is answered or given; empty: an answer is needed unless `optional`. suggestion: offered to
+    somebody who is asked, never taken unasked.
+    """
+
+    option: str
+    key: str
+    text: str
+    wanted: Callable[[Answers], bool] = _always
+    default: Callable[[Answers], str] = _nothing
+    suggestion: Callable[[Answers], str] = _nothing
+    optional: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.option.replace("_", "-")
+
+
+def questions(driver: str, node: str) -> tuple[Question, ...]:
+    """driver: what this machine can do, `proxmox` or `lxc`. node: its own name as a node."""
+    return (
+        Question("instance_id", "deployment.instance_id", "Name of the instance",
+                 default=lambda _: "vikunja-main"),
+        Question("driver", "", "Where its container lives: proxmox, or lxc on this machine",
+                 default=lambda _: driver),
+        Question("node", "proxmox.node", "Proxmox node",
+                 wanted=lambda answers: answers["driver"] == "proxmox",
+                 default=lambda _: node if driver == "proxmox" else ""),
+        Question("ip_address", "network.ip_address",
+                 "Address of the container with its prefix length, such as 192.168.1.50/24",
+                 suggestion=_free_address),
+        Question("gateway", "network.gateway", "Gateway", default=_first_address),
+        Question("domain", "network.domain", "Domain of the site, such as vikunja.example.com"),
+        Question("email", "admin.email", "E-mail address of the administrator",
+                 suggestion=lambda answers: f"admin@{answers['domain']}"),
+        Question("database", "database.type", "Database: sqlite, postgresql or mysql",
+                 default=lambda _: "sqlite"),
+        Question("database_host", "database.host",
+                 "Server of the database (nothing: in the container)",
+                 wanted=lambda answers: answers["database"] != "sqlite", optional=True),
+        Question("database_user", "database.user", "User on that server",
+                 wanted=_has_server, default=lambda _: "vikunja"),
+        Question("database_password_file", "database.password_file",
+                 "File with that user's password (chmod 600)", wanted=_has_server),
+        Question("repository", "git.repository", "Git repository of the application",
+                 default=lambda _: str(EXAMPLE["git"]["repository"])),
+        Question("branch", "git.branch", "Branch or tag", default=lambda _: "main"),
+    )  # fmt: skip
+
+
+def _has_server(answers: Answers) -> bool:
+    return bool(answers.get("database_host"))
+
+
+def _free_address(answers: Answers) -> str:
+    """In plain LXC the bridge is the tool's own, and with it the subnet."""
+    return "10.98.0.20/24" if answers["driver"] == "lxc" else ""
+
+
+def _first_address(answers: Answers) -> str:
+    """The first address of the subnet, where gateways usually are."""
+    try:
+        network = ip_interface(answers.get("ip_address", "")).network
+    except ValueError:
+        return ""
+    return str(network.network_address + 1) if network.num_addresses > 2 else ""
+
+
+def document(asked: tuple[Question, ...], answers: Answers) -> dict[str, Any]:
+    """What the answers say, as the configuration has it."""
+    given: dict[str, Any] = {"lxc": {}} if answers.get("driver") == "lxc" else {}
+    for question in asked:
+        if question.key and (value := answers.get(question.option)):
+            section, _, name = question.key.partition(".")
+            given.setdefault(section, {})[name] = value
+    return given
+
+
+def absolute(option: str, value: str, folder: Path) -> str:
+    """A path on the command line is relative to the caller's folder, not to the file's."""
+    if option.endswith("_file") or value.startswith(("./", "../")):
+        return os.path.abspath(folder / value)  # noqa: PTH100 - links stay links
+    return value
+
+
+def problems(
+    asked: tuple[Question, ...], answers: Answers, output: Path
+) -> Iterator[tuple[Question, Problem]]:
+    """What is wrong with the answers so far; what has not been asked yet is assumed to be right.
+
+    output: the file that the configuration goes to; relative paths start in its folder.
+    """
+    from tasks.config.load import load_data
+    from tasks.config.memo import Memo
+
+    driver = answers.get("driver", "lxc")
+    if driver not in ("proxmox", "lxc"):
+        question = next(item for item in asked if item.option == "driver")
+        yield question, Problem("", 0, "", f'"{driver}" is none of proxmox, lxc')
+        return
+    given = {**{k: dict(v) for k, v in EXAMPLE.items() if k != "proxmox"}, driver: {}}
+    if driver == "proxmox":
+        given["proxmox"] = dict(EXAMPLE["proxmox"])
+    for name, section in document(asked, answers).items():
+        given.setdefault(name, {}).update(section)
+    text = commented(given)
+    by_key = {question.key: question for question in asked}
+    for problem in load_data(text.encode("utf-8", "replace"), output, Memo(None)).problems:
+        asked_for = by_key.get(problem.key)
+        if asked_for and asked_for.option in answers:
+            yield asked_for, problem

@@ -1,0 +1,157 @@
+"""Files to instances: read, parse, judge, fill in, check, and only then believe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.config import schema, source, yaml_tree
+from tasks.config.across import across_findings
+from tasks.config.finding import Finding, Key, dotted, printable, value_at
+from tasks.config.host_files import host_file_findings
+from tasks.config.make import make_instance
+from tasks.config.memo import Memo
+from tasks.config.rules import rule_findings
+from tasks.errors import ConfigError, Problem
+from tasks.model.instance import Instance
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One file. document: with defaults, without what has a finding of its own."""
+
+    path: Path
+    name: str
+    lines: Mapping[Key, int] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def load_instances(paths: Sequence[Path], memo: Path | None = None) -> tuple[Instance, ...]:
+    """The instances of these files, in their order.
+
+    memo: where it is remembered which files fit the schema, so that the next load is faster.
+    Raises ConfigError with all problems of all files.
+    """
+    remembered = Memo(memo)
+    loaded = [load_file(path, remembered) for path in paths]
+    problems = [problem for file in loaded for problem in file.problems]
+    problems += _problems_across(loaded)
+    remembered.save()
+    if problems:
+        raise ConfigError(problems)
+    return tuple(make_instance(file.document, file.path.absolute()) for file in loaded)
+
+
+def load_file(path: Path, memo: Memo) -> Loaded:
+    """One file with everything that is wrong in it."""
+    try:
+        data = source.read(path)
+    except source.Unreadable as error:
+        name = _name(path)
+        return Loaded(path, name, problems=(_problem(name, {}, error.finding),))
+    return load_data(data, path, memo)
+
+
+def load_data(data: bytes, path: Path, memo: Memo) -> Loaded:
+    """As load_file, of bytes that are, or will be, in that file."""
+    name = _name(path)
+    try:
+        text = source.decode(data)
+        tree = yaml_tree.load(text)
+    except source.Unreadable as error:
+        return Loaded(path, name, problems=(_problem(name, {}, error.finding),))
+    findings = list(tree.findings)
+    document: Mapping[str, Any] = {}
+    if tree.document is not None:
+        if not memo.knows(data):
+            findings += _judge(tree)
+            if not findings:
+                memo.add(data)
+        document = _checked(tree.document, tree.lines, path.absolute().parent, findings)
+    problems = tuple(_problem(name, tree.lines, finding) for finding in findings)
+    return Loaded(path, name, tree.lines, document, problems)
+
+
+def _judge(tree: yaml_tree.Tree) -> list[Finding]:
+    from tasks.config.judge import schema_findings
+
+    return schema_findings(tree.document or {}, tree.texts)
+
+
+def _checked(
+    document: Mapping[str, Any], given: Collection[Key], folder: Path, findings: list[Finding]
+) -> Mapping[str, Any]:
+    """The document filled in; what the rules and this machine's files say joins the findings."""
+    wrong = [finding.key for finding in findings if finding.key]
+    filled = schema.with_defaults(without(document, wrong), folder)
+    repository = value_at(filled, "git.repository")
+    if isinstance(repository, str) and repository.startswith(("./", "../")):
+        filled["git"]["repository"] = os.path.abspath(folder / repository)  # noqa: PTH100
+    sound = without(filled, wrong)
+    findings += rule_findings(sound, given)
+    findings += host_file_findings(sound)
+    return without(sound, [finding.key for finding in findings if finding.key])
+
+
+def without(document: Mapping[str, Any], keys: Iterable[Key]) -> dict[str, Any]:
+    """A copy without these keys; items of lists become None, so that the others keep place."""
+    by_name: dict[str | int, list[Key]] = {}
+    for key in keys:
+        by_name.setdefault(key[0], []).append(key[1:])
+    result = dict(document)
+    for name, rests in by_name.items():
+        if name in document:
+            value = _reduced(document[str(name)], rests)
+            if value is None:
+                del result[str(name)]
+            else:
+                result[str(name)] = value
+    return result
+
+
+def _reduced(value: Any, rests: list[Key]) -> Any:
+    if () in rests:
+        return None
+    if isinstance(value, dict):
+        return without(value, rests)
+    if isinstance(value, list):
+        inner: dict[str | int, list[Key]] = {}
+        for rest in rests:
+            inner.setdefault(rest[0], []).append(rest[1:])
+        return [
+            _reduced(item, inner[index]) if index in inner else item
+            for index, item in enumerate(value)
+        ]
+    return value
+
+
+def _problems_across(loaded: Sequence[Loaded]) -> list[Problem]:
+    documents = [(file.document, file.lines, file.name) for file in loaded]
+    return [
+        _problem(loaded[number].name, loaded[number].lines, finding)
+        for number, finding in across_findings(documents)
+    ]
+
+
+def _problem(name: str, lines: Mapping[Key, int], finding: Finding) -> Problem:
+    line = finding.line if finding.line is not None else _line_of(finding.key, lines)
+    what, hint = printable(finding.what), printable(finding.hint)
+    return Problem(printable(name), line, dotted(finding.key), what, hint)
+
+
+def _line_of(key: Key, lines: Mapping[Key, int]) -> int:
+    """The line of a key, or of the nearest section above it; 0 for the file as a whole."""
+    while key and key not in lines:
+        key = key[:-1]
+    return lines[key] if key else 0
+
+
+def _name(path: Path) -> str:
+    """The path as short as it can be said from where the user is."""
+    absolute = path.absolute()
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)

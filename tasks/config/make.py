@@ -1,0 +1,102 @@
+"""A valid document becomes an Instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.model.instance import (
+    Admin,
+    Backend,
+    Backup,
+    Build,
+    Database,
+    ExtraFile,
+    Frontend,
+    Git,
+    Instance,
+    Lxc,
+    Mcp,
+    Network,
+    Proxmox,
+    Redis,
+    Release,
+    Resources,
+    Services,
+    Vikunja,
+)
+
+Document = Mapping[str, Any]
+
+
+def make_instance(document: Document, source: Path) -> Instance:
+    """document: valid, all defaults filled in, paths absolute. source: the file it came from."""
+    lxc, proxmox = document.get("lxc"), document.get("proxmox")
+    git, release = document.get("git"), document.get("release")
+    return Instance(
+        id=document["deployment"]["instance_id"],
+        version=document["deployment"]["version"],
+        proxmox=Proxmox(**proxmox) if proxmox else None,
+        lxc=Lxc(**lxc) if lxc else None,
+        resources=Resources(**document["resources"]),
+        network=_network(document["network"]),
+        database=_database(document["database"]),
+        redis=Redis(**document["redis"]),
+        services=_services(document["services"]),
+        vikunja=Vikunja(**document["vikunja"]),
+        git=Git(**git) if git else None,
+        release=Release(**release) if release else None,
+        build=_build(document["build"]),
+        backup=_backup(document["backup"]),
+        admin=Admin(**document["admin"]),
+        files=tuple(_extra_file(item) for item in document["files"]),
+        source=source,
+        document=document,
+    )
+
+
+def _network(wish: Document) -> Network:
+    return Network(**{**wish, "nameservers": tuple(wish["nameservers"])})
+
+
+def _database(wish: Document) -> Database:
+    files = {name: _path(wish[name]) for name in ("password_file", "admin_password_file")}
+    return Database(**{**wish, **files})
+
+
+def _services(wish: Document) -> Services:
+    frontend = wish["frontend"]
+    files = {name: _path(frontend[name]) for name in ("ssl_cert", "ssl_key")}
+    return Services(
+        backend=Backend(**wish["backend"]),
+        mcp=Mcp(**wish["mcp"]),
+        frontend=Frontend(**{**frontend, **files}),
+    )
+
+
+def _build(wish: Document) -> Build:
+    commands = {
+        part: tuple(tuple(command) for command in wish[part])
+        for part in ("backend", "frontend", "mcp")
+    }
+    return Build(**{**wish, **commands, "packages": tuple(wish["packages"])})
+
+
+def _backup(wish: Document) -> Backup:
+    return Backup(directory=Path(wish["directory"]), retention_count=wish["retention_count"])
+
+
+def _extra_file(wish: Document) -> ExtraFile:
+    return ExtraFile(
+        path=wish["path"],
+        content=wish.get("content"),
+        source=_path(wish.get("source")),
+        mode=wish["mode"].zfill(4),
+        owner=wish["owner"],
+        group=wish["group"],
+    )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -1,0 +1,172 @@
+"""What the schema cannot say, of one document with its defaults; pure.
+
+Every rule takes documents out of which values with a finding of their own have been taken, and
+says nothing about what is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from tasks.config.extra_files import extra_files
+from tasks.config.finding import Finding, Key, parse, value_at
+from tasks.config.network_rules import network
+
+Document = Mapping[str, Any]
+
+_PLACEHOLDER = re.compile(r"(?<![{$])\{([A-Za-z_]+)\}(?!\})")
+_SCP_LIKE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:\S+")
+_SCHEMES = ("https://", "http://", "ssh://", "git://", "git+ssh://", "file://")
+
+
+def rule_findings(document: Document, given: Collection[Key]) -> list[Finding]:
+    """given: the keys that the file itself holds, rather than the defaults."""
+    found = [finding for rule in _RULES for finding in rule(document)]
+    return [*found, *database(document, given), *ports(document, given)]
+
+
+def ports(document: Document, given: Collection[Key]) -> Iterator[Finding]:
+    """No two of what runs in the container listen on the same port."""
+    names = [
+        "services.backend.port_blue",
+        "services.backend.port_green",
+        "services.mcp.port_blue",
+        "services.mcp.port_green",
+        "services.frontend.port",
+        "services.frontend.ssl_port",
+    ]
+    if value_at(document, "redis.enabled") is True:
+        names.append("redis.port")
+    if not value_at(document, "database.host"):
+        names.append("database.port")
+    taken: dict[int, str] = {}
+    # Of a default and a port that is given, the given one is what can be changed.
+    for name in sorted(names, key=lambda name: parse(name) in given):
+        port = value_at(document, name)
+        if port is None:
+            continue
+        if port in taken:
+            yield Finding(
+                parse(name),
+                f"{port} is the port of {taken[port]} already",
+                "Choose one that nothing else in the container uses.",
+            )
+        else:
+            taken[port] = name
+
+
+def database(document: Document, given: Collection[Key]) -> Iterator[Finding]:
+    wish = document.get("database") or {}
+    kind, host = wish.get("type"), wish.get("host")
+    server_keys = ("host", "port", "user", "password_file", "admin_user", "admin_password_file")
+    if kind == "sqlite":
+        for name in server_keys:
+            if wish.get(name) is not None:
+                yield Finding(
+                    ("database", name),
+                    "does not go with type sqlite",
+                    "Remove the line, or choose postgresql or mysql.",
+                )
+        return
+    if kind is None or "host" not in wish:
+        return
+    if host is None:
+        for name in ("port", "admin_user", "admin_password_file"):
+            if wish.get(name) is not None and ("database", name) in given:
+                yield Finding(
+                    ("database", name),
+                    "is only for a server outside the container",
+                    "Give database.host, or remove the line.",
+                )
+        return
+    admin = ("admin_user", "admin_password_file")
+    for name, other in (admin, admin[::-1]):
+        if wish.get(name) and other in wish and not wish[other]:
+            yield Finding(("database", other), f"is missing, {name} needs it")
+    if "password_file" in wish and not wish["password_file"]:
+        yield Finding(
+            ("database", "password_file"),
+            "is missing, a server outside the container needs it",
+            "Write the password into a file (mode 0600) and name that file.",
+        )
+
+
+def components(document: Document) -> Iterator[Finding]:
+    wants_mcp = value_at(document, "services.mcp.enabled") is True
+    if wants_mcp and value_at(document, "redis.enabled") is False:
+        yield Finding(
+            parse("services.mcp.enabled"),
+            "the MCP server needs redis",
+            "Set redis.enabled: true as well.",
+        )
+    frontend = value_at(document, "services.frontend")
+    if not isinstance(frontend, Mapping) or not {"ssl_cert", "ssl_key"} <= set(frontend):
+        return
+    for name, other in (("ssl_cert", "ssl_key"), ("ssl_key", "ssl_cert")):
+        if frontend[name] and not frontend[other]:
+            yield Finding(
+                ("services", "frontend", other),
+                f"is missing, {name} is given",
+                "Give both, or neither for a self-signed certificate.",
+            )
+
+
+def repository(document: Document) -> Iterator[Finding]:
+    address = value_at(document, "git.repository")
+    if isinstance(address, str):
+        yield from _repository(address)
+    url = value_at(document, "release.url")
+    if isinstance(url, str):
+        if _has_login(url):
+            yield Finding(
+                ("release", "url"),
+                "holds a user name or password",
+                "Take the archive from a place that needs none.",
+            )
+        if url.startswith("file://") and not url.startswith("file:///"):
+            yield Finding(("release", "url"), "is no absolute path", "Write file:///FOLDER/ARCHIVE")
+
+
+def _repository(address: str) -> Iterator[Finding]:
+    key = ("git", "repository")
+    if address.startswith(("http://", "https://")) and _has_login(address):
+        yield Finding(
+            key,
+            "holds a user name or password",
+            "Keep it in git's credential helper, or use an ssh address.",
+        )
+    elif not address.startswith(("/", *_SCHEMES)) and not _SCP_LIKE.fullmatch(address):
+        yield Finding(
+            key,
+            "is not the address of a repository",
+            "Such as https://HOST/PATH.git, git@HOST:PATH.git, or ./FOLDER for a local one.",
+        )
+
+
+def _has_login(url: str) -> bool:
+    return "@" in url.partition("://")[2].partition("/")[0]
+
+
+def commands(document: Document) -> Iterator[Finding]:
+    """Braces in build commands hold one of the two placeholders."""
+    for part in ("frontend", "backend", "mcp"):
+        for number, command in enumerate(value_at(document, f"build.{part}") or ()):
+            for index, word in enumerate(command or ()):
+                for name in _PLACEHOLDER.findall(word or ""):
+                    if name not in ("version", "commit"):
+                        yield Finding(
+                            ("build", part, number, index),
+                            f"{{{name}}} is no placeholder",
+                            "There are {version} and {commit}.",
+                        )
+
+
+_RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
+    network,
+    components,
+    repository,
+    commands,
+    extra_files,
+)

@@ -1,0 +1,110 @@
+"""The configuration's schema: the one source of keys, defaults, descriptions and examples.
+
+Besides JSON Schema's own keywords it uses:
+`patternErrorMessage`: how an error goes on after "… is" (editors show it too);
+`format: path`: a path of this machine, relative to the configuration file's folder;
+`x-default-by`: a default that depends on which section is given, or on another key's value;
+`x-default-of`: the key whose value is the default.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.config.finding import Key, value_at
+from tasks.paths import SCHEMAS
+
+CONFIG_SCHEMA = SCHEMAS / "config.schema.json"
+DEPLOYMENT_SCHEMA = SCHEMAS / "deployment-config.schema.json"
+
+Schema = Mapping[str, Any]
+
+_NONE: Schema = {}
+
+
+@cache
+def schema_bytes() -> bytes:
+    return CONFIG_SCHEMA.read_bytes()
+
+
+@cache
+def config_schema() -> Schema:
+    schema: Schema = json.loads(schema_bytes())
+    return schema
+
+
+def subschema(key: Key, schema: Schema | None = None) -> Schema:
+    """The schema of a key; empty where the schema does not know it."""
+    found = config_schema() if schema is None else schema
+    for name in key:
+        if isinstance(name, int):
+            found = found.get("items", _NONE)
+        else:
+            others = found.get("additionalProperties") or _NONE
+            found = found.get("properties", _NONE).get(name, others)
+    return found
+
+
+def keys(schema: Schema | None = None, above: Key = ()) -> Iterator[tuple[Key, Schema]]:
+    """Every key with its schema, sections before what is in them; list items not."""
+    found = config_schema() if schema is None else schema
+    for name, inner in found.get("properties", _NONE).items():
+        yield (*above, name), inner
+        yield from keys(inner, (*above, name))
+
+
+def default_of(schema: Schema, document: Mapping[str, Any]) -> Any:
+    """The default of a key in a document; None where it has none."""
+    if by := schema.get("x-default-by"):
+        if section := by.get("section"):
+            return next((value for name, value in section.items() if name in document), None)
+        chosen = value_at(document, by["key"])
+        return by["values"].get(chosen) if isinstance(chosen, str) else None
+    if of := schema.get("x-default-of"):
+        return value_at(document, of)
+    default = schema.get("default")
+    # Lists and mappings of the schema itself must not reach anybody who could change them.
+    return copy.deepcopy(default) if isinstance(default, list | dict) else default
+
+
+def with_defaults(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The document with every key that has a default, its paths absolute.
+
+    Null counts as not given. Sections without a default stay away unless they are given.
+    Values of a wrong type stay as they are.
+    """
+    return _filled(document, config_schema(), document, folder)
+
+
+def _filled(
+    section: Mapping[str, Any], schema: Schema, document: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, inner in schema.get("properties", _NONE).items():
+        value = section.get(name)
+        if value is None:
+            choice = "properties" in inner and "default" not in inner
+            if choice and name not in section:
+                continue
+            value = {} if choice else default_of(inner, document)
+        result[name] = _value(value, inner, document, folder)
+    return result
+
+
+def _value(value: Any, schema: Schema, document: Mapping[str, Any], folder: Path) -> Any:
+    if isinstance(value, dict):
+        if "properties" in schema:
+            return _filled(value, schema, document, folder)
+        return dict(value)
+    if isinstance(value, list):
+        items = schema.get("items", _NONE)
+        return [_value(item, items, document, folder) for item in value]
+    if isinstance(value, str) and schema.get("format") == "path":
+        return os.path.abspath(folder / value)  # noqa: PTH100 - lexical, links stay links
+    return value

@@ -1,0 +1,45 @@
+"""What somebody who mistyped a key most likely meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tasks.config.finding import Finding, Key, dotted
+from tasks.config.schema import DEPLOYMENT_SCHEMA, keys, subschema
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that is most alike, if any is: cutoff is 0 for anything, 1 for the same."""
+    import difflib
+
+    plain = {name.lower().replace("-", "_"): name for name in known}
+    wanted = word[:80].lower().replace("-", "_")
+    found = difflib.get_close_matches(wanted, plain, n=1, cutoff=cutoff)
+    return plain[found[0]] if found else None
+
+
+def unknown_key(section: Key, name: str) -> Finding:
+    """What to say about a key that the schema does not know in this section."""
+    key = (*section, name)
+    if key in _recorded():
+        return Finding(key, "is recorded by the tool, remove this line")
+    siblings = subschema(section).get("properties", {})
+    if alike := nearest(name, siblings):
+        return Finding(key, f"unknown key, did you mean {alike}?")
+    if places := [dotted(found[:-1]) for found, _ in keys() if found[-1] == name]:
+        known = " or ".join(place or "the top level" for place in places)
+        return Finding(key, f"unknown key here, it belongs under {known}")
+    names = (found[-1] for found, _ in keys() if isinstance(found[-1], str))
+    if alike := nearest(name, (str(found) for found in names), 0.8):
+        full = next(found for found, _ in keys() if found[-1] == alike)
+        return Finding(key, f"unknown key, did you mean {dotted(full)}?")
+    where = f"{dotted(section)} has" if section else "The sections are"
+    return Finding(key, "unknown key", f"{where}: {', '.join(siblings)}")
+
+
+def _recorded() -> frozenset[Key]:
+    """The keys of the recorded document that are no wishes."""
+    import json
+
+    recorded = {key for key, _ in keys(json.loads(DEPLOYMENT_SCHEMA.read_bytes()))}
+    return frozenset(recorded - {key for key, _ in keys()})

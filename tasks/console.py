@@ -1,0 +1,89 @@
+"""The one module that prints. stdout carries results; stderr progress, warnings, errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TextIO
+
+from tasks.errors import ConfigError, DeployError
+
+STYLES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether the stream takes colour: a terminal, and NO_COLOR unset or empty."""
+    return (
+        stream.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """text in one of STYLES where the stream takes colour, else as it is."""
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if colours(stream) else text
+
+
+def result(text: str = "") -> None:
+    """A result line or document, to stdout."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """What is going on, to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def warning(text: str) -> None:
+    print(f"{styled('warning:', 'yellow', sys.stderr)} {text}", file=sys.stderr, flush=True)
+
+
+def error(failure: DeployError) -> None:
+    """Where and what in one line a problem, then the evidence, then what to do."""
+    label = styled("error:", "red", sys.stderr)
+    if isinstance(failure, ConfigError):
+        for problem in failure.problems:
+            note(f"{label} {problem}")
+            if problem.hint:
+                note(f"       {problem.hint}")
+        return
+    note(f"{label} {failure}")
+    for line in failure.evidence:
+        note(styled(f"       | {line}", "dim", sys.stderr))
+    if failure.hint:
+        note(f"       {failure.hint}")
+
+
+def trace() -> None:
+    """The traceback of the exception that is being handled, to stderr."""
+    traceback.print_exc()
+
+
+def ask(question: str) -> str:
+    """An answer from the terminal; the question goes to stderr. EOF is an empty answer."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def interactive() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+class Lines:
+    """Progress as plain lines on stderr."""
+
+    def step(self, text: str, fraction: float | None = None) -> None:
+        note(text)

@@ -1,0 +1,124 @@
+"""What every place for containers offers. A driver owns transport and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+MARKER_PATH = "/etc/vikunja-deploy"
+"""In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """A container as wished.
+
+    ip_address: with prefix length. nameservers: empty means the host's own.
+    template: a Debian suite (lxc) or template name (proxmox).
+    """
+
+    name: str
+    instance_id: str
+    template: str
+    hostname: str
+    cpu_cores: int
+    memory_mb: int
+    disk_size_gb: int
+    bridge: str
+    ip_address: str
+    gateway: str
+    nameservers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ContainerFacts:
+    """A container as found.
+
+    owner: instance id that the driver's own records and the marker agree on; None where the
+    container does not exist or is not proven ours. attributes: current values of the fields of
+    ContainerSpec that the driver can observe, by field name.
+    """
+
+    exists: bool
+    running: bool
+    owner: str | None
+    attributes: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished command. The container's command's own exit code, byte-exact output."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Progress(Protocol):
+    """Where long work says how far it is."""
+
+    def step(self, text: str, fraction: float | None = None) -> None:
+        """text: what is done now; fraction: 0 to 1 of the current step where it is known."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def step(self, text: str, fraction: float | None = None) -> None:
+        pass
+
+
+SILENT = Silent()
+
+
+class Container(Protocol):
+    """One container of one driver. Made from a ContainerSpec; making it touches nothing.
+
+    Every method raises a tasks.errors.DeployError with what failed, the container's name as
+    `where`, the evidence and a hint. Methods that change refuse a container that exists and is
+    not proven ours (ResourceError) and can be called again after a kill at any point.
+    """
+
+    spec: ContainerSpec
+    round_trips: int
+    """How many processes were started in the container by this object."""
+
+    def observe(self) -> ContainerFacts:
+        """Facts from the host's side only: no process in the container, no change."""
+
+    def create(self, progress: Progress = SILENT) -> None:
+        """Make it, with the marker, not started. Nothing half made is ever taken as existing."""
+
+    def configure(self, progress: Progress = SILENT) -> None:
+        """Bring an existing container's attributes to the spec, in place, live where possible."""
+
+    def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
+        """Which of these changed ContainerSpec fields take effect only by a restart."""
+
+    def start(self, progress: Progress = SILENT) -> None:
+        """Start it and wait until its init has come up and its address answers routes."""
+
+    def stop(self, progress: Progress = SILENT) -> None:
+        """Shut it down cleanly, by force after a limit."""
+
+    def destroy(self, progress: Progress = SILENT) -> None:
+        """Remove it and everything that was made for it alone. Gone already is success."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float = 60,
+        check: bool = True,
+    ) -> Completed:
+        """Run argv as root in it, with a clean environment and working folder `/`.
+
+        stdin: bytes or an open file with a descriptor. stdout: an open file that takes the
+        output instead of Completed.stdout. timeout: seconds, then the command and its children in
+        the container are killed and DeployError raised. check: a non-zero exit raises one with
+        the last lines of stderr as evidence; the error names argv[0] only.
+        """

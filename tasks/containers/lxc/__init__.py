@@ -1,0 +1,1 @@
+"""Plain LXC on this machine: see driver.py for what it makes."""

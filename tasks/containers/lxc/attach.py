@@ -1,0 +1,144 @@
+"""Run a program in a running container."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tasks.containers.base import Completed
+from tasks.containers.lxc.host import last_lines
+from tasks.errors import DeployError, ResourceError
+
+COLLECT_LIMIT = 5
+"""Seconds lxc-attach has to collect a program that was killed."""
+
+ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG=C.UTF-8",
+    "HOME=/root",
+    "USER=root",
+    "SHELL=/bin/sh",
+)
+
+
+def attach_argv(name: str, lxc_path: Path, argv: Sequence[str]) -> list[str]:
+    """lxc-attach's arguments for a program, as the container's root in a clean environment."""
+    environment = [word for variable in ENVIRONMENT for word in ("-v", variable)]
+    return [
+        "lxc-attach",
+        f"--lxcpath={lxc_path}",
+        f"--name={name}",
+        "--clear-env",
+        *environment,
+        "--uid=0",
+        "--gid=0",
+        "--",
+        *argv,
+    ]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A process of the host: its id, its parent's, its group's."""
+
+    pid: int
+    parent: int
+    group: int
+
+
+def belonging_to(leader: int, processes: Sequence[Seen]) -> list[int]:
+    """All processes below a process or in its group, without itself."""
+    found = [leader]
+    for pid in found:
+        found += [one.pid for one in processes if one.parent == pid and one.pid not in found]
+    found += [one.pid for one in processes if one.group == leader and one.pid not in found]
+    return found[1:]
+
+
+def _processes() -> list[Seen]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            _, parent, group = stat.rpartition(")")[2].split()[:3]
+            found.append(Seen(int(folder.name), int(parent), int(group)))
+    return found
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the program, its process group and all below it.
+
+    lxc-attach is the leader of the group and session that the program in the container shares
+    with it, and the parent of the program: both are seen from the host. It goes last, by itself:
+    who else would collect the program, which the container's shutdown would wait for.
+    """
+    for pid in belonging_to(process.pid, _processes()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    try:
+        process.wait(COLLECT_LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def attach(
+    name: str,
+    lxc_path: Path,
+    argv: Sequence[str],
+    *,
+    stdin: bytes | IO[bytes] | None,
+    stdout: IO[bytes] | None,
+    timeout: float,
+    check: bool,
+    through: Sequence[str] = (),
+) -> Completed:
+    """See tasks.containers.base.Container.run. through: words before argv, a program that ends by
+    becoming argv; errors and the answer are argv's all the same."""
+    data = stdin if isinstance(stdin, bytes) else None
+    file = None if isinstance(stdin, bytes) else stdin
+    try:
+        process = subprocess.Popen(
+            attach_argv(name, lxc_path, [*through, *argv]),
+            stdin=subprocess.DEVNULL if stdin is None else (file or subprocess.PIPE),
+            stdout=stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise ResourceError(
+            "lxc-attach is not installed",
+            where=name,
+            hint="`./doit check` names the Debian packages that are missing",
+        ) from error
+    with process:
+        try:
+            output, errors = process.communicate(data, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            _kill(process)
+            _, errors = process.communicate()
+            raise DeployError(
+                f"{argv[0]} did not finish in {timeout:g} s and was killed",
+                where=name,
+                evidence=last_lines(errors),
+            ) from error
+        except BaseException:
+            _kill(process)
+            raise
+    completed = Completed(tuple(argv), process.returncode, output or b"", errors)
+    if check and completed.returncode != 0:
+        raise DeployError(
+            f"{argv[0]} failed with exit code {completed.returncode}",
+            where=name,
+            evidence=last_lines(errors),
+        )
+    return completed

@@ -1,0 +1,113 @@
+"""Start and stop a container folder's container, and judge how its init came up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.containers.base import Completed
+from tasks.containers.lxc import init
+from tasks.containers.lxc.host import execute, last_lines
+from tasks.errors import DeployError, NetworkError
+
+BOOT_LIMIT = 120
+"""Seconds until a container that started must be up."""
+
+STOP_LIMIT = 60
+"""Seconds a container has to shut down before it is killed."""
+
+KILL_LIMIT = 10
+
+NO_ROUTE = 3
+
+WAIT_FOR_SYSTEM = f"""
+until [ -S /run/systemd/private ]; do sleep 0.02; done
+state=$(systemctl is-system-running --wait)
+echo "$state"
+systemctl list-units --state=failed --plain --no-legend --no-pager
+ip route get "$1" >/dev/null || exit {NO_ROUTE}
+case $state in running | degraded) ;; *) exit 4 ;; esac
+"""
+"""Run in the container with the gateway: prints systemd's state and the units that failed."""
+
+
+def lxc_arguments(folder: Path) -> tuple[str, str]:
+    """How LXC's programs are told which container is meant."""
+    return f"--lxcpath={folder.parent}", f"--name={folder.name}"
+
+
+def settled_init(folder: Path) -> int | None:
+    """Its first process. Without one, LXC may still be clearing up behind the last: waits."""
+    pid = init.running_init(folder)
+    if pid is None:
+        init.wait_for_monitor(folder, STOP_LIMIT)
+        if init.has_monitor(folder):
+            raise DeployError(
+                "LXC holds the container and its first process is not on record",
+                where=folder.name,
+                hint=f"stop it: lxc-stop -P {folder.parent} -n {folder.name}",
+            )
+    return pid
+
+
+def launch(folder: Path, lock: int) -> None:
+    """Start it; DeployError with the log's last lines where LXC cannot.
+
+    lxc-start holds the lock until the container runs: whoever comes after a kill of this process
+    waits for that instead of starting it twice.
+    """
+    log = folder / "start.log"
+    log.unlink(missing_ok=True)
+    argv = [
+        "lxc-start",
+        *lxc_arguments(folder),
+        "--daemon",
+        f"--logfile={log}",
+        "--logpriority=INFO",
+    ]
+    completed = execute(argv, where=folder.name, timeout=BOOT_LIMIT, check=False, lock=lock)
+    if completed.returncode != 0:
+        shown = log.read_text(errors="replace") if log.is_file() else ""
+        raise DeployError(
+            "the container did not start",
+            where=folder.name,
+            hint=f"the whole log is {log}",
+            evidence=last_lines(completed.stderr, 5) + last_lines(shown),
+        )
+
+
+def unfreeze(folder: Path, lock: int) -> None:
+    execute(["lxc-unfreeze", *lxc_arguments(folder)], where=folder.name, lock=lock)
+
+
+def halt(folder: Path, lock: int, *, kill: bool) -> None:
+    """Stop it, by force at once or after STOP_LIMIT. Stopped already is success."""
+    pid = settled_init(folder)
+    if pid is None:
+        return
+    how = "--kill" if kill else f"--timeout={STOP_LIMIT}"
+    argv = ["lxc-stop", *lxc_arguments(folder), how]
+    execute(argv, where=folder.name, timeout=STOP_LIMIT + 30, check=False, lock=lock)
+    # Without its monitor, LXC itself can neither see nor stop a container.
+    if init.running_init(folder) == pid and not init.kill_init(pid, KILL_LIMIT):
+        raise DeployError("the container's first process cannot be killed", where=folder.name)
+
+
+def judge(completed: Completed, gateway: str, where: str) -> tuple[str, ...]:
+    """The units that failed, of what WAIT_FOR_SYSTEM printed. Raises where it is not up."""
+    state, *rest = completed.stdout.decode(errors="replace").splitlines() or ["unknown"]
+    failed = tuple(line.split()[0] for line in rest if line.strip())
+    if completed.returncode == NO_ROUTE:
+        raise NetworkError(
+            f"the container has no route to {gateway}",
+            where=where,
+            hint="set network.gateway to an address in the subnet of network.ip_address",
+            evidence=last_lines(completed.stderr),
+        )
+    if completed.returncode != 0:
+        raise DeployError(
+            f"systemd in the container did not come up: {state}",
+            where=where,
+            hint="`lxc-attach` into it and look at `journalctl -b`",
+            evidence=[*failed, *last_lines(completed.stderr)],
+        )
+    return failed

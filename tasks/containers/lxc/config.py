@@ -1,0 +1,202 @@
+"""The configuration file of a container: written whole from a Settings, read back into one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Literal
+
+from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
+from tasks.containers.lxc.idmap import IdMap
+
+INSTANCE = "# vikunja-deploy: instance"
+TEMPLATE = "# vikunja-deploy: template"
+NAMESERVERS = "# vikunja-deploy: nameservers"
+HOST_NAMESERVERS = "host"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A container as its configuration file has it.
+
+    lower: its root file system. bridge_mode: `own`, a bridge that is made where it is missing
+    and goes with the last container; `foreign`, one that is used as it is. mtu: bytes.
+    nameservers: empty means the host's own. cpu_cores, memory_mb: None without a limit.
+    """
+
+    instance_id: str
+    template: str
+    hostname: str
+    cpu_cores: float | None
+    memory_mb: int | None
+    bridge: str
+    bridge_mode: Literal["own", "foreign"]
+    mtu: int
+    ip_address: str
+    gateway: str
+    nameservers: tuple[str, ...]
+    lower: Path
+
+
+def from_spec(
+    spec: ContainerSpec, *, lower: Path, bridge_mode: Literal["own", "foreign"], mtu: int
+) -> Settings:
+    return Settings(
+        instance_id=spec.instance_id,
+        template=spec.template,
+        hostname=spec.hostname,
+        cpu_cores=spec.cpu_cores,
+        memory_mb=spec.memory_mb,
+        bridge=spec.bridge,
+        bridge_mode=bridge_mode,
+        mtu=mtu,
+        ip_address=spec.ip_address,
+        gateway=spec.gateway,
+        nameservers=tuple(spec.nameservers),
+        lower=lower,
+    )
+
+
+def hardware_address(folder: Path) -> str:
+    """An address of the container's own, the same at every start (in the range of Xen's)."""
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()
+    return ":".join(("00:16:3e", digest[0:2], digest[2:4], digest[4:6]))
+
+
+def gateway_interface(settings: Settings) -> str:
+    """The gateway's address with the subnet's prefix length."""
+    return f"{settings.gateway}/{ip_interface(settings.ip_address).network.prefixlen}"
+
+
+def _address_line(ip_address: str) -> str:
+    """With the broadcast address where there is one: LXC's own guess is wrong."""
+    interface = ip_interface(ip_address)
+    if interface.version == 6 or interface.network.prefixlen > 30:
+        return ip_address
+    return f"{ip_address} {interface.network.broadcast_address}"
+
+
+def network_arguments(settings: Settings, lock: Path) -> list[str]:
+    """What the hook's `network-up` takes."""
+    return [
+        str(lock),
+        settings.bridge_mode,
+        settings.bridge,
+        gateway_interface(settings),
+        str(ip_interface(settings.ip_address).network),
+    ]
+
+
+def render(
+    settings: Settings, *, folder: Path, lock: Path, ids: IdMap, layout: Layout, apparmor: bool
+) -> str:
+    """The configuration file of the container in `folder`.
+
+    lock: the file whose lock guards the host's network. apparmor: whether the host uses it.
+    """
+    family = "ipv6" if ip_interface(settings.ip_address).version == 6 else "ipv4"
+    hook = folder / "hook"
+    network = " ".join(network_arguments(settings, lock))
+    nameservers = " ".join(settings.nameservers) or HOST_NAMESERVERS
+    # The nested profile lets systemd inside mount what its units' sandboxes are made of.
+    profile = (
+        ["lxc.apparmor.profile = generated", "lxc.apparmor.allow_nesting = 1"]
+        if apparmor
+        else ["lxc.apparmor.profile = unconfined"]
+    )
+    lines = [
+        f"{INSTANCE}={settings.instance_id}",
+        f"{TEMPLATE}={settings.template}",
+        f"{NAMESERVERS}={nameservers}",
+        "# Written by vikunja-deploy; the next apply writes it again.",
+        "lxc.include = /usr/share/lxc/config/common.conf",
+        "lxc.include = /usr/share/lxc/config/userns.conf",
+        f"lxc.uts.name = {settings.hostname}",
+        f"lxc.rootfs.path = dir:{folder / 'rootfs'}",
+        f"lxc.idmap = u 0 {ids.uids} 65536",
+        f"lxc.idmap = g 0 {ids.gids} 65536",
+        *profile,
+        "lxc.mount.auto =",
+        "lxc.mount.auto = proc:mixed sys:ro cgroup:mixed",
+        "lxc.tty.max = 0",
+        "lxc.signal.halt = SIGRTMIN+3",
+        "lxc.start.auto = 1",
+        "lxc.net.0.type = veth",
+        f"lxc.net.0.link = {settings.bridge}",
+        "lxc.net.0.name = eth0",
+        f"lxc.net.0.hwaddr = {hardware_address(folder)}",
+        f"lxc.net.0.mtu = {settings.mtu}",
+        "lxc.net.0.flags = up",
+        f"lxc.net.0.{family}.address = {_address_line(settings.ip_address)}",
+        f"lxc.net.0.{family}.gateway = {settings.gateway}",
+        *limit_lines(layout, settings.cpu_cores, settings.memory_mb),
+        "lxc.hook.version = 1",
+        f"lxc.hook.pre-start = {hook} pre-start {folder} {settings.lower} {network}",
+        f"lxc.hook.start-host = {hook} start-host {folder}",
+        f"lxc.hook.post-stop = {hook} post-stop {folder}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def keys(text: str) -> dict[str, str]:
+    """Every key of a configuration file with its last value."""
+    found = {}
+    for line in text.splitlines():
+        if not line.lstrip().startswith("#") and "=" in line:
+            name, _, value = line.partition("=")
+            found[name.strip()] = value.strip()
+    return found
+
+
+def _comment(text: str, name: str) -> str | None:
+    lines = text.split("\n")
+    return next(
+        (line[len(name) + 1 :].strip() for line in lines if line.startswith(f"{name}=")), None
+    )
+
+
+def owner_of(text: str) -> str | None:
+    """The instance that the file says the container belongs to."""
+    return _comment(text, INSTANCE)
+
+
+def address_of(values: Mapping[str, str]) -> str:
+    """The address with prefix length, of any container's keys; empty where LXC sets none."""
+    value = values.get("lxc.net.0.ipv4.address") or values.get("lxc.net.0.ipv6.address") or ""
+    # LXC allows a broadcast address after the address.
+    return value.split(" ")[0]
+
+
+def parse(text: str) -> Settings | None:
+    """The Settings of a file that `render` wrote, whatever was edited in it since.
+
+    None where it was not written by it.
+    """
+    owner = owner_of(text)
+    if owner is None:
+        return None
+    values = keys(text)
+    hook = values.get("lxc.hook.pre-start", "").split(" ")
+    if len(hook) != 9:
+        return None
+    cores, memory = parse_limits(values)
+    named = (_comment(text, NAMESERVERS) or HOST_NAMESERVERS).split()
+    mtu = values.get("lxc.net.0.mtu", "")
+    return Settings(
+        instance_id=owner,
+        template=_comment(text, TEMPLATE) or "",
+        hostname=values.get("lxc.uts.name", ""),
+        cpu_cores=cores,
+        memory_mb=memory,
+        bridge=values.get("lxc.net.0.link", ""),
+        bridge_mode="foreign" if hook[5] == "foreign" else "own",
+        mtu=int(mtu) if mtu.isdigit() else 0,
+        ip_address=address_of(values),
+        gateway=values.get("lxc.net.0.ipv4.gateway") or values.get("lxc.net.0.ipv6.gateway") or "",
+        nameservers=() if named == [HOST_NAMESERVERS] else tuple(named),
+        lower=Path(hook[3]),
+    )

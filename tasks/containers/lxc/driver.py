@@ -1,0 +1,311 @@
+"""Containers of plain LXC on this machine.
+
+    paths.lxc/<name>/config     LXC's configuration, which also says whose the container is
+    paths.lxc/<name>/hook       what the host does around it (hook.sh)
+    paths.lxc/<name>/rootfs     where its file system is mounted while it runs: an overlay of a
+                                root file system (rootfs.py, bases.py) and of
+    paths.lxc/<name>/upper      what is its own
+    paths.lxc/<name>/init       its first process, while it runs
+
+A folder of this form appears by one rename and goes by one: there is no half-made container.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from tasks.containers.base import (
+    MARKER_PATH,
+    SILENT,
+    Completed,
+    ContainerFacts,
+    ContainerSpec,
+    Progress,
+)
+from tasks.containers.lxc import (
+    bases,
+    boot,
+    cgroup,
+    config,
+    facts,
+    identity,
+    init,
+    inside,
+    limits,
+    network,
+    ownership,
+)
+from tasks.containers.lxc.attach import attach
+from tasks.containers.lxc.host import (
+    locked,
+    remove_tree,
+    sync_folder,
+    unmount_below,
+    uses_apparmor,
+)
+from tasks.containers.lxc.idmap import IdMap, read_idmap
+from tasks.errors import ResourceError
+from tasks.paths import Paths
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
+
+
+class LxcContainer:
+    """One container of plain LXC: tasks.containers.base.Container."""
+
+    limits_disk = False
+    """An overlay shares its file system with the host: disk_size_gb is not enforced."""
+
+    def __init__(self, spec: ContainerSpec, paths: Paths) -> None:
+        self.spec = spec
+        self.paths = paths
+        self.round_trips = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.paths.lxc / self.spec.name
+
+    @property
+    def _aside(self) -> Path:
+        """Where the folder is before it exists and after it is gone."""
+        return self.paths.lxc / f".vikunja-deploy-{self.spec.name}"
+
+    @property
+    def _lock(self) -> Path:
+        return self.paths.library / "lxc.lock"
+
+    # What is there
+
+    def observe(self) -> ContainerFacts:
+        return facts.observe(self.folder)
+
+    def _require_ours(self, action: str) -> config.Settings:
+        """The settings of an existing container that is proven ours, else ResourceError."""
+        text = facts.read_config(self.folder)
+        if text is None:
+            raise ResourceError(
+                f"there is no container to {action}",
+                where=self.spec.name,
+                hint="`./doit apply` creates it",
+            )
+        settings = config.parse(text)
+        if settings is None or ownership.proven_owner(self.folder, text) != self.spec.instance_id:
+            raise ResourceError(
+                f"the container exists and is not proven to be instance {self.spec.instance_id}'s",
+                where=self.spec.name,
+                hint="choose another container name, or remove that container yourself",
+                evidence=ownership.evidence(self.folder, text),
+            )
+        return settings
+
+    # Making and changing
+
+    def create(self, progress: Progress = SILENT) -> None:
+        from tasks.containers.lxc.apt import read_setup
+        from tasks.containers.lxc.rootfs import ensure_rootfs
+
+        spec = self.spec
+        if not NAME.fullmatch(spec.name):
+            raise ResourceError(
+                "a container's name is letters, digits, dots and dashes, 63 at most",
+                where=spec.name,
+                hint="set lxc.name to such a name",
+            )
+        if facts.read_config(self.folder) is not None:
+            self._require_ours("keep")
+            return
+        ids = read_idmap()
+        cached = ensure_rootfs(
+            self.paths.cache, spec.template, read_setup(spec.template, spec.name), ids, progress
+        )
+        progress.step("container created")
+        self.paths.lxc.mkdir(parents=True, exist_ok=True)
+        with locked(self._lock):
+            if facts.read_config(self.folder) is not None:
+                self._require_ours("keep")
+                return
+            network.check_free(spec, self.paths)
+            remove_tree(self._aside, spec.name)
+            settings = self._wished(bases.keep_base(self.paths, cached, spec.name))
+            self._build(self._aside, settings, ids)
+            try:
+                self._aside.rename(self.folder)
+            except OSError as error:
+                raise ResourceError(
+                    f"the folder {self.folder} exists and holds no container of ours",
+                    where=spec.name,
+                    hint="choose another container name, or remove that folder yourself",
+                ) from error
+            sync_folder(self.paths.lxc)
+
+    def _wished(self, lower: Path) -> config.Settings:
+        mode = network.bridge_mode(self.spec.bridge, self.paths)
+        mtu = network.packet_size(self.spec.bridge, mode)
+        return config.from_spec(self.spec, lower=lower, bridge_mode=mode, mtu=mtu)
+
+    def _build(self, folder: Path, settings: config.Settings, ids: IdMap) -> None:
+        import uuid
+
+        folder.mkdir()
+        for name in ("rootfs", "work", "upper"):
+            (folder / name).mkdir()
+        upper = folder / "upper"
+        os.chown(upper, ids.uids, ids.gids)
+        owner = (ids.uids, ids.gids)
+        inside.write(upper, "etc/machine-id", f"{uuid.uuid4().hex}\n".encode(), owner, 0o444)
+        inside.write(upper, MARKER_PATH, f"{settings.instance_id}\n".encode(), owner)
+        identity.write_identity(upper, settings, owner)
+        inside.write(folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
+        self._write_config(folder, settings, ids)
+
+    def _write_config(self, folder: Path, settings: config.Settings, ids: IdMap) -> None:
+        text = config.render(
+            settings,
+            folder=self.folder,
+            lock=network.lock_path(self.paths),
+            ids=ids,
+            layout=cgroup.read_layout(),
+            apparmor=uses_apparmor(),
+        )
+        inside.write(folder, "config", text.encode(), (0, 0))
+
+    def configure(self, progress: Progress = SILENT) -> None:
+        found = self._require_ours("configure")
+        progress.step("container configured")
+        ids = read_idmap()
+        wished = self._wished(found.lower)
+        wished = replace(wished, template=found.template)
+        with locked(self._lock):
+            if wished.ip_address != found.ip_address:
+                network.check_free(self.spec, self.paths)
+            pid = init.running_init(self.folder)
+            if pid is not None:
+                self._apply_live(pid, found, wished)
+            identity.write_identity(self._root(), wished, (ids.uids, ids.gids))
+            # Last: while the file says the old values, the next plan finishes this.
+            self._write_config(self.folder, wished, ids)
+
+    def _apply_live(self, pid: int, found: config.Settings, wished: config.Settings) -> None:
+        try:
+            cgroup.group_of_process(pid).apply(self.spec.cpu_cores, self.spec.memory_mb)
+        except OSError as error:
+            raise ResourceError(
+                f"the kernel refused the new limits: {error.strerror}",
+                where=self.spec.name,
+                hint="less memory than is in use needs services stopped first",
+                evidence=[str(error)],
+            ) from error
+        if wished.hostname != found.hostname:
+            self.run(["hostname", wished.hostname])
+
+    def _root(self) -> Path:
+        """Where files of the container are written: changing a mounted overlay's upper folder
+        beside it is undefined, so through the mount while there is one."""
+        root = self.folder / "rootfs"
+        return root if root.is_mount() else self.folder / "upper"
+
+    def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
+        return changed & RESTART_FIELDS
+
+    # Running
+
+    def start(self, progress: Progress = SILENT) -> None:
+        self._require_ours("start")
+        progress.step("container started")
+        with locked(self.folder) as lock:
+            settings = self._require_ours("start")
+            pid = boot.settled_init(self.folder)
+            if pid is None:
+                self._require_base(settings)
+                self._refresh(settings)
+                limits.raise_limits()
+                network.bring_up(settings, self.paths, self.spec.name)
+                boot.launch(self.folder, lock)
+            elif init.is_frozen(pid):
+                boot.unfreeze(self.folder, lock)
+        argv = ["sh", "-c", boot.WAIT_FOR_SYSTEM, "sh", settings.gateway]
+        waited = self.run(argv, timeout=boot.BOOT_LIMIT, check=False)
+        failed = boot.judge(waited, settings.gateway, self.spec.name)
+        degraded = f", degraded: {' '.join(failed)} failed" if failed else ""
+        progress.step(f"container up{degraded}", 1.0)
+        network.remove_unused(self.paths, self.spec.name)
+
+    def _require_base(self, settings: config.Settings) -> None:
+        if not settings.lower.is_dir():
+            raise ResourceError(
+                f"the root file system {settings.lower} that it stands on is gone",
+                where=self.spec.name,
+                hint="bring that folder back, or uninstall the instance and restore a backup",
+            )
+
+    def _refresh(self, settings: config.Settings) -> None:
+        """What may have changed on the host since: control groups, AppArmor, the hook."""
+        ids = read_idmap()
+        inside.write(self.folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
+        self._write_config(self.folder, settings, ids)
+
+    def stop(self, progress: Progress = SILENT) -> None:
+        self._require_ours("stop")
+        progress.step("container stopped")
+        with locked(self.folder) as lock:
+            self._require_ours("stop")
+            boot.halt(self.folder, lock, kill=False)
+
+    def destroy(self, progress: Progress = SILENT) -> None:
+        if facts.read_config(self.folder) is not None:
+            self._require_ours("destroy")
+            with locked(self.folder) as lock:
+                self._require_ours("destroy")
+                boot.halt(self.folder, lock, kill=True)
+        progress.step("container removed")
+        with locked(self._lock):
+            remove_tree(self._aside, self.spec.name)
+            if facts.read_config(self.folder) is not None:
+                self._require_ours("destroy")
+                unmount_below(self.folder, self.spec.name)
+                self.folder.rename(self._aside)
+                sync_folder(self.paths.lxc)
+            remove_tree(self._aside, self.spec.name)
+            bases.remove_unused_bases(self.paths, self.spec.name)
+        network.remove_unused(self.paths, self.spec.name)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float = 60,
+        check: bool = True,
+    ) -> Completed:
+        self._require_ours("run a command in")
+        if init.running_init(self.folder) is None:
+            raise ResourceError(
+                "the container does not run", where=self.spec.name, hint="`./doit start` starts it"
+            )
+        self.round_trips += 1
+        return attach(
+            self.spec.name,
+            self.paths.lxc,
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            timeout=timeout,
+            check=check,
+        )
+
+    @staticmethod
+    def list_owned(paths: Paths) -> list[tuple[str, str]]:
+        """(name, instance id) of every container here that is proven to be an instance's."""
+        found = []
+        for name, text in network.configurations(paths).items():
+            owner = ownership.proven_owner(paths.lxc / name, text)
+            if owner is not None:
+                found.append((name, owner))
+        return found

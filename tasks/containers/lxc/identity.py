@@ -1,0 +1,44 @@
+"""A container's name and resolvers, as files in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.containers.lxc import inside, network
+from tasks.containers.lxc.config import Settings
+
+
+def hosts_file(hostname: str) -> str:
+    """The name resolves without the network and whatever the address is, as Debian does it."""
+    short = hostname.split(".")[0]
+    names = hostname if short == hostname else f"{hostname} {short}"
+    return f"127.0.0.1 localhost\n127.0.1.1 {names}\n::1 localhost ip6-localhost ip6-loopback\n"
+
+
+def resolver_file(nameservers: tuple[str, ...]) -> str:
+    servers = nameservers or network.host_nameservers()
+    return "".join(f"nameserver {server}\n" for server in servers)
+
+
+def write_identity(root: Path, settings: Settings, owner: tuple[int, int]) -> None:
+    """root: the container's file system as the host sees it; owner: its root's ids."""
+    for path, text in (
+        ("etc/hostname", f"{settings.hostname}\n"),
+        ("etc/hosts", hosts_file(settings.hostname)),
+        ("etc/resolv.conf", resolver_file(settings.nameservers)),
+    ):
+        inside.write(root, path, text.encode(), owner)
+
+
+def observed_nameservers(upper: Path, settings: Settings) -> tuple[str, ...] | None:
+    """As its resolv.conf has them, empty where those are the host's and are meant to be.
+
+    None where something in the container has put a link there and manages it.
+    """
+    data = inside.read(upper, "etc/resolv.conf")
+    if data is None:
+        return None
+    found = network.resolvers(data.decode(errors="replace"))
+    if not settings.nameservers and found == network.host_nameservers():
+        return ()
+    return found

@@ -1,0 +1,189 @@
+"""Bridges and addresses of the host's containers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Literal
+
+from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc import config
+from tasks.containers.lxc.host import execute, locked
+from tasks.errors import NetworkError, ResourceError
+from tasks.paths import Paths
+
+HOOK = Path(__file__).with_name("hook.sh")
+DEFAULT_MTU = 1500
+INTERFACES = Path("/sys/class/net")
+
+
+def lock_path(paths: Paths) -> Path:
+    """Guards what all containers of a host share: addresses, bridges, NAT rules."""
+    return paths.library / "lxc-network.lock"
+
+
+def alias_of(paths: Paths) -> str:
+    """What a bridge that was made here says in its alias; other prefixes' bridges are not ours."""
+    return f"vikunja-deploy:{lock_path(paths)}"
+
+
+def bridge_mode(
+    bridge: str, paths: Paths, interfaces: Path = INTERFACES
+) -> Literal["own", "foreign"]:
+    """foreign: it exists and was not made here. ResourceError where it is no bridge at all."""
+    interface = interfaces / bridge
+    if not interface.exists():
+        return "own"
+    if not (interface / "bridge").is_dir():
+        raise ResourceError(
+            f"the network interface {bridge} exists and is not a bridge",
+            hint="set network.bridge to a bridge, or to a name that is free",
+        )
+    return "own" if _alias(interface) == alias_of(paths) else "foreign"
+
+
+def _alias(interface: Path) -> str:
+    try:
+        return (interface / "ifalias").read_text().strip()
+    except OSError:
+        return ""
+
+
+def default_interface(routes: str) -> str | None:
+    """Name of the interface that /proc/net/route sends everything else to."""
+    for line in routes.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 7 and fields[1] == "00000000" and fields[7] == "00000000":
+            return fields[0]
+    return None
+
+
+def packet_size(bridge: str, mode: str, interfaces: Path = INTERFACES) -> int:
+    """Largest packet, bytes, that passes the container's way out."""
+    name: str | None = bridge
+    if mode == "own":
+        name = default_interface(Path("/proc/net/route").read_text())
+    try:
+        return int((interfaces / (name or bridge) / "mtu").read_text())
+    except OSError:
+        return DEFAULT_MTU
+
+
+def configurations(paths: Paths) -> dict[str, str]:
+    """Text of the configuration file of every container on this host, ours or not, by name."""
+    found = {}
+    for file in sorted(paths.lxc.glob("[!.]*/config")):
+        try:
+            found[file.parent.name] = file.read_text(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return found
+
+
+def conflict(spec: ContainerSpec, others: Mapping[str, str]) -> str | None:
+    """Name of another container with the wished address, from all configurations."""
+    wanted = ip_interface(spec.ip_address).ip
+    for name, text in others.items():
+        address = config.address_of(config.keys(text))
+        if name == spec.name or not address:
+            continue
+        try:
+            taken = ip_interface(address).ip
+        except ValueError:
+            continue
+        if taken == wanted:
+            return name
+    return None
+
+
+def check_free(spec: ContainerSpec, paths: Paths) -> None:
+    """ResourceError where another container or the host itself has the address."""
+    other = conflict(spec, configurations(paths))
+    if other is not None:
+        raise ResourceError(
+            f"the address {spec.ip_address} is taken by the container {other}",
+            where=spec.name,
+            hint="set network.ip_address to an address that is free",
+        )
+    address = str(ip_interface(spec.ip_address).ip)
+    local = execute(["ip", "-o", "address", "show", "to", address], where=spec.name).stdout
+    if local.strip():
+        raise ResourceError(
+            f"the address {address} is this machine's own",
+            where=spec.name,
+            hint="set network.ip_address to an address that is free",
+            evidence=local.decode().splitlines(),
+        )
+
+
+def bring_up(settings: config.Settings, paths: Paths, where: str) -> None:
+    """Bridge and NAT as a container of these settings needs them. Idempotent."""
+    if settings.bridge_mode == "own" and ip_interface(settings.ip_address).version == 6:
+        raise ResourceError(
+            f"the bridge {settings.bridge} does not exist, and none is made for IPv6",
+            where=where,
+            hint="make a bridge that has a route, or use an IPv4 address",
+        )
+    lock = lock_path(paths)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    arguments = config.network_arguments(settings, lock)
+    completed = execute(["sh", str(HOOK), "network-up", *arguments], where=where, check=False)
+    if completed.returncode != 0:
+        raise NetworkError(
+            f"the network on the bridge {settings.bridge} could not be set up",
+            where=where,
+            hint="`./doit check` looks at what the kernel and iptables of this machine offer",
+            evidence=completed.stderr.decode(errors="replace").splitlines()[-10:],
+        )
+
+
+def own_bridges(paths: Paths, interfaces: Path = INTERFACES) -> list[str]:
+    return sorted(
+        interface.name
+        for interface in interfaces.iterdir()
+        if (interface / "bridge").is_dir() and _alias(interface) == alias_of(paths)
+    )
+
+
+def used_bridges(others: Mapping[str, str]) -> set[str]:
+    found = set()
+    for text in others.values():
+        values = config.keys(text)
+        found |= {
+            value for key, value in values.items() if re.fullmatch(r"lxc\.net\.\d+\.link", key)
+        }
+    return found
+
+
+def remove_unused(paths: Paths, where: str = "") -> None:
+    """Remove the bridges that were made here, with their rules, when nobody uses them.
+
+    A bridge with a port, or one that another container's configuration names, stays.
+    """
+    with locked(lock_path(paths)):
+        used = used_bridges(configurations(paths))
+        for bridge in own_bridges(paths):
+            ports = INTERFACES / bridge / "brif"
+            if bridge not in used and not any(ports.iterdir()):
+                execute(["sh", str(HOOK), "network-down", bridge], where=where)
+
+
+def resolvers(text: str) -> tuple[str, ...]:
+    """Nameservers of a resolv.conf."""
+    return tuple(re.findall(r"^\s*nameserver\s+(\S+)", text, re.MULTILINE))
+
+
+def host_nameservers() -> tuple[str, ...]:
+    """The host's nameservers, as far as a container can reach them."""
+    for file in (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")):
+        if file.is_file():
+            found = tuple(
+                server
+                for server in resolvers(file.read_text(errors="replace"))
+                if not server.startswith("127.") and server != "::1"
+            )
+            if found:
+                return found
+    return ()

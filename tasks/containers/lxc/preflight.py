@@ -1,0 +1,128 @@
+"""What plain LXC needs of a machine, checked without changing it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.containers.lxc.cgroup import read_layout
+from tasks.containers.lxc.host import execute
+from tasks.containers.lxc.idmap import read_idmap
+from tasks.errors import ResourceError
+from tasks.paths import Paths
+
+PROGRAMS = (
+    ("lxc-start", "lxc"),
+    ("lxc-attach", "lxc"),
+    ("debootstrap", "debootstrap"),
+    ("iptables", "iptables"),
+    ("ip", "iproute2"),
+    ("newuidmap", "uidmap"),
+    ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("flock", "util-linux"),
+)
+"""Programs and the Debian packages that have them."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is missing. what: one line; hint: what to do."""
+
+    what: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.hint})"
+
+
+def preflight(paths: Paths) -> list[Finding]:
+    """Everything that keeps plain LXC from working here; empty where nothing does."""
+    if os.geteuid() != 0:
+        return [Finding("plain LXC needs root", "run it as root")]
+    return [*_programs(), *_user_ids(), *_kernel(), *_control_groups(), *_place(paths)]
+
+
+def _programs() -> list[Finding]:
+    packages = sorted({package for name, package in PROGRAMS if shutil.which(name) is None})
+    if not packages:
+        return []
+    return [
+        Finding(
+            f"Debian packages are missing: {' '.join(packages)}",
+            f"apt-get install {' '.join(packages)}",
+        )
+    ]
+
+
+def _user_ids() -> list[Finding]:
+    try:
+        read_idmap()
+    except ResourceError as error:
+        return [Finding(error.what, error.hint)]
+    return []
+
+
+def has_file_system(name: str, listing: str) -> bool:
+    """Whether /proc/filesystems names it."""
+    return any(line.split()[-1:] == [name] for line in listing.splitlines())
+
+
+def _kernel() -> list[Finding]:
+    found = []
+    if not has_file_system("overlay", Path("/proc/filesystems").read_text()) and not _loads(
+        ["modprobe", "--dry-run", "overlay"]
+    ):
+        found.append(Finding("the kernel has no overlay file system", "load the module overlay"))
+    for name in ("user", "net", "pid", "mnt", "uts", "ipc"):
+        if not Path(f"/proc/self/ns/{name}").exists():
+            found.append(
+                Finding(f"the kernel has no {name} namespaces", "use a kernel that has them")
+            )
+    limit = Path("/proc/sys/user/max_user_namespaces")
+    if limit.is_file() and limit.read_text().strip() == "0":
+        found.append(
+            Finding("user namespaces are switched off", "sysctl user.max_user_namespaces=15000")
+        )
+    readable = any(
+        _loads([tool, "-w", "-t", "nat", "-S", "POSTROUTING"])
+        for tool in ("iptables", "iptables-nft", "iptables-legacy")
+    )
+    if not readable:
+        found.append(
+            Finding(
+                "no variant of iptables can read this kernel's NAT table",
+                "load the module nft_chain_nat or iptable_nat; an own bridge needs it",
+            )
+        )
+    return found
+
+
+def _loads(argv: Sequence[str]) -> bool:
+    return shutil.which(argv[0]) is not None and execute(argv, check=False).returncode == 0
+
+
+def _control_groups() -> list[Finding]:
+    layout = read_layout()
+    missing = [name for name in ("cpu", "memory") if getattr(layout, name) is None]
+    return [
+        Finding(
+            f"no control group hierarchy with the {name} controller is mounted",
+            "mount cgroup2 at /sys/fs/cgroup; without it resources are not limited",
+        )
+        for name in missing
+    ]
+
+
+def _place(paths: Paths) -> list[Finding]:
+    odd = [str(path) for path in (paths.lxc, paths.cache) if set(str(path)) & set(" ,:\\\"'")]
+    return [
+        Finding(
+            f"the path {path} has a character that LXC or the overlay cannot take",
+            "choose a prefix of letters, digits, dots, dashes and slashes",
+        )
+        for path in odd
+    ]

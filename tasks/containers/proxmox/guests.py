@@ -1,0 +1,128 @@
+"""Where a cluster has an instance's container, and what it is. No change is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.proxmox.api import Session
+from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
+from tasks.containers.proxmox.properties import instance_in_notes, parse_tags, tag_of
+from tasks.containers.proxmox.wish import ProxmoxWish
+from tasks.errors import ResourceError
+
+NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One guest of a cluster. kind: `lxc` or `qemu`; they share their ids."""
+
+    vmid: int
+    node: str
+    kind: str
+    tags: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return f"/nodes/{self.node}/lxc/{self.vmid}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container as found. lock: what Proxmox VE does with it just now (`backup`), if anything.
+
+    owner: the instance that tag and notes agree on.
+    """
+
+    guest: Guest
+    running: bool
+    lock: str | None
+    config: Config
+
+    @property
+    def owner(self) -> str | None:
+        named = instance_in_notes(self.config.current.get("description", ""))
+        tags = parse_tags(self.config.current.get("tags", ""))
+        return named if named is not None and tag_of(named) in tags else None
+
+    @property
+    def facts(self) -> ContainerFacts:
+        return ContainerFacts(
+            exists=True,
+            running=self.running,
+            owner=self.owner,
+            attributes=attributes_of(self.config.current),
+        )
+
+
+def parse_guests(rows: Iterable[Mapping[str, Any]]) -> tuple[Guest, ...]:
+    """Of `GET /cluster/resources`. Its `status` is left out: it lags by some ten seconds."""
+    return tuple(
+        Guest(int(row["vmid"]), row["node"], row["type"], parse_tags(row.get("tags", "")))
+        for row in rows
+        if row["type"] in ("lxc", "qemu")
+    )
+
+
+def list_guests(session: Session) -> tuple[Guest, ...]:
+    """All guests of the cluster that the session may see, on whatever node they are: one call."""
+    return parse_guests(session.call("GET", "/cluster/resources", {"type": "vm"}))
+
+
+def choose(spec: ContainerSpec, wish: ProxmoxWish, guests: Sequence[Guest]) -> Guest | None:
+    """The guest that is meant: with the wished id, or tagged as the instance's; None if neither.
+
+    ResourceError where these contradict each other, or the id is a virtual machine's.
+    """
+    tag = tag_of(spec.instance_id)
+    tagged = [guest for guest in guests if guest.kind == "lxc" and tag in guest.tags]
+    if len(tagged) > 1:
+        ids = ", ".join(f"{guest.vmid} on {guest.node}" for guest in tagged)
+        raise ResourceError(
+            f"more than one container carries the tag {tag}: {ids}",
+            where=spec.name,
+            hint="remove the tag from those that are not the instance's",
+        )
+    if wish.vmid is None:
+        return tagged[0] if tagged else None
+    if tagged and tagged[0].vmid != wish.vmid:
+        raise ResourceError(
+            f"the instance's container has the id {tagged[0].vmid}, not {wish.vmid}",
+            where=spec.name,
+            hint=f"set proxmox.container_id to {tagged[0].vmid}, or leave it out",
+        )
+    wished = next((guest for guest in guests if guest.vmid == wish.vmid), None)
+    if wished is not None and wished.kind != "lxc":
+        raise ResourceError(
+            f"the id {wish.vmid} is taken by a virtual machine on node {wished.node}",
+            where=spec.name,
+            hint="choose another proxmox.container_id, or leave it out",
+        )
+    return wished
+
+
+def look(session: Session, guest: Guest) -> Found:
+    """A container's state and configuration: two calls."""
+    status = session.call("GET", f"{guest.path}/status/current")
+    rows = session.call("GET", f"{guest.path}/pending")
+    return Found(guest, status["status"] == "running", status.get("lock"), parse_pending(rows))
+
+
+def require_ours(found: Found, spec: ContainerSpec) -> None:
+    """ResourceError where the container is not proven to be the instance's."""
+    if found.owner == spec.instance_id:
+        return
+    config = found.config.current
+    raise ResourceError(
+        f"container {found.guest.vmid} on node {found.guest.node} exists and is not proven to be "
+        f"instance {spec.instance_id}'s",
+        where=spec.name,
+        hint="choose another proxmox.container_id, or remove that container yourself",
+        evidence=(
+            f"tags: {config.get('tags') or 'none'}",
+            f"notes name: {instance_in_notes(config.get('description', '')) or 'no instance'}",
+        ),
+    )

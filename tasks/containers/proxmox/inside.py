@@ -1,0 +1,115 @@
+"""Programs in a container, on the node that holds it.
+
+By lxc-attach itself, which is what `pct exec` starts after half a second of its own start-up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tasks.containers.base import MARKER_PATH, Completed
+from tasks.containers.lxc.attach import attach
+from tasks.containers.lxc.host import last_lines
+from tasks.errors import DeployError, ResourceError
+
+FOREIGN = 113
+SAYS = "vikunja-deploy: the marker names "
+
+GUARD = f"""
+owner=
+{{ IFS= read -r owner <{MARKER_PATH}; }} 2>/dev/null
+[ "$owner" = "$1" ] || {{ printf '{SAYS}%s\\n' "${{owner:-nothing}}" >&2; exit {FOREIGN}; }}
+shift
+exec "$@"
+"""
+"""Becomes the program only where the marker names the instance: the proof costs no process."""
+
+MARK = f"""
+owner=
+{{ IFS= read -r owner <{MARKER_PATH}; }} 2>/dev/null
+[ "${{owner:-$1}}" = "$1" ] || {{ printf '{SAYS}%s\\n' "$owner" >&2; exit {FOREIGN}; }}
+umask 022
+cd {Path(MARKER_PATH).parent} || exit
+new={Path(MARKER_PATH).name}.new
+printf '%s\\n' "$1" >$new && sync $new && mv $new {MARKER_PATH}
+"""
+
+NOT_RUNNING = re.compile(r"^lxc-attach: .* Failed to get init pid$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A running container of this node. where: its name in errors. See Container.run."""
+
+    vmid: int
+    instance_id: str
+    where: str
+    lxc_path: Path = Path("/var/lib/lxc")
+
+    def mark(self) -> None:
+        """Write the marker of a container that has none; ResourceError where it has another's."""
+        done = self._attach((), ["sh", "-c", MARK, "sh", self.instance_id], None, None, 30)
+        self._judge(done, check=True)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float = 60,
+        check: bool = True,
+    ) -> Completed:
+        """Run argv as root in it; ResourceError where its marker does not name the instance."""
+        guard = ("sh", "-c", GUARD, "sh", self.instance_id)
+        done = self._attach(guard, argv, stdin, stdout, timeout)
+        self._judge(done, check=check)
+        return done
+
+    def _attach(
+        self,
+        guard: Sequence[str],
+        argv: Sequence[str],
+        stdin: bytes | IO[bytes] | None,
+        stdout: IO[bytes] | None,
+        timeout: float,
+    ) -> Completed:
+        return attach(
+            str(self.vmid),
+            self.lxc_path,
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            timeout=timeout,
+            check=False,
+            through=guard,
+        )
+
+    def _judge(self, done: Completed, *, check: bool) -> None:
+        said = done.stderr.decode(errors="replace")
+        if done.returncode == FOREIGN and said.startswith(SAYS):
+            raise ResourceError(
+                f"container {self.vmid} is not proven to be instance {self.instance_id}'s",
+                where=self.where,
+                hint="choose another proxmox.container_id, or remove that container yourself",
+                evidence=[
+                    f"{MARKER_PATH} in the container says: {said.removeprefix(SAYS).strip()}"
+                ],
+            )
+        if done.returncode != 0 and NOT_RUNNING.search(said):
+            raise ResourceError(
+                f"container {self.vmid} does not run on this node",
+                where=self.where,
+                hint="`./doit start` starts it",
+                evidence=last_lines(said),
+            )
+        if check and done.returncode != 0:
+            raise DeployError(
+                f"{done.argv[0]} failed with exit code {done.returncode}",
+                where=self.where,
+                evidence=last_lines(said),
+            )

@@ -1,0 +1,297 @@
+"""Make, change, start, stop and remove a container through the API, each awaited to its end."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasks.containers.base import SILENT, ContainerSpec, Progress
+from tasks.containers.proxmox.api import Method, Session, Value
+from tasks.containers.proxmox.guests import Found, Guest, choose, list_guests, look, require_ours
+from tasks.containers.proxmox.parameters import changes, create_parameters, storage_of
+from tasks.containers.proxmox.selection import (
+    choose_download,
+    choose_storage,
+    choose_template,
+    file_of,
+)
+from tasks.containers.proxmox.tasks import Finished, wait
+from tasks.containers.proxmox.wish import ProxmoxWish
+from tasks.errors import LockedError, ResourceError
+
+CREATE_LIMIT = 900
+DOWNLOAD_LIMIT = 1800
+MOVE_LIMIT = 7200
+START_LIMIT = 180
+STOP_LIMIT = 60
+"""Seconds. After STOP_LIMIT a container that does not shut down is stopped by force."""
+
+RACES = 5
+"""How many ids that others took in the same moment are passed over."""
+
+TAKEN = re.compile(r"the container id \d+ is taken")
+
+
+@dataclass
+class Lifecycle:
+    """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE."""
+
+    spec: ContainerSpec
+    wish: ProxmoxWish
+    session: Session
+    lock_limit: float = 300
+    download: bool = True
+
+    # What is there
+
+    def find(self) -> Found | None:
+        """The container wherever in the cluster it is now; None where there is none."""
+        guest = choose(self.spec, self.wish, list_guests(self.session))
+        return look(self.session, guest) if guest else None
+
+    def require(self, action: str) -> Found:
+        """The container, proven ours and not locked: waits for a lock within lock_limit."""
+        found = self.find()
+        if found is None:
+            raise ResourceError(
+                f"there is no container to {action}",
+                where=self.spec.name,
+                hint="`./doit apply` creates it",
+            )
+        require_ours(found, self.spec)
+        deadline = time.monotonic() + self.lock_limit
+        while found.lock:
+            if time.monotonic() >= deadline:
+                raise LockedError(
+                    f"container {found.guest.vmid} is locked by Proxmox VE ({found.lock}), for "
+                    f"more than {self.lock_limit:g} s",
+                    where=self.spec.name,
+                    hint=f"if nothing of the kind runs: `pct unlock {found.guest.vmid}` on node "
+                    f"{found.guest.node}",
+                )
+            time.sleep(min(1, self.lock_limit))
+            found = look(self.session, found.guest)
+        return found
+
+    def _do(
+        self,
+        what: str,
+        call: tuple[Method, str, Mapping[str, Value | None]],
+        timeout: float,
+        progress: Progress,
+    ) -> Finished:
+        """A call that makes a task, and the wait for it."""
+        answer = self.session.call(*call)
+        return wait(
+            self.session,
+            answer,
+            what,
+            timeout=timeout,
+            progress=progress,
+            where=self.spec.name,
+        )
+
+    # Making
+
+    def create(self, progress: Progress = SILENT) -> Finished | None:
+        """Make it, not started. None where it is there already, proven ours and complete."""
+        if self.find() is not None:
+            self.require("keep")
+            return None
+        node = self.wish.node
+        storages = self.session.call("GET", f"/nodes/{node}/storage")
+        storage = choose_storage(
+            self.wish.storage,
+            "rootdir",
+            self.spec.disk_size_gb,
+            storages,
+            where=self.spec.name,
+        )
+        self._require_bridge(node)
+        template = self._template(storages, progress)
+        for _ in range(RACES):
+            vmid = self.wish.vmid or int(self.session.call("GET", "/cluster/nextid"))
+            parameters = create_parameters(
+                self.spec, self.wish, vmid=vmid, template=template, storage=storage
+            )
+            what = f"create container {vmid}"
+            try:
+                return self._do(
+                    what, ("POST", f"/nodes/{node}/lxc", parameters), CREATE_LIMIT, progress
+                )
+            except ResourceError as error:
+                # The next free id is reserved for nobody: another took it meanwhile.
+                if self.wish.vmid is not None or not TAKEN.search(error.what):
+                    raise
+        raise ResourceError(
+            f"{RACES} free container ids in a row were taken by others meanwhile",
+            where=self.spec.name,
+            hint="set proxmox.container_id",
+        )
+
+    def _require_bridge(self, node: str) -> None:
+        """Proxmox VE takes a bridge that is not there, and fails at the start."""
+        rows = self.session.call("GET", f"/nodes/{node}/network", {"type": "any_bridge"})
+        bridges = sorted(str(row["iface"]) for row in rows)
+        if self.spec.bridge not in bridges:
+            raise ResourceError(
+                f"node {node} has no bridge {self.spec.bridge}",
+                where=self.spec.name,
+                hint=f"set network.bridge to one of: {', '.join(bridges) or 'none is there'}",
+            )
+
+    def _template(self, storages: list[dict[str, Value]], progress: Progress) -> str:
+        """The volume to make it from, downloaded where it is missing and may be."""
+        node = self.wish.node
+        volumes = [
+            str(row["volid"])
+            for storage in storages
+            if storage.get("active") and "vztmpl" in str(storage.get("content", "")).split(",")
+            for row in self.session.call(
+                "GET", f"/nodes/{node}/storage/{storage['storage']}/content", {"content": "vztmpl"}
+            )
+        ]
+        found = choose_template(self.spec.template, volumes, self.spec.name)
+        if found:
+            return found
+        if not self.download:
+            raise ResourceError(
+                f"node {node} has no template {self.spec.template}",
+                where=self.spec.name,
+                hint="download it: `pveam update`, then `pveam download STORAGE TEMPLATE`",
+                evidence=[file_of(volume) for volume in volumes],
+            )
+        rows = self.session.call("GET", f"/nodes/{node}/aplinfo")
+        name = choose_download(
+            self.spec.template, [str(row["template"]) for row in rows], self.spec.name
+        )
+        target = choose_storage(None, "vztmpl", 0.5, storages, where=self.spec.name)
+        self._do(
+            f"download template {name}",
+            ("POST", f"/nodes/{node}/aplinfo", {"storage": target, "template": name}),
+            DOWNLOAD_LIMIT,
+            progress,
+        )
+        return f"{target}:vztmpl/{name}"
+
+    # Changing
+
+    def configure(self, progress: Progress = SILENT) -> None:
+        """Bring its settings and disks to the wish, live where Proxmox VE can: see parameters.
+
+        It is never moved or made anew by this. Raises before anything changed where a disk would
+        shrink; StalePlanError where somebody else changes it in the same moment.
+        """
+        found = self.require("configure")
+        guest = found.guest
+        wanted = changes(self.spec, self.wish, found.config, guest.node)
+        if "net0" in wanted.settings:
+            self._require_bridge(guest.node)
+        if wanted.settings or wanted.deleted:
+            extra = {"digest": found.config.digest, "delete": ",".join(wanted.deleted)}
+            given = {name: value for name, value in extra.items() if value}
+            self.session.call("PUT", f"{guest.path}/config", {**wanted.settings, **given})
+        for disk, size in wanted.grow.items():
+            self._do(
+                f"grow {disk} to {size} GiB",
+                ("PUT", f"{guest.path}/resize", {"disk": disk, "size": f"{size}G"}),
+                MOVE_LIMIT,
+                progress,
+            )
+
+    def migrate(self, progress: Progress = SILENT) -> None:
+        """Move it to the wished node; there already is success. Restarts it where it runs."""
+        found = self.require("migrate")
+        if found.guest.node == self.wish.node:
+            return
+        parameters: dict[str, Value] = {"target": self.wish.node}
+        if found.running:
+            parameters["restart"] = 1
+        self._do(
+            f"migrate container {found.guest.vmid} to {self.wish.node}",
+            ("POST", f"{found.guest.path}/migrate", parameters),
+            MOVE_LIMIT,
+            progress,
+        )
+
+    def move_disk(self, progress: Progress = SILENT) -> None:
+        """Move rootfs to the wished storage; there already, or none wished, is success.
+
+        A running container is shut down for it and started again.
+        """
+        found = self.require("move the disk of")
+        if self.wish.storage in (None, storage_of(found.config.coming)):
+            return
+        if found.running:
+            self._shut_down(found.guest, progress)
+        parameters: dict[str, Value | None] = {
+            "volume": "rootfs",
+            "storage": self.wish.storage,
+            "delete": 1,
+        }
+        self._do(
+            f"move the disk of container {found.guest.vmid} to {self.wish.storage}",
+            ("POST", f"{found.guest.path}/move_volume", parameters),
+            MOVE_LIMIT,
+            progress,
+        )
+        if found.running:
+            self._start(found.guest, progress)
+
+    # Running
+
+    def start(self, progress: Progress = SILENT) -> None:
+        """Start it; running already is success. Its services come up after this."""
+        found = self.require("start")
+        if not found.running:
+            self._start(found.guest, progress)
+
+    def _start(self, guest: Guest, progress: Progress) -> None:
+        self._do(
+            f"start container {guest.vmid}",
+            ("POST", f"{guest.path}/status/start", {}),
+            START_LIMIT,
+            progress,
+        )
+
+    def stop(self, progress: Progress = SILENT) -> None:
+        """Shut it down, by force after STOP_LIMIT; stopped already is success."""
+        found = self.require("stop")
+        if found.running:
+            self._shut_down(found.guest, progress)
+
+    def _shut_down(self, guest: Guest, progress: Progress) -> None:
+        parameters: dict[str, Value] = {"timeout": STOP_LIMIT, "forceStop": 1}
+        self._do(
+            f"shut down container {guest.vmid}",
+            ("POST", f"{guest.path}/status/shutdown", parameters),
+            STOP_LIMIT + START_LIMIT,
+            progress,
+        )
+
+    def destroy(self, progress: Progress = SILENT) -> None:
+        """Remove it with its disks and what refers to it. Gone already is success."""
+        if self.find() is None:
+            return
+        found = self.require("destroy")
+        if found.config.current.get("protection") == "1":
+            raise ResourceError(
+                f"container {found.guest.vmid} is protected",
+                where=self.spec.name,
+                hint=f"`pct set {found.guest.vmid} --protection 0` on node {found.guest.node}",
+            )
+        if found.running:
+            self._do(
+                f"stop container {found.guest.vmid}",
+                ("POST", f"{found.guest.path}/status/stop", {}),
+                STOP_LIMIT + START_LIMIT,
+                progress,
+            )
+        self._do(
+            f"destroy container {found.guest.vmid}",
+            ("DELETE", found.guest.path, {"purge": 1}),
+            CREATE_LIMIT,
+            progress,
+        )

@@ -1,0 +1,259 @@
+"""From what is wished to the API's parameters, and from a configuration back. Pure.
+
+What a change of an attribute takes, as pve-container does it to a running container:
+
+    cpu_cores, memory_mb, instance_id     live
+    bridge, ip_address, gateway           live: the interface is plugged anew
+    hostname, nameservers                 at the next start; pending, or in effect only then
+    disk_size_gb                          grows, live; never shrinks
+    node, storage                         a move: migration, move of the volume
+    template                              only another container has another
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+
+from tasks.containers.base import ContainerSpec
+from tasks.containers.proxmox.api import Value
+from tasks.containers.proxmox.properties import (
+    format_properties,
+    format_tags,
+    instance_in_notes,
+    notes_of,
+    parse_gib,
+    parse_properties,
+    parse_tags,
+    tag_of,
+    template_in_notes,
+)
+from tasks.containers.proxmox.wish import Mount, ProxmoxWish
+from tasks.errors import ResourceError
+
+RESTART_FIELDS = frozenset({"hostname", "nameservers"})
+"""Fields of ContainerSpec that a running container takes up at its next start."""
+
+MOUNTS = tuple(f"mp{number}" for number in range(256))
+
+
+@dataclass(frozen=True)
+class Config:
+    """A container's configuration as found.
+
+    current: what holds. pending: what comes to hold at the next start, None where a setting goes.
+    digest: of the configuration, to be given with a change; it was not changed since, then.
+    """
+
+    current: Mapping[str, str]
+    pending: Mapping[str, str | None] = field(default_factory=dict)
+    digest: str | None = None
+
+    @property
+    def coming(self) -> dict[str, str]:
+        """What holds after the next start."""
+        merged = {**self.current, **self.pending}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+def parse_pending(rows: Iterable[Mapping[str, object]]) -> Config:
+    """Of the answer of `GET /nodes/{node}/lxc/{vmid}/pending`."""
+    current: dict[str, str] = {}
+    pending: dict[str, str | None] = {}
+    for row in rows:
+        key = str(row["key"])
+        if "value" in row:
+            current[key] = str(row["value"])
+        if row.get("delete"):
+            pending[key] = None
+        elif "pending" in row:
+            pending[key] = str(row["pending"])
+    return Config(current, pending, current.pop("digest", None))
+
+
+def create_parameters(
+    spec: ContainerSpec, wish: ProxmoxWish, *, vmid: int, template: str, storage: str
+) -> dict[str, Value]:
+    """Parameters of `POST /nodes/{node}/lxc`. template: a volume. storage: of rootfs.
+
+    The container is not started: a failed start would not fail the task.
+    """
+    parameters: dict[str, Value] = {
+        "vmid": vmid,
+        "ostemplate": template,
+        "rootfs": f"{storage}:{spec.disk_size_gb}",
+        "unprivileged": 1,
+        "features": "nesting=1",
+        "description": notes_of(spec.instance_id, spec.template),
+        "tags": format_tags([tag_of(spec.instance_id), *wish.tags]),
+        "net0": net0(spec, wish, {}),
+        **_settings(spec, wish),
+    }
+    if wish.pool:
+        parameters["pool"] = wish.pool
+    if wish.ssh_keys:
+        parameters["ssh-public-keys"] = "\n".join(wish.ssh_keys)
+    for name, mount in zip(MOUNTS, wish.mounts, strict=False):
+        parameters[name] = _new_mount(mount)
+    return parameters
+
+
+def _settings(spec: ContainerSpec, wish: ProxmoxWish) -> dict[str, Value]:
+    """What is simply a value of the configuration."""
+    optional = {
+        "nameserver": " ".join(spec.nameservers),
+        "searchdomain": wish.search_domain,
+        "startup": wish.startup,
+        "timezone": wish.timezone,
+    }
+    return {
+        "hostname": spec.hostname,
+        "cores": spec.cpu_cores,
+        "memory": spec.memory_mb,
+        "swap": wish.swap_mb,
+        "onboot": int(wish.onboot),
+        "protection": int(wish.protection),
+        **{name: value for name, value in optional.items() if value},
+    }
+
+
+DEFAULTS = {"memory": "512", "swap": "512", "onboot": "0", "protection": "0"}
+"""What holds where a configuration says nothing."""
+
+OPTIONAL = ("nameserver", "searchdomain", "startup", "timezone")
+"""Settings that are absent where nothing is wished."""
+
+
+def net0(spec: ContainerSpec, wish: ProxmoxWish, current: Mapping[str, str]) -> str:
+    """The interface eth0. What it has and we have no wish about, its MAC above all, is kept."""
+    four, six = ("ip", "gw"), ("ip6", "gw6")
+    version = ip_interface(spec.ip_address).version
+    (address, gateway), other = (four, six) if version == 4 else (six, four)
+    # An address of the other kind that somebody gave it beside ours stays; ours of before goes.
+    if version == 6 or "ip" not in current:
+        current = {name: value for name, value in current.items() if name not in other}
+    wished: dict[str, str | int | None] = {
+        "name": "eth0",
+        "bridge": spec.bridge,
+        address: spec.ip_address,
+        gateway: spec.gateway,
+        "tag": wish.vlan,
+        "mtu": wish.mtu,
+        "firewall": 1 if wish.firewall else None,
+    }
+    merged = {**current, **wished}
+    return format_properties({name: v for name, v in merged.items() if v is not None})
+
+
+def _new_mount(mount: Mount) -> str:
+    return f"{mount.storage}:{mount.size_gb},mp={mount.path},backup={int(mount.backup)}"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What brings a container to the wish, in this order; empty where it is there.
+
+    migrate: node to go to. move: storage for rootfs. settings, deleted: of one change of the
+    configuration. grow: GiB that a disk (`rootfs`, `mp0`) is to have.
+    """
+
+    migrate: str | None = None
+    move: str | None = None
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    deleted: tuple[str, ...] = ()
+    grow: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.migrate or self.move or self.settings or self.deleted or self.grow)
+
+
+def changes(spec: ContainerSpec, wish: ProxmoxWish, found: Config, node: str) -> Changes:
+    """What is to be done to a container on a node. ResourceError where a disk would shrink."""
+    coming = found.coming
+    settings = {
+        name: value
+        for name, value in _settings(spec, wish).items()
+        if coming.get(name, DEFAULTS.get(name)) != str(value)
+    }
+    settings |= _network_change(spec, wish, coming)
+    tags = parse_tags(coming.get("tags", ""))
+    wished_tags = format_tags([*_foreign_tags(tags), tag_of(spec.instance_id), *wish.tags])
+    if wished_tags != format_tags(tags):
+        settings["tags"] = wished_tags
+    mounted = {
+        parse_properties(coming[name], "volume").get("mp"): name
+        for name in MOUNTS
+        if name in coming
+    }
+    free = (name for name in MOUNTS if name not in coming)
+    settings |= {next(free): _new_mount(m) for m in wish.mounts if m.path not in mounted}
+    sizes = {mounted[m.path]: m.size_gb for m in wish.mounts if m.path in mounted}
+    grow = {
+        disk: size
+        for disk, size in {"rootfs": spec.disk_size_gb, **sizes}.items()
+        if _grows(spec, disk, coming.get(disk, ""), size)
+    }
+    absent = _settings(spec, wish)
+    storage = storage_of(coming)
+    return Changes(
+        migrate=wish.node if wish.node != node else None,
+        move=wish.storage if wish.storage not in (None, storage) else None,
+        settings=settings,
+        deleted=tuple(name for name in OPTIONAL if name in coming and name not in absent),
+        grow=grow,
+    )
+
+
+def _foreign_tags(tags: Iterable[str]) -> list[str]:
+    """Tags that users gave: they stay."""
+    prefix = tag_of("")
+    return [tag for tag in tags if not tag.startswith(prefix)]
+
+
+def _network_change(
+    spec: ContainerSpec, wish: ProxmoxWish, coming: Mapping[str, str]
+) -> dict[str, Value]:
+    """net0 where it differs, its order and Proxmox VE's additions aside."""
+    current = parse_properties(coming.get("net0", ""))
+    wished = net0(spec, wish, current)
+    if current.get("firewall") == "0":
+        del current["firewall"]
+    return {} if parse_properties(wished) == current else {"net0": wished}
+
+
+def _grows(spec: ContainerSpec, disk: str, volume: str, wished: int) -> bool:
+    size = parse_gib(parse_properties(volume, "volume").get("size", ""))
+    if size is not None and size > wished:
+        raise ResourceError(
+            f"{disk} has {size:g} GiB and cannot shrink to {wished} GiB",
+            where=spec.name,
+            hint=f"wish for {size:g} GiB or more; a smaller disk needs a new container",
+        )
+    return size is not None and size < wished
+
+
+def storage_of(config: Mapping[str, str]) -> str | None:
+    """The storage that holds rootfs."""
+    volume = parse_properties(config.get("rootfs", ""), "volume").get("volume", "")
+    return volume.partition(":")[0] or None
+
+
+def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
+    """Fields of ContainerSpec that a configuration tells, by name."""
+    interface = parse_properties(config.get("net0", ""))
+    size = parse_gib(parse_properties(config.get("rootfs", ""), "volume").get("size", ""))
+    notes = config.get("description", "")
+    found: dict[str, object] = {
+        "instance_id": instance_in_notes(notes),
+        "template": template_in_notes(notes),
+        "hostname": config.get("hostname"),
+        "cpu_cores": int(config["cores"]) if "cores" in config else None,
+        "memory_mb": int(config.get("memory", 512)),
+        "disk_size_gb": size,
+        "bridge": interface.get("bridge"),
+        "ip_address": interface.get("ip") or interface.get("ip6"),
+        "gateway": interface.get("gw") or interface.get("gw6"),
+    }
+    known = {name: value for name, value in found.items() if value is not None}
+    return {**known, "nameservers": tuple(config.get("nameserver", "").split())}

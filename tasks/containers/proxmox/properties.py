@@ -1,0 +1,86 @@
+"""Proxmox VE's notations: property strings, sizes, lists, notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+TAG = "vikunja-deploy"
+NOTE = re.compile(r"^vikunja-deploy: (\S+)$", re.MULTILINE)
+TEMPLATE_NOTE = re.compile(r"^made from: (\S+)$", re.MULTILINE)
+
+UNMARKED = "marker: to be written at the first start"
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def parse_properties(text: str, default_key: str = "") -> dict[str, str]:
+    """`volume,size=8G` as a mapping, in its order; a word without `=` is the default key's."""
+    found = {}
+    for part in text.split(","):
+        name, separator, value = part.partition("=")
+        if separator:
+            found[name] = value
+        elif part:
+            found[default_key] = part
+    return found
+
+
+def format_properties(values: Mapping[str, str | int], default_key: str = "") -> str:
+    return ",".join(
+        str(value) if name == default_key else f"{name}={value}" for name, value in values.items()
+    )
+
+
+def parse_gib(text: str) -> int | float | None:
+    """`8G`, `8192M`, `0.5T` or bytes as GiB, an integer where it is whole; None for no size."""
+    match = SIZE.fullmatch(text)
+    if not match:
+        return None
+    gib = Fraction(match[1]) * 2 ** UNITS[match[2]] / 2**30
+    return int(gib) if gib.denominator == 1 else float(gib)
+
+
+def tag_of(instance_id: str) -> str:
+    """The tag of an instance's container. Proxmox VE's tags are lower case."""
+    return f"{TAG}.{instance_id}".lower()
+
+
+def parse_tags(text: str) -> tuple[str, ...]:
+    return tuple(tag for tag in re.split(r"[;, ]+", text) if tag)
+
+
+def format_tags(tags: Sequence[str]) -> str:
+    """Tags as Proxmox VE keeps them: lower case, sorted, each once."""
+    return ";".join(sorted({tag.lower() for tag in tags}))
+
+
+def notes_of(instance_id: str, template: str) -> str:
+    """The notes of a container that is made for an instance. What else users write is theirs.
+
+    They say that it has no marker yet: only a running container can be given one.
+    """
+    return f"vikunja-deploy: {instance_id}\nmade from: {template}\n{UNMARKED}\n"
+
+
+def is_unmarked(notes: str) -> bool:
+    return UNMARKED in notes.splitlines()
+
+
+def marked(notes: str) -> str:
+    """The notes of a container that has its marker."""
+    lines = [line for line in notes.splitlines() if line != UNMARKED]
+    return "\n".join(lines) + "\n"
+
+
+def instance_in_notes(text: str) -> str | None:
+    """The instance that notes name; None where they name none, or more than one."""
+    named = set(NOTE.findall(text))
+    return named.pop() if len(named) == 1 else None
+
+
+def template_in_notes(text: str) -> str | None:
+    match = TEMPLATE_NOTE.search(text)
+    return match[1] if match else None

@@ -1,0 +1,109 @@
+"""Which template a container is made from, and which storage holds its disk. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tasks.errors import ResourceError
+
+GIB = 1 << 30
+
+
+def version_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """For sorting names with numbers in them: 12.12-1 is newer than 12.7-1."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)
+
+
+def file_of(volume: str) -> str:
+    """The template's file name of a volume `local:vztmpl/NAME`."""
+    return volume.rpartition("/")[2]
+
+
+def matching(wish: str, names: Iterable[str]) -> list[str]:
+    """Names that are the wished one or begin with it, up to a delimiter; the newest last.
+
+    `debian-12-standard` is meant by itself: `debian-1` does not mean `debian-12-standard`.
+    """
+    form = re.compile(rf"{re.escape(wish)}(?![A-Za-z0-9]).*|{re.escape(wish)}")
+    return sorted((name for name in names if form.fullmatch(file_of(name))), key=version_key)
+
+
+def choose_template(wish: str, volumes: Sequence[str], where: str) -> str | None:
+    """The volume to make a container from: the wished one, or the newest that matches.
+
+    volumes: templates that the node has. None where none matches a name. ResourceError where a
+    wished volume (`local:vztmpl/NAME`) is not there.
+    """
+    if ":" not in wish:
+        return next(reversed(matching(wish, volumes)), None)
+    if wish in volumes:
+        return wish
+    raise ResourceError(
+        f"there is no template {wish}",
+        where=where,
+        hint="`pveam available` lists what can be had, `pveam list STORAGE` what is there",
+        evidence=volumes,
+    )
+
+
+def choose_download(wish: str, available: Sequence[str], where: str) -> str:
+    """The newest template that can be downloaded for a wish."""
+    found = matching(wish, available)
+    if not found:
+        raise ResourceError(
+            f"there is no template {wish}, and none of that name to download",
+            where=where,
+            hint="`pveam update`, then `pveam available` lists what can be had",
+            evidence=sorted(available, key=version_key)[-10:],
+        )
+    return found[-1]
+
+
+def choose_storage(
+    wish: str | None,
+    content: str,
+    needed_gb: float,
+    storages: Sequence[Mapping[str, Any]],
+    *,
+    where: str,
+) -> str:
+    """The storage for `content` (`rootdir`, `vztmpl`): the wished, or that with most space.
+
+    storages: rows of `GET /nodes/{node}/storage`. ResourceError where none will do, with the
+    reason of each.
+    """
+    reasons = {str(row["storage"]): _unfit(row, content, needed_gb) for row in storages}
+    if wish is not None and wish not in reasons:
+        raise ResourceError(
+            f"there is no storage {wish} on the node",
+            where=where,
+            hint=f"those that are there: {', '.join(sorted(reasons)) or 'none'}",
+        )
+    fit = [
+        row
+        for row in storages
+        if wish in (None, row["storage"]) and reasons[str(row["storage"])] is None
+    ]
+    if not fit:
+        told = [f"{name}: {reason}" for name, reason in reasons.items() if wish in (None, name)]
+        raise ResourceError(
+            f"no storage for {content}: {'; '.join(told) or 'the node shows none'}",
+            where=where,
+            hint="set proxmox.storage to one that is active, has that content and the space; a "
+            "token sees only those on which it has Datastore.Audit or AllocateSpace",
+        )
+    return str(max(fit, key=lambda row: (row["avail"], row["storage"]))["storage"])
+
+
+def _unfit(row: Mapping[str, Any], content: str, needed_gb: float) -> str | None:
+    if not row.get("active") or not row.get("enabled", 1):
+        return "not active"
+    if content not in str(row.get("content", "")).split(","):
+        return f"does not take {content}"
+    free = int(row.get("avail", 0))
+    if free < needed_gb * GIB:
+        return f"{free / GIB:.1f} GiB free of {needed_gb:g} needed"
+    return None

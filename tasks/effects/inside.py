@@ -1,0 +1,143 @@
+"""Effects in the container: files, packages, scripts, units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tasks.effects.work import INSTALL_TIMEOUT, SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.errors import DatabaseError, DeployError, NetworkError, UnhealthyError
+from tasks.model.plan import Entry
+from tasks.release import Target
+from tasks.resources.landing import landing
+from tasks.resources.observe import HERE, function_name, script_text
+from tasks.resources.system import TAKEN_UP, Package, Script, StoppedUnit, Unit
+
+
+def guarded(*scripts: str) -> str:
+    """The text of scripts of ours, behind the guard that lets only one change things."""
+    names = ("guard.sh", *scripts)
+    return "\n".join((HERE / name).read_text() for name in names)
+
+
+def land(batch: Sequence[Entry], work: Work) -> None:
+    resources = [entry.resource for entry in batch if entry.resource is not None]
+    pending = [
+        entry.resource.unit for entry in work.look.plan.entries if isinstance(entry.resource, Unit)
+    ]
+    completed = work.container.run(
+        [SCRIPT, "-c", guarded("land.sh"), "land"],
+        stdin=landing(resources, pending),
+        timeout=UNIT_TIMEOUT,
+        check=False,
+    )
+    if completed.returncode != 0:
+        landed = completed.stdout.count(b"done ") - len(pending)
+        failed = batch[min(max(landed, 0), len(batch) - 1)]
+        raise DeployError(
+            f"{failed.address} could not be landed",
+            where=work.where,
+            evidence=last_lines(completed.stderr),
+            hint="Is the container's disk full or read-only? Then run ./doit apply again.",
+        )
+
+
+def install(batch: Sequence[Entry], work: Work) -> None:
+    names = [entry.resource.package for entry in batch if isinstance(entry.resource, Package)]
+    completed = work.container.run(
+        [SCRIPT, "-c", guarded("install.sh"), "install", *names],
+        timeout=INSTALL_TIMEOUT,
+        check=False,
+    )
+    if completed.returncode != 0:
+        kind = NetworkError if b"Failed to fetch" in completed.stderr else DeployError
+        raise kind(
+            f"packages could not be installed: {' '.join(names)}",
+            where=work.where,
+            evidence=last_lines(completed.stderr or completed.stdout),
+            hint="Can the container reach its package sources? Then run ./doit apply again.",
+        )
+
+
+def run_script(batch: Sequence[Entry], work: Work) -> None:
+    for entry in batch:
+        assert isinstance(entry.resource, Script)
+        wish = entry.resource
+        text = "\n".join(
+            (
+                guarded(),
+                script_text(wish.script),
+                f'apply_{function_name(wish.script)} "$@"',
+            )
+        )
+        completed = work.container.run(
+            [SCRIPT, "-c", text, wish.script, *wish.arguments], timeout=wish.timeout, check=False
+        )
+        if completed.returncode != 0:
+            database = "sql" in wish.script
+            kind = DatabaseError if database else DeployError
+            lines = last_lines(completed.stderr)
+            raise kind(
+                lines[-1] if lines else f"{entry.address} failed",
+                where=f"{work.where}/{entry.address}",
+                evidence=lines[:-1],
+                hint="Then run ./doit apply again.",
+            )
+
+
+def settle_unit(batch: Sequence[Entry], work: Work) -> None:
+    for entry in batch:
+        assert isinstance(entry.resource, Unit)
+        unit = _with_version(entry.resource, work.target)
+        behind = any(change.name == TAKEN_UP for change in entry.changes)
+        # `create`: its unit file was gone, yet it may run, with whatever it was started with.
+        takes_up = entry.action in ("run", "create") or entry.fired or behind
+        completed = work.container.run(
+            [
+                SCRIPT,
+                "-c",
+                unit_script(),
+                "unit",
+                unit.unit,
+                unit.on_change if takes_up else "ensure",
+                "yes" if unit.enabled else "no",
+                unit.revision,
+                *unit.health,
+            ],
+            timeout=UNIT_TIMEOUT,
+            check=False,
+        )
+        if completed.returncode != 0:
+            unhealthy = completed.returncode == 10
+            kind = UnhealthyError if unhealthy else DeployError
+            raise kind(
+                f"{unit.unit} {'is not healthy' if unhealthy else 'could not be started'}",
+                where=work.where,
+                evidence=last_lines(completed.stderr),
+                hint=f"Look at it: ./doit logs {work.where}, mend the cause, ./doit apply again.",
+            )
+
+
+def unit_script() -> str:
+    return "\n".join((guarded(), script_text("health"), (HERE / "unit.sh").read_text()))
+
+
+def _with_version(unit: Unit, target: Target) -> Unit:
+    """The unit with the version that its health check must see: known once it is built."""
+    if unit.health[:1] == ("backend",):
+        name, port, _, timeout = unit.health
+        return replace(unit, health=(name, port, target.version or "-", timeout))
+    return unit
+
+
+def stop_unit(batch: Sequence[Entry], work: Work) -> None:
+    for entry in batch:
+        assert isinstance(entry.resource, StoppedUnit)
+        work.container.run(
+            [SCRIPT, "-c", unit_script(), "unit", entry.resource.unit, "stop", "no", "-"],
+            timeout=UNIT_TIMEOUT,
+        )
+
+
+def reload_daemon(batch: Sequence[Entry], work: Work) -> None:
+    work.container.run(["systemctl", "daemon-reload"], timeout=UNIT_TIMEOUT)

@@ -1,0 +1,44 @@
+"""One instance being applied: what every effect is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tasks.containers.base import Container, Progress
+from tasks.look import Look
+from tasks.model.plan import Entry
+from tasks.paths import Paths
+from tasks.release import Target
+
+INSTALL_TIMEOUT = 1800
+UNIT_TIMEOUT = 300
+SCRIPT = "sh"
+
+
+@dataclass
+class Work:
+    """One instance being applied. target moves on when a build tells the version."""
+
+    look: Look
+    paths: Paths
+    progress: Progress
+    log: Callable[[str], None]
+    target: Target
+    write_record: Callable[[str], None]
+    done: Callable[[Entry], None] = lambda _: None
+
+    @property
+    def container(self) -> Container:
+        return self.look.container
+
+    @property
+    def where(self) -> str:
+        return self.look.instance.id
+
+
+Effect = Callable[[Sequence[Entry], Work], None]
+
+
+def last_lines(output: bytes) -> list[str]:
+    return output.decode(errors="replace").strip().splitlines()[-12:]

@@ -1,0 +1,1 @@
+"""doit underneath: the steps as its tasks, its database, its reporter."""

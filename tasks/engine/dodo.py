@@ -1,0 +1,37 @@
+"""What dodo.py needs to know from outside: which instances, and where doit's database is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tasks.errors import UsageError
+from tasks.model.instance import Instance
+from tasks.paths import host_paths
+
+
+def configured_instances() -> tuple[Instance, ...]:
+    """The instances of the configuration that the environment or the caller's folder names.
+
+    None where there is no configuration at all: doit's own commands still work.
+    """
+    import doit.loader
+
+    from tasks.config import find_configuration, load_instances
+
+    # doit has changed into dodo.py's folder by now; what the caller named is relative to its own.
+    caller = Path(doit.loader.initial_workdir or Path.cwd())
+    try:
+        files = find_configuration(None, caller, os.environ)
+    except UsageError:
+        return ()
+    return load_instances(files, memo=host_paths().library / "validated.json")
+
+
+def database_path() -> Path:
+    """doit's database: with the other records for root, else in the user's own state folder."""
+    shared = host_paths().engine_database
+    if os.access(shared if shared.exists() else shared.parent, os.W_OK) or os.geteuid() == 0:
+        return shared
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return home / "vikunja-deploy" / "doit.db"

@@ -1,0 +1,272 @@
+"""One run over several instances: what each was found to be, its operation, what came of it.
+
+The steps are doit's tasks; a session is what they share. A step is up to date where the plan
+has no entry for it, and performing it does the plan's entries, nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tasks.containers.base import SILENT, Progress
+from tasks.errors import CancelledError, DeployError, UsageError
+from tasks.model.instance import Instance
+from tasks.model.plan import STEPS, Entry
+from tasks.paths import Paths
+
+if TYPE_CHECKING:
+    from tasks.effects import Work
+    from tasks.look import Look
+    from tasks.model.applied import Applied
+    from tasks.model.operation_log import OperationName
+    from tasks.model.operations import Operation
+
+
+@dataclass
+class Run:
+    """One instance in a session. whole: nothing was left out by --target."""
+
+    instance: Instance
+    whole: bool = True
+    look: Look | None = None
+    operation: Operation | None = None
+    work: Work | None = None
+    applied: Applied | None = None
+    failure: DeployError | None = None
+    begun: float = field(default_factory=time.monotonic)
+    touched: bool = False
+    """Whether anything of the plan was begun."""
+    done: list[Entry] = field(default_factory=list)
+
+
+class Session:
+    """Instances being applied, by id. Threads may perform different instances at once."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        progress: Callable[[str], Progress] = lambda _: SILENT,
+        warn: Callable[[str], None] = lambda _: None,
+        done: Callable[[Entry], None] = lambda _: None,
+        allow_destroy: bool = False,
+    ) -> None:
+        self.paths = paths
+        self.runs: dict[str, Run] = {}
+        self._progress = progress
+        self._warn = warn
+        self._done = done
+        self._allow_destroy = allow_destroy
+        self._mutex = threading.Lock()
+
+    def run_of(self, instance: Instance) -> Run:
+        """The instance's run; looked at now if it has not been."""
+        with self._mutex:
+            run = self.runs.setdefault(instance.id, Run(instance))
+        if run.look is None:
+            from tasks.look import look
+
+            run.look = look(instance, self.paths)
+        return run
+
+    def entries(self, instance: Instance, step: str) -> tuple[Entry, ...]:
+        """The plan's entries of one step."""
+        run = self.run_of(instance)
+        assert run.look is not None
+        return tuple(entry for entry in run.look.plan.entries if entry.step == step)
+
+    def settled(self, instance: Instance, step: str) -> bool:
+        """doit's `uptodate`: whether the plan has nothing for this step."""
+        try:
+            return not self.entries(instance, step)
+        except DeployError:
+            # doit has no words for it here: performing the step fails with the same.
+            return False
+
+    def perform(self, instance: Instance, step: str) -> None:
+        """doit's action: do the plan's entries of this step, each recorded before and after."""
+        with self.keeping_failure(instance):
+            entries = self.entries(instance, step)
+            if entries:
+                run = self.run_of(instance)
+                self.begin(run)
+                self._apply(run, step, entries)
+
+    @contextmanager
+    def keeping_failure(self, instance: Instance) -> Iterator[None]:
+        """Keep in the instance's run why the block failed; doit knows only that it did.
+
+        A defect of ours becomes a DeployError, too: nothing unexpected counts as done.
+        """
+        run = self.runs.get(instance.id) or Run(instance)
+        try:
+            yield
+        except KeyboardInterrupt:
+            run.failure = CancelledError("cancelled", where=instance.id)
+            raise
+        except DeployError as failure:
+            run.failure = failure
+            raise
+        except Exception as error:
+            run.failure = defect(error, instance.id)
+            raise run.failure from error
+
+    def begin(self, run: Run, name: OperationName | None = None) -> None:
+        """Take the instance's lock and write the start line, once."""
+        if run.operation is not None:
+            return
+        from tasks.effects import Work
+        from tasks.model import applied as records
+        from tasks.model.operations import operation
+
+        assert run.look is not None
+        begun = operation(
+            self.paths,
+            run.instance.id,
+            name or operation_name(run.look),
+            warn=self._warn,
+        )
+        begun.__enter__()
+        run.operation = begun
+        run.applied = records.read(self.paths, run.instance.id)
+
+        def done(entry: Entry) -> None:
+            run.done.append(entry)
+            self._done(entry)
+
+        run.work = Work(
+            run.look,
+            self.paths,
+            self._progress(run.instance.id),
+            begun.info,
+            run.look.target,
+            lambda name: self._write_record(run, name),
+            done,
+        )
+
+    def settle(self, run: Run) -> None:
+        """Wait for what a killed run may have left working in the container."""
+        assert run.look is not None
+        found = run.look.facts.container
+        if found is not None and found.running:
+            from tasks.effects.inside import guarded
+
+            run.look.container.run(["sh", "-c", guarded()], timeout=960)
+
+    def _apply(self, run: Run, step: str, entries: tuple[Entry, ...]) -> None:
+        from tasks import effects
+        from tasks.model import applied as records
+
+        assert run.work is not None and run.applied is not None
+        lost = [entry.full_address for entry in entries if entry.destructive]
+        if lost and not self._allow_destroy:
+            raise UsageError(
+                f"data would be lost by {', '.join(lost)}",
+                hint="A step alone never does that. Take a backup first; then:"
+                f" ./doit apply {run.instance.id} --allow-destroy",
+            )
+        resources = [entry.resource for entry in entries if entry.resource is not None]
+        gone = [entry.address for entry in entries if entry.action == "delete"]
+        wished = [resource for resource in resources if resource.address not in gone]
+        run.touched = True
+        run.applied = records.announce(run.applied, wished)
+        records.write(self.paths, run.instance.id, run.applied)
+        effects.apply(entries, run.work)
+        run.applied = records.finish(run.applied, wished, gone)
+        if step == STEPS[-1] and run.whole:
+            self._conclude(run)
+        records.write(self.paths, run.instance.id, run.applied)
+
+    def _write_record(self, run: Run, name: str) -> None:
+        """Write one record as things are now."""
+        from tasks import record
+        from tasks.effects import serving
+        from tasks.model import applied as records
+        from tasks.model import registry
+        from tasks.model.files import write_atomically
+        from tasks.model.operation_log import format_time, utc_now
+
+        assert run.work is not None and run.applied is not None and run.operation is not None
+        now = format_time(utc_now())
+        if name == "registry":
+            created = run.applied.created_at or now
+            registry.add(
+                self.paths, record.entry(run.instance, replace(run.applied, created_at=created))
+            )
+        elif name == "log-rotation":
+            write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
+        elif name == "state":
+            color, version, commit = serving.serving(run.work)
+            run.operation.record(
+                active_color="green" if color == "green" else "blue",
+                deployed_version=version or None,
+                deployed_commit=None if commit in ("", "-") else commit,
+            )
+        else:
+            run.applied = replace(
+                run.applied, created_at=run.applied.created_at or now, updated_at=now
+            )
+            records.write(self.paths, run.instance.id, run.applied)
+            serving.write_document(run.work, run.applied)
+
+    def _conclude(self, run: Run) -> None:
+        """The whole plan is done: what stood as wished before is known as applied, too."""
+        from tasks import record
+        from tasks.model import applied as records
+
+        assert run.applied is not None and run.look is not None
+        run.applied = replace(run.applied, configuration=record.configuration_digests(run.instance))
+        # What is wished no longer is gone by now: whatever comes in its place is not ours.
+        kept = {resource.address for resource in run.look.wishes.resources}
+        gone = [address for address in run.applied.resources if address not in kept]
+        run.applied = records.finish(run.applied, run.look.wishes.resources, gone)
+
+    def close(self) -> None:
+        """End every operation: success where the run has no failure.
+
+        One whose records cannot be written (a full disk) keeps none of the others from its end;
+        why it could not becomes its run's failure.
+        """
+        for run in self.runs.values():
+            if run.operation is None:
+                continue
+            operation, run.operation = run.operation, None
+            failure = run.failure
+            try:
+                if failure is not None and not run.touched:
+                    _serve_on(operation)
+                operation.__exit__(type(failure) if failure else None, failure, None)
+            except DeployError as error:
+                run.failure = failure or error
+
+
+def defect(error: Exception, where: str) -> DeployError:
+    """What to say of an error that nobody foresaw: with where it comes from."""
+    import traceback
+
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return DeployError(
+        f"{type(error).__name__}: {error}",
+        where=where,
+        evidence=lines[-8:],
+        hint="This is a defect of vikunja-deploy: report it. ./doit plan shows what is left to do.",
+    )
+
+
+def _serve_on(operation: Operation) -> None:
+    """An update that ended before it began leaves a running instance running."""
+    if operation.state is not None and operation.state.status == "updating":
+        operation.become("running")
+
+
+def operation_name(look: Look) -> OperationName:
+    """What an apply is called in lock, state and log."""
+    facts = look.facts
+    if facts.host.get("record:state") is None or "record:registry" not in facts.host:
+        return "deploy"
+    serves_another = any(entry.address.startswith("release:") for entry in look.plan.entries)
+    return "update" if serves_another else "reconfigure"

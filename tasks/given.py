@@ -1,0 +1,72 @@
+"""Files of the host that an instance names: certificate, passwords, files of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.errors import ResourceError, UsageError
+from tasks.model.instance import Instance
+
+
+@dataclass(frozen=True)
+class GivenFiles:
+    """Contents of the host's files that an instance names; passwords without line end.
+
+    extra: by path in the container, of the user's own files that have a source.
+    """
+
+    certificate: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+    database_password: bytes | None = field(default=None, repr=False)
+    admin_password: bytes | None = field(default=None, repr=False)
+    extra: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+NOTHING_GIVEN = GivenFiles()
+
+
+def read_given(instance: Instance) -> GivenFiles:
+    """Raises ResourceError for a file that cannot be read, UsageError for an unusable password."""
+    frontend, database = instance.services.frontend, instance.database
+    return GivenFiles(
+        certificate=_read(instance, "services.frontend.ssl_cert", frontend.ssl_cert),
+        key=_read(instance, "services.frontend.ssl_key", frontend.ssl_key),
+        database_password=_password(instance, "database.password_file", database.password_file),
+        admin_password=_password(
+            instance, "database.admin_password_file", database.admin_password_file
+        ),
+        extra={
+            item.path: content
+            for item in instance.files
+            if (content := _read(instance, "files", item.source)) is not None
+        },
+    )
+
+
+def _read(instance: Instance, key: str, path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResourceError(
+            f"{key}: {path} cannot be read: {error.strerror}",
+            where=instance.id,
+            hint=f"Put the file there, or change {key} in {instance.source}",
+        ) from error
+
+
+def _password(instance: Instance, key: str, path: Path | None) -> bytes | None:
+    content = _read(instance, key, path)
+    if content is None:
+        return None
+    value = content.removesuffix(b"\n").removesuffix(b"\r")
+    if not value or any(character < 32 for character in value):
+        raise UsageError(
+            f"{key}: {path} does not hold one line with a password",
+            where=instance.id,
+            hint="Write the password as the file's only line",
+        )
+    return value

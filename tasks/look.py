@@ -1,0 +1,197 @@
+"""One look at one instance: its wishes, what is found, and the plan that follows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+from tasks import build, provision, record, release, render, switch, system
+from tasks.containers import container_for
+from tasks.containers.base import Container
+from tasks.model import applied as applied_records
+from tasks.model.applied import Applied
+from tasks.model.instance import COLORS, Color, Instance
+from tasks.model.plan import InstancePlan
+from tasks.paths import Paths
+from tasks.planner import Wishes, plan, reachable, revived
+from tasks.release import Target
+from tasks.render import Rendered
+from tasks.resources.base import Facts, Resource
+from tasks.resources.observe import Question, observe
+from tasks.resources.release import released
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything about an instance that is known without looking at its container."""
+
+    instance: Instance
+    rendered: Mapping[str, Rendered]
+    given: system.GivenFiles
+    applied: Applied
+
+    @cached_property
+    def inside(self) -> tuple[Resource, ...]:
+        """The system step's resources."""
+        return system.declare(self.instance, self.rendered, self.given)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found of one instance at one moment, and what it calls for."""
+
+    instance: Instance
+    container: Container
+    sources: Sources
+    target: Target
+    color: Color
+    facts: Facts
+    wishes: Wishes
+    plan: InstancePlan
+
+
+def look(instance: Instance, paths: Paths) -> Look:
+    """Look at an instance: one round trip to its container, one to its git remote, no change."""
+    container = container_for(instance, paths)
+    commit = in_background(lambda: build.resolve(instance.git) if instance.git else None)
+    try:
+        sources = gather(instance, paths)
+        facts = find(sources, container, paths)
+    finally:
+        answer = commit()
+    target = find_target(instance, answer, paths)
+    return conclude(sources, container, target, facts, paths)
+
+
+def in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Start work in a thread; what comes back waits for its result or raises its error."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def wait() -> T:
+        thread.join()
+        if failure:
+            raise failure[0]
+        return outcome[0]
+
+    return wait
+
+
+def gather(instance: Instance, paths: Paths) -> Sources:
+    """What the host knows: renderings, given files, the last apply."""
+    return Sources(
+        instance,
+        render.recall(instance, system.templated(instance), paths),
+        system.read_given(instance),
+        applied_records.read(paths, instance.id),
+    )
+
+
+def find_target(instance: Instance, commit: str | None, paths: Paths) -> Target:
+    """What is to serve, with its version where it has been built before."""
+    key = build.artifact_key(instance, commit)
+    artifact = build.find(paths, key)
+    version = artifact.version if artifact else ""
+    if instance.release:
+        version = instance.release.version
+    return Target(commit, key, version)
+
+
+def find(sources: Sources, container: Container, paths: Paths) -> Facts:
+    """Facts from the host and, where the container runs, from inside it."""
+    instance = sources.instance
+    found = container.observe()
+    provision.refuse_foreign(instance.id, container.spec.name, found)
+    inside = Facts()
+    if found.running:
+        inside = observe(container, questions(sources))
+    return Facts(
+        files=inside.files,
+        texts=inside.texts,
+        packages=inside.packages,
+        users=inside.users,
+        units=inside.units,
+        probes=inside.probes,
+        host=record.observe(instance, paths),
+        container=found,
+    )
+
+
+def questions(sources: Sources) -> tuple[Question, ...]:
+    """Everything that a plan may need to know, whichever colour it will be about."""
+    nothing = Target(None, "")
+    resources: list[Resource] = list(sources.inside)
+    for color in COLORS:
+        resources += release.declare(sources.instance, nothing, color)
+        resources += switch.declare(
+            sources.instance, color, sources.rendered, sources.given, nothing
+        )
+    resources += revived(sources.applied, {resource.address for resource in resources})
+    asked = [question for resource in resources for question in resource.questions()]
+    return (*asked, ("file", "=", record.DOCUMENT))
+
+
+def conclude(
+    sources: Sources, container: Container, target: Target, facts: Facts, paths: Paths
+) -> Look:
+    """Wishes and plan from what was found. No effect."""
+    instance = sources.instance
+    wished_inside = sources.inside
+    observed = facts.index()
+    provisioning = provision.declare(instance, container)
+    if any(replaces(wish, facts) for wish in provisioning):
+        # What is in the container now goes with it.
+        facts = Facts(host=facts.host, container=facts.container)
+    facts = reachable(facts, wished_inside)
+    color = release.wanted_color(facts, target.key)
+    in_place = released(facts, color)
+    if in_place is not None and in_place.key == target.key:
+        target = Target(target.commit, target.key, in_place.version)
+    present = "present" if build.find(paths, target.key) else "absent"
+    facts = with_host(facts, {f"artifact:{target.key}": present})
+    releasing = release.declare(instance, target, color)
+    needed = any(wish.difference(facts) for wish in releasing)
+    steps: dict[str, tuple[Resource, ...]] = {
+        "provision": provisioning,
+        "system": wished_inside,
+        "build": release.declare_build(instance, target) if needed else (),
+        "release": releasing,
+        "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
+    }
+    before: Iterable[Resource] = [r for resources in steps.values() for r in resources]
+    steps["record"] = record.declare(instance, facts, sources.applied, target, color, before)
+    wishes = Wishes(instance.id, steps)
+    there = facts.container
+    unseen = bool(there and there.exists and not there.running)
+    if unseen:
+        wishes = Wishes(instance.id, {"provision": steps["provision"]})
+    entries = plan(wishes, facts, sources.applied)
+    observed["git:commit"] = target.commit or ""
+    instance_plan = InstancePlan(
+        instance.id, entries, record.configuration_digests(instance), observed, unseen
+    )
+    return Look(instance, container, sources, target, color, facts, wishes, instance_plan)
+
+
+def replaces(wish: Resource, facts: Facts) -> bool:
+    difference = wish.difference(facts)
+    return difference is not None and difference.action == "replace"
+
+
+def with_host(facts: Facts, more: Mapping[str, str]) -> Facts:
+    """The facts with more that was found on the host."""
+    return replace(facts, host={**facts.host, **more})

@@ -1,0 +1,99 @@
+"""What the last apply left, for reasons and for what is wished no longer. Never the truth itself:
+that is observed. Losing this file costs the reasons, nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.model.files import write_atomically
+from tasks.paths import Paths
+from tasks.resources.base import Resource, digest
+
+
+@dataclass(frozen=True)
+class AppliedResource:
+    """digest: of the wish. inputs: key → digest of its value. pending: announced, not finished."""
+
+    digest: str
+    inputs: Mapping[str, str]
+    template: str | None
+    pending: bool = False
+
+
+@dataclass(frozen=True)
+class Applied:
+    """resources: by address. configuration: dotted key → digest, of the last finished apply."""
+
+    resources: Mapping[str, AppliedResource] = field(default_factory=dict)
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    created_at: str = ""
+    updated_at: str = ""
+
+
+NOTHING_APPLIED = Applied()
+
+
+def applied_resource(resource: Resource, *, pending: bool = False) -> AppliedResource:
+    return AppliedResource(
+        digest(resource.wish()), dict(resource.origin.inputs), resource.origin.template, pending
+    )
+
+
+def announce(applied: Applied, resources: Iterable[Resource]) -> Applied:
+    """The record with these marked as begun: a kill from here on is an interruption, no drift."""
+    marked = dict(applied.resources)
+    for resource in resources:
+        marked[resource.address] = applied_resource(resource, pending=True)
+    return _with(applied, marked)
+
+
+def finish(applied: Applied, resources: Iterable[Resource], gone: Iterable[str] = ()) -> Applied:
+    """The record with these as done, and those addresses forgotten."""
+    marked = dict(applied.resources)
+    for resource in resources:
+        marked[resource.address] = applied_resource(resource)
+    for address in gone:
+        marked.pop(address, None)
+    return _with(applied, marked)
+
+
+def _with(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied:
+    return Applied(resources, applied.configuration, applied.created_at, applied.updated_at)
+
+
+def read(paths: Paths, instance_id: str) -> Applied:
+    """The record, or an empty one where it is missing or damaged."""
+    try:
+        data = json.loads(paths.applied(instance_id).read_bytes())
+        return Applied(
+            {
+                address: AppliedResource(r["digest"], r["inputs"], r["template"], r["pending"])
+                for address, r in data["resources"].items()
+            },
+            data["configuration"],
+            data["created_at"],
+            data["updated_at"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return NOTHING_APPLIED
+
+
+def write(paths: Paths, instance_id: str, applied: Applied) -> None:
+    data: dict[str, Any] = {
+        "created_at": applied.created_at,
+        "updated_at": applied.updated_at,
+        "configuration": dict(applied.configuration),
+        "resources": {
+            address: {
+                "digest": r.digest,
+                "inputs": dict(r.inputs),
+                "template": r.template,
+                "pending": r.pending,
+            }
+            for address, r in applied.resources.items()
+        },
+    }
+    write_atomically(paths.applied(instance_id), json.dumps(data, indent=1).encode(), mode=0o600)

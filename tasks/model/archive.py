@@ -1,0 +1,293 @@
+"""The archives of an instance: data-model.md's Backup Archive, its names, sidecars and retention.
+
+    <backup.directory>/<instance>/
+    ├── 1729338000.tar.gz            the archive; the seconds are those of its beginning
+    ├── 1729338000.json              its metadata, with its own size and SHA-256
+    ├── 1729338000.tar.gz.sha256     for `sha256sum -c`
+    ├── latest -> 1729338000.tar.gz
+    └── verified -> 1729338000.tar.gz   the newest that was checked and found whole
+
+The archive's name is what makes a backup: the sidecars get theirs before it, and lose theirs
+after it. What a kill leaves (files aside, sidecars without an archive) is no backup, and
+`leftovers` names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from json import dumps
+from pathlib import Path
+from typing import Literal, get_args
+
+from tasks.errors import DeployError
+from tasks.model.files import Check, check_record, damaged, named, read_json, sync_folder
+from tasks.model.instance import DatabaseType
+
+BACKUP_VERSION = "1.0.0"
+"""Semantic version of the archive's format."""
+
+LATEST = "latest"
+VERIFIED = "verified"
+
+Trigger = Literal["manual", "scheduled", "update", "restore", "uninstall"]
+LinkName = Literal["latest", "verified"]
+
+_ARCHIVE = re.compile(r"(0|[1-9]\d{0,11})\.tar\.gz")
+_SIDECAR = re.compile(r"(0|[1-9]\d{0,11})(?:\.json|\.tar\.gz\.sha256)")
+_ASIDE = re.compile(r"\.\d{1,12}\.(?:json|tar\.gz(?:\.sha256)?)\.new|\.(?:latest|verified)\.new")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an archive says of itself, inside it.
+
+    created_at: ISO 8601, UTC, seconds. vikunja_commit: None for a release archive.
+    database_size_bytes: the dump as it lies in the archive; files_size_bytes: the attachments'.
+    """
+
+    backup_version: str
+    instance_id: str
+    created_at: str
+    vikunja_version: str
+    vikunja_commit: str | None
+    database_type: DatabaseType
+    database_size_bytes: int
+    files_count: int
+    files_size_bytes: int
+    hostname: str
+    backup_trigger: Trigger
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The sidecar: exactly the fields of data-model.md, in its order.
+
+    total_size_bytes: the archive's size on disk. checksum_sha256: of the whole archive, hex.
+    """
+
+    backup_version: str
+    instance_id: str
+    created_at: str
+    vikunja_version: str
+    vikunja_commit: str | None
+    database_type: DatabaseType
+    database_size_bytes: int
+    files_count: int
+    files_size_bytes: int
+    total_size_bytes: int
+    checksum_sha256: str
+    hostname: str
+    backup_trigger: Trigger
+
+
+@dataclass(frozen=True, order=True)
+class Archive:
+    """One archive by its name; nothing is read."""
+
+    epoch: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.epoch}.tar.gz"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
+
+    @property
+    def sidecar(self) -> Path:
+        return self.folder / f"{self.epoch}.json"
+
+    @property
+    def checksum(self) -> Path:
+        return self.folder / f"{self.name}.sha256"
+
+    @property
+    def root(self) -> str:
+        """The folder that everything in the archive lies in."""
+        return root_of(self.epoch)
+
+    @property
+    def created_at(self) -> str:
+        return time_text(self.epoch)
+
+
+def root_of(epoch: int) -> str:
+    return f"vikunja-backup-{epoch}"
+
+
+def time_text(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def aside(path: Path) -> Path:
+    """Where a file of this folder is written before it gets its name."""
+    return path.with_name(f".{path.name}.new")
+
+
+def sealed(contents: Contents, size: int, checksum: str) -> Metadata:
+    """The sidecar of an archive of so many bytes with this SHA-256 (hex)."""
+    return Metadata(**asdict(contents), total_size_bytes=size, checksum_sha256=checksum)
+
+
+def sidecar_text(metadata: Metadata) -> bytes:
+    return f"{dumps(asdict(metadata), indent=2, ensure_ascii=False)}\n".encode()
+
+
+def checksum_text(archive_name: str, checksum: str) -> bytes:
+    """As `sha256sum -c` reads it in the archive's folder."""
+    return f"{checksum}  {archive_name}\n".encode()
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _matches(pattern: str) -> Check:
+    compiled = re.compile(pattern)
+    return lambda value: isinstance(value, str) and bool(compiled.fullmatch(value))
+
+
+CONTENTS_CHECKS: dict[str, Check] = {
+    "backup_version": _matches(r"\d+\.\d+\.\d+"),
+    "instance_id": _text,
+    "created_at": _matches(_TIME.pattern),
+    "vikunja_version": _text,
+    "vikunja_commit": lambda value: value is None or _matches(r"[0-9a-f]+")(value),
+    "database_type": lambda value: value in get_args(DatabaseType),
+    "database_size_bytes": _count,
+    "files_count": _count,
+    "files_size_bytes": _count,
+    "hostname": _text,
+    "backup_trigger": lambda value: value in get_args(Trigger),
+}
+_CHECKS: dict[str, Check] = {
+    **CONTENTS_CHECKS,
+    "total_size_bytes": _count,
+    "checksum_sha256": _matches(r"[0-9a-f]{64}"),
+}
+
+
+def read_metadata(archive: Archive) -> Metadata | None:
+    """What the sidecar says; None where there is none. Raises DeployError where it is damaged."""
+    hint = f"`./doit verify {archive.path}` says whether the archive itself is whole."
+    record = read_json(archive.sidecar, hint)
+    if record is None:
+        return None
+    problem = check_record(record, _CHECKS)
+    if problem:
+        raise damaged(archive.sidecar, problem, hint)
+    return Metadata(**{field.name: record[field.name] for field in fields(Metadata)})
+
+
+def archives(folder: Path) -> list[Archive]:
+    """The archives in an instance's folder, oldest first; none where there is no folder."""
+    found = (_ARCHIVE.fullmatch(name) for name in _names(folder))
+    return sorted(Archive(int(match[1]), folder) for match in found if match)
+
+
+def linked(folder: Path, link: LinkName) -> Archive | None:
+    """The archive that a link names; None where it names none that is there."""
+    with named(folder / link, "cannot be read"):
+        try:
+            target = (folder / link).readlink().name
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    match = _ARCHIVE.fullmatch(target)
+    archive = Archive(int(match[1]), folder) if match else None
+    return archive if archive is not None and archive.path.is_file() else None
+
+
+def point(archive: Archive, link: LinkName) -> None:
+    """Let a link of the folder name this archive, atomically."""
+    path = archive.folder / link
+    with named(path, "cannot be written"):
+        aside(path).unlink(missing_ok=True)
+        aside(path).symlink_to(archive.name)
+        aside(path).rename(path)
+        sync_folder(archive.folder)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What killed backups and removals left: files aside and sidecars without their archive.
+
+    Only who holds the instance's lock may take them away.
+    """
+    there = {archive.epoch for archive in archives(folder)}
+    found = []
+    for name in _names(folder):
+        match = _SIDECAR.fullmatch(name)
+        if _ASIDE.fullmatch(name) or (match and int(match[1]) not in there):
+            found.append(folder / name)
+    return sorted(found)
+
+
+def remove(archive: Archive) -> None:
+    """Delete an archive with its sidecars, the archive first."""
+    for path in (archive.path, archive.sidecar, archive.checksum):
+        with named(path, "cannot be deleted"):
+            path.unlink(missing_ok=True)
+    with named(archive.folder, "cannot be written"):
+        sync_folder(archive.folder)
+
+
+def next_epoch(folder: Path, now: float) -> int:
+    """The name of an archive that begins now: after every other's, also if the clock went back."""
+    newest = max((archive.epoch for archive in archives(folder)), default=-1)
+    return max(int(now), newest + 1)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is kept: the newest `count`, and the newest of each of the last days, weeks (from
+    Monday) and months that have one. Times are UTC."""
+
+    count: int
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise DeployError("at least one backup has to be kept", hint="Set retention_count.")
+
+
+def expired(
+    epochs: Iterable[int], retention: Retention, verified: int | None = None
+) -> tuple[int, ...]:
+    """Which of these archives are to be deleted, oldest first.
+
+    Never the newest, and never the last that was verified.
+    """
+    newest_first = sorted(set(epochs), reverse=True)
+    kept = set(newest_first[: retention.count])
+    periods: tuple[tuple[int, Callable[[datetime], object]], ...] = (
+        (retention.daily, lambda time: time.date()),
+        (retention.weekly, lambda time: time.isocalendar()[:2]),
+        (retention.monthly, lambda time: (time.year, time.month)),
+    )
+    for number, period in periods:
+        newest_of: dict[object, int] = {}
+        for epoch in newest_first:
+            newest_of.setdefault(period(datetime.fromtimestamp(epoch, UTC)), epoch)
+        kept.update(list(newest_of.values())[:number])
+    if verified is not None:
+        kept.add(verified)
+    return tuple(epoch for epoch in reversed(newest_first) if epoch not in kept)
+
+
+def _names(folder: Path) -> list[str]:
+    with named(folder, "cannot be read"):
+        try:
+            return [entry.name for entry in folder.iterdir()]
+        except FileNotFoundError:
+            return []

@@ -1,0 +1,186 @@
+"""How every record on the host is written and read: whole or not at all.
+
+A file is written aside in its own folder, fsynced, renamed onto its name, and the folder is
+fsynced: a reader sees the old content or the new, and a kill or a power cut between any two of
+these steps leaves the old one.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tasks.errors import DeployError
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Make `path` hold exactly `data`, with `mode` whatever the umask; parents are created.
+
+    Raises DeployError naming the file (disk full, no permission, a folder of that name …);
+    the old content stands then.
+    """
+    with named(path, "cannot be written"):
+        make_folder(path.parent)
+        aside = path.with_name(f".{path.name}.new")
+        descriptor = _claim(aside)
+        try:
+            try:
+                os.ftruncate(descriptor, 0)
+                os.fchmod(descriptor, mode)
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            except BaseException:
+                aside.unlink()
+                raise
+            aside.rename(path)
+        finally:
+            os.close(descriptor)
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object, mode: int = 0o644) -> None:
+    """Write `value` as indented JSON, keys in their given order, atomically."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode("utf-8", "backslashreplace"), mode)
+
+
+def read_json(path: Path, hint: str = "") -> Any:
+    """The JSON value in `path`; None where there is no such file.
+
+    Raises DeployError naming file, line and column where it is not JSON; `hint` says what to do.
+    """
+    try:
+        with named(path, "cannot be read"):
+            data = path.read_bytes()
+    except DeployError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    try:
+        value = json.loads(data.decode(), parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise damaged(path, f"not JSON at {place}: {error.msg}", hint) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"not JSON: {error}", hint) from error
+    if value is None:
+        raise damaged(path, "it holds nothing", hint)
+    return value
+
+
+Check = Callable[[object], bool]
+
+
+def check_record(record: object, checks: Mapping[str, Check]) -> str:
+    """What is wrong with a record that must have exactly these fields; empty if nothing is."""
+    if not isinstance(record, dict):
+        return f"an object is expected, not {type(record).__name__}"
+    problems = [f"{name} is missing" for name in checks if name not in record]
+    problems += [f"{name} is no field of it" for name in record if name not in checks]
+    problems += [
+        f"{name} cannot be {record[name]!r}"
+        for name, check in checks.items()
+        if name in record and not check(record[name])
+    ]
+    return ", ".join(problems)
+
+
+def damaged(path: Path, what: str, hint: str) -> DeployError:
+    return DeployError(
+        f"is damaged, {what}",
+        where=str(path),
+        hint=hint or f"Look at {path}; bring it back from a backup, or move it aside.",
+    )
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold `path` (made where missing, never removed) locked against every other holder.
+
+    Between threads and between processes; the kernel frees it when the holder dies.
+    """
+    with named(path, "cannot be locked"):
+        make_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # Closing alone would leave it locked while a child forked meanwhile has it open.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def named(path: Path, what: str) -> Iterator[None]:
+    """Turn an OSError into a DeployError that names the file and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if isinstance(error, PermissionError):
+            hint = "Run it as root."
+        else:
+            hint = f"Look at {path.parent}: is its disk full, read-only or not mounted?"
+        raise DeployError(f"{what}: {reason}", where=str(path), hint=hint) from error
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder and its parents so that they outlive a power cut."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        path.mkdir(mode=0o755)
+    except FileExistsError:
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """write(2) until everything is written: one call unless the disk fills or a pipe is slow."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _claim(aside: Path) -> int:
+    """Open the file aside for this writer alone.
+
+    Its name is fixed, so that what a killed writer leaves is used by the next one and does not
+    pile up. Writers of the same file wait for each other on it; who waited finds that the file
+    has been renamed away meanwhile, and takes the next.
+    """
+    while True:
+        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), aside.lstat()):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")

@@ -1,0 +1,229 @@
+"""An instance as its configuration file wishes it: frozen, typed, facts left out.
+
+Field names and nesting are those of `schemas/config.schema.json`, which also holds every
+default; nothing here repeats one. `tasks.config` is the only maker of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from pathlib import Path
+from typing import Any, Literal
+
+Color = Literal["blue", "green"]
+COLORS: tuple[Color, Color] = ("blue", "green")
+
+DatabaseType = Literal["sqlite", "postgresql", "mysql"]
+
+
+@dataclass(frozen=True)
+class Proxmox:
+    node: str
+    container_id: int | None
+    template: str
+
+
+@dataclass(frozen=True)
+class Lxc:
+    """Plain LXC on this machine. template: a Debian suite, as debootstrap names it."""
+
+    name: str
+    template: str
+
+
+@dataclass(frozen=True)
+class Resources:
+    cpu_cores: int
+    memory_mb: int
+    disk_size_gb: int
+
+
+@dataclass(frozen=True)
+class Network:
+    bridge: str
+    ip_address: str
+    gateway: str
+    domain: str
+    nameservers: tuple[str, ...]
+
+    @property
+    def interface(self) -> IPv4Interface | IPv6Interface:
+        return ip_interface(self.ip_address)
+
+
+@dataclass(frozen=True)
+class Database:
+    """host is None where the database lives in the container. Files are absolute host paths."""
+
+    type: DatabaseType
+    host: str | None
+    port: int | None
+    name: str
+    user: str | None
+    password_file: Path | None
+    admin_user: str | None
+    admin_password_file: Path | None
+
+    @property
+    def inside(self) -> bool:
+        return self.host is None
+
+
+@dataclass(frozen=True)
+class Redis:
+    enabled: bool
+    port: int
+
+
+@dataclass(frozen=True)
+class Backend:
+    port_blue: int
+    port_green: int
+
+
+@dataclass(frozen=True)
+class Mcp:
+    enabled: bool
+    port_blue: int
+    port_green: int
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """ssl_cert and ssl_key are absolute host paths, both or neither; neither: self-signed."""
+
+    port: int
+    ssl_port: int
+    ssl_cert: Path | None
+    ssl_key: Path | None
+
+
+@dataclass(frozen=True)
+class Services:
+    backend: Backend
+    mcp: Mcp
+    frontend: Frontend
+
+
+@dataclass(frozen=True)
+class Vikunja:
+    """The application's own settings.
+
+    max_upload_mb: largest attachment, MB. secrets: how secrets reach the application, `files`
+    (`*_FILE` variables, Vikunja 1.0 and later) or `environment` (before). environment: further
+    variables, passed as they are.
+    """
+
+    registration: bool
+    max_upload_mb: int
+    timezone: str
+    secrets: Literal["files", "environment"]
+    environment: Mapping[str, str]
+    start_timeout_seconds: int
+
+
+@dataclass(frozen=True)
+class Git:
+    repository: str
+    branch: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """A finished archive instead of a build. url: https, http or file; sha256: hex."""
+
+    url: str
+    sha256: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """commands: argv lists per part, run in the part's folder of the tree, in order.
+
+    packages: Debian packages of the builder. environment: further variables of the commands.
+    toolchains: where Go, Node and pnpm of the versions that a tree asks for come from: `fetch`
+    gets what is missing into the build cache, `packaged` takes only what is installed.
+    """
+
+    where: Literal["container", "local"]
+    toolchains: Literal["fetch", "packaged"]
+    packages: tuple[str, ...]
+    backend: tuple[tuple[str, ...], ...]
+    frontend: tuple[tuple[str, ...], ...]
+    mcp: tuple[tuple[str, ...], ...]
+    environment: Mapping[str, str]
+    timeout_seconds: int
+
+
+@dataclass(frozen=True)
+class Backup:
+    directory: Path
+    retention_count: int
+
+
+@dataclass(frozen=True)
+class Admin:
+    email: str
+
+
+@dataclass(frozen=True)
+class ExtraFile:
+    """A file of the user's own in the container; exactly one of content and source is set."""
+
+    path: str
+    content: str | None
+    source: Path | None
+    mode: str
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance. Exactly one of proxmox and lxc, and one of git and release, is set."""
+
+    id: str
+    version: str
+    proxmox: Proxmox | None
+    lxc: Lxc | None
+    resources: Resources
+    network: Network
+    database: Database
+    redis: Redis
+    services: Services
+    vikunja: Vikunja
+    git: Git | None
+    release: Release | None
+    build: Build
+    backup: Backup
+    admin: Admin
+    files: tuple[ExtraFile, ...]
+    source: Path
+    """The file it was read from."""
+    document: Mapping[str, Any] = field(repr=False)
+    """The same wishes as plain data with all defaults filled in, JSON-ready."""
+
+    @property
+    def driver(self) -> Literal["proxmox", "lxc"]:
+        return "proxmox" if self.proxmox else "lxc"
+
+    @property
+    def container_name(self) -> str:
+        return self.lxc.name if self.lxc else self.id
+
+    @cached_property
+    def public_url(self) -> str:
+        port = self.services.frontend.ssl_port
+        return f"https://{self.network.domain}" + ("" if port == 443 else f":{port}")
+
+    def backend_port(self, color: Color) -> int:
+        backend = self.services.backend
+        return backend.port_blue if color == "blue" else backend.port_green
+
+    def mcp_port(self, color: Color) -> int:
+        mcp = self.services.mcp
+        return mcp.port_blue if color == "blue" else mcp.port_green

@@ -1,0 +1,212 @@
+"""A plan: what would be done, why, and what it was based on. Values only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.errors import StalePlanError, UsageError
+from tasks.resources.base import Action, AttributeChange, Resource, digest
+
+STEPS = ("provision", "system", "build", "release", "switch", "record")
+
+FORMAT = 1
+
+
+ReasonKind = Literal[
+    "missing", "configuration", "template", "drift", "trigger", "interrupted", "unwished", "tool"
+]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why an entry is in a plan. subject: the key or address it is about.
+
+    text: for people; empty where another reason of the entry speaks for this one.
+    """
+
+    kind: ReasonKind
+    text: str
+    subject: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that would be done.
+
+    address: without the instance's id (`file:/etc/nginx/conf.d/vikunja.conf`). diff: unified,
+    empty where there is no text to compare or it must not be shown. resource: the wish itself;
+    not part of a saved plan.
+    """
+
+    instance: str
+    step: str
+    address: str
+    action: Action
+    reasons: tuple[Reason, ...]
+    changes: tuple[AttributeChange, ...] = ()
+    diff: str = ""
+    sensitive: bool = False
+    destructive: bool = False
+    interrupts: str = ""
+    resource: Resource | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def fired(self) -> bool:
+        """Whether an earlier entry of the plan calls for this one."""
+        return any(reason.kind == "trigger" for reason in self.reasons)
+
+    @property
+    def full_address(self) -> str:
+        return f"{self.instance}/{self.address}"
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-ready, as `plan --json` prints it."""
+        return {
+            "address": self.full_address,
+            "step": self.step,
+            "action": self.action,
+            "reasons": [
+                {"kind": reason.kind, "subject": reason.subject, "text": reason.text}
+                for reason in self.reasons
+            ],
+            "changes": [
+                {"name": change.name, "before": change.before, "after": change.after}
+                for change in self.changes
+            ],
+            "diff": self.diff,
+            "sensitive": self.sensitive,
+            "destructive": self.destructive,
+            "interrupts": self.interrupts,
+        }
+
+
+@dataclass(frozen=True)
+class InstancePlan:
+    """The plan of one instance.
+
+    configuration: dotted key → digest of its value. observed: what was asked → what was found.
+    unseen: the container is stopped; what is in it is known once it runs.
+    """
+
+    instance: str
+    entries: tuple[Entry, ...]
+    configuration: Mapping[str, str]
+    observed: Mapping[str, str]
+    unseen: bool = False
+
+    def only(self, targets: Sequence[str]) -> InstancePlan:
+        """The same plan with just the entries that these addresses name.
+
+        An address names an entry with or without the instance's id; one ending in `*` names all
+        that begin so.
+        """
+        chosen = tuple(e for e in self.entries if any(_named(e, target) for target in targets))
+        return replace(self, entries=chosen)
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "instance": self.instance,
+            "unseen": self.unseen,
+            "configuration": dict(self.configuration),
+            "observed": dict(self.observed),
+            "entries": [entry.as_data() for entry in self.entries],
+        }
+
+
+def _named(entry: Entry, target: str) -> bool:
+    for name in (entry.address, entry.full_address):
+        if name == target or (target.endswith("*") and name.startswith(target[:-1])):
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """targets: the addresses that it was cut to, empty for all."""
+
+    instances: tuple[InstancePlan, ...]
+    targets: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for instance in self.instances for entry in instance.entries)
+
+    @property
+    def empty(self) -> bool:
+        return not self.entries
+
+    @property
+    def destructive(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.destructive)
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "targets": list(self.targets),
+            "instances": [instance.as_data() for instance in self.instances],
+        }
+
+    def text(self) -> str:
+        return json.dumps(self.as_data(), indent=1, ensure_ascii=False) + "\n"
+
+
+def read_saved(path: Path) -> dict[str, Any]:
+    """A saved plan as data. Raises UsageError where the file is none."""
+    try:
+        data = json.loads(path.read_text())
+        if data["format"] == FORMAT and isinstance(data["instances"], list):
+            saved: dict[str, Any] = data
+            return saved
+    except FileNotFoundError:
+        raise UsageError(
+            "no such file", where=str(path), hint=f"Make it: ./doit plan --out {path}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UsageError(
+        "not a saved plan of this version",
+        where=str(path),
+        hint=f"Make one: ./doit plan --out {path}",
+    )
+
+
+def moved(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two looks at one instance, one line each.
+
+    The host's own records do not count: an operation writes them as it begins.
+    """
+    lines = []
+    for part, label in (("configuration", "configuration"), ("observed", "found")):
+        before, after = saved[part], now[part]
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key) and not key.startswith("record:"):
+                how = "appeared" if key not in before else "gone" if key not in after else "changed"
+                lines.append(f"{saved['instance']}: {label}: {key} {how}")
+    if not lines and digest(saved["entries"]) != digest(now["entries"]):
+        lines.append(f"{saved['instance']}: what would be done has changed")
+    return lines
+
+
+def refuse_if_stale(saved: Mapping[str, Any], now: Plan, hint: str) -> None:
+    """Raise StalePlanError that names what moved since the saved plan was made."""
+    present = {instance.instance: instance.as_data() for instance in now.instances}
+    lines: list[str] = []
+    for instance in saved["instances"]:
+        name = instance["instance"]
+        if name not in present:
+            lines.append(f"{name}: no longer in the configuration")
+        else:
+            lines += moved(instance, present[name])
+    if lines:
+        raise StalePlanError(
+            "the plan is stale: " + "; ".join(lines[:3]) + (" …" if len(lines) > 3 else ""),
+            hint=hint,
+            evidence=lines if len(lines) > 3 else (),
+        )

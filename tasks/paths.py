@@ -1,0 +1,72 @@
+"""Where things are on the host: the paths of data-model.md, in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX_VARIABLE = "VIKUNJA_DEPLOY_PREFIX"
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "templates"
+SCHEMAS = ROOT / "schemas"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Host paths below `prefix` (`/` unless the prefix variable says otherwise)."""
+
+    prefix: Path = Path("/")
+
+    @property
+    def library(self) -> Path:
+        return self.prefix / "var/lib/vikunja-deploy"
+
+    @property
+    def registry(self) -> Path:
+        return self.library / "instances.json"
+
+    def state(self, instance_id: str) -> Path:
+        return self.library / "state" / f"{instance_id}.state"
+
+    def health(self, instance_id: str) -> Path:
+        return self.library / "health" / f"{instance_id}.json"
+
+    def applied(self, instance_id: str) -> Path:
+        """What the last apply left: digests and inputs of every resource."""
+        return self.library / "applied" / f"{instance_id}.json"
+
+    def rendered(self, instance_id: str) -> Path:
+        """Folder (0700) of the instance's rendered files."""
+        return self.library / "rendered" / instance_id
+
+    @property
+    def engine_database(self) -> Path:
+        return self.library / "doit.db"
+
+    def lock(self, instance_id: str) -> Path:
+        return self.prefix / "var/lock/vikunja-deploy" / f"{instance_id}.lock"
+
+    def log(self, instance_id: str) -> Path:
+        return self.prefix / "var/log/vikunja-deploy" / f"{instance_id}.log"
+
+    @property
+    def log_rotation(self) -> Path:
+        """What the host's logrotate does with the logs."""
+        return self.prefix / "etc/logrotate.d/vikunja-deploy"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made again: root file systems, git mirrors, artifacts, toolchain caches."""
+        return self.prefix / "var/cache/vikunja-deploy"
+
+    @property
+    def lxc(self) -> Path:
+        """Plain LXC's own container folder."""
+        return self.prefix / "var/lib/lxc"
+
+
+def host_paths() -> Paths:
+    """The paths of this process: below $VIKUNJA_DEPLOY_PREFIX where it is set."""
+    return Paths(Path(os.environ.get(PREFIX_VARIABLE) or "/"))

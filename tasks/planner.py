@@ -1,0 +1,249 @@
+"""The pure middle: wishes, facts and what was applied before become a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tasks.model.applied import Applied, applied_resource
+from tasks.model.plan import Entry, Reason
+from tasks.resources.base import (
+    AttributeChange,
+    Difference,
+    Facts,
+    Resource,
+)
+from tasks.resources.files import Absent, Directory, File
+from tasks.resources.place import ContainerRunning
+from tasks.resources.release import Record
+from tasks.resources.system import StoppedUnit, Unit
+
+DIFF_LIMIT = 256 * 1024
+"""Bytes; larger texts are compared by digest only."""
+
+SHOWN_TRIGGERS = 4
+"""Where more of them call for an entry, their number is the reason."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Everything one instance should be: step → resources, in the order of their application."""
+
+    instance: str
+    steps: Mapping[str, tuple[Resource, ...]]
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        return tuple(resource for step in self.steps.values() for resource in step)
+
+
+def plan(wishes: Wishes, facts: Facts, applied: Applied) -> tuple[Entry, ...]:
+    """What must be done, in order, consequences of earlier entries included."""
+    entries: list[Entry] = []
+    changed: set[str] = set()
+    for step, resources in wishes.steps.items():
+        for resource in _with_stale(step, resources, wishes, facts, applied):
+            entry = _entry(wishes.instance, step, resource, facts, applied, changed)
+            if entry is not None:
+                entries.append(entry)
+                changed.add(entry.address)
+    return tuple(entries)
+
+
+def _with_stale(
+    step: str, resources: Sequence[Resource], wishes: Wishes, facts: Facts, applied: Applied
+) -> Iterable[Resource]:
+    """The step's resources; before the system's first unit, what is wished no longer."""
+    if step != "system":
+        return resources
+    wished = {resource.address for resource in wishes.resources}
+    stale = [gone for gone in revived(applied, wished) if gone.difference(facts) is not None]
+    position = next(
+        (at for at, resource in enumerate(resources) if isinstance(resource, Unit)), len(resources)
+    )
+    return (*resources[:position], *stale, *resources[position:])
+
+
+def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
+    """The facts without what is seen only through something that will be put aside: below a path
+    where a folder is wished and a link has been put."""
+    folders = tuple(
+        f"{resource.path}/"
+        for resource in resources
+        if isinstance(resource, Directory)
+        and (found := facts.files.get(resource.path)) is not None
+        and found.type != "directory"
+    )
+    if not folders:
+        return facts
+    return replace(
+        facts,
+        files={path: fact for path, fact in facts.files.items() if not path.startswith(folders)},
+        texts={path: text for path, text in facts.texts.items() if not path.startswith(folders)},
+        probes={
+            key: state
+            for key, state in facts.probes.items()
+            if not any(f"{argument}/".startswith(folders) for argument in key[1:])
+        },
+    )
+
+
+def revived(applied: Applied, wished: set[str]) -> tuple[Resource, ...]:
+    """For what was applied once and is wished no longer: the wish that it be gone.
+
+    Units first, then files; packages, users, folders and secrets stay, for they may hold data.
+    """
+    gone = [address.partition(":") for address in applied.resources if address not in wished]
+    # A path may be wished as another kind of thing now: a password given before and made today.
+    taken = {address.partition(":")[2] for address in wished}
+    units = [StoppedUnit(unit=name) for kind, _, name in gone if kind == "unit"]
+    files = [
+        Absent(path=name, was=kind)
+        for kind, _, name in gone
+        if kind in ("file", "link") and name not in taken
+    ]
+    return (*units, *files)
+
+
+def _entry(
+    instance: str,
+    step: str,
+    resource: Resource,
+    facts: Facts,
+    applied: Applied,
+    changed: set[str],
+) -> Entry | None:
+    fired = [trigger for trigger in resource.triggers if trigger in changed]
+    difference = resource.difference(facts)
+    if difference is None:
+        if not fired:
+            return None
+        difference = resource.fired()
+        reasons = _because(fired)
+    elif followed := [address for address in resource.follows if address in changed]:
+        reasons = _because(followed)
+    else:
+        reasons = _reasons(resource, difference, facts, applied)
+        if fired and difference.action != "create":
+            own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
+            reasons = own * (not isinstance(resource, Record)) + _because(fired)
+    return Entry(
+        instance=instance,
+        step=step,
+        address=resource.address,
+        action=difference.action,
+        reasons=tuple(reasons),
+        changes=shown_changes(resource, difference),
+        diff="" if resource.sensitive else unified(resource.name, difference),
+        sensitive=resource.sensitive,
+        destructive=difference.destructive or _loses_data(resource, applied),
+        interrupts=difference.interrupts,
+        resource=resource,
+    )
+
+
+def _because(fired: Sequence[str]) -> list[Reason]:
+    if len(fired) > SHOWN_TRIGGERS:
+        return [Reason("trigger", f"{len(fired)} entries above")]
+    if len(fired) == 1:
+        return [Reason("trigger", f"{fired[0]} changes", fired[0])]
+    first, *more = fired
+    others = [Reason("trigger", "", trigger) for trigger in more]
+    return [Reason("trigger", f"{first} and {len(more)} more change", first), *others]
+
+
+def _reasons(
+    resource: Resource, difference: Difference, facts: Facts, applied: Applied
+) -> list[Reason]:
+    if isinstance(resource, ContainerRunning) and difference.action == "run":
+        container = resource.container.address
+        return [Reason("trigger", f"{container} changes", container)]
+    before = applied.resources.get(resource.address)
+    if before is None:
+        return _first_reasons(resource, difference, applied)
+    now = applied_resource(resource)
+    if before.digest == now.digest:
+        if before.pending:
+            return [Reason("interrupted", "the last apply was interrupted")]
+        if facts.container is not None and not facts.container.exists:
+            return [Reason("missing", "not there")]
+        if isinstance(resource, Record) and not resource.path:
+            return [Reason("tool", "written when an apply is done")]
+        return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
+    reasons = [
+        Reason("configuration", f"{key} changed", key)
+        for key, value in now.inputs.items()
+        if before.inputs.get(key, applied.configuration.get(key, value)) != value
+    ]
+    if before.template != now.template:
+        reasons.append(Reason("template", "template changed"))
+    dropped = [
+        Reason("configuration", f"{key} no longer matters", key)
+        for key in before.inputs
+        if key not in now.inputs
+    ]
+    return reasons or dropped or [Reason("tool", "vikunja-deploy wishes something else now")]
+
+
+def _first_reasons(resource: Resource, difference: Difference, applied: Applied) -> list[Reason]:
+    keys = [
+        key
+        for key, value in resource.origin.inputs.items()
+        if applied.configuration and applied.configuration.get(key) != value
+    ]
+    if keys:
+        return [Reason("configuration", f"{key} changed", key) for key in keys]
+    if difference.action == "create":
+        return [Reason("missing", "not there yet")]
+    if isinstance(resource, Record):
+        return [Reason("tool", "written when an apply is done")]
+    if isinstance(resource, Absent | StoppedUnit):
+        return [Reason("unwished", "not wished")]
+    return [Reason("drift", f"found {difference.drift}" if difference.drift else "differs")]
+
+
+def _in_container(resource: Resource) -> str:
+    return " in the container" if isinstance(resource, File) else ""
+
+
+def _loses_data(resource: Resource, applied: Applied) -> bool:
+    before = applied.resources.get(resource.address)
+    return before is not None and any(
+        before.inputs.get(key) not in (None, resource.origin.inputs.get(key))
+        for key in resource.destructive_inputs
+    )
+
+
+def shown_changes(resource: Resource, difference: Difference) -> tuple[AttributeChange, ...]:
+    """The attribute changes, with a line for a content that must not be shown."""
+    if resource.sensitive and difference.action == "update" and difference.drift == "edited":
+        return (
+            *difference.changes,
+            AttributeChange("content", "(sensitive)", "(sensitive, changed)"),
+        )
+    return difference.changes
+
+
+def unified(name: str, difference: Difference) -> str:
+    """Unified diff of the two contents; empty where there is no text to show."""
+    before, after = difference.before or b"", difference.after or b""
+    if difference.after is None or len(before) + len(after) > DIFF_LIMIT:
+        return ""
+    if difference.action == "update" and difference.before is None:
+        return ""
+    try:
+        old, new = before.decode(), after.decode()
+    except UnicodeDecodeError:
+        return ""
+    import difflib
+
+    from tasks.model.redaction import masked_settings
+
+    lines = difflib.unified_diff(
+        masked_settings(old),
+        masked_settings(new, old),
+        f"{name} (found)",
+        f"{name} (wished)",
+        lineterm="",
+    )
+    return "\n".join(lines)

@@ -1,0 +1,118 @@
+"""How a plan and its outcome read on a terminal. Values in, lines out; nothing is printed here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from tasks.model.plan import Entry, InstancePlan, Plan
+from tasks.resources.base import Action, AttributeChange
+
+Style = Callable[[str, str], str]
+"""Text and the name of a style of tasks.console → the text in it."""
+
+SIGNS: dict[Action, str] = {"create": "+", "update": "~", "replace": "±", "delete": "-", "run": "▸"}
+COLOURS: dict[Action, str] = {
+    "create": "green",
+    "update": "yellow",
+    "replace": "red",
+    "delete": "red",
+    "run": "cyan",
+}
+WORDS: dict[Action, str] = {
+    "create": "to create",
+    "update": "to update",
+    "replace": "to replace",
+    "delete": "to remove",
+    "run": "to run",
+}
+
+WIDEST_ADDRESS = 62
+
+
+def plain(text: str, style: str) -> str:
+    return text
+
+
+def plan_lines(plan: Plan, *, style: Style = plain, diffs: bool = False) -> list[str]:
+    """The whole plan: a block an instance that changes, then one line of sums."""
+    lines: list[str] = []
+    for instance in plan.instances:
+        if instance.entries:
+            lines += instance_lines(instance, style=style, diffs=diffs)
+            lines.append("")
+    unchanged = [instance.instance for instance in plan.instances if not instance.entries]
+    if not plan.entries:
+        return [*lines, f"Nothing to do: {_names(unchanged)} as wished."]
+    if unchanged:
+        lines.append(f"Nothing to do for {', '.join(unchanged)}.")
+    lines.append(f"Plan: {counts(plan.entries)}.")
+    lost = [entry.full_address for entry in plan.destructive]
+    if lost:
+        warning = f"Data is lost by {', '.join(lost)}: apply refuses without --allow-destroy."
+        lines.append(style(warning, "red"))
+    return lines
+
+
+def _names(ids: Sequence[str]) -> str:
+    if not ids:
+        return "no instance is configured, everything is"
+    return f"{', '.join(ids)} {'is' if len(ids) == 1 else 'are'}"
+
+
+def counts(entries: Iterable[Entry]) -> str:
+    """`2 to create, 1 to run`"""
+    found = Counter(entry.action for entry in entries)
+    return ", ".join(f"{found[act]} {word}" for act, word in WORDS.items() if found[act])
+
+
+def instance_lines(
+    instance: InstancePlan, *, style: Style = plain, diffs: bool = False
+) -> list[str]:
+    """One line an entry, indented below the instance's name; changes of values below them."""
+    widest = max(len(entry.address) for entry in instance.entries)
+    width = min(widest, WIDEST_ADDRESS)
+    lines = [style(instance.instance, "bold")]
+    for entry in instance.entries:
+        lines += entry_lines(entry, width, style, diffs)
+    if instance.unseen:
+        lines.append("    The container is stopped: what is in it is (known after apply).")
+    return lines
+
+
+def entry_lines(entry: Entry, width: int, style: Style, diffs: bool) -> list[str]:
+    sign = style(SIGNS[entry.action], COLOURS[entry.action])
+    reasons = ", ".join(reason.text for reason in entry.reasons if reason.text)
+    lines = [f"  {sign} {entry.address.ljust(width)}  {style(reasons, 'dim')}".rstrip()]
+    lines += [f"      {change_text(change)}" for change in entry.changes]
+    if entry.interrupts:
+        lines.append(style(f"      interrupts: {entry.interrupts}", "yellow"))
+    if entry.destructive:
+        lines.append(style("      destructive: data is lost", "red"))
+    if diffs and entry.diff:
+        lines += [f"      {style_diff(line, style)}" for line in entry.diff.splitlines()]
+    return lines
+
+
+def change_text(change: AttributeChange) -> str:
+    """`memory_mb: 2048 → 4096`"""
+    if change.before is None:
+        return f"{change.name}: {change.after}"
+    return f"{change.name}: {change.before} → {change.after}"
+
+
+def style_diff(line: str, style: Style) -> str:
+    if line.startswith("+"):
+        return style(line, "green")
+    if line.startswith("-"):
+        return style(line, "red")
+    return style(line, "cyan") if line.startswith("@@") else line
+
+
+def duration(seconds: float) -> str:
+    """`0.8 s`, `12 s`, `3 min 5 s`"""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"

@@ -1,0 +1,200 @@
+"""What a declared thing is: an address, a wished value, how it is asked after, how it differs.
+
+Wishes (resources) and facts are frozen; comparing them has no effect. Effects live in
+`tasks.resources.effects`, which applies a batch of resources of one kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from tasks.containers.base import ContainerFacts
+
+Action = Literal["create", "update", "replace", "delete", "run"]
+
+ABSENT = "absent"
+
+
+def digest(value: object) -> str:
+    """SHA-256 of a JSON-ready value, hex."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class AttributeChange:
+    """One attribute before and after; None where there is no value."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a fact differs from a wish.
+
+    drift: what somebody must have done by hand where the wish itself has not changed
+    (`edited`, `removed`, `stopped` …). before, after: whole text contents where there are any.
+    interrupts: what stops working meanwhile, empty for nothing.
+    """
+
+    action: Action
+    drift: str
+    changes: tuple[AttributeChange, ...] = ()
+    before: bytes | None = None
+    after: bytes | None = None
+    destructive: bool = False
+    interrupts: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a wish comes from: the configuration keys and the template that made it."""
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Dotted configuration key → digest of its value."""
+    template: str | None = None
+    """Digest of the template and what it includes."""
+
+    def merged(self, others: Iterable[Origin]) -> Origin:
+        """This origin with the inputs of others added."""
+        inputs = dict(self.inputs)
+        for other in others:
+            inputs.update(other.inputs)
+        return Origin(inputs, self.template)
+
+
+NO_ORIGIN = Origin()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource(ABC):
+    """A wish. Subclasses add what is wished and how facts are compared with it.
+
+    triggers: addresses; where one of those changes, this one is acted on again.
+    follows: addresses; where one of those changes, that is why this one differs.
+    destructive_inputs: configuration keys whose change loses data through this resource.
+    """
+
+    kind: ClassVar[str] = ""
+
+    origin: Origin = field(default=NO_ORIGIN, compare=False, repr=False)
+    triggers: tuple[str, ...] = ()
+    follows: tuple[str, ...] = field(default=(), compare=False)
+    destructive_inputs: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What tells it from others of its kind: a path, a package's name …"""
+
+    @property
+    def address(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether contents must never be shown."""
+        return False
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        """What the observer is asked, each a kind of question and its arguments."""
+        return ()
+
+    @abstractmethod
+    def wish(self) -> Mapping[str, Any]:
+        """The wished value, JSON-ready and without secrets: what its digest is made of."""
+
+    @abstractmethod
+    def difference(self, facts: Facts) -> Difference | None:
+        """How the facts differ from the wish; None where they do not."""
+
+    def fired(self) -> Difference:
+        """What is to be done where only a trigger calls for it."""
+        return Difference("run", "")
+
+
+@dataclass(frozen=True)
+class FileFact:
+    """type: `file`, `directory`, `link` or `other`. mode: octal, four digits. size: bytes.
+
+    sha256 of a regular file; target of a link; content where it was asked for and differs.
+    """
+
+    type: str
+    mode: str
+    owner: str
+    group: str
+    size: int = 0
+    sha256: str = ""
+    target: str = ""
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class UnitFact:
+    """systemd's own words: LoadState, ActiveState, UnitFileState, NeedDaemonReload."""
+
+    load: str
+    active: str
+    file: str
+    stale: bool
+
+    @property
+    def up(self) -> bool:
+        return self.active in ("active", "reloading")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found in one container in one round trip, by what was asked."""
+
+    files: Mapping[str, FileFact] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """First line of small files that hold one value."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Installed packages and their versions."""
+    users: Mapping[str, str] = field(default_factory=dict)
+    """User → `home:shell`."""
+    units: Mapping[str, UnitFact] = field(default_factory=dict)
+    probes: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    """Script and its arguments → the state it printed."""
+    host: Mapping[str, str] = field(default_factory=dict)
+    """What was found on the host: address → state (artifacts, records)."""
+    container: ContainerFacts | None = None
+
+    def index(self) -> dict[str, str]:
+        """What was found, by what was asked, in short: to tell what moved between two looks."""
+        found = {
+            f"file:{path}": " ".join((f.type, f.mode, f.owner, f.group, f.sha256, f.target))
+            for path, f in self.files.items()
+        }
+        found.update((f"text:{path}", text) for path, text in self.texts.items())
+        found.update((f"package:{name}", "installed") for name in self.packages)
+        found.update((f"user:{name}", value) for name, value in self.users.items())
+        found.update(
+            # A service that fails and is tried again changes its state at every look.
+            (f"unit:{name}", " ".join((u.load, "up" if u.up else "down", u.file)))
+            for name, u in self.units.items()
+        )
+        found.update((":".join(key), state) for key, state in self.probes.items())
+        found.update(self.host)
+        if self.container is not None:
+            found["container"] = digest(
+                [
+                    self.container.exists,
+                    self.container.running,
+                    self.container.owner,
+                    dict(self.container.attributes),
+                ]
+            )
+        return found
+
+
+NO_FACTS = Facts()

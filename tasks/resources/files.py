@@ -1,0 +1,168 @@
+"""Files, folders and links in the container."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+from tasks.resources.base import AttributeChange, Difference, Facts, FileFact, Resource
+
+
+def _ownership(wish: File | Directory, fact: FileFact) -> tuple[AttributeChange, ...]:
+    pairs = (
+        ("mode", fact.mode, wish.mode),
+        ("owner", fact.owner, wish.owner),
+        ("group", fact.group, wish.group),
+    )
+    return tuple(AttributeChange(name, now, then) for name, now, then in pairs if now != then)
+
+
+def _drift_of(changes: tuple[AttributeChange, ...]) -> str:
+    return ", ".join(change.name for change in changes) + " changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class File(Resource):
+    """A regular file. mode: four octal digits. secret: its content is never shown."""
+
+    kind: ClassVar[str] = "file"
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    secret: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    @property
+    def sensitive(self) -> bool:
+        return self.secret
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("file", "=" if self.secret else self.sha256, self.path),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "mode": self.mode,
+            "owner": self.owner,
+            "group": self.group,
+        }
+
+    def difference(self, facts: Facts) -> Difference | None:
+        fact = facts.files.get(self.path)
+        if fact is None:
+            return Difference("create", "removed", after=self.content)
+        if fact.type != "file":
+            change = AttributeChange("type", fact.type, "file")
+            return Difference("replace", f"replaced by a {fact.type}", (change,))
+        changes = _ownership(self, fact)
+        if fact.sha256 != self.sha256:
+            return Difference("update", "edited", changes, fact.content, self.content)
+        return Difference("update", _drift_of(changes), changes) if changes else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory(Resource):
+    """A folder; what is in it is not its business."""
+
+    kind: ClassVar[str] = "directory"
+
+    path: str
+    mode: str = "0755"
+    owner: str = "root"
+    group: str = "root"
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("file", "-", self.path),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"path": self.path, "mode": self.mode, "owner": self.owner, "group": self.group}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        fact = facts.files.get(self.path)
+        if fact is None:
+            return Difference("create", "removed")
+        if fact.type != "directory":
+            change = AttributeChange("type", fact.type, "directory")
+            return Difference("replace", f"replaced by a {fact.type}", (change,))
+        changes = _ownership(self, fact)
+        return Difference("update", _drift_of(changes), changes) if changes else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link(Resource):
+    """A symbolic link. target: as it is stored, relative or absolute."""
+
+    kind: ClassVar[str] = "link"
+
+    path: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("file", "-", self.path),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"path": self.path, "target": self.target}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        fact = facts.files.get(self.path)
+        if fact is None:
+            return Difference("create", "removed")
+        if fact.type != "link":
+            change = AttributeChange("type", fact.type, "link")
+            return Difference("replace", f"replaced by a {fact.type}", (change,))
+        if fact.target != self.target:
+            change = AttributeChange("target", fact.target, self.target)
+            return Difference("update", "pointed elsewhere", (change,))
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absent(Resource):
+    """A path at which nothing is wished (a package's default site, for one).
+
+    was: the kind of resource it was once, which its address keeps.
+    """
+
+    kind: ClassVar[str] = "absent"
+
+    path: str
+    was: str = "absent"
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    @property
+    def address(self) -> str:
+        return f"{self.was}:{self.path}"
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("file", "-", self.path),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"path": self.path}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        return Difference("delete", "put there") if self.path in facts.files else None

@@ -1,0 +1,159 @@
+"""All questions of a plan, one round trip, all facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+from tasks.containers.base import Container
+from tasks.errors import DeployError
+from tasks.resources.base import Facts, FileFact, UnitFact
+
+HERE = Path(__file__).parent
+SCRIPTS = HERE / "scripts"
+
+TYPES = {"f": "file", "d": "directory", "l": "link"}
+
+Question = tuple[str, ...]
+
+
+@cache
+def script_text(name: str) -> str:
+    """The text of one script of ours (`scripts/<name>.sh`)."""
+    return (SCRIPTS / f"{name}.sh").read_text()
+
+
+@cache
+def observer_text() -> str:
+    return (HERE / "observe.sh").read_text()
+
+
+def function_name(script: str) -> str:
+    return script.replace("-", "_")
+
+
+def observer(questions: Iterable[Question]) -> str:
+    """The observer's shell text with the probes that these questions need."""
+    names = sorted({question[1] for question in questions if question[0] == "probe"})
+    return "\n".join([*(script_text(name) for name in names), observer_text()])
+
+
+def question_lines(questions: Sequence[Question]) -> bytes:
+    """Questions in the observer's form; probes are numbered in order."""
+    lines = []
+    number = 0
+    for question in questions:
+        kind, *fields = question
+        if kind == "probe":
+            fields = [str(number), function_name(fields[0]), *fields[1:]]
+            number += 1
+        for field in fields:
+            # An empty field would vanish between two tabs, a tab or newline would part fields.
+            if not field or "\t" in field or ("\n" in field and kind != "derived"):
+                raise DeployError(f"cannot ask about {field!r}", where=kind)
+        lines.append("\t".join([kind, *(field.replace("\n", "\\n") for field in fields)]))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def unique(questions: Iterable[Question]) -> tuple[Question, ...]:
+    """Each question once; of several about one file, the one that asks for most stays.
+
+    Those about files come last, as the observer wants them.
+    """
+    kept: dict[tuple[str, ...], Question] = {}
+    for question in questions:
+        key = ("file", question[2]) if question[0] == "file" else question
+        if key not in kept or len(kept[key][1]) < len(question[1]) or kept[key][1] == "-":
+            kept[key] = question
+    return tuple(sorted(kept.values(), key=lambda question: question[0] == "file"))
+
+
+def observe(container: Container, questions: Iterable[Question], timeout: float = 60) -> Facts:
+    """What is found in a running container. One round trip, whatever the number of questions."""
+    asked = unique(questions)
+    answer = container.run(
+        ["sh", "-c", observer(asked), "observe"], stdin=question_lines(asked), timeout=timeout
+    )
+    return parse(answer.stdout, asked)
+
+
+def parse(output: bytes, asked: Sequence[Question]) -> Facts:
+    """The observer's answer as facts.
+
+    Raises DeployError where the answer is cut short: half an answer must never look like drift.
+    """
+    head, separator, archive = output.partition(b"\ncontents\n")
+    if not separator:
+        if output.startswith(b"contents\n"):
+            head, archive = b"", output.removeprefix(b"contents\n")
+        else:
+            raise DeployError(
+                "the container's answer is incomplete",
+                hint="Look whether its disk or memory is full, then try again.",
+                evidence=output[-400:].decode(errors="replace").splitlines()[-5:],
+            )
+    contents = _contents(archive)
+    sums: dict[str, str] = {}
+    files: dict[str, tuple[str, ...]] = {}
+    texts: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    users: dict[str, str] = {}
+    units: dict[str, UnitFact] = {}
+    probes: dict[tuple[str, ...], str] = {}
+    probe_keys = [question[1:] for question in asked if question[0] == "probe"]
+    for line in head.decode(errors="surrogateescape").split("\n"):
+        kind, *fields = line.split("\t")
+        if kind == "file":
+            files[fields[0]] = tuple(fields[1:])
+        elif kind == "sum":
+            sums[fields[0]] = fields[1]
+        elif kind == "text":
+            texts[fields[0]] = fields[1]
+        elif kind == "package" and fields[1] == "installed":
+            packages[fields[0]] = fields[2]
+        elif kind == "user":
+            users[fields[0]] = fields[1]
+        elif kind == "unit":
+            name, load, active, file, stale = fields
+            units[name] = UnitFact(load, active, file, stale == "yes")
+        elif kind == "derived":
+            probes[("derived", fields[0])] = fields[1]
+        elif kind == "probe":
+            probes[probe_keys[int(fields[0])]] = fields[1]
+    return Facts(
+        files={
+            path: FileFact(
+                type=TYPES.get(f[0], "other"),
+                mode=f[1].zfill(4),
+                owner=f[2],
+                group=f[3],
+                size=int(f[4]),
+                target=f[5] if f[0] == "l" else "",
+                sha256=sums.get(path, ""),
+                content=contents.get(path),
+            )
+            for path, f in files.items()
+        },
+        texts=texts,
+        packages=packages,
+        users=users,
+        units=units,
+        probes=probes,
+    )
+
+
+def _contents(archive: bytes) -> dict[str, bytes]:
+    if not archive:
+        return {}
+    # Where nothing differs, nobody needs them.
+    import io
+    import tarfile
+
+    contents = {}
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as members:
+        for member in members:
+            stream = members.extractfile(member) if member.isreg() else None
+            if stream is not None:
+                contents[member.name] = stream.read()
+    return contents

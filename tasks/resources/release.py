@@ -1,0 +1,216 @@
+"""What serves: the build, the release in a colour's folders, the active colour, the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tasks.model.instance import Color
+from tasks.resources.base import Action, AttributeChange, Difference, Facts, Resource
+
+ACTIVE_FOLDER = "/etc/vikunja/active"
+GREEN_MARKER = f"{ACTIVE_FOLDER}/green"
+"""Present: nginx passes requests to green; absent: to blue."""
+
+AFTER_APPLY = "(known after apply)"
+
+
+def release_file(color: Color) -> str:
+    """In the container: one line about the release of a colour, as `ReleaseLine` has it."""
+    return f"/opt/vikunja/backend/{color}/.release"
+
+
+def mcp_release_file(color: Color) -> str:
+    """The same line in the MCP server's folder: the folder is of the same release, and there."""
+    return f"/opt/vikunja/mcp-server/{color}/.release"
+
+
+def binary(color: Color) -> str:
+    return f"/opt/vikunja/backend/{color}/vikunja"
+
+
+@dataclass(frozen=True)
+class ReleaseLine:
+    """key: of the artifact. commit: `-` for a finished archive. size: of the binary, bytes."""
+
+    key: str
+    version: str
+    commit: str
+    size: int
+
+    def text(self) -> str:
+        return f"{self.key} {self.version} {self.commit} {self.size}"
+
+
+def parse_release(text: str) -> ReleaseLine | None:
+    fields = text.split(" ")
+    if len(fields) != 4 or not fields[3].isdigit():
+        return None
+    return ReleaseLine(fields[0], fields[1], fields[2], int(fields[3]))
+
+
+def released(facts: Facts, color: Color) -> ReleaseLine | None:
+    """The release in a colour's folder; None where there is none or its binary is not whole."""
+    line = parse_release(facts.texts.get(release_file(color), ""))
+    found = facts.files.get(binary(color))
+    return line if line and found and found.size == line.size else None
+
+
+def active_color(facts: Facts) -> Color:
+    """The colour that nginx passes requests to."""
+    return "green" if GREEN_MARKER in facts.files else "blue"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactWish(Resource):
+    """The build of a commit, in the host's cache."""
+
+    kind: ClassVar[str] = "artifact"
+
+    key: str
+    label: str
+    """What is built, for people: a short commit or a release's version."""
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"key": self.key}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        if facts.host.get(f"artifact:{self.key}") == "present":
+            return None
+        return Difference("create", "removed", (AttributeChange("version", None, AFTER_APPLY),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseWish(Resource):
+    """A colour's folders hold this build."""
+
+    kind: ClassVar[str] = "release"
+
+    color: Color
+    key: str
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.color
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (
+            ("text", release_file(self.color)),
+            ("text", mcp_release_file(self.color)),
+            ("file", "-", binary(self.color)),
+        )
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"color": self.color, "key": self.key}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        text = facts.texts.get(release_file(self.color), "")
+        line = parse_release(text)
+        whole = released(facts, self.color)
+        if facts.texts.get(mcp_release_file(self.color)) != text:
+            whole = None
+        if whole is not None and whole.key == self.key:
+            return None
+        before = f"{whole.commit[:10]} ({whole.version})" if whole else None
+        drift = "removed" if line is None else "damaged"
+        action: Action = "create" if whole is None else "update"
+        return Difference(action, drift, (AttributeChange("build", before, self.label),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveColor(Resource):
+    """nginx passes requests to this colour."""
+
+    kind: ClassVar[str] = "color"
+
+    color: Color
+
+    @property
+    def name(self) -> str:
+        return "active"
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("file", "-", GREEN_MARKER),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"color": self.color}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        found = active_color(facts)
+        if found == self.color:
+            return None
+        return Difference("update", "switched", (AttributeChange("color", found, self.color),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck(Resource):
+    """The page answers through nginx; looked at whenever something it hangs on has changed."""
+
+    kind: ClassVar[str] = "health"
+
+    domain: str
+    port: int
+    timeout: int
+
+    @property
+    def name(self) -> str:
+        return "site"
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"domain": self.domain, "port": self.port}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Resource):
+    """A record of what was done: the document in the container, state and registry on the host.
+
+    wished: what it should say, as the observer of the same record puts it; empty where only this
+    apply will tell.
+    """
+
+    kind: ClassVar[str] = "record"
+
+    record: str
+    wished: str
+    path: str = ""
+    """In the container; empty for a record on the host."""
+
+    @property
+    def name(self) -> str:
+        return self.record
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("file", "=", self.path),) if self.path else ()
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"record": self.record}
+
+    def found(self, facts: Facts) -> str | None:
+        if not self.path:
+            return facts.host.get(self.address)
+        fact = facts.files.get(self.path)
+        return f"{fact.sha256} {fact.mode}" if fact else None
+
+    def difference(self, facts: Facts) -> Difference | None:
+        found = self.found(facts)
+        if found == self.wished:
+            return None
+        if self.path:
+            return Difference("update" if found else "create", "edited")
+        return Difference(
+            "update" if found else "create",
+            "edited",
+            (AttributeChange("says", found, self.wished or AFTER_APPLY),),
+        )
+
+    def fired(self) -> Difference:
+        return Difference("update", "")

@@ -1,0 +1,82 @@
+# A database on a MySQL or MariaDB server outside. Arguments: HOST PORT NAME USER [ADMIN].
+# Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
+
+_external_mysql() {
+	# SECRET HOST PORT USER [OPTION…]; statements on stdin.
+	(
+		# An option file without a name: a kill leaves nothing behind.
+		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		{
+			printf '[client]\npassword="'
+			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
+			printf '"\n'
+		} >&8
+		unset password
+		host=$2 port=$3 user=$4
+		shift 4
+		mariadb --defaults-extra-file=/proc/self/fd/8 --connect-timeout=4 --batch --skip-column-names \
+			--protocol=tcp --host="$host" --port="$port" --user="$user" "$@"
+	)
+}
+
+_external_mysql_state() {
+	if ! command -v mariadb >/dev/null || [ ! -s /etc/vikunja/secrets/db-password ]; then
+		echo absent
+		return
+	fi
+	# Numbers, not words: the server's messages may be in any language.
+	answer=$(echo 'select 1' | _external_mysql db-password "$1" "$2" "$4" --database="$3" 2>&1)
+	case $answer in
+	1) echo present ;;
+	*"ERROR 1049"*) echo absent ;;
+	*"ERROR 1044"* | *"ERROR 1045"* | *"ERROR 1130"* | *"ERROR 1698"*) echo denied ;;
+	*"ERROR 2002"* | *"ERROR 2003"* | *"ERROR 2005"* | *"ERROR 2013"*) echo unreachable ;;
+	*) echo denied ;;
+	esac
+}
+
+probe_external_mysql() {
+	_external_mysql_state "$@"
+}
+
+apply_external_mysql() {
+	state=$(_external_mysql_state "$@")
+	case $state in
+	present) return ;;
+	unreachable)
+		echo "MySQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server's bind-address and firewall allow the container's address." >&2
+		return 1
+		;;
+	esac
+	if [ -z "${5:-}" ]; then
+		if [ "$state" = absent ]; then
+			echo "MySQL at $1 port $2 has no database \`$3\`. An administrator of that server has to run: CREATE DATABASE \`$3\` CHARACTER SET utf8mb4; GRANT ALL PRIVILEGES ON \`$3\`.* TO '$4'@'%'; or set database.admin_user and database.admin_password_file." >&2
+		else
+			echo "MySQL at $1 port $2 refuses user '$4' with the password of database.password_file for database \`$3\`. An administrator of that server has to run: CREATE DATABASE IF NOT EXISTS \`$3\` CHARACTER SET utf8mb4; CREATE USER IF NOT EXISTS '$4'@'%'; ALTER USER '$4'@'%' IDENTIFIED BY '…'; GRANT ALL PRIVILEGES ON \`$3\`.* TO '$4'@'%'; or set database.admin_user and database.admin_password_file." >&2
+		fi
+		return 1
+	fi
+	name=$(printf %s "$3" | sed 's/`/``/g')
+	user=$(printf %s "$4" | sed "s/'/''/g")
+	{
+		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
+		echo "create database if not exists \`$name\` character set utf8mb4;"
+		IFS= read -r password </etc/vikunja/secrets/db-password || [ -n "$password" ]
+		printf "create user if not exists '%s'@'%%' identified by '" "$user"
+		printf %s "$password" | sed "s/'/''/g"
+		printf "';\nalter user '%s'@'%%' identified by '" "$user"
+		printf %s "$password" | sed "s/'/''/g"
+		printf "';\n"
+		unset password
+		echo "grant all privileges on \`$(printf %s "$name" | sed 's/[_%]/\\&/g')\`.* to '$user'@'%';"
+	} | _external_mysql db-admin-password "$1" "$2" "$5" || {
+		echo "MySQL at $1 port $2: administrator '$5' could not create database \`$3\` and user '$4'; it needs CREATE, CREATE USER and GRANT OPTION." >&2
+		return 1
+	}
+	state=$(_external_mysql_state "$@")
+	if [ "$state" != present ]; then
+		echo "MySQL at $1 port $2: database \`$3\` was created, but user '$4' still finds it $state." >&2
+		return 1
+	fi
+}

@@ -1,0 +1,108 @@
+# A database on a PostgreSQL server outside. Arguments: HOST PORT NAME USER [ADMIN].
+# Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
+
+_external_programs() {
+	# Debian's own psql is a wrapper that costs ten times the program's time.
+	programs=
+	# The observer, whose subshell this runs in, has turned globbing off.
+	set +f
+	for folder in /usr/lib/postgresql/*/bin; do
+		[ ! -x "$folder/psql" ] || programs=$folder
+	done
+	[ -n "$programs" ]
+}
+
+_external_psql() {
+	# SECRET HOST PORT USER DATABASE; a query on stdin.
+	(
+		# A password file without a name: a kill leaves nothing behind.
+		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
+		unset password
+		PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT=4 "$programs/psql" --no-psqlrc --no-password --quiet --no-align \
+			--tuples-only --set=ON_ERROR_STOP=1 --host="$2" --port="$3" --username="$4" --dbname="$5" \
+			--set=name="$EXTERNAL_NAME" --set=user="$EXTERNAL_USER"
+	)
+}
+
+_external_postgresql_state() {
+	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
+	if ! _external_programs || [ ! -s /etc/vikunja/secrets/db-password ]; then
+		echo absent
+		return
+	fi
+	can=$(echo "select coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)" |
+		_external_psql db-password "$1" "$2" "$4" "$3" 2>/dev/null)
+	case $can in
+	t) echo present ;;
+	f) echo denied ;;
+	*)
+		# The server's messages may be in any language: which logins work tells the states apart.
+		if ! "$programs/pg_isready" --quiet --timeout=4 --host="$1" --port="$2"; then
+			echo unreachable
+		elif [ -n "$(echo 'select 1' | _external_psql db-password "$1" "$2" "$4" postgres 2>/dev/null)" ] ||
+			[ -n "$(echo 'select 1' | _external_psql db-password "$1" "$2" "$4" template1 2>/dev/null)" ]; then
+			echo absent
+		else
+			echo denied
+		fi
+		;;
+	esac
+}
+
+probe_external_postgresql() {
+	_external_postgresql_state "$@"
+}
+
+apply_external_postgresql() {
+	_external_programs || {
+		echo "PostgreSQL's client programs are not installed in the container." >&2
+		return 1
+	}
+	state=$(_external_postgresql_state "$@")
+	case $state in
+	present) return ;;
+	unreachable)
+		echo "PostgreSQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server listens for and its pg_hba.conf allows the container's address." >&2
+		return 1
+		;;
+	esac
+	if [ -z "${5:-}" ]; then
+		if [ "$state" = absent ]; then
+			echo "PostgreSQL at $1 port $2 has no database \"$3\" that user \"$4\" may use. An administrator of that server has to run: CREATE DATABASE \"$3\" OWNER \"$4\"; or set database.admin_user and database.admin_password_file." >&2
+		else
+			echo "PostgreSQL at $1 port $2 refuses user \"$4\" with the password of database.password_file, or a place to create tables in database \"$3\". An administrator of that server has to run: CREATE ROLE \"$4\" LOGIN PASSWORD '…'; CREATE DATABASE \"$3\" OWNER \"$4\"; or, where they exist: ALTER ROLE \"$4\" PASSWORD '…'; ALTER DATABASE \"$3\" OWNER TO \"$4\"; or set database.admin_user and database.admin_password_file." >&2
+		fi
+		return 1
+	fi
+	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
+	{
+		printf '\\set password '\'
+		IFS= read -r password </etc/vikunja/secrets/db-password || [ -n "$password" ]
+		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
+		printf "'\n"
+		unset password
+		cat <<-'SQL'
+			-- The server finishes the statement of a client that was killed: wait for that.
+			select from pg_advisory_lock(hashtext('vikunja-deploy'));
+			select format('create role %I login', :'user')
+				where not exists (select from pg_roles where rolname = :'user') \gexec
+			alter role :"user" login password :'password';
+			-- An administrator who is no superuser must be a member of the role it gives a database to.
+			select format('grant %I to %I', :'user', current_user) from pg_roles
+				where rolname = current_user and not rolsuper and rolname <> :'user' \gexec
+			select format('create database %I owner %I encoding %L template template0', :'name', :'user', 'UTF8')
+				where not exists (select from pg_database where datname = :'name') \gexec
+			alter database :"name" owner to :"user";
+		SQL
+	} | _external_psql db-admin-password "$1" "$2" "$5" postgres || {
+		echo "PostgreSQL at $1 port $2: administrator \"$5\" could not create database \"$3\" and user \"$4\"; it needs to be allowed to log in to database postgres and the attributes CREATEROLE and CREATEDB." >&2
+		return 1
+	}
+	state=$(_external_postgresql_state "$@")
+	if [ "$state" != present ]; then
+		echo "PostgreSQL at $1 port $2: database \"$3\" was created, but user \"$4\" still finds it $state; check the server's pg_hba.conf." >&2
+		return 1
+	fi
+}

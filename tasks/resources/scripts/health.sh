@@ -1,0 +1,114 @@
+# Health checks. Each waits until it is satisfied or TIMEOUT seconds are over; curl only.
+# On success: `healthy SECONDS`. On failure: what was last seen, in one line on stderr, exit 1.
+
+_health_now() {
+	# Hundredths of a second since boot, without starting a process.
+	read -r _health_up _ </proc/uptime
+	_health_up=${_health_up%.*}${_health_up#*.}
+	while [ "${_health_up#0}" != "$_health_up" ] && [ ${#_health_up} -gt 1 ]; do
+		_health_up=${_health_up#0}
+	done
+}
+
+_health_wait() {
+	# TIMEOUT CHECK [ARGUMENT…]: calls CHECK until it succeeds; it says in $seen what it saw.
+	_health_now
+	_health_start=$_health_up
+	_health_limit=$(($_health_start + ${1%.*} * 100))
+	shift
+	while :; do
+		if "$@"; then
+			_health_now
+			_health_took=$((_health_up - _health_start))
+			printf 'healthy %d.%02d\n' $((_health_took / 100)) $((_health_took % 100))
+			return 0
+		fi
+		_health_now
+		if [ "$_health_up" -ge "$_health_limit" ]; then
+			printf '%s\n' "$seen" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+_health_get() {
+	# URL [OPTION…]: the body in $body, the status in $code.
+	url=$1
+	shift
+	body=$(curl --silent --show-error --max-time 5 --noproxy '*' --write-out '\n%{http_code}' "$@" "$url" 2>&1)
+	failed=$?
+	code=${body##*
+}
+	body=${body%
+*}
+	if [ "$failed" -ne 0 ]; then
+		seen="$url: $(printf %s "$body" | head -n 1)"
+		return 1
+	fi
+	if [ "$code" != 200 ]; then
+		seen="$url answered $code: $(printf %s "$body" | head -n 1 | cut -c 1-200)"
+		return 1
+	fi
+}
+
+_health_value() {
+	# NAME: the string value of a key in $body, JSON.
+	printf %s "$body" | tr ',{}' '\n\n\n' |
+		sed -n 's/^[[:space:]]*"'"$1"'"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' | head -n 1
+}
+
+_health_page() {
+	# URL [OPTION…]: an HTML page with an application's root in it.
+	_health_get "$@" || return 1
+	case $body in
+	*id=\"app\"* | *id=\'app\'* | *id=app[\ \>]* | *id=\"root\"*) ;;
+	*)
+		seen="$1 answered 200, but its page holds no application: the web UI is not in this release"
+		return 1
+		;;
+	esac
+}
+
+_health_backend_once() {
+	# PORT VERSION
+	_health_get "http://127.0.0.1:$1/health" || return 1
+	_health_get "http://127.0.0.1:$1/api/v1/info" || return 1
+	version=$(_health_value version)
+	if [ -z "$version" ]; then
+		seen="http://127.0.0.1:$1/api/v1/info names no version: something else listens on port $1"
+		return 1
+	fi
+	if [ "$2" != - ] && [ "$version" != "$2" ]; then
+		seen="http://127.0.0.1:$1/api/v1/info says version $version, not $2"
+		return 1
+	fi
+	_health_page "http://127.0.0.1:$1/"
+}
+
+health_backend() {
+	# PORT VERSION TIMEOUT; VERSION `-`: any.
+	_health_wait "$3" _health_backend_once "$1" "$2"
+}
+
+_health_mcp_once() {
+	_health_get "http://127.0.0.1:$1/health" || return 1
+	status=$(_health_value status)
+	case $status in
+	ok | healthy) ;;
+	*)
+		seen="http://127.0.0.1:$1/health answered 200 with status ${status:-missing}"
+		return 1
+		;;
+	esac
+}
+
+health_mcp() {
+	# PORT TIMEOUT
+	_health_wait "$2" _health_mcp_once "$1"
+}
+
+health_site() {
+	# DOMAIN SSL_PORT TIMEOUT: through nginx, whatever the name resolves to.
+	_health_wait "$3" _health_page "https://$1:$2/" --insecure --resolve "$1:$2:127.0.0.1"
+}

@@ -1,0 +1,70 @@
+# A database and its user in the container's own MariaDB. Arguments: NAME USER.
+# The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
+
+DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
+
+_mysql_login() {
+	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
+	(
+		# An option file without a name: a kill leaves nothing behind.
+		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ] || exit 1
+		{
+			printf '[client]\npassword="'
+			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
+			printf '"\n'
+		} >&8
+		unset password
+		mariadb --defaults-extra-file=/proc/self/fd/8 --connect-timeout=5 --batch \
+			--skip-column-names --host=127.0.0.1 --protocol=tcp --user="$2" --database="$1"
+	)
+}
+
+probe_mysql_database() {
+	if ! command -v mariadb >/dev/null || [ ! -s "$DB_PASSWORD_FILE" ]; then
+		echo absent
+		return
+	fi
+	answer=$(echo 'select @@character_set_database' | _mysql_login "$1" "$2" 2>&1)
+	case $answer in
+	utf8mb4) echo present ;;
+	*"ERROR 2002"* | *"ERROR 2003"* | *"ERROR 2013"*) echo stopped ;;
+	*"ERROR 1045"*) echo other-password ;;
+	*ERROR*) echo absent ;;
+	*) echo other-charset ;;
+	esac
+}
+
+apply_mysql_database() {
+	tries=0
+	until mariadb-admin --connect-timeout=3 --silent ping >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		if [ "$tries" -ge 150 ]; then
+			echo "MariaDB in the container does not answer; journalctl -u mariadb says why." >&2
+			return 1
+		fi
+		sleep 0.2
+	done
+	name=$(printf %s "$1" | sed 's/`/``/g')
+	user=$(printf %s "$2" | sed "s/'/''/g")
+	{
+		# The doubled quote is an escape in every mode; the backslash only without this one.
+		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
+		echo "create database if not exists \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
+		echo "alter database \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ]
+		for host in localhost 127.0.0.1; do
+			printf "create user if not exists '%s'@'%s' identified by '" "$user" "$host"
+			printf %s "$password" | sed "s/'/''/g"
+			printf "';\nalter user '%s'@'%s' identified by '" "$user" "$host"
+			printf %s "$password" | sed "s/'/''/g"
+			printf "';\n"
+			# Underscores in a grant's database name are wildcards.
+			echo "grant all privileges on \`$(printf %s "$name" | sed 's/[_%]/\\&/g')\`.* to '$user'@'$host';"
+		done
+		unset password
+	} | mariadb --batch --user=root || {
+		echo "MariaDB in the container did not take the database $1 and its user $2." >&2
+		return 1
+	}
+}

@@ -1,0 +1,100 @@
+# A database and its owner in the container's own PostgreSQL. Arguments: NAME USER.
+# The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
+
+DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
+
+_postgresql_programs() {
+	# Debian's own psql is a wrapper that costs ten times the program's time.
+	programs=
+	# The observer, whose subshell this runs in, has turned globbing off.
+	set +f
+	for folder in /usr/lib/postgresql/*/bin; do
+		[ ! -x "$folder/psql" ] || programs=$folder
+	done
+	[ -n "$programs" ]
+}
+
+_local_psql() {
+	# As the server's own user, whom it knows by the socket.
+	(cd / && setpriv --reuid=postgres --regid=postgres --init-groups \
+		"$programs/psql" --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "$@")
+}
+
+_local_login() {
+	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
+	(
+		# A password file without a name: a kill leaves nothing behind.
+		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ] || exit 1
+		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
+		unset password
+		PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT=5 PGSSLMODE=disable "$programs/psql" --no-psqlrc \
+			--no-password --no-align --tuples-only --host=127.0.0.1 --username="$2" --dbname="$1"
+	)
+}
+
+probe_postgresql_database() {
+	if [ ! -s "$DB_PASSWORD_FILE" ] || ! _postgresql_programs; then
+		echo absent
+		return
+	fi
+	owner=$(echo 'select pg_get_userbyid(datdba) from pg_database where datname = current_database()' |
+		_local_login "$1" "$2" 2>/dev/null)
+	if [ "$owner" = "$2" ]; then
+		echo present
+	elif [ -n "$owner" ]; then
+		echo other-owner
+	elif ! "$programs/pg_isready" --quiet --timeout=3; then
+		echo stopped
+	elif [ -n "$(echo "select 1 from pg_database where datname = :'name'" |
+		_local_psql --dbname=postgres --set=name="$1" 2>/dev/null)" ]; then
+		echo other-password
+	else
+		echo absent
+	fi
+}
+
+apply_postgresql_database() {
+	_postgresql_programs || {
+		echo "PostgreSQL's programs are not installed in the container." >&2
+		return 1
+	}
+	"$programs/pg_isready" --quiet --timeout=30 || {
+		# The unit postgresql.service counts as active whether or not its cluster runs.
+		systemctl restart postgresql.service
+		tries=0
+		until "$programs/pg_isready" --quiet --timeout=3; do
+			tries=$((tries + 1))
+			if [ "$tries" -ge 100 ]; then
+				echo "PostgreSQL in the container does not answer; journalctl -u 'postgresql@*' says why." >&2
+				return 1
+			fi
+			sleep 0.2
+		done
+	}
+	{
+		# psql takes the value into a variable from the file, as the server's user cannot read it.
+		printf '\\set password '\'
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ]
+		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
+		printf "'\n"
+		unset password
+		cat <<-'SQL'
+			set password_encryption = 'scram-sha-256';
+			set log_statement = 'none';
+			set log_min_error_statement = 'panic';
+			-- The server finishes the statement of a client that was killed: wait for that.
+			select from pg_advisory_lock(hashtext('vikunja-deploy'));
+			select format('create role %I login', :'user')
+				where not exists (select from pg_roles where rolname = :'user') \gexec
+			alter role :"user" login password :'password';
+			select format('create database %I owner %I encoding %L template template0', :'name', :'user', 'UTF8')
+				where not exists (select from pg_database where datname = :'name') \gexec
+			alter database :"name" owner to :"user";
+			revoke connect on database :"name" from public;
+		SQL
+	} | _local_psql --dbname=postgres --set=name="$1" --set=user="$2" || {
+		echo "PostgreSQL in the container did not take the database $1 and its user $2." >&2
+		return 1
+	}
+}

@@ -1,0 +1,279 @@
+"""Packages, users, secrets, units and scripted things in the container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from tasks.resources.base import AttributeChange, Difference, Facts, Resource, UnitFact
+
+STAMPS = "/var/lib/vikunja-deploy/stamps"
+"""In the container: per unit, the digest of what it was last (re)started or reloaded with."""
+
+
+TAKEN_UP = "files taken up"
+"""Name of the change of a unit that runs with other files than those it should run with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package(Resource):
+    """A Debian package, in whatever version the container's sources offer."""
+
+    kind: ClassVar[str] = "package"
+
+    package: str
+
+    @property
+    def name(self) -> str:
+        return self.package
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("package", self.package),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"package": self.package}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        return None if self.package in facts.packages else Difference("create", "removed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class User(Resource):
+    """A system user with a group of its own, no password, and no shell."""
+
+    kind: ClassVar[str] = "user"
+
+    user: str
+    home: str
+    shell: str = "/usr/sbin/nologin"
+
+    @property
+    def name(self) -> str:
+        return self.user
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("user", self.user),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"user": self.user, "home": self.home, "shell": self.shell}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        found = facts.users.get(self.user)
+        if found is None:
+            return Difference("create", "removed")
+        home, _, shell = found.partition(":")
+        pairs = (("home", home, self.home), ("shell", shell, self.shell))
+        changes = tuple(AttributeChange(n, now, then) for n, now, then in pairs if now != then)
+        if not changes:
+            return None
+        return Difference("update", ", ".join(c.name for c in changes) + " changed", changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret(Resource):
+    """A random value made once, in the container, and kept: 48 hex digits in a file of its own.
+
+    The value is made where it lives and never travels. form: a `printf` format with one `%s`,
+    for a file that must hold the value of another secret (`of`) in a program's own syntax.
+    """
+
+    kind: ClassVar[str] = "secret"
+
+    path: str
+    owner: str
+    group: str
+    mode: str = "0600"
+    of: str = ""
+    form: str = "%s"
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    @property
+    def sensitive(self) -> bool:
+        return True
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        asked: tuple[tuple[str, ...], ...] = (("file", "-", self.path),)
+        if self.of:
+            asked += (("derived", self.path, self.of, self.form),)
+        return asked
+
+    def wish(self) -> Mapping[str, Any]:
+        return {
+            "path": self.path,
+            "owner": self.owner,
+            "group": self.group,
+            "mode": self.mode,
+            "of": self.of,
+            "form": self.form,
+        }
+
+    def difference(self, facts: Facts) -> Difference | None:
+        fact = facts.files.get(self.path)
+        if fact is None:
+            return Difference("create", "removed")
+        if fact.type != "file":
+            change = AttributeChange("type", fact.type, "file")
+            return Difference("replace", f"replaced by a {fact.type}", (change,))
+        pairs = (
+            ("mode", fact.mode, self.mode),
+            ("owner", fact.owner, self.owner),
+            ("group", fact.group, self.group),
+        )
+        changes = tuple(AttributeChange(n, now, then) for n, now, then in pairs if now != then)
+        stale = self.of and facts.probes.get(("derived", self.path)) != "same"
+        if stale or fact.size == 0:
+            return Difference("update", "edited", changes)
+        if changes:
+            return Difference("update", ", ".join(c.name for c in changes) + " changed", changes)
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit(Resource):
+    """A systemd unit that is enabled and active, and acts again when a trigger changed.
+
+    on_change: how it takes changed files. revision: digest of what it must have been started
+    with; the stamp in the container says what it was. health: waited for after every start.
+    """
+
+    kind: ClassVar[str] = "unit"
+
+    unit: str
+    on_change: Literal["reload", "restart"] = "restart"
+    revision: str = ""
+    enabled: bool = True
+    health: tuple[str, ...] = ()
+    """Name of a health check and its arguments, empty for none."""
+
+    @property
+    def name(self) -> str:
+        return self.unit
+
+    @property
+    def stamp(self) -> str:
+        return f"{STAMPS}/{self.unit}"
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("unit", self.unit), ("text", self.stamp))
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"unit": self.unit, "revision": self.revision, "enabled": self.enabled}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        fact = facts.units.get(self.unit)
+        if fact is None or fact.load == "not-found":
+            change = AttributeChange("state", None, "active")
+            return Difference("create", "removed", (change,))
+        changes = []
+        drift = ""
+        if fact.load == "masked" or fact.file in ("masked", "masked-runtime"):
+            changes.append(AttributeChange("state", "masked", "active"))
+            drift = "masked"
+        elif fact.active not in ("active", "reloading"):
+            changes.append(AttributeChange("state", fact.active, "active"))
+            drift = "failed" if fact.active == "failed" else "stopped"
+        if self.enabled and drift != "masked" and not _enabled(fact):
+            changes.append(AttributeChange("enabled", fact.file, "enabled"))
+            drift = drift or "disabled"
+        taken_up = facts.texts.get(self.stamp)
+        if not changes:
+            behind = taken_up != self.revision
+            return Difference("run", "changed files not taken up yet") if behind else None
+        if fact.active == "active" and taken_up != self.revision:
+            changes.append(AttributeChange(TAKEN_UP, "no", "yes"))
+        return Difference("update" if taken_up else "create", drift, tuple(changes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedUnit(Resource):
+    """A systemd unit that is neither active nor enabled: the idle colour, a service dropped."""
+
+    kind: ClassVar[str] = "unit"
+
+    unit: str
+
+    @property
+    def name(self) -> str:
+        return self.unit
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("unit", self.unit),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"unit": self.unit, "active": False}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        fact = facts.units.get(self.unit)
+        if fact is None:
+            return None
+        changes = []
+        if fact.active in ("active", "reloading", "activating"):
+            changes.append(AttributeChange("state", fact.active, "stopped"))
+        if fact.file == "enabled":
+            changes.append(AttributeChange("enabled", "enabled", "disabled"))
+        return Difference("delete", "started", tuple(changes)) if changes else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonReload(Resource):
+    """systemd knows the unit files as they are on disk."""
+
+    kind: ClassVar[str] = "systemd"
+
+    @property
+    def name(self) -> str:
+        return "unit-files"
+
+    def wish(self) -> Mapping[str, Any]:
+        return {}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        # A masked unit counts as stale for as long as it has drop-ins; unmasking loads it anew.
+        stale = any(unit.stale and unit.load != "masked" for unit in facts.units.values())
+        return Difference("run", "unit files newer than what systemd has loaded") if stale else None
+
+
+def _enabled(fact: UnitFact) -> bool:
+    return fact.file in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script(Resource):
+    """Something that a script of ours knows how to ask after and to bring about.
+
+    The script is tasks/resources/scripts/<script>.sh: a function `probe` that prints a state, a
+    function `apply`. arguments never hold a secret; scripts read those from files.
+    """
+
+    kind: ClassVar[str] = "script"
+
+    script: str
+    title: str
+    arguments: tuple[str, ...] = ()
+    wanted: str = "present"
+    timeout: float = 120
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    @property
+    def address(self) -> str:
+        return f"{self.script}:{self.title}"
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (("probe", self.script, *self.arguments),)
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"script": self.script, "arguments": list(self.arguments), "wanted": self.wanted}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        found = facts.probes.get((self.script, *self.arguments), "absent")
+        if found == self.wanted:
+            return None
+        change = AttributeChange("state", found, self.wanted)
+        return Difference("create" if found == "absent" else "update", found, (change,))

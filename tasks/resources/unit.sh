@@ -1,0 +1,63 @@
+# Brings one systemd unit to act on what it should.
+# arguments: UNIT VERB ENABLE REVISION HEALTH…
+#   VERB: ensure (active, started if it is not) · restart · reload · stop
+#   HEALTH: a health check and its arguments: what must hold after.
+# The stamp is written last: without it the next plan does this again.
+set -eu
+LC_ALL=C.UTF-8
+export LC_ALL
+unit=$1
+verb=$2
+enable=$3
+revision=$4
+shift 4
+stamps=/var/lib/vikunja-deploy/stamps
+mkdir -p "$stamps"
+stamp=$stamps/$unit
+
+evidence() {
+  systemctl --no-pager --lines=0 status -- "$unit" 2>&1 | head -n 6 >&2
+  journalctl --no-pager -q -o cat -n 15 -u "$unit" >&2 || :
+  instance=${unit##*@}
+  log=$(systemctl cat -- "$unit" 2>/dev/null | sed -n 's/^StandardOutput=append://p' | tail -n 1 |
+    sed "s/%i/${instance%.service}/")
+  [ -z "$log" ] || tail -n 8 "$log" >&2 || :
+}
+
+if [ "$verb" = stop ]; then
+  rm -f "$stamp"
+  systemctl stop -- "$unit" || { evidence; exit 1; }
+  systemctl -q disable -- "$unit" 2>/dev/null || :
+  systemctl reset-failed -- "$unit" 2>/dev/null || :
+  exit 0
+fi
+
+rm -f "$stamp"
+case $(systemctl show -p LoadState --value -- "$unit") in
+  masked) systemctl -q unmask -- "$unit"; systemctl -q --runtime unmask -- "$unit" || : ;;
+esac
+# Enabling what is enabled costs seconds where a unit has an init script beside it.
+[ "$enable" = no ] || systemctl -q is-enabled -- "$unit" 2>/dev/null ||
+  systemctl -q enable -- "$unit"
+active=$(systemctl show -p ActiveState --value -- "$unit")
+if [ "$active" = failed ]; then systemctl reset-failed -- "$unit"; fi
+if [ "$verb" = reload ] && [ "$active" = active ]; then
+  # Its own unit file and drop-ins are taken up by no reload.
+  since=$(systemctl show --timestamp=us+utc -p ActiveEnterTimestamp --value -- "$unit")
+  files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
+  # shellcheck disable=SC2086 -- paths, which systemd parts by spaces
+  if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
+fi
+case $verb in
+  restart) systemctl restart -- "$unit" || { evidence; exit 1; } ;;
+  reload) systemctl reload-or-restart -- "$unit" || { evidence; exit 1; } ;;
+  *) systemctl start -- "$unit" || { evidence; exit 1; } ;;
+esac
+if [ $# -gt 0 ]; then
+  health=$1
+  shift
+  "health_$health" "$@" || { evidence; exit 10; }
+fi
+printf '%s\n' "$revision" >"$stamp.new"
+sync "$stamp.new"
+mv -f "$stamp.new" "$stamp"

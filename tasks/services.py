@@ -1,0 +1,109 @@
+"""Where things are in the container, and the units of Vikunja and its MCP server by colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_interface
+
+from tasks.given import NOTHING_GIVEN, GivenFiles
+from tasks.model.instance import Color, Instance
+from tasks.render import Rendered, origin_of
+from tasks.resources.base import digest
+from tasks.resources.system import Unit
+
+USER = "vikunja"
+SECRETS = "/etc/vikunja/secrets"
+TLS = "/etc/vikunja/tls"
+ACTIVE = "/etc/vikunja/active"
+"""Folder of the marker that says which colour serves: `green` there means green, else blue."""
+
+DATA = "/var/lib/vikunja"
+UNITS = "/etc/systemd/system"
+
+
+def needs_redis(instance: Instance) -> bool:
+    """The MCP server cannot be without redis, whether or not Vikunja uses it."""
+    return instance.redis.enabled or instance.services.mcp.enabled
+
+
+def database_user(instance: Instance) -> str:
+    return instance.database.user or USER
+
+
+def database_port(instance: Instance) -> int:
+    return instance.database.port or (5432 if instance.database.type == "postgresql" else 3306)
+
+
+def tls_folder(instance: Instance) -> str:
+    """Folder in the container of the certificate.pem and key.pem that nginx serves with."""
+    return TLS if instance.services.frontend.ssl_cert else f"{TLS}/self-signed"
+
+
+def address(instance: Instance) -> str:
+    """The container's address without prefix length."""
+    return str(ip_interface(instance.network.ip_address).ip)
+
+
+def revision_of(rendered: Mapping[str, Rendered], paths: Iterable[str], *more: str) -> str:
+    contents = {path: digest(rendered[path].content.decode()) for path in paths}
+    return digest([contents, *more])
+
+
+def backend_unit(
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    release_key: str,
+    version: str = "-",
+    given: GivenFiles = NOTHING_GIVEN,
+) -> Unit:
+    """The backend of a colour, running what release_key names.
+
+    version: what /api/v1/info must say, `-` or nothing for anything.
+    """
+    paths = [
+        "/etc/vikunja/environment",
+        f"/etc/vikunja/environment.{color}",
+        f"{UNITS}/vikunja-backend@.service",
+    ]
+    secrets = [f"{SECRETS}/service-secret"]
+    if instance.vikunja.secrets == "environment":
+        paths.append("/usr/local/lib/vikunja/backend")
+    if instance.database.type != "sqlite":
+        secrets.append(f"{SECRETS}/db-password")
+    if instance.redis.enabled:
+        secrets.append(f"{SECRETS}/redis-password")
+    password = digest((given.database_password or b"").decode("latin-1"))
+    timeout = str(instance.vikunja.start_timeout_seconds)
+    return Unit(
+        unit=f"vikunja-backend@{color}.service",
+        revision=revision_of(rendered, paths, release_key, password),
+        triggers=_service_triggers(paths, secrets),
+        origin=origin_of(instance, [f"services.backend.port_{color}"]),
+        health=("backend", str(instance.backend_port(color)), version or "-", timeout),
+    )
+
+
+def mcp_unit(
+    instance: Instance, color: Color, rendered: Mapping[str, Rendered], release_key: str
+) -> Unit:
+    """The MCP server of a colour, running what release_key names."""
+    paths = [
+        f"/etc/vikunja/mcp-environment.{color}",
+        f"{UNITS}/vikunja-mcp@.service",
+        "/usr/local/lib/vikunja/mcp",
+    ]
+    timeout = str(instance.vikunja.start_timeout_seconds)
+    return Unit(
+        unit=f"vikunja-mcp@{color}.service",
+        revision=revision_of(rendered, paths, release_key),
+        triggers=_service_triggers(paths, [f"{SECRETS}/redis-password"]),
+        origin=origin_of(instance, [f"services.mcp.port_{color}"]),
+        health=("mcp", str(instance.mcp_port(color)), timeout),
+    )
+
+
+def _service_triggers(paths: Iterable[str], secrets: Iterable[str]) -> tuple[str, ...]:
+    """Addresses; a password is a file where it was given and a secret where it was made."""
+    files = tuple(f"file:{path}" for path in paths)
+    return files + tuple(f"{kind}:{path}" for path in secrets for kind in ("secret", "file"))

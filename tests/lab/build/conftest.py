@@ -1,0 +1,61 @@
+"""A builder container of this run's own; the small repositories are those of the unit tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "unit" / "build"))
+
+from build_trees import Repository
+
+from tasks.build import prune
+from tasks.build.artifact import keys as keys_of
+from tasks.build.builder import builder_spec
+from tasks.build.git import mirror_path
+from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc.driver import LxcContainer
+from tasks.model.instance import Git
+from tasks.paths import Paths
+
+
+@pytest.fixture(scope="session")
+def builder(lab_paths: Paths) -> Iterator[ContainerSpec]:
+    """The builder that all tests here share; it starts from nothing and goes at the end."""
+    number = os.getpid()
+    spec = replace(
+        builder_spec(),
+        name=f"vkd-lab-builder-{number}",
+        instance_id=f"vkd-lab-builder-{number}",
+        bridge=f"vkdbld{number}",
+        ip_address=f"10.77.{number % 200 + 2}.2/24",
+        gateway=f"10.77.{number % 200 + 2}.1",
+    )
+    before = keys_of(lab_paths)
+    yield spec
+    LxcContainer(spec, lab_paths).destroy()
+    (lab_paths.cache / f"{spec.name}.lock").unlink(missing_ok=True)
+    prune(lab_paths, before, keep=0)
+
+
+@pytest.fixture
+def make_repository(tmp_path: Path, lab_paths: Paths) -> Iterator[Callable[[str], Repository]]:
+    """A repository whose commits no other run has made, so that nothing is in the cache yet."""
+    mirrors = []
+
+    def make(name: str) -> Repository:
+        repository = Repository(tmp_path / name)
+        repository.commit({"unique": f"{os.getpid()} {os.urandom(8).hex()}"})
+        mirrors.append(mirror_path(Git(repository.url, "main"), lab_paths))
+        return repository
+
+    yield make
+    for mirror in mirrors:
+        shutil.rmtree(mirror, ignore_errors=True)
+        mirror.with_suffix(".lock").unlink(missing_ok=True)

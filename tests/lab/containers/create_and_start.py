@@ -1,0 +1,19 @@
+"""Creates and starts the container that stdin describes; killed by the test that started it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc.driver import LxcContainer
+from tasks.paths import Paths
+
+wish = json.load(sys.stdin)
+wish["nameservers"] = tuple(wish["nameservers"])
+container = LxcContainer(ContainerSpec(**wish), Paths(Path(sys.argv[1])))
+print("ready", flush=True)
+container.create()
+container.start()
+print("up", flush=True)

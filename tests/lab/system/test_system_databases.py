@@ -1,0 +1,237 @@
+"""Databases in the container and outside it: made, found again, mended, and never half made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from system_lab import VERSION, Inside, Site
+
+from tasks.errors import DatabaseError
+from tasks.model.applied import NOTHING_APPLIED
+from tasks.model.instance import Instance
+from tasks.resources.observe import function_name, script_text
+
+KINDS = ("postgresql", "mysql")
+
+DROP = {
+    "postgresql": """
+        cd /
+        setpriv --reuid=postgres --regid=postgres --init-groups psql -q <<'SQL'
+        drop database if exists "vik-unja" with (force);
+        drop role if exists "vik-unja";
+SQL
+    """,
+    "mysql": """
+        mariadb <<'SQL'
+        drop database if exists `vik-unja`;
+        drop user if exists 'vik-unja'@localhost, 'vik-unja'@127.0.0.1, 'vik-unja'@'%';
+SQL
+    """,
+}
+
+
+def within(site: Site, kind: str) -> Instance:
+    return site.inside.instance(
+        database={"type": kind}, vikunja={"environment": {"SAMPLE_VERSION": VERSION}}
+    )
+
+
+def state(inside: Inside, script: str, *arguments: str) -> str:
+    """What a script's probe says, in the observer's own shell options."""
+    name = function_name(script)
+    return inside.sh(f'set -fu\numask 077\n{script_text(script)}\nprobe_{name} "$@"', *arguments)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def afterwards(site: Site) -> Iterator[None]:
+    """The other tests find what they expect."""
+    yield
+    site.inside.apply(site.instance, "blue")
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def kind(request: pytest.FixtureRequest, site: Site) -> str:
+    """The engine; its server runs and Vikunja serves from it."""
+    engine: str = request.param
+    site.inside.apply(within(site, engine), "blue")
+    return engine
+
+
+def test_vikunja_serves_from_the_database_that_was_made(site: Site, kind: str) -> None:
+    log = site.inside.sh("systemctl is-active vikunja-backend@blue.service")
+    again = site.inside.plan(within(site, kind), "blue")
+    tables = site.inside.sh(
+        {
+            "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups "
+            "psql -Atc 'select count(*) from migration' vikunja",
+            "mysql": "mariadb -Ne 'select count(*) from vikunja.migration'",
+        }[kind]
+    )
+
+    assert log.strip() == "active"
+    assert again == ()
+    assert int(tables) > 0
+
+
+def test_the_server_listens_on_loopback_only(site: Site, kind: str) -> None:
+    port = {"postgresql": 5432, "mysql": 3306}[kind]
+    listening = site.inside.sh('ss -Hltn "( sport = :$1 )"', str(port)).splitlines()
+
+    assert listening
+    assert all(line.split()[3].startswith(("127.0.0.1:", "[::1]:")) for line in listening)
+
+
+def test_a_kill_at_any_moment_leaves_what_the_next_apply_finishes(site: Site, kind: str) -> None:
+    script, arguments = f"{kind}-database", ("vik-unja", "vik-unja")
+    text = f'{script_text(script)}\napply_{function_name(script)} "$@"'
+    states = set()
+    site.inside.sh(DROP[kind])
+    begun = time.monotonic()
+    site.inside.sh(text, *arguments)
+    whole = time.monotonic() - begun
+    for tenths in range(1, 10):
+        site.inside.sh(DROP[kind])
+        site.inside.sh(
+            'limit=$1; shift; timeout -s KILL "$limit" sh -c "$@"',
+            f"{whole * tenths / 10:.3f}", text, "sh", *arguments,
+            check=False,
+        )  # fmt: skip
+        states.add(state(site.inside, script, *arguments).strip())
+        site.inside.sh(text, *arguments)
+        assert state(site.inside, script, *arguments) == "present\n"
+        site.inside.sh(text, *arguments)
+        assert state(site.inside, script, *arguments) == "present\n"
+    site.inside.sh(DROP[kind])
+    left = site.inside.sh("ls /run/vikunja-pgpass.* /run/vikunja-mysql.* 2>/dev/null", check=False)
+
+    assert states - {"present"}, "no kill fell before the end"
+    assert left == ""
+
+
+def test_what_was_changed_by_hand_is_seen_and_mended(site: Site, kind: str) -> None:
+    change = {
+        "postgresql": "cd / && echo \"alter role vikunja password 'other'\" | "
+        "setpriv --reuid=postgres --regid=postgres --init-groups psql -q",
+        "mysql": "echo \"set password for vikunja@localhost = password('other')\" | mariadb",
+    }[kind]
+    site.inside.sh(change)
+    planned = site.inside.plan(within(site, kind), "blue")
+    site.inside.apply(within(site, kind), "blue")
+
+    assert [(entry.address, entry.changes[0].before) for entry in planned] == [
+        (f"{kind}-database:vikunja", "other-password")
+    ]
+    assert site.inside.plan(within(site, kind), "blue") == ()
+
+
+def test_a_server_stopped_by_hand_is_started(site: Site, kind: str) -> None:
+    unit = {"postgresql": "'postgresql@*.service'", "mysql": "mariadb.service"}[kind]
+    site.inside.sh(f"systemctl stop {unit}")
+    found = state(site.inside, f"{kind}-database", "vikunja", "vikunja")
+    site.inside.apply(within(site, kind), "blue")
+
+    assert found == "stopped\n"
+    assert site.inside.plan(within(site, kind), "blue") == ()
+
+
+# A server outside: the same servers, reached over the container's own address.
+
+OPEN = {
+    "postgresql": """
+        folder=$(echo /etc/postgresql/*/main)
+        echo "listen_addresses = '*'" >"$folder/conf.d/lab.conf"
+        grep -q '# lab' "$folder/pg_hba.conf" ||
+            echo 'host all all 0.0.0.0/0 scram-sha-256 # lab' >>"$folder/pg_hba.conf"
+        systemctl restart postgresql
+        cd /
+        setpriv --reuid=postgres --regid=postgres --init-groups psql -q <<'SQL'
+        drop role if exists "the admin";
+        create role "the admin" login createrole createdb password 'adm:i\\n''s secret';
+SQL
+    """,
+    "mysql": """
+        printf '[mariadbd]\\nbind-address = 0.0.0.0\\n' >/etc/mysql/mariadb.conf.d/95-lab.cnf
+        systemctl restart mariadb
+        mariadb <<'SQL'
+        create or replace user 'the admin'@'%' identified by 'adm:i\\\\n''s secret';
+        grant all privileges on *.* to 'the admin'@'%' with grant option;
+SQL
+    """,
+}
+CLOSE = {
+    "postgresql": "rm /etc/postgresql/*/main/conf.d/lab.conf; systemctl restart postgresql",
+    "mysql": "rm /etc/mysql/mariadb.conf.d/95-lab.cnf; systemctl restart mariadb",
+}
+ADMIN_PASSWORD = "adm:i\\n's secret"
+PASSWORD = "a:b\\c'd\"e #f %s $HOME"
+
+
+@pytest.fixture
+def outside(site: Site, kind: str, tmp_path: Path) -> Iterator[Site]:
+    """The instance `site` with the database on a server outside, where nothing is made yet."""
+    site.inside.sh(OPEN[kind])
+    site.inside.sh(DROP[kind])
+    for name, password in (("password", PASSWORD), ("admin", ADMIN_PASSWORD)):
+        (tmp_path / name).write_text(f"{password}\n")
+        (tmp_path / name).chmod(0o600)
+    before, site.inside.applied = site.inside.applied, NOTHING_APPLIED
+    yield site
+    site.inside.applied = before
+    site.inside.sh(CLOSE[kind])
+    site.inside.sh(DROP[kind])
+
+
+def external(site: Site, kind: str, folder: Path, *, admin: bool, port: int = 0) -> Instance:
+    database = {
+        "type": kind,
+        "host": site.instance.network.ip_address.split("/")[0],
+        "name": "vik-unja",
+        "user": "vik-unja",
+        "password_file": str(folder / "password"),
+    }
+    if port:
+        database["port"] = port
+    if admin:
+        database |= {"admin_user": "the admin", "admin_password_file": str(folder / "admin")}
+    return site.inside.instance(
+        database=database, vikunja={"environment": {"SAMPLE_VERSION": VERSION}}
+    )
+
+
+def test_with_an_administrator_database_and_user_are_made_outside(
+    outside: Site, kind: str, tmp_path: Path
+) -> None:
+    instance = external(outside, kind, tmp_path, admin=True)
+    outside.inside.apply(instance, "blue")
+
+    assert outside.inside.plan(instance, "blue") == ()
+    assert outside.inside.sh("systemctl is-active vikunja-backend@blue.service") == "active\n"
+    assert state(
+        outside.inside, f"external-{kind}", instance.database.host or "",
+        str(instance.database.port), "vik-unja", "vik-unja",
+    ) == "present\n"  # fmt: skip
+
+
+def test_without_an_administrator_the_statements_that_are_missing_are_named(
+    outside: Site, kind: str, tmp_path: Path
+) -> None:
+    instance = external(outside, kind, tmp_path, admin=False)
+    with pytest.raises(DatabaseError) as refused:
+        outside.inside.apply(instance)
+
+    assert refused.value.exit_code == 7
+    assert "An administrator of that server has to run: CREATE" in refused.value.what
+    assert "vik-unja" in refused.value.what
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
+    outside: Site, kind: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DatabaseError) as unreachable:
+        outside.inside.apply(external(outside, kind, tmp_path, admin=True, port=5999))
+
+    assert "does not answer from the container: check database.host" in unreachable.value.what

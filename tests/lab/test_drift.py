@@ -1,0 +1,123 @@
+"""What is changed by hand in a real container shows as drift, in words, and is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from inside import Inside
+from journey import Site, new_site
+
+from tasks.paths import Paths
+
+BACKEND = "vikunja-backend@blue.service"
+DROP_IN = "/etc/systemd/system/nginx.service.d/vikunja.conf"
+
+
+@pytest.fixture(scope="module")
+def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    site = new_site(lab_paths, lab_network, "drift")
+    site.run("apply", "--yes")
+    yield site
+
+
+@pytest.fixture(scope="module")
+def inside(site: Site) -> Inside:
+    return Inside(site)
+
+
+def shown(site: Site) -> list[str]:
+    """The plan's lines about entries, without what follows from them."""
+    lines = site.run("plan", "--detailed-exitcode", code=2).stdout.splitlines()
+    entries = [" ".join(line.split()) for line in lines if line.startswith("  ")]
+    return [line for line in entries if not line.startswith(("▸ health:", "~ record:"))]
+
+
+def mend(site: Site) -> None:
+    site.run("apply", "--yes")
+    assert site.run("plan").stdout == f"Nothing to do: {site.id} is as wished.\n"
+
+
+def test_a_file_edited_by_hand_comes_back_and_its_service_takes_it_up(
+    site: Site, inside: Inside
+) -> None:
+    inside.shell("echo 'client_max_body_size 1k;' >>/etc/nginx/conf.d/vikunja.conf")
+    inside.run("systemctl", "reload", "nginx.service")
+    assert shown(site) == [
+        "~ file:/etc/nginx/conf.d/vikunja.conf drift: edited in the container",
+        "▸ unit:nginx.service file:/etc/nginx/conf.d/vikunja.conf changes",
+    ]
+    diff = site.run("plan", "--diff").stdout
+    assert "-client_max_body_size 1k;" in diff
+    mend(site)
+    assert "1k" not in inside.run("cat", "/etc/nginx/conf.d/vikunja.conf")
+
+
+def test_a_stopped_unit_is_started(site: Site, inside: Inside) -> None:
+    inside.run("systemctl", "stop", BACKEND)
+    assert shown(site) == [f"~ unit:{BACKEND} drift: stopped", "state: inactive → active"]
+    mend(site)
+    assert inside.active(BACKEND) == "active"
+
+
+def test_a_disabled_unit_is_enabled(site: Site, inside: Inside) -> None:
+    inside.run("systemctl", "disable", BACKEND)
+    assert shown(site) == [f"~ unit:{BACKEND} drift: disabled", "enabled: disabled → enabled"]
+    mend(site)
+    assert inside.shell('systemctl is-enabled "$1"', BACKEND).strip() == "enabled"
+
+
+def test_a_masked_unit_is_unmasked_and_started(site: Site, inside: Inside) -> None:
+    inside.run("systemctl", "mask", "--now", "nginx.service")
+    assert shown(site) == ["~ unit:nginx.service drift: masked", "state: masked → active"]
+    mend(site)
+    assert inside.active("nginx.service") == "active"
+
+
+def test_a_removed_package_is_installed_again_and_its_units_run(site: Site, inside: Inside) -> None:
+    inside.shell("DEBIAN_FRONTEND=noninteractive apt-get -q -y remove logrotate >/dev/null 2>&1")
+    lines = shown(site)
+    assert lines[0] == "+ package:logrotate drift: removed"
+    assert any(line.split()[1] == "unit:logrotate.timer" for line in lines)
+    mend(site)
+    assert inside.active("logrotate.timer") == "active"
+
+
+def test_a_mode_changed_by_hand_comes_back(site: Site, inside: Inside) -> None:
+    inside.run("chmod", "0644", "/etc/vikunja/secrets/service-secret")
+    assert shown(site)[:2] == [
+        "~ secret:/etc/vikunja/secrets/service-secret drift: mode changed",
+        "mode: 0644 → 0600",
+    ]
+    mend(site)
+    stat = inside.run("stat", "-c", "%a", "/etc/vikunja/secrets/service-secret")
+    assert stat.strip() == "600"
+
+
+def test_a_changed_drop_in_of_nginx_is_taken_up_by_a_restart(site: Site, inside: Inside) -> None:
+    def started() -> str:
+        return inside.run("systemctl", "show", "-p", "ExecMainPID", "--value", "nginx.service")
+
+    def limit() -> str:
+        return inside.shell("grep 'open files' /proc/$1/limits", started().strip()).split()[3]
+
+    before = started()
+    inside.shell('sed -i s/^LimitNOFILE=.*/LimitNOFILE=1024/ "$1"', DROP_IN)
+    inside.shell("systemctl daemon-reload && systemctl restart nginx.service")
+    assert (limit(), started() != before) == ("1024", True)
+    assert f"~ file:{DROP_IN} drift: edited in the container" in shown(site)
+    mend(site)
+    assert limit() != "1024"
+    # Its own files as they were since its start: a reload keeps it running.
+    kept = started()
+    inside.shell("echo '# by hand' >>/etc/nginx/nginx.conf")
+    mend(site)
+    assert started() == kept
+
+
+def test_a_service_that_failed_is_brought_back(site: Site, inside: Inside) -> None:
+    inside.shell("printf broken >/etc/nginx/nginx.conf && ! systemctl restart nginx.service")
+    # systemd tries again and again, so it may be between two of its tries.
+    assert {"state: failed → active", "state: activating → active"} & set(shown(site))
+    mend(site)
+    assert inside.active("nginx.service") == "active"

@@ -1,0 +1,214 @@
+"""The journey of a user: deploy, look, edit, apply; with every database; two at once; secrets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journey import DOIT, Site, new_site
+
+from tasks.paths import Paths
+
+CANARY = "canary-7f3a91c2e5"
+
+
+@pytest.fixture(scope="module")
+def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    site = new_site(lab_paths, lab_network, "journey")
+    site.run("apply", "--yes")
+    yield site
+
+
+def curl(site: Site, path: str, *options: str) -> str:
+    argv = ["curl", "-sk", "--max-time", "10", *options, f"https://{site.address}{path}"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_first_apply_serves_the_application_over_https(site: Site) -> None:
+    assert '<div id="app">' in curl(site, "/")
+    assert json.loads(curl(site, "/api/v1/info"))["version"] == "v1.0.0"
+
+
+def test_the_plan_after_an_apply_is_empty(site: Site) -> None:
+    shown = site.run("plan", "--detailed-exitcode")
+    assert shown.stdout == f"Nothing to do: {site.id} is as wished.\n"
+    assert site.run("apply", "--yes").stdout == shown.stdout
+
+
+def test_another_domain_changes_exactly_what_depends_on_it(site: Site) -> None:
+    site.edit({"network": {"domain": "moved.example.com"}})
+    site.run("plan", "--detailed-exitcode", code=2)
+    planned = site.addresses()
+    assert [address for address in planned if not address.startswith("record:")] == [
+        "file:/etc/vikunja/environment",
+        "file:/etc/nginx/conf.d/vikunja.conf",
+        "self-signed-certificate:/etc/vikunja/tls/self-signed",
+        "unit:nginx.service",
+        "unit:vikunja-backend@blue.service",
+        "health:site",
+    ]
+    before = len(site.done())
+    site.run("apply", "--yes")
+    executed = [message.partition(" ")[2] for message in site.done()[before:]]
+    assert executed == planned
+    assert "moved.example.com" in json.loads(curl(site, "/api/v1/info"))["frontend_url"]
+    assert site.addresses() == []
+
+
+def test_resources_change_in_place_without_a_restart(site: Site) -> None:
+    running_since = curl(site, "/api/v1/info")
+    site.edit({"resources": {"memory_mb": 3072, "cpu_cores": 1}})
+    assert [a for a in site.addresses() if not a.startswith("record:")] == [f"container:{site.id}"]
+    site.run("apply", "--yes")
+    assert site.addresses() == []
+    assert curl(site, "/api/v1/info") == running_since
+
+
+def test_a_saved_plan_is_refused_once_the_configuration_moved(site: Site, tmp_path: Path) -> None:
+    site.edit({"vikunja": {"registration": True}})
+    saved = tmp_path / "plan.json"
+    site.run("plan", "--out", str(saved))
+    site.edit({"vikunja": {"max_upload_mb": 40}})
+    refused = site.run("apply", "--plan", str(saved), code=21)
+    assert "vikunja.max_upload_mb" in refused.stderr
+    site.run("plan", "--out", str(saved))
+    site.run("apply", "--plan", str(saved))
+    assert site.addresses() == []
+
+
+def test_the_second_of_two_applies_names_the_first(site: Site) -> None:
+    site.edit({"vikunja": {"max_upload_mb": 41}})
+    argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+    first = subprocess.Popen(argv, env=site.environment, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    for line in first.stderr:
+        if f"{site.id}  " in line:
+            break
+    second = site.run("apply", "--yes", code=5)
+    first.stderr.read()
+    assert first.wait(timeout=120) == 0
+    assert "reconfigure by root@" in second.stderr
+    assert f"pid {first.pid}" in second.stderr
+    assert "since 20" in second.stderr
+    assert site.addresses() == []
+
+
+# Every database
+
+
+class Sampler(threading.Thread):
+    """Reads the arguments of every process on the machine, again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.stop = threading.Event()
+        self.seen: set[bytes] = set()
+
+    def run(self) -> None:
+        while not self.stop.wait(0.002):
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.seen.add(process.read_bytes())
+                except OSError:
+                    continue
+
+
+def start_sampling() -> Sampler:
+    sampler = Sampler()
+    sampler.start()
+    return sampler
+
+
+def secrets_of(site: Site) -> list[bytes]:
+    """The secrets that live in the container."""
+    root = site.paths.lxc / site.id
+    found = []
+    for folder in root.rglob("etc/vikunja/secrets"):
+        found += [path.read_bytes().strip() for path in folder.iterdir() if path.is_file()]
+    return [secret.split()[-1] for secret in found if secret]
+
+
+def assert_kept(site: Site, sampler: Sampler, said: str) -> None:
+    """No secret in an argument, in what the tool said or logged, or where others can read."""
+    secrets = secrets_of(site)
+    assert secrets
+    for secret in secrets:
+        assert not [argv for argv in sampler.seen if secret in argv]
+        assert secret.decode() not in said
+        assert secret.decode() not in site.log()
+        holders = [*site.paths.library.rglob("*"), *(site.paths.lxc / site.id).rglob("etc/**/*")]
+        for path in holders:
+            if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o004:
+                assert secret not in path.read_bytes(), path
+
+
+def add_task(site: Site) -> list[dict[str, Any]]:
+    curl(site, "/api/v1/tasks", "-d", json.dumps({"title": "kept"}))
+    tasks: list[dict[str, Any]] = json.loads(curl(site, "/api/v1/tasks"))
+    return tasks
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
+def test_a_database_inside_with_redis_and_mcp(
+    engine: str, lab_paths: Paths, lab_network: object
+) -> None:
+    site = new_site(
+        lab_paths,
+        lab_network,
+        engine,
+        database={"type": engine},
+        redis={"enabled": True},
+        services={"mcp": {"enabled": True}},
+    )
+    sampler = start_sampling()
+    applied = site.run("apply", "--yes")
+    planned = site.run("plan", "--detailed-exitcode", "--diff")
+    sampler.stop.set()
+    sampler.join()
+    assert [task["title"] for task in add_task(site)] == ["kept"]
+    assert_kept(site, sampler, applied.stdout + applied.stderr + planned.stdout)
+    assert "Nothing to do" in planned.stdout
+
+
+@pytest.fixture(scope="module")
+def database_host(make_container: Any) -> Any:
+    """A container with a PostgreSQL and a MariaDB server that an administrator looks after."""
+    container = make_container("dbhost")
+    container.create()
+    container.start()
+    script = (Path(__file__).parent / "database_host.sh").read_bytes()
+    container.run(["sh", "-s"], stdin=script, timeout=600)
+    return container
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
+def test_a_database_outside(
+    engine: str, lab_paths: Paths, lab_network: object, database_host: Any
+) -> None:
+    password = lab_paths.prefix / f"{engine}-password"
+    password.write_text(f"{CANARY}-{engine}\n")
+    password.chmod(0o600)
+    admin = lab_paths.prefix / "admin-password"
+    admin.write_text("lab-admin-password\n")
+    admin.chmod(0o600)
+    host = database_host.spec.ip_address.partition("/")[0]
+    database = {"type": engine, "host": host, "user": "tasks", "name": "tasks",
+                "password_file": str(password)}  # fmt: skip
+    site = new_site(lab_paths, lab_network, f"out-{engine}", database=database)
+    refused = site.run("apply", "--yes", code=7)
+    assert "CREATE" in refused.stderr.upper()
+    site.edit({"database": {"admin_user": "admin", "admin_password_file": str(admin)}})
+    sampler = start_sampling()
+    applied = site.run("apply", "--yes")
+    time.sleep(0.1)
+    sampler.stop.set()
+    sampler.join()
+    assert [task["title"] for task in add_task(site)] == ["kept"]
+    assert_kept(site, sampler, applied.stdout + applied.stderr)
+    assert site.addresses() == []

@@ -1,0 +1,71 @@
+"""The deployed page in a real browser, as a person uses it. Pictures go to test-output/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Browser
+from journey import Site
+
+from tasks.host_packages import ensure
+from tasks.paths import ROOT
+
+PICTURES = ROOT / "test-output"
+TITLES = "[...document.querySelectorAll('#tasks .title')].map((title) => title.textContent)"
+CONNECTED = "document.querySelector('#link').dataset.state === 'live'"
+TASK = "Bäume gießen"
+
+
+@pytest.fixture
+def browser(deployed: Site, tmp_path: Path) -> Iterator[Browser]:
+    ensure(("chromium",))
+    domain = deployed.document["network"]["domain"]
+    with Browser(tmp_path / "profile", {domain: deployed.address}) as browser:
+        yield browser
+
+
+def url(site: Site) -> str:
+    return f"https://{site.document['network']['domain']}/"
+
+
+def test_a_task_that_is_added_is_there_after_a_reload(browser: Browser, deployed: Site) -> None:
+    browser.resize(1280, 800)
+    browser.open(url(deployed))
+    browser.wait_for(CONNECTED)
+    before = browser.evaluate(TITLES)
+    browser.click("#title")
+    browser.type(TASK)
+    browser.click("#add button[type=submit]")
+    browser.wait_for(f"{TITLES}.includes({TASK!r})")
+    browser.reload()
+    browser.wait_for(CONNECTED)
+    after = browser.wait_for(f"{TITLES}.length && {TITLES}")
+    assert sorted(after) == sorted([*before, TASK])
+    assert browser.evaluate("location.protocol") == "https:"
+    assert browser.evaluate("document.querySelector('#version').textContent") == "v1.0.0"
+    browser.screenshot(PICTURES / "page-desktop.png")
+    assert browser.complaints() == []
+
+
+def test_the_page_fits_a_phone(browser: Browser, deployed: Site) -> None:
+    browser.resize(390, 844, phone=True)
+    browser.open(url(deployed))
+    browser.wait_for(CONNECTED)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    browser.screenshot(PICTURES / "page-phone.png")
+    assert browser.complaints() == []
+
+
+def test_a_change_reaches_an_open_page_by_itself(browser: Browser, deployed: Site) -> None:
+    browser.resize(1280, 800)
+    browser.open(url(deployed))
+    browser.wait_for(CONNECTED)
+    title = "Added behind the page's back"
+    added = browser.evaluate(
+        "fetch('/api/v1/tasks', {method: 'POST', headers: {'content-type': 'application/json'},"
+        f" body: JSON.stringify({{title: {title!r}}})}}).then((answer) => answer.ok)"
+    )
+    assert added
+    browser.wait_for(f"{TITLES}.includes({title!r})")

@@ -1,0 +1,256 @@
+"""A container in memory: what tasks.containers.base.Container promises, on a model machine.
+
+It understands exactly the commands that the tool sends, by their text, and takes nothing else.
+What it is made to do goes into the world's log, in the order in which it happens.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import model_scripts
+from model_machine import Machine
+from model_scripts import Answer
+
+from tasks.containers import spec_for
+from tasks.containers.base import (
+    MARKER_PATH,
+    SILENT,
+    Completed,
+    Container,
+    ContainerFacts,
+    ContainerSpec,
+    Progress,
+)
+from tasks.effects.inside import guarded, unit_script
+from tasks.errors import DeployError, ResourceError
+from tasks.model.instance import Instance
+from tasks.paths import Paths
+from tasks.resources.observe import SCRIPTS, function_name, observer_text, script_text
+
+RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
+ATTRIBUTES = (
+    "name",
+    "instance_id",
+    "template",
+    "hostname",
+    "cpu_cores",
+    "memory_mb",
+    "bridge",
+    "ip_address",
+    "gateway",
+    "nameservers",
+)
+
+
+@dataclass
+class Place:
+    """One container of the world. owner: None where it is somebody else's."""
+
+    spec: ContainerSpec
+    owner: str | None
+    machine: Machine = field(default_factory=Machine)
+    running: bool = False
+
+
+@dataclass
+class World:
+    """All containers of a host, and what was done to them.
+
+    kill_at: the event at which the process kills itself; its state is in `kept` then.
+    """
+
+    places: dict[str, Place] = field(default_factory=dict)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    round_trips: int = 0
+    events: int = 0
+    kill_at: int = 0
+    kept: Path | None = None
+
+    def container_for(self, instance: Instance, paths: Paths) -> Container:
+        """In the place of tasks.containers.container_for."""
+        return ModelContainer(spec_for(instance), self)
+
+    def event(self) -> None:
+        """A moment at which a process can be killed."""
+        self.events += 1
+        if self.kill_at and self.events == self.kill_at:
+            self.keep()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def keep(self) -> None:
+        assert self.kept is not None
+        self.kept.write_bytes(pickle.dumps((self.places, self.log, self.refusals, self.events)))
+
+    def recall(self) -> None:
+        """Take over what a process that has ended kept."""
+        assert self.kept is not None
+        kept = pickle.loads(self.kept.read_bytes())
+        self.places, self.log, self.refusals, self.events = kept
+
+    def told(self, address: str, how: str) -> None:
+        self.log.append((address, how))
+        self.event()
+
+    def refuse(self, what: str) -> AssertionError:
+        """For a command that the tool must never send."""
+        self.refusals.append(what)
+        return AssertionError(what)
+
+
+@cache
+def known_texts() -> dict[str, str]:
+    """Text of each command the tool sends but observers and database scripts → its name."""
+    return {
+        guarded(): "settle",
+        guarded("land.sh"): "land",
+        guarded("install.sh"): "install",
+        guarded("release.sh"): "release",
+        unit_script(): "unit",
+        "\n".join((script_text("health"), 'health_site "$@"')): "site",
+    } | {
+        "\n".join((guarded(), script_text(name), f'apply_{function_name(name)} "$@"')): name
+        for name in script_names()
+    }
+
+
+@cache
+def script_names() -> tuple[str, ...]:
+    return tuple(sorted(p.stem for p in SCRIPTS.glob("*.sh") if p.stem != "health"))
+
+
+def observer_probes(text: str) -> set[str] | None:
+    """The probes that an observer's text brings; None where it is no observer."""
+    if not text.endswith(observer_text()):
+        return None
+    rest = text.removesuffix(observer_text())
+    found = set()
+    for name in script_names():
+        if script_text(name) in rest:
+            rest = rest.replace(script_text(name), "", 1)
+            found.add(function_name(name))
+    return found if not rest.strip() else None
+
+
+class ModelContainer:
+    def __init__(self, spec: ContainerSpec, world: World) -> None:
+        self.spec = spec
+        self.world = world
+        self.round_trips = 0
+
+    @property
+    def _place(self) -> Place | None:
+        return self.world.places.get(self.spec.name)
+
+    def _ours(self, verb: str) -> Place:
+        place = self._place
+        if place is None:
+            raise ResourceError(f"cannot {verb}: there is none", where=self.spec.name)
+        if place.owner != self.spec.instance_id:
+            raise ResourceError(f"cannot {verb}: it is not proven ours", where=self.spec.name)
+        return place
+
+    def observe(self) -> ContainerFacts:
+        place = self._place
+        if place is None:
+            return ContainerFacts(False, False, None, {})
+        attributes = {name: getattr(place.spec, name) for name in ATTRIBUTES}
+        return ContainerFacts(True, place.running, place.owner, attributes)
+
+    def create(self, progress: Progress = SILENT) -> None:
+        if self._place is not None:
+            self._ours("create")
+            return
+        place = Place(self.spec, self.spec.instance_id)
+        place.machine.files.write(MARKER_PATH, f"{self.spec.instance_id}\n".encode())
+        self.world.places[self.spec.name] = place
+        self.world.told(f"container:{self.spec.name}", "create")
+
+    def configure(self, progress: Progress = SILENT) -> None:
+        place = self._ours("configure")
+        how = "none" if place.spec == self.spec else "update"
+        place.spec = self.spec
+        self.world.told(f"container:{self.spec.name}", how)
+
+    def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
+        return changed & RESTART_FIELDS
+
+    def start(self, progress: Progress = SILENT) -> None:
+        place = self._ours("start")
+        if not place.running:
+            place.machine.boot()
+            place.running = True
+        self.world.told(f"running:{self.spec.name}", "start")
+
+    def stop(self, progress: Progress = SILENT) -> None:
+        self._ours("stop").running = False
+        self.world.told(f"running:{self.spec.name}", "stop")
+
+    def destroy(self, progress: Progress = SILENT) -> None:
+        if self._place is not None:
+            self._ours("destroy")
+            del self.world.places[self.spec.name]
+        self.world.told(f"container:{self.spec.name}", "destroy")
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float = 60,
+        check: bool = True,
+    ) -> Completed:
+        place = self._place
+        if place is None or not place.running:
+            raise DeployError("does not run", where=self.spec.name)
+        self.round_trips += 1
+        self.world.round_trips += 1
+        given = b"" if stdin is None else stdin if isinstance(stdin, bytes) else stdin.read()
+        self.world.event()
+        answer = self._answer(place.machine, list(argv), given)
+        self.world.event()
+        if answer.returncode and check:
+            lines = answer.stderr.decode().splitlines()[-5:]
+            raise DeployError(f"{argv[0]} failed", where=self.spec.name, evidence=lines)
+        return Completed(tuple(argv), answer.returncode, answer.stdout, answer.stderr)
+
+    def _answer(self, machine: Machine, argv: list[str], stdin: bytes) -> Answer:
+        if argv == ["systemctl", "daemon-reload"]:
+            machine.daemon_reload()
+            self.world.told("systemd:unit-files", "run")
+            return Answer()
+        if argv[:2] != ["sh", "-c"]:
+            raise self.world.refuse(f"unknown command {argv}")
+        text, arguments = argv[2], argv[4:]
+        probes = observer_probes(text)
+        if probes is not None:
+            return model_scripts.observe(machine, probes, stdin)
+        told = self.world.told
+        if text not in known_texts():
+            # The tool reads its scripts anew for every command: one may have been edited since.
+            known_texts.cache_clear()
+        match known_texts().get(text), arguments:
+            case "settle", []:
+                return Answer()
+            case "land", []:
+                return model_scripts.land(machine, stdin, told)
+            case "install", names:
+                return model_scripts.install(machine, names, told)
+            case "release", [color, line]:
+                return model_scripts.release(machine, color, line, stdin, told)
+            case "unit", _:
+                return model_scripts.unit(machine, arguments, told)
+            case "site", [domain, port, _]:
+                return model_scripts.site(machine, domain, port, told)
+            case str(name), _:
+                return model_scripts.run_script(machine, name, arguments, told)
+        raise self.world.refuse(f"unknown script {text[-200:]!r} {arguments}")

@@ -1,0 +1,363 @@
+"""The inside of a container in memory: files, packages, users, systemd, databases.
+
+It follows Debian's and systemd's rules as far as they matter: a process goes on with the files
+it was started with, systemd with the unit files it has loaded, a failed start leaves evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from model_files import Node, Tree, folder
+
+UNITS = "/etc/systemd/system"
+VENDOR_UNITS = "/lib/systemd/system"
+SECRETS = "/etc/vikunja/secrets"
+STAMPS = "/var/lib/vikunja-deploy/stamps"
+GREEN = "/etc/vikunja/active/green"
+
+BASE_FOLDERS = (
+    "/etc/logrotate.d",
+    "/etc/systemd/system",
+    "/etc/tmpfiles.d",
+    "/lib/systemd/system",
+    "/opt",
+    "/root",
+    "/srv",
+    "/usr/local/lib",
+    "/usr/sbin",
+    "/var/lib",
+    "/var/log",
+)
+BASE_GROUPS = frozenset({"root", "adm", "www-data", "nogroup"})
+NOLOGIN = "/usr/sbin/nologin"
+
+PACKAGE_UNITS = {
+    "nginx": "nginx.service",
+    "redis-server": "redis-server.service",
+    "postgresql": "postgresql.service",
+    "mariadb-server": "mariadb.service",
+    "logrotate": "logrotate.timer",
+}
+KNOWN_PACKAGES = frozenset(PACKAGE_UNITS) | {
+    "ca-certificates",
+    "curl",
+    "openssl",
+    "tzdata",
+    "sqlite3",
+    "postgresql-client",
+    "mariadb-client",
+    "nodejs",
+}
+
+
+class Refused(Exception):
+    """A command in the machine fails: its exit code and what it says on stderr."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class User:
+    home: str
+    shell: str
+
+
+@dataclass
+class Unit:
+    """loaded: of each unit file, the time of the content that systemd knows; None: not loaded.
+
+    running: path → content that the process was started with or last took up.
+    """
+
+    active: Literal["active", "inactive", "failed"] = "inactive"
+    enabled: bool = False
+    loaded: dict[str, int] | None = None
+    definition: dict[str, bytes] = field(default_factory=dict)
+    running: dict[str, bytes] | None = None
+    started: int = 0
+    starts: int = 0
+    reloads: int = 0
+
+
+@dataclass
+class Database:
+    owner: str
+    password: bytes
+
+
+@dataclass
+class Machine:
+    files: Tree = field(default_factory=Tree)
+    packages: set[str] = field(default_factory=set)
+    configured: set[str] = field(default_factory=set)
+    """Packages that were ever installed: their first-time setup is done."""
+    users: dict[str, User] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=lambda: set(BASE_GROUPS))
+    units: dict[str, Unit] = field(default_factory=dict)
+    databases: dict[tuple[str, str], Database] = field(default_factory=dict)
+    serial: int = 0
+
+    def __post_init__(self) -> None:
+        for path in BASE_FOLDERS:
+            self.files.make_folders(path)
+        self.users["root"] = User("/root", "/bin/bash")
+        self.users["www-data"] = User("/var/www", NOLOGIN)
+
+    # Users and packages
+
+    def add_user(self, name: str, home: str) -> None:
+        self.users[name] = User(home, NOLOGIN)
+        self.groups.add(name)
+
+    def install(self, package: str) -> bool:
+        """Whether it was not there before."""
+        if package not in KNOWN_PACKAGES:
+            raise Refused(f"E: Unable to locate package {package}", 100)
+        if package in self.packages:
+            return False
+        self.packages.add(package)
+        first = package not in self.configured
+        self.configured.add(package)
+        unit = PACKAGE_UNITS.get(package)
+        if unit:
+            self.files.write(f"{VENDOR_UNITS}/{unit}", f"unit of {package}\n".encode())
+            if first:
+                self.unit(unit).enabled = True
+        setup = _SETUPS.get(package)
+        if setup is not None and first:
+            setup(self)
+        return True
+
+    def uninstall(self, package: str) -> None:
+        """apt-get remove: configuration stays."""
+        self.packages.remove(package)
+        name = PACKAGE_UNITS.get(package)
+        if name:
+            self.stop(name)
+            self.files.remove(f"{VENDOR_UNITS}/{name}")
+
+    def owner(self, node: Node) -> str:
+        return node.owner if node.owner in self.users else "997"
+
+    def group(self, node: Node) -> str:
+        return node.group if node.group in self.groups else "997"
+
+    # systemd
+
+    def unit(self, name: str) -> Unit:
+        return self.units.setdefault(name, Unit())
+
+    def unit_files(self, name: str) -> dict[str, Node]:
+        """What makes the unit on disk now: its file and its drop-ins, by path."""
+        template = re.sub(r"@[^.]*\.", "@.", name)
+        found: dict[str, Node] = {}
+        for place in (f"{UNITS}/{name}", f"{UNITS}/{template}", f"{VENDOR_UNITS}/{name}"):
+            node = self.files.get(place)
+            if node is not None and node.type in ("file", "link"):
+                found[place] = node
+                break
+        if found:
+            for path in self.files.below(f"{UNITS}/{name}.d"):
+                if path.endswith(".conf"):
+                    found[path] = self.files.nodes[path]
+        return found
+
+    def masked(self, name: str) -> bool:
+        node = self.files.get(f"{UNITS}/{name}")
+        return node is not None and node.type == "link" and node.target == "/dev/null"
+
+    def load_state(self, name: str) -> str:
+        if self.masked(name):
+            return "masked"
+        return "loaded" if self.unit_files(name) else "not-found"
+
+    def file_state(self, name: str) -> str:
+        state = self.load_state(name)
+        if state != "loaded":
+            return "" if state == "not-found" else "masked"
+        return "enabled" if self.unit(name).enabled else "disabled"
+
+    def stale(self, name: str) -> bool:
+        """NeedDaemonReload"""
+        loaded = self.unit(name).loaded
+        now = {path: node.mtime for path, node in self.unit_files(name).items()}
+        return loaded is not None and loaded != now
+
+    def load(self, name: str) -> None:
+        unit, files = self.unit(name), self.unit_files(name)
+        unit.loaded = {path: node.mtime for path, node in files.items()}
+        unit.definition = {path: node.content for path, node in files.items()}
+
+    def daemon_reload(self) -> None:
+        for name, unit in self.units.items():
+            if unit.loaded is not None:
+                self.load(name)
+
+    def start(self, name: str) -> None:
+        if self.unit(name).active != "active":
+            self._launch(name)
+
+    def restart(self, name: str) -> None:
+        self._launch(name)
+
+    def _launch(self, name: str) -> None:
+        unit = self.unit(name)
+        if self.load_state(name) != "loaded":
+            raise Refused(f"Unit {name} is {self.load_state(name)}.", 5)
+        if unit.loaded is None:
+            self.load(name)
+        unit.running = None
+        unit.active = "inactive"
+        condition = self.condition(name)
+        if condition and self.files.get(condition, last=True) is None:
+            return
+        try:
+            taken = self.inputs(name)
+        except Refused:
+            unit.active = "failed"
+            raise
+        unit.running = {**taken, **unit.definition}
+        unit.active = "active"
+        unit.started = self.files.clock
+        unit.starts += 1
+
+    def reload_or_restart(self, name: str) -> None:
+        unit = self.unit(name)
+        if unit.active != "active" or unit.running is None:
+            self._launch(name)
+            return
+        kept = {path: unit.running[path] for path in unit.definition if path in unit.running}
+        unit.running = {**self.inputs(name), **kept}
+        unit.reloads += 1
+
+    def stop(self, name: str) -> None:
+        unit = self.unit(name)
+        unit.active, unit.running, unit.loaded = "inactive", None, None
+
+    def boot(self) -> None:
+        """The container starts: whatever is enabled comes up, whatever cannot has failed."""
+        for name in self.units:
+            self.stop(name)
+        # Units are ordered after what they need: databases and redis before what asks for them.
+        for name in sorted(self.units, key=lambda name: name.startswith(("nginx", "vikunja"))):
+            if self.unit(name).enabled and self.load_state(name) == "loaded":
+                # One that cannot start has failed, and the others start all the same.
+                with suppress(Refused):
+                    self._launch(name)
+
+    def condition(self, name: str) -> str:
+        if found := re.fullmatch(r"vikunja-backend@(\w+)\.service", name):
+            return f"/opt/vikunja/backend/{found[1]}/vikunja"
+        if found := re.fullmatch(r"vikunja-mcp@(\w+)\.service", name):
+            return f"/opt/vikunja/mcp-server/{found[1]}/dist/index.js"
+        return ""
+
+    def inputs(self, name: str) -> dict[str, bytes]:
+        """What a process of the unit reads as it starts; Refused where something is missing."""
+        taken: dict[str, bytes] = {}
+        for path in self._named_inputs(name, taken):
+            content = self.files.content(path)
+            if content is None:
+                raise Refused(f"{name}: {path}: No such file or directory")
+            if path.startswith(SECRETS) and not content.strip():
+                raise Refused(f"{name}: {path} is empty")
+            taken[path] = content
+        return taken
+
+    def _named_inputs(self, name: str, taken: dict[str, bytes]) -> list[str]:
+        if name.startswith("vikunja-"):
+            return self._service_inputs(name)
+        if name == "nginx.service":
+            # One folder of everything that nginx's configuration includes.
+            # What somebody else put there is taken up whenever it is, not our business.
+            found = [p for p in self.files.below("/etc/nginx") if "somebody" not in p]
+            paths = [path for path in found if self.files.content(path) is not None]
+            text = b"".join(self.files.content(path) or b"" for path in paths).decode()
+            return [*paths, *re.findall(r"ssl_certificate(?:_key)? (\S+);", text)]
+        if name == "redis-server.service":
+            text = (self.files.content("/etc/redis/redis.conf") or b"").decode()
+            return ["/etc/redis/redis.conf", *re.findall(r"^include (\S+)", text, re.M)]
+        if name == "mariadb.service":
+            return self.files.below("/etc/mysql/mariadb.conf.d")
+        return []
+
+    def _service_inputs(self, name: str) -> list[str]:
+        definition = b"".join(self.unit(name).definition.values()).decode()
+        color = name.partition("@")[2].removesuffix(".service")
+        definition = definition.replace("%i", color)
+        paths = re.findall(r"^EnvironmentFile=(\S+)", definition, re.M)
+        command = re.findall(r"^ExecStart=(\S+)(?: (\S+))?", definition, re.M)[0]
+        paths += [word for word in command if word and "." not in word]
+        if name.startswith("vikunja-mcp"):
+            paths.append(f"{command[1]}/dist/index.js")
+            paths.remove(command[1])
+        for path in list(paths):
+            text = (self.files.content(path) or b"").decode(errors="replace")
+            paths += re.findall(r'_FILE="(/[^"]+)"', text)
+            paths += [f"{SECRETS}/{secret}" for secret in re.findall(r"^secret (\S+)", text, re.M)]
+            paths += re.findall(r"<(/etc/vikunja/secrets/[a-z-]+)", text)
+        return list(dict.fromkeys(paths))
+
+    # What shows whether things are right
+
+    def behind(self) -> dict[str, list[str]]:
+        """Active units → the files that they run with in another version than there is now."""
+        found = {}
+        for name, unit in self.units.items():
+            if unit.active != "active" or unit.running is None:
+                continue
+            now = {**self.inputs(name), **{p: n.content for p, n in self.unit_files(name).items()}}
+            wrong = sorted(
+                path
+                for path in now.keys() | unit.running.keys()
+                if now.get(path) != unit.running.get(path)
+            )
+            if wrong or self.stale(name):
+                found[name] = wrong or ["unit files"]
+        return found
+
+
+def _nginx(machine: Machine) -> None:
+    for path in ("/etc/nginx/conf.d", "/etc/nginx/sites-enabled", "/var/lib/nginx"):
+        machine.files.make_folders(path)
+    machine.files.make_folders("/var/log/nginx")
+    _conffile(machine, "/etc/nginx/nginx.conf", Node("file", b"# Debian's\n"))
+    if machine.files.get("/etc/nginx/sites-enabled/default") is None:
+        machine.files.write("/etc/nginx/sites-enabled/default", b"# Debian's site\n")
+
+
+def _conffile(machine: Machine, path: str, node: Node) -> None:
+    """dpkg with --force-confold: what is there stays."""
+    if machine.files.get(path) is None:
+        machine.files.put(path, node)
+
+
+def _redis(machine: Machine) -> None:
+    machine.add_user("redis", "/var/lib/redis")
+    machine.files.put("/etc/redis", folder("2770", "redis", "redis"))
+    conf = Node("file", b"# Debian's\n", "0640", "redis", "redis")
+    _conffile(machine, "/etc/redis/redis.conf", conf)
+
+
+def _postgresql(machine: Machine) -> None:
+    machine.add_user("postgres", "/var/lib/postgresql")
+
+
+def _mariadb(machine: Machine) -> None:
+    machine.add_user("mysql", "/nonexistent")
+    machine.files.make_folders("/etc/mysql/mariadb.conf.d")
+
+
+_SETUPS: dict[str, Callable[[Machine], None]] = {
+    "nginx": _nginx,
+    "redis-server": _redis,
+    "postgresql": _postgresql,
+    "mariadb-server": _mariadb,
+}

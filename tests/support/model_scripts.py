@@ -1,0 +1,513 @@
+"""What the tool's own scripts do to a machine. Each function is one of tasks/resources/*.sh.
+
+What changed is told to `Told`, by the address that the machine's owner would call it by; an
+effect that changed nothing is told as `none`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import posixpath
+import re
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from model_files import Node, Tree, folder
+from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
+
+DOCUMENT = "/etc/vikunja/deployment-config.yaml"
+
+Told = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    stdout: bytes = b""
+    stderr: bytes = b""
+    returncode: int = 0
+
+
+# observe.sh
+
+
+def observe(machine: Machine, probes: set[str], stdin: bytes) -> Answer:
+    """probes: the functions that were put in front of the observer."""
+    questions = [line.split("\t") for line in stdin.decode().splitlines()]
+    lines: list[str] = []
+    wanted: dict[str, str] = {}
+    for kind, *fields in questions:
+        match kind, fields:
+            case "file", [digest, path]:
+                lines += _file(machine, digest, path)
+                wanted[path] = digest
+            case "text", [path]:
+                content = machine.files.content(path)
+                if content is not None and b"\n" in content:
+                    lines.append(f"text\t{path}\t{content.decode().splitlines()[0].strip()}")
+            case "package", [name]:
+                if name in machine.packages:
+                    lines.append(f"package\t{name}\tinstalled\t1.0")
+                elif name in machine.configured:
+                    lines.append(f"package\t{name}\tconfig-files\t1.0")
+            case "user", [name]:
+                if name in machine.users:
+                    user = machine.users[name]
+                    lines.append(f"user\t{name}\t{user.home}:{user.shell}")
+            case "unit", [name]:
+                stale = "yes" if machine.stale(name) else "no"
+                active = machine.unit(name).active
+                states = f"{machine.load_state(name)}\t{active}\t{machine.file_state(name)}"
+                lines.append(f"unit\t{name}\t{states}\t{stale}")
+            case "derived", [path, of, form]:
+                secret = _first_line(machine.files, of)
+                made = form.replace("\\n", "\n") % secret if secret else None
+                found = machine.files.content(path)
+                same = made is not None and found == made.encode()
+                lines.append(f"derived\t{path}\t{'same' if same else 'differs'}")
+            case "probe", [number, name, *arguments]:
+                assert name in probes, f"probe_{name} was not put in front of the observer"
+                lines.append(f"probe\t{number}\t{probe(machine, name, arguments)}")
+            case _:
+                raise AssertionError(f"the observer does not know {kind} {fields}")
+    head = "".join(f"{line}\n" for line in lines)
+    return Answer(f"{head}contents\n".encode() + _contents(machine, wanted))
+
+
+def _file(machine: Machine, digest: str, path: str) -> list[str]:
+    node = machine.files.get(path)
+    if node is None:
+        return []
+    mode = node.mode.lstrip("0") or "0"
+    fields = [
+        "file",
+        path,
+        node.type[0],
+        "777" if node.type == "link" else mode,
+        machine.owner(node),
+        machine.group(node),
+        str(node.size),
+        node.target,
+    ]
+    lines = ["\t".join(fields)]
+    if node.type == "file" and digest != "-":
+        lines.append(f"sum\t{path}\t{node.sha256}")
+    return lines
+
+
+def _contents(machine: Machine, wanted: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, digest in wanted.items():
+            node = machine.files.get(path)
+            if node is None or node.type != "file" or len(digest) != 64:
+                continue
+            if node.sha256 != digest and node.size <= 262144:
+                member = tarfile.TarInfo(path)
+                member.size = node.size
+                archive.addfile(member, io.BytesIO(node.content))
+    return buffer.getvalue()
+
+
+def _first_line(files: Tree, path: str) -> str:
+    return (files.content(path) or b"").decode().partition("\n")[0]
+
+
+# land.sh
+
+
+def land(machine: Machine, stdin: bytes, told: Told) -> Answer:
+    with tarfile.open(fileobj=io.BytesIO(stdin)) as archive:
+        members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
+    machine.files.make_folders(STAMPS)
+    done = 0
+    for line in members["operations"].decode().splitlines():
+        verb, *fields = line.split("\t")
+        try:
+            _LANDINGS[verb](machine, fields, members, told)
+        except Refused as refused:
+            said = f"{refused}\ncannot land: {verb} {' '.join(fields)}\n"
+            return Answer(_done(done), said.encode(), 1)
+        done += 1
+    return Answer(_done(done))
+
+
+def _done(count: int) -> bytes:
+    return "".join(f"done {number}\n" for number in range(count)).encode()
+
+
+def _need_owner(machine: Machine, owner: str, group: str) -> None:
+    if owner not in machine.users:
+        raise Refused(f"chown: invalid user: '{owner}:{group}'")
+    if group not in machine.groups:
+        raise Refused(f"chown: invalid group: '{owner}:{group}'")
+
+
+def _address(path: str, kind: str) -> str:
+    if path == GREEN:
+        return "color:active"
+    return f"record:{path}" if path == DOCUMENT else f"{kind}:{path}"
+
+
+def _replaced(before: Node | None, after: Node) -> str:
+    if before is None:
+        return "create"
+    if before.type != after.type:
+        return "replace"
+    return "none" if before == after else "update"
+
+
+def _settle(machine: Machine, path: str, node: Node, *, make_way: bool = False) -> str:
+    """mv -fT onto the path, a folder that is in the way put aside."""
+    _need_owner(machine, node.owner, node.group)
+    if machine.files.place(path) is None:
+        if make_way:
+            machine.files.make_folders(posixpath.dirname(path))
+        else:
+            raise Refused(f"cannot create regular file '{path}': No such file or directory")
+    before = machine.files.get(path)
+    if before is not None and before.type == "directory":
+        machine.files.put_aside(path)
+    machine.files.put(path, node)
+    return _replaced(before, node)
+
+
+def _land_file(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    number, mode, owner, group, path = fields
+    node = Node("file", members[number], mode, owner, group)
+    how = _settle(machine, path, node, make_way=True)
+    told(_address(path, "file"), "update" if path == GREEN and how != "none" else how)
+
+
+def _own(machine: Machine, mode: str, owner: str, group: str, path: str) -> None:
+    _need_owner(machine, owner, group)
+    machine.files.change(path, owner=owner, group=group)
+    machine.files.change(path, last=True, mode=mode)
+
+
+def _land_directory(
+    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+) -> None:
+    mode, owner, group, path = fields
+    _need_owner(machine, owner, group)
+    before = machine.files.get(path)
+    if before is not None and before.type != "directory":
+        machine.files.put_aside(path)
+    machine.files.make_folders(path)
+    _own(machine, mode, owner, group, path)
+    told(f"directory:{path}", _replaced(before, folder(mode, owner, group)))
+
+
+def _land_link(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    target, path = fields
+    told(f"link:{path}", _settle(machine, path, Node("link", mode="0777", target=target)))
+
+
+def _land_absent(
+    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+) -> None:
+    (path,) = fields
+    node = machine.files.get(path)
+    if node is not None and node.type == "directory":
+        machine.files.put_aside(path)
+    elif node is not None:
+        machine.files.remove(path)
+    how = "update" if path == GREEN else "delete"
+    told(_address(path, "absent"), "none" if node is None else how)
+
+
+def _land_secret(
+    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+) -> None:
+    mode, owner, group, path = fields
+    kept = machine.files.content(path)
+    before = machine.files.get(path)
+    if before is None or before.type != "file" or not before.size:
+        machine.serial += 1
+        made = hashlib.sha256(f"secret {machine.serial}".encode()).hexdigest()[:48]
+        node = Node("file", kept or f"{made}\n".encode(), mode, owner, group)
+        told(f"secret:{path}", _settle(machine, path, node))
+        return
+    _own(machine, mode, owner, group, path)
+    told(f"secret:{path}", "none" if machine.files.get(path) == before else "update")
+
+
+def _land_derived(
+    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+) -> None:
+    mode, owner, group, path, of, form = fields
+    content = machine.files.content(of)
+    if content is None or b"\n" not in content:
+        raise Refused(f"{of}: No such file or directory")
+    made = form.replace("\\n", "\n") % _first_line(machine.files, of)
+    told(f"secret:{path}", _settle(machine, path, Node("file", made.encode(), mode, owner, group)))
+
+
+def _land_user(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    name, home, shell = fields
+    before = machine.users.get(name)
+    machine.users[name] = User(home, shell)
+    machine.groups.add(name)
+    how = "none" if before == machine.users[name] else "update"
+    told(f"user:{name}", "create" if before is None else how)
+
+
+def _unstamp(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    machine.files.remove(f"{STAMPS}/{fields[0]}")
+
+
+_LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None]] = {
+    "file": _land_file,
+    "directory": _land_directory,
+    "link": _land_link,
+    "absent": _land_absent,
+    "secret": _land_secret,
+    "derived": _land_derived,
+    "user": _land_user,
+    "unstamp": _unstamp,
+}
+
+
+# install.sh, release.sh
+
+
+def install(machine: Machine, names: Sequence[str], told: Told) -> Answer:
+    for name in names:
+        told(f"package:{name}", "create" if machine.install(name) else "none")
+    return Answer()
+
+
+def release(machine: Machine, color: str, line: str, archive: bytes, told: Told) -> Answer:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        files = {m.name: members.extractfile(m).read() for m in members if m.isreg()}  # type: ignore[union-attr]
+    binary = files["backend/vikunja"]
+    backend = f"/opt/vikunja/backend/{color}"
+    before = machine.files.content(f"{backend}/vikunja")
+    whole = _first_line(machine.files, f"{backend}/.release").endswith(f" {len(before or b'')}")
+    machine.files.remove(f"{backend}/.release")
+    files["backend/.release"] = f"{line} {len(binary)}\n".encode()
+    files["mcp-server/.release"] = files["backend/.release"]
+    for part in ("mcp-server", "frontend", "backend"):
+        place = f"/opt/vikunja/{part}/{color}"
+        machine.files.remove(place)
+        machine.files.make_folders(place)
+        for name, content in sorted(files.items()):
+            if name.startswith(f"{part}/"):
+                path = place + name[len(part) :]
+                machine.files.make_folders(posixpath.dirname(path))
+                machine.files.write(path, content, "0755" if content is binary else "0644")
+    told(f"release:{color}", "update" if before is not None and whole else "create")
+    return Answer()
+
+
+# unit.sh
+
+
+def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
+    name, verb, enable, revision, *health = arguments
+    state = machine.unit(name)
+    stamp = f"{STAMPS}/{name}"
+    machine.files.make_folders(STAMPS)
+    address = f"unit:{name}"
+    try:
+        if verb == "stop":
+            was = state.active == "active" or state.enabled
+            machine.files.remove(stamp)
+            machine.stop(name)
+            state.enabled = state.enabled and enable == "yes"
+            told(address, "delete" if was else "none")
+            return Answer()
+        machine.files.remove(stamp)
+        if machine.masked(name):
+            machine.files.remove(f"/etc/systemd/system/{name}")
+        how = "none"
+        if enable == "yes":
+            how = "none" if state.enabled else "enable"
+            if machine.load_state(name) != "loaded":
+                raise Refused(f"Failed to enable unit: Unit file {name} does not exist.")
+            state.enabled = True
+        if state.active == "failed":
+            state.active = "inactive"
+        starts, reloads = state.starts, state.reloads
+        was_active = state.active == "active"
+        files = machine.unit_files(name).values()
+        if verb == "reload" and was_active and any(n.mtime > state.started for n in files):
+            verb = "restart"
+        {
+            "restart": machine.restart,
+            "reload": machine.reload_or_restart,
+            "ensure": machine.start,
+        }[verb](name)
+        if health:
+            _HEALTH[health[0]](machine, name, health[1:])
+    except Refused as refused:
+        told(address, "failed")
+        return Answer(stderr=f"{refused}\n".encode(), returncode=refused.code)
+    machine.files.write(stamp, f"{revision}\n".encode())
+    if state.starts > starts:
+        how = "restart" if was_active else "start"
+    elif state.reloads > reloads:
+        how = "reload"
+    told(address, how)
+    return Answer()
+
+
+# health.sh
+
+
+def _text(unit_running: dict[str, bytes] | None) -> str:
+    return "\n".join(c.decode(errors="replace") for c in (unit_running or {}).values())
+
+
+def _backend(machine: Machine, name: str, arguments: Sequence[str]) -> None:
+    port, version, _ = arguments
+    text = _text(machine.unit(name).running)
+    if f'VIKUNJA_SERVICE_INTERFACE="127.0.0.1:{port}"' not in text:
+        raise Refused(f"http://127.0.0.1:{port}/health: Connection refused", 10)
+    answers = re.findall(r"version=(\S+)", text)
+    if version != "-" and answers != [version]:
+        raise Refused(f"says version {answers}, not {version}", 10)
+    kind = re.findall(r'VIKUNJA_DATABASE_TYPE="(\w+)"', text)[-1]
+    if kind != "sqlite":
+        host = re.findall(r'VIKUNJA_DATABASE_HOST="([^"]+)"', text)[-1]
+        database = re.findall(r'VIKUNJA_DATABASE_DATABASE="([^"]+)"', text)[-1]
+        user = re.findall(r'VIKUNJA_DATABASE_USER="([^"]+)"', text)[-1]
+        place = kind if host.startswith("127.0.0.1:") else host
+        if _login(machine, place, database, user) != "present":
+            raise Refused(f"the database says {_login(machine, place, database, user)}", 10)
+
+
+def _mcp(machine: Machine, name: str, arguments: Sequence[str]) -> None:
+    port, _ = arguments
+    if f'MCP_HTTP_PORT="{port}"' not in _text(machine.unit(name).running):
+        raise Refused(f"http://127.0.0.1:{port}/health: Connection refused", 10)
+    redis = machine.unit("redis-server.service")
+    if redis.active != "active":
+        raise Refused("redis does not answer", 10)
+
+
+_HEALTH = {"backend": _backend, "mcp": _mcp}
+
+
+def site(machine: Machine, domain: str, port: str, told: Told) -> Answer:
+    told("health:site", "run")
+    nginx = machine.unit("nginx.service")
+    text = _text(nginx.running) if nginx.active == "active" else ""
+    color = "green" if machine.files.get(GREEN) is not None else "blue"
+    upstream = re.findall(rf"upstream backend_{color} {{\s+server 127.0.0.1:(\d+);", text)
+    try:
+        if f"server_name {domain} " not in text or f"listen {port} ssl" not in text:
+            raise Refused("nginx does not answer for it")
+        _backend(machine, f"vikunja-backend@{color}.service", [*upstream, "-", ""])
+    except Refused as refused:
+        return Answer(stderr=f"{refused}\n".encode(), returncode=1)
+    return Answer(b"healthy 0.01\n")
+
+
+# scripts/*.sh
+
+
+def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
+    if name == "self_signed_certificate":
+        return _certificate(machine, *arguments)
+    if name in ("postgresql_database", "mysql_database"):
+        database, user = arguments
+        return _login(machine, _LOCAL[name], database, user)
+    if name in ("external_postgresql", "external_mysql"):
+        host, port, database, user, *_ = arguments
+        return _login(machine, f"{host}:{port}", database, user)
+    raise AssertionError(f"the model has no probe_{name}")
+
+
+_LOCAL = {"postgresql_database": "postgres", "mysql_database": "mysql"}
+_SERVICES = {
+    "postgres": ("postgresql", "postgresql.service"),
+    "mysql": ("mariadb-server", "mariadb.service"),
+}
+
+
+def _login(machine: Machine, place: str, name: str, user: str) -> str:
+    """place: `postgres` or `mysql` in the container, else host and port of a server outside."""
+    secret = machine.files.content(f"{SECRETS}/db-password") or b""
+    if not secret.strip():
+        return "absent"
+    if place in _SERVICES:
+        package, service = _SERVICES[place]
+        if package not in machine.packages:
+            return "absent"
+        if machine.unit(service).active != "active":
+            return "stopped"
+    found = machine.databases.get((place, name))
+    if found is None:
+        return "absent"
+    if found.owner != user or found.password != secret.strip():
+        return "other-password" if place in _SERVICES else "denied"
+    return "present"
+
+
+def _certificate(machine: Machine, place: str, domain: str, address: str) -> str:
+    files = machine.files
+    pem, key = files.content(f"{place}/certificate.pem"), files.content(f"{place}/key.pem")
+    made = _first_line(files, f"{place}/made")
+    if not pem or not key or not made:
+        return "absent"
+    digests, expiry, for_domain, for_address = made.split()
+    if digests != _digests(pem, key):
+        return "mismatched"
+    if for_domain != domain:
+        return "other-domain"
+    if for_address != address:
+        return "other-address"
+    if expiry == "soon":
+        return "expiring"
+    node = files.get(f"{place}/key.pem")
+    assert node is not None
+    exposed = (node.mode, machine.owner(node), machine.group(node)) != ("0640", "root", "www-data")
+    return "exposed" if exposed else "present"
+
+
+def _digests(*contents: bytes) -> str:
+    return "".join(hashlib.sha256(content).hexdigest() for content in contents)
+
+
+def run_script(machine: Machine, name: str, arguments: Sequence[str], told: Told) -> Answer:
+    """apply_<name>"""
+    function = name.replace("-", "_")
+    before = probe(machine, function, arguments)
+    if function == "self_signed_certificate":
+        place, domain, address = arguments
+        title = place
+        if machine.files.place(f"{place}/made") is None:
+            return Answer(stderr=b"openssl made no certificate\n", returncode=1)
+        machine.serial += 1
+        key = f"key {machine.serial}\n".encode()
+        pem = f"certificate {machine.serial} for {domain} {address}\n".encode()
+        machine.files.remove(f"{STAMPS}/nginx.service")
+        machine.files.write(f"{place}/key.pem", key, "0640", group="www-data")
+        machine.files.write(f"{place}/certificate.pem", pem)
+        made = f"{_digests(pem, key)} later {domain} {address}\n"
+        machine.files.write(f"{place}/made", made.encode())
+    else:
+        title = _make_database(machine, function, arguments)
+    after = probe(machine, function, arguments)
+    if after != "present":
+        return Answer(stderr=f"{name}: it is {after}\n".encode(), returncode=1)
+    told(f"{name}:{title}", "create" if before == "absent" else "update")
+    return Answer()
+
+
+def _make_database(machine: Machine, function: str, arguments: Sequence[str]) -> str:
+    secret = (machine.files.content(f"{SECRETS}/db-password") or b"").strip()
+    if function in _LOCAL:
+        title, user = arguments
+        place = _LOCAL[function]
+        service = _SERVICES[place][1]
+        if machine.unit(service).active != "active":
+            machine.restart(service)
+        machine.databases[place, title] = Database(user, secret)
+        return title
+    host, port, name, user, *administrator = arguments
+    if administrator and machine.files.content(f"{SECRETS}/db-admin-password"):
+        machine.databases[f"{host}:{port}", name] = Database(user, secret)
+    return f"{host}:{port}/{name}"

@@ -1,0 +1,225 @@
+"""A whole deployment on model containers: configuration file, repository, cache, plan and apply.
+
+Everything but containers and builds is the real thing: the configuration is a file that is loaded
+and judged, commits come from git, plans and applies go through the commands' own code.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from model_container import World
+
+from tasks import build, render
+from tasks.build import artifact as store
+from tasks.build.artifact import Artifact
+from tasks.commands.apply import carry_out
+from tasks.commands.plan import look_at, plan_of
+from tasks.config import load_instances
+from tasks.containers.base import SILENT, Progress
+from tasks.errors import DeployError
+from tasks.look import Look
+from tasks.model.instance import Instance
+from tasks.model.plan import Plan
+from tasks.paths import PREFIX_VARIABLE, TEMPLATES, Paths
+
+NAME = "vikunja-main"
+
+BASE: dict[str, Any] = {
+    "deployment": {"instance_id": NAME},
+    "lxc": {},
+    "network": {
+        "ip_address": "10.99.0.10/24",
+        "gateway": "10.99.0.1",
+        "domain": "tasks.example.com",
+    },
+    "database": {"type": "sqlite"},
+    "build": {"where": "local", "toolchains": "packaged"},
+    "admin": {"email": "admin@example.com"},
+}
+
+
+def fast_folder() -> Path:
+    """A folder whose fsync costs nothing, where this machine has one."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+
+
+class Repository:
+    """A bare git repository with branches `main` and `next`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(path), here=False)
+        self._tree = self._git("mktree", stdin="")
+        self._count = 0
+        for branch in ("main", "next"):
+            self.commit(branch)
+
+    def commit(self, branch: str = "main") -> str:
+        self._count += 1
+        commit = self._git("commit-tree", self._tree, "-m", f"Change {self._count}")
+        self._git("update-ref", f"refs/heads/{branch}", commit)
+        return commit
+
+    def _git(self, *arguments: str, stdin: str = "", here: bool = True) -> str:
+        identity = {
+            f"GIT_{role}_{key}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for key, value in (("NAME", "Tester"), ("EMAIL", "tester@example.com"))
+        }
+        place = [f"--git-dir={self.path}"] if here else []
+        done = subprocess.run(
+            ["git", *place, *arguments],
+            env={**os.environ, **identity},
+            input=stdin,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+
+def publish(paths: Paths, instance: Instance, commit: str | None) -> Artifact:
+    """An artifact as a build leaves it, with a binary that names its version."""
+    key = build.artifact_key(instance, commit)
+    version = instance.release.version if instance.release else f"v1.0.0-{(commit or '')[:8]}"
+    files = {"backend/vikunja": b"\x7fELF stand-in\nversion=" + version.encode() + b"\n"}
+    if instance.services.mcp.enabled or instance.release:
+        files["mcp-server/dist/index.js"] = f"// {key}\n".encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    import hashlib
+
+    path = store.archive_path(paths, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = store.partial_path(paths, key)
+    partial.write_bytes(buffer.getvalue())
+    made = Artifact(
+        key=key,
+        commit=commit,
+        version=version,
+        path=path,
+        sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        size=len(buffer.getvalue()),
+        parts=("backend",),
+    )
+    return store.publish(paths, key, partial, made, 0.1)
+
+
+class Site:
+    """One instance: its document (written to config.yaml), its repository, its world."""
+
+    def __init__(self, folder: Path, world: World) -> None:
+        self.folder = folder
+        self.paths = Paths(folder / "host")
+        self.world = world
+        self.repository = Repository(folder / "repository.git")
+        self.config = folder / "config.yaml"
+        self.templates = folder / "templates"
+        self.document = copy.deepcopy(BASE)
+        self.document["git"] = {"repository": str(self.repository.path), "branch": "main"}
+        self.write()
+
+    def write(self) -> None:
+        self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
+
+    def instances(self) -> tuple[Instance, ...]:
+        return load_instances([self.config], memo=self.paths.library / "validated.json")
+
+    @property
+    def instance(self) -> Instance:
+        return self.instances()[0]
+
+    def publish(self) -> Artifact:
+        """Have the build that is wished for now in the cache."""
+        commit = build.resolve(self.instance.git) if self.instance.git else None
+        return publish(self.paths, self.instance, commit)
+
+    def plan(self, targets: Sequence[str] = ()) -> tuple[Mapping[str, Look], Plan]:
+        looks, failures = look_at(self.instances(), self.paths)
+        for failure in failures.values():
+            raise failure
+        return looks, plan_of(looks, targets)
+
+    def carry_out(self, looks: Mapping[str, Look], plan: Plan) -> dict[str, DeployError]:
+        return carry_out(looks, plan, self.paths, whole=not plan.targets)
+
+    def apply(self) -> Plan:
+        """Plan and do it, in as many rounds as a stopped container takes; the last plan."""
+        for _ in range(3):
+            looks, plan = self.plan()
+            if plan.empty:
+                break
+            for failure in self.carry_out(looks, plan).values():
+                raise failure
+        return plan
+
+    def edit_template(self, name: str, text: str) -> None:
+        """Add a line to a template, as an update of the tool would."""
+        with (self.templates / name).open("a") as file:
+            file.write(text)
+        forget_templates()
+
+    @property
+    def place(self) -> Any:
+        return self.world.places[self.instance.container_name]
+
+    @property
+    def machine(self) -> Any:
+        return self.place.machine
+
+
+def forget_templates() -> None:
+    """A process reads a template once; a test's templates change between two of its plans."""
+    render._file_digest.cache_clear()
+    render._shared_files.cache_clear()
+
+
+@contextmanager
+def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    folder = fast_folder()
+    try:
+        world = World(kept=folder / "world")
+        site = Site(folder, world)
+        monkeypatch.setenv(PREFIX_VARIABLE, str(site.paths.prefix))
+        monkeypatch.setattr("tasks.look.container_for", world.container_for)
+        shutil.copytree(TEMPLATES, site.templates)
+        monkeypatch.setattr(render, "TEMPLATES", site.templates)
+        monkeypatch.setattr(render, "ROOT", folder)
+        render._environment.cache_clear()
+
+        def built(
+            instance: Instance, commit: str | None, paths: Paths, progress: Progress = SILENT
+        ) -> Artifact:
+            key = build.artifact_key(instance, commit or None)
+            with store.lock(paths, key):
+                found = store.find(paths, key) or publish(paths, instance, commit or None)
+            label = commit[:10] if commit else found.version
+            world.told(f"artifact:{label}", "create")
+            return found
+
+        monkeypatch.setattr(build, "build", built)
+        # What builds without tools needs none.
+        monkeypatch.setattr(build, "check_toolchain", lambda *_: [])
+        yield site
+    finally:
+        render._environment.cache_clear()
+        forget_templates()
+        shutil.rmtree(folder)

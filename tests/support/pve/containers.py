@@ -1,0 +1,227 @@
+"""How the stand-in makes, changes, starts, stops, moves and removes containers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pve.cluster import Cluster, Failed, Guest, Refused, Task
+
+Parameters = dict[str, Any]
+
+WAITS = re.compile(r"features|nameserver|searchdomain|timezone|unprivileged|ostype|rootfs")
+"""What a running container takes up at its next start."""
+
+ONLY_AT_CREATION = frozenset(
+    {"node", "vmid", "ostemplate", "storage", "pool", "start", "password", "ssh-public-keys"}
+)
+
+
+def _mac() -> str:
+    return "BC:24:11:" + ":".join(f"{secrets.randbelow(256):02X}" for _ in range(3))
+
+
+def stored(name: str, value: str | int) -> str | int:
+    """A value as the configuration holds it."""
+    if name == "description":
+        return f"{value}".rstrip("\n") + "\n"
+    if re.fullmatch(r"net\d+", name):
+        parts = dict(part.split("=", 1) for part in str(value).split(","))
+        parts.setdefault("hwaddr", _mac())
+        parts.setdefault("type", "veth")
+        first = parts.pop("name")
+        return ",".join([f"name={first}", *(f"{key}={parts[key]}" for key in sorted(parts))])
+    return value
+
+
+def _volume(cluster: Cluster, node: str, rootfs: str, vmid: int) -> str:
+    """`STORAGE:GIB` as the volume that is made for it."""
+    name, _, size = rootfs.partition(":")
+    storage = cluster.nodes[node].storages.get(name)
+    if storage is None:
+        raise Refused(500, f"storage '{name}' does not exist")
+    if "rootdir" not in storage.content:
+        raise Refused(500, f"storage '{name}' does not support container directories")
+    return f"{name}:vm-{vmid}-disk-0,size={size}G"
+
+
+def _create(cluster: Cluster, user: str, values: Parameters) -> str:
+    node, vmid = values["node"], values["vmid"]
+    if vmid in cluster.guests:
+        raise Refused(500, f"CT {vmid} already exists on node '{cluster.guests[vmid].node}'")
+    config: dict[str, str | int] = {"memory": 512, "swap": 512, "arch": "amd64"}
+    config |= {name: stored(name, v) for name, v in values.items() if name not in ONLY_AT_CREATION}
+    config["rootfs"] = _volume(cluster, node, str(values.get("rootfs", "local:4")), vmid)
+    config["lock"] = "create"
+    cluster.guests[vmid] = Guest(vmid, node, config, pool=values.get("pool"))
+
+    def finish(task: Task) -> None:
+        if values["ostemplate"] not in cluster.nodes[node].templates:
+            del cluster.guests[vmid]
+            raise Failed(
+                f"unable to create CT {vmid} - volume '{values['ostemplate']}' does not exist"
+            )
+        storage = cluster.nodes[node].storages[str(config["rootfs"]).partition(":")[0]]
+        size = int(str(config["rootfs"]).rpartition("=")[2][:-1]) << 30
+        if storage.used + size > storage.total:
+            del cluster.guests[vmid]
+            raise Failed(f"unable to create CT {vmid} - no space left on device")
+        storage.used += size
+        task.log.append(f"extracting archive '{values['ostemplate']}'")
+        cluster.backend.create(cluster.guests[vmid])
+        del config["lock"]
+
+    return cluster.begin(node, "vzcreate", vmid, user, finish, ["Formatting the disk"])
+
+
+def unlocked(cluster: Cluster, values: Parameters) -> Guest:
+    guest = cluster.guest(values["node"], values["vmid"])
+    if "lock" in guest.config:
+        raise Refused(500, f"CT is locked ({guest.config['lock']})")
+    return guest
+
+
+def _config(cluster: Cluster, _: str, values: Parameters) -> Any:
+    guest = cluster.guest(values["node"], values["vmid"])
+    if values.get("current"):
+        return {**guest.config, "digest": guest.digest}
+    return {**guest.config, **guest.pending, "digest": guest.digest}
+
+
+def _pending(cluster: Cluster, _: str, values: Parameters) -> Any:
+    guest = cluster.guest(values["node"], values["vmid"])
+    rows = []
+    for key in sorted({*guest.config, *guest.pending}):
+        row: Parameters = {"key": key}
+        if key in guest.config:
+            row["value"] = guest.config[key]
+        if key in guest.pending:
+            row["pending"] = guest.pending[key]
+        rows.append(row)
+    return [*rows, {"key": "digest", "value": guest.digest}]
+
+
+def _change(cluster: Cluster, _: str, values: Parameters) -> None:
+    guest = unlocked(cluster, values)
+    if values.get("digest", guest.digest) != guest.digest:
+        raise Refused(
+            500, "detected modified configuration - file changed by other user? Try again."
+        )
+    deleted = [name for name in str(values.get("delete", "")).split(",") if name]
+    for name in deleted:
+        guest.config.pop(name, None)
+    for name, value in values.items():
+        if name in ("node", "vmid", "digest", "delete", "revert"):
+            continue
+        waits = guest.running and WAITS.fullmatch(name)
+        (guest.pending if waits else guest.config)[name] = stored(name, value)
+
+
+def _resize(cluster: Cluster, user: str, values: Parameters) -> str:
+    guest = unlocked(cluster, values)
+    old = str(guest.config["rootfs"])
+    size = int(old.rpartition("=")[2][:-1])
+    text = values["size"]
+    wanted = size + int(text[1:-1]) if text.startswith("+") else int(text[:-1])
+    if wanted < size:
+        raise Refused(500, "unable to shrink disk size")
+
+    def grow(task: Task) -> None:
+        guest.config["rootfs"] = f"{old.rpartition('=')[0]}={wanted}G"
+
+    return cluster.begin(guest.node, "resize", guest.vmid, user, grow)
+
+
+def _start(cluster: Cluster, user: str, values: Parameters) -> str:
+    guest = unlocked(cluster, values)
+    if guest.running:
+        raise Refused(500, f"CT {guest.vmid} already running")
+
+    def finish(task: Task) -> None:
+        bridge = re.search(r"bridge=([^,]+)", str(guest.config.get("net0", "")))
+        if bridge and bridge.group(1) not in cluster.nodes[guest.node].bridges:
+            task.log.append(f"bridge '{bridge.group(1)}' does not exist")
+            raise Failed(f"startup for container '{guest.vmid}' failed")
+        guest.config |= guest.pending
+        guest.pending.clear()
+        cluster.backend.start(guest)
+        guest.running = True
+
+    return cluster.begin(guest.node, "vzstart", guest.vmid, user, finish)
+
+
+def _halt(kind: str) -> Callable[[Cluster, str, Parameters], str]:
+    def handler(cluster: Cluster, user: str, values: Parameters) -> str:
+        guest = unlocked(cluster, values)
+        if not guest.running:
+            raise Refused(500, f"CT {guest.vmid} not running")
+
+        def finish(task: Task) -> None:
+            cluster.backend.stop(guest)
+            guest.config |= guest.pending
+            guest.pending.clear()
+            guest.running = kind == "vzreboot"
+            if guest.running:
+                cluster.backend.start(guest)
+
+        return cluster.begin(guest.node, kind, guest.vmid, user, finish)
+
+    return handler
+
+
+def _migrate(cluster: Cluster, user: str, values: Parameters) -> str:
+    guest = unlocked(cluster, values)
+    if values["target"] not in cluster.nodes:
+        raise Refused(500, f"no such cluster node '{values['target']}'")
+    if guest.running and not values.get("restart"):
+        raise Refused(500, "migration of a running container needs restart mode")
+
+    def finish(task: Task) -> None:
+        guest.node = values["target"]
+
+    return cluster.begin(guest.node, "vzmigrate", guest.vmid, user, finish)
+
+
+def _move_volume(cluster: Cluster, user: str, values: Parameters) -> str:
+    guest = unlocked(cluster, values)
+    if guest.running:
+        raise Refused(500, "cannot move volumes of a running container")
+    size = str(guest.config["rootfs"]).rpartition("=")[2][:-1]
+    volume = _volume(cluster, guest.node, f"{values['storage']}:{size}", guest.vmid)
+
+    def finish(task: Task) -> None:
+        guest.config["rootfs"] = volume
+
+    return cluster.begin(guest.node, "move_volume", guest.vmid, user, finish)
+
+
+def _destroy(cluster: Cluster, user: str, values: Parameters) -> str:
+    guest = unlocked(cluster, values)
+    if guest.config.get("protection"):
+        raise Refused(500, f"can't remove CT {guest.vmid} - protection mode enabled")
+    if guest.running and not values.get("force"):
+        raise Refused(500, f"CT {guest.vmid} is running - destroy failed")
+
+    def finish(task: Task) -> None:
+        cluster.backend.destroy(guest)
+        del cluster.guests[guest.vmid]
+
+    return cluster.begin(guest.node, "vzdestroy", guest.vmid, user, finish)
+
+
+HANDLERS: Mapping[str, Callable[[Cluster, str, Parameters], Any]] = {
+    "POST /nodes/{node}/lxc": _create,
+    "DELETE /nodes/{node}/lxc/{vmid}": _destroy,
+    "GET /nodes/{node}/lxc/{vmid}/config": _config,
+    "PUT /nodes/{node}/lxc/{vmid}/config": _change,
+    "POST /nodes/{node}/lxc/{vmid}/migrate": _migrate,
+    "POST /nodes/{node}/lxc/{vmid}/move_volume": _move_volume,
+    "GET /nodes/{node}/lxc/{vmid}/pending": _pending,
+    "PUT /nodes/{node}/lxc/{vmid}/resize": _resize,
+    "POST /nodes/{node}/lxc/{vmid}/status/reboot": _halt("vzreboot"),
+    "POST /nodes/{node}/lxc/{vmid}/status/shutdown": _halt("vzshutdown"),
+    "POST /nodes/{node}/lxc/{vmid}/status/start": _start,
+    "POST /nodes/{node}/lxc/{vmid}/status/stop": _halt("vzstop"),
+}

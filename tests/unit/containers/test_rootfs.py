@@ -1,0 +1,95 @@
+"""What decides a root file system, and the host's packages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tasks import host_packages
+from tasks.containers.lxc.apt import Setup, Source
+from tasks.containers.lxc.idmap import IdMap
+from tasks.containers.lxc.rootfs import PACKAGES, debootstrap_argv, local_authorities, recipe_of
+from tasks.errors import NetworkError, ResourceError
+
+BASE = Source("http://deb.example.org/debian", ("bookworm",), ("main", "contrib"), "/k.gpg")
+SETUP = Setup(
+    base=BASE,
+    sources=(BASE,),
+    keyrings={"/k.gpg": b"key"},
+    base_keyring=b"key",
+    settings=('Acquire::Retries "3";',),
+    environment={},
+)
+
+
+def test_debootstrap_takes_archive_components_and_key_from_the_machine() -> None:
+    assert debootstrap_argv(SETUP, Path("/keyring"), Path("/target")) == [
+        "debootstrap",
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        "--components=main,contrib",
+        "--force-check-gpg",
+        "--keyring=/keyring",
+        "bookworm",
+        "/target",
+        "http://deb.example.org/debian",
+    ]
+
+
+def test_only_an_archive_that_the_machine_trusts_goes_unchecked() -> None:
+    trusted = replace(SETUP, base=replace(BASE, trusted=True))
+    assert "--no-check-gpg" in debootstrap_argv(trusted, Path("/k"), Path("/t"))
+    assert "--no-check-gpg" not in debootstrap_argv(SETUP, Path("/k"), Path("/t"))
+
+
+def test_everything_that_decides_the_content_decides_the_key() -> None:
+    def key(setup: Setup = SETUP, suite: str = "bookworm", first: int = 100000) -> str:
+        return recipe_of(suite, setup, {"a.crt": b"1"}, IdMap(first, first)).key
+
+    keys = {
+        key(),
+        key(suite="trixie"),
+        key(first=200000),
+        key(replace(SETUP, sources=(BASE, BASE))),
+        key(replace(SETUP, settings=())),
+        key(replace(SETUP, keyrings={"/k.gpg": b"other"})),
+        recipe_of("bookworm", SETUP, {"a.crt": b"2"}, IdMap()).key,
+    }
+    assert len(keys) == 7
+    assert key() == key()
+
+
+def test_local_authorities_are_found_in_folders_too(tmp_path: Path) -> None:
+    (tmp_path / "company").mkdir()
+    (tmp_path / "company/root.crt").write_bytes(b"x")
+    (tmp_path / "readme.txt").write_bytes(b"y")
+    assert local_authorities(tmp_path) == {"company/root.crt": b"x"}
+
+
+def test_only_fully_installed_packages_count() -> None:
+    status = "installed lxc\nconfig-files lxcfs\nnot-installed uidmap\n"
+    assert host_packages.parse_installed(status) == {"lxc"}
+
+
+def test_apt_waits_for_its_lock_and_takes_names_as_names() -> None:
+    argv = host_packages.install_argv(["lxc"])
+    assert "DPkg::Lock::Timeout=300" in argv
+    assert argv[-3:] == ["install", "--", "lxc"]
+
+
+def test_a_network_failure_is_told_from_a_package_that_does_not_exist() -> None:
+    failed = host_packages.failure(["lxc"], "E: Failed to fetch http://x  Could not connect")
+    assert isinstance(failed, NetworkError)
+    missing = host_packages.failure(["nosuch"], "E: Unable to locate package nosuch")
+    assert isinstance(missing, ResourceError)
+    assert missing.evidence == ("E: Unable to locate package nosuch",)
+
+
+def test_ids_for_root_are_added_once_and_others_lines_stay(tmp_path: Path) -> None:
+    (tmp_path / "subuid").write_text("alice:100000:65536\n")
+    changed = host_packages.ensure_user_ids(tmp_path)
+    assert [path.name for path in changed] == ["subuid", "subgid"]
+    assert (tmp_path / "subuid").read_text() == "alice:100000:65536\nroot:165536:65536\n"
+    assert (tmp_path / "subgid").read_text() == "root:100000:65536\n"
+    assert host_packages.ensure_user_ids(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["subgid", "subuid"]

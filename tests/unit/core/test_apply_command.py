@@ -1,0 +1,308 @@
+"""What `apply` asks, refuses, does and says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from model_claims import apply_killed
+from model_site import NAME, Site
+
+from tasks import console
+from tasks.commands.apply import Apply
+from tasks.commands.plan import Plan
+from tasks.model import state as states
+from tasks.model.operations import operation
+
+
+def apply(site: Site, *arguments: str) -> int:
+    code: int = Apply().parse_execute([*arguments, "--config", str(site.config)])
+    return code
+
+
+@pytest.fixture
+def moved(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
+    """Deployed, and another domain is wished for since."""
+    site.apply()
+    site.document["network"]["domain"] = "other.example.com"
+    site.write()
+    site.world.log.clear()
+    capsys.readouterr()
+    return site
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Somebody sits at a terminal and gives this answer; what was asked."""
+
+    def answer(text: str) -> list[str]:
+        asked: list[str] = []
+
+        def ask(question: str) -> str:
+            asked.append(question)
+            return text
+
+        monkeypatch.setattr(console, "interactive", lambda: True)
+        monkeypatch.setattr(console, "ask", ask)
+        return asked
+
+    return answer
+
+
+def test_a_yes_at_the_terminal_does_it(
+    moved: Site, answered: Callable[[str], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = answered("y")
+    assert apply(moved) == 0
+    assert asked == ["Apply this? [y/N] "]
+    captured = capsys.readouterr()
+    assert "Plan: 5 to update, 3 to run." in captured.out
+    assert captured.err.splitlines()[-1].endswith(": https://other.example.com")
+    _, plan = moved.plan()
+    assert plan.empty
+
+
+@pytest.mark.parametrize("text", ["", "n", "no", "yep"])
+def test_any_other_answer_cancels_before_anything_changed(
+    moved: Site,
+    answered: Callable[[str], list[str]],
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answered(text)
+    assert apply(moved) == 20
+    assert capsys.readouterr().err == "error: cancelled; nothing was changed\n"
+    assert moved.world.log == []
+
+
+def test_where_nobody_can_be_asked_it_needs_yes(
+    moved: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "interactive", lambda: False)
+    assert apply(moved) == 3
+    assert capsys.readouterr().err == (
+        "error: apply needs --yes where nobody can be asked\n       Run: ./doit apply --yes\n"
+    )
+    assert moved.world.log == []
+    assert apply(moved, "--yes") == 0
+
+
+def test_nothing_to_do_asks_nothing(
+    moved: Site, answered: Callable[[str], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(moved, "--yes")
+    capsys.readouterr()
+    asked = answered("n")
+    assert apply(moved) == 0
+    assert asked == []
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+
+
+def test_what_loses_data_is_refused_until_it_is_allowed(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved.document["lxc"] = {"template": "trixie"}
+    moved.write()
+    assert apply(moved, "--yes") == 3
+    error = capsys.readouterr().err
+    assert error.startswith("error: data would be lost by vikunja-main/container:vikunja-main")
+    assert error.endswith("Take a backup first; then: ./doit apply --allow-destroy\n")
+    assert moved.world.log == []
+    assert apply(moved, "--yes", "--allow-destroy") == 0
+    assert moved.place.spec.template == "trixie"
+
+
+def test_a_held_lock_ends_it_with_who_holds_it(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with operation(moved.paths, NAME, "backup"):
+        assert apply(moved, "--yes") == 5
+    error = capsys.readouterr().err
+    assert NAME in error and "backup" in error and str(os.getpid()) in error
+    assert moved.world.log == []
+
+
+def test_a_saved_plan_is_applied_without_asking(
+    moved: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "plan.json"
+    Plan().parse_execute(["--out", str(saved), "--config", str(moved.config)])
+    assert apply(moved, "--plan", str(saved)) == 0
+    _, plan = moved.plan()
+    assert plan.empty
+
+
+def _template(site: Site) -> None:
+    site.machine.files.write("/etc/vikunja/environment", b"mine\n", "0640", group="vikunja")
+
+
+def _configuration(site: Site) -> None:
+    site.document["network"]["domain"] = "third.example.com"
+    site.write()
+
+
+def _commit(site: Site) -> None:
+    site.repository.commit()
+
+
+def _unit(site: Site) -> None:
+    site.machine.stop("nginx.service")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (_template, f"{NAME}: found: file:/etc/vikunja/environment changed"),
+        (_configuration, f"{NAME}: configuration: network.domain changed"),
+        (_commit, f"{NAME}: found: git:commit changed"),
+        (_unit, f"{NAME}: found: unit:nginx.service changed"),
+    ],
+)
+def test_a_stale_plan_is_refused_and_what_moved_is_named(
+    moved: Site,
+    tmp_path: Path,
+    change: Callable[[Site], None],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    saved = tmp_path / "plan.json"
+    Plan().parse_execute(["--out", str(saved), "--config", str(moved.config)])
+    capsys.readouterr()
+    change(moved)
+    assert apply(moved, "--plan", str(saved)) == 21
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: the plan is stale: ")
+    assert named in captured.err
+    assert f"Make a new one: ./doit plan --out {saved}" in captured.err
+    assert moved.world.log == []
+
+
+def test_what_is_no_plan_is_refused(
+    moved: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "plan.json"
+    assert apply(moved, "--plan", str(saved)) == 3
+    saved.write_text("{}")
+    assert apply(moved, "--plan", str(saved)) == 3
+    assert capsys.readouterr().err == (
+        f"error: {saved}: no such file\n"
+        f"       Make it: ./doit plan --out {saved}\n"
+        f"error: {saved}: not a saved plan of this version\n"
+        f"       Make one: ./doit plan --out {saved}\n"
+    )
+
+
+def test_only_the_targets_are_applied_and_the_rest_stays_planned(moved: Site) -> None:
+    assert apply(moved, "--yes", "--target", "file:/etc/nginx/conf.d/vikunja.conf") == 0
+    assert moved.world.log == [("file:/etc/nginx/conf.d/vikunja.conf", "update")]
+    _, plan = moved.plan()
+    addresses = [entry.address for entry in plan.entries]
+    assert "file:/etc/nginx/conf.d/vikunja.conf" not in addresses
+    # nginx has not taken it up: that is left to do.
+    assert "unit:nginx.service" in addresses
+    assert apply(moved, "--yes") == 0
+    assert moved.machine.behind() == {}
+
+
+def test_a_stopped_container_is_started_and_the_rest_is_done_in_the_same_apply(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved.place.running = False
+    assert apply(moved, "--yes") == 0
+    assert "The container is stopped" in capsys.readouterr().out
+    _, plan = moved.plan()
+    assert plan.empty
+
+
+def test_a_failure_ends_with_its_own_code_evidence_and_hint_and_is_recorded(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The site that nginx would serve is another's by a file of theirs that it cannot load.
+    moved.machine.files.remove("/opt/vikunja/backend/blue/vikunja")
+    moved.machine.files.write("/opt/vikunja/backend/blue/vikunja", b"x" * 48)
+    binary = moved.machine.files.content("/opt/vikunja/backend/blue/vikunja")
+    line = moved.machine.files.content("/opt/vikunja/backend/blue/.release") or b""
+    line = line.rsplit(b" ", 1)[0] + f" {len(binary or b'')}\n".encode()
+    for part in ("backend", "mcp-server"):
+        moved.machine.files.write(f"/opt/vikunja/{part}/blue/.release", line)
+    assert apply(moved, "--yes") == 10
+    error = capsys.readouterr().err
+    assert "error: vikunja-main: vikunja-backend@blue.service is not healthy\n" in error
+    assert "       | says version" in error
+    assert "./doit logs vikunja-main" in error
+    state = states.read(moved.paths, NAME)
+    assert state is not None
+    assert (state.status, state.last_operation_status) == ("failed", "failure")
+
+
+def second_instance(site: Site) -> Path:
+    """A folder with two instances, of which the second's repository does not exist."""
+    folder = site.folder / "configurations"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(site.config.read_text())
+    other = json.loads(json.dumps(site.document))
+    other["deployment"]["instance_id"] = "vikunja-other"
+    other["network"]["ip_address"] = "10.99.0.11/24"
+    other["git"]["repository"] = str(site.folder / "nowhere.git")
+    (folder / "b.yaml").write_text(json.dumps(other))
+    return folder
+
+
+def test_of_several_instances_those_that_can_are_done_and_the_first_failure_is_the_code(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = second_instance(site)
+    code = Apply().parse_execute(["--yes", "--config", str(folder)])
+    assert code == 8
+    error = capsys.readouterr().err
+    assert "vikunja-main: done in " in error
+    assert "error: vikunja-other" in error or "nowhere.git" in error
+    _, plan = site.plan()
+    recorded = [entry.address for entry in plan.entries]
+    assert set(recorded) <= {"record:registry"}
+    assert "vikunja-other" not in site.world.places
+
+
+def test_two_instances_are_applied_at_once_and_apart(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = second_instance(site)
+    other = json.loads((folder / "b.yaml").read_text())
+    other["git"]["repository"] = str(site.repository.path)
+    (folder / "b.yaml").write_text(json.dumps(other))
+    assert Apply().parse_execute(["--yes", "--config", str(folder)]) == 0
+    assert set(site.world.places) == {NAME, "vikunja-other"}
+    for place in site.world.places.values():
+        assert place.machine.unit("nginx.service").active == "active"
+    capsys.readouterr()
+    assert Plan().parse_execute(["--detailed-exitcode", "--config", str(folder)]) == 0
+    assert capsys.readouterr().out == (
+        "Nothing to do: vikunja-main, vikunja-other are as wished.\n"
+    )
+
+
+def test_a_killed_apply_shows_as_interrupted_and_goes_on(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks, plan = moved.plan()
+    assert apply_killed(moved, looks, plan, 12)
+    capsys.readouterr()
+    Plan().parse_execute(["--config", str(moved.config)])
+    assert "the last apply was interrupted" in capsys.readouterr().out
+    assert apply(moved, "--yes") == 0
+    assert "did not finish" in capsys.readouterr().err
+    _, plan = moved.plan()
+    assert plan.empty
+
+
+def test_a_service_that_fails_again_and_again_does_not_make_a_plan_stale(moved: Site) -> None:
+    unit = moved.machine.unit("nginx.service")
+    unit.active, unit.running = "failed", None
+    looks, plan = moved.plan()
+    # Between two of systemd's tries.
+    unit.active = "activating"
+    assert moved.carry_out(looks, plan) == {}
+    assert unit.active == "active"

@@ -1,0 +1,233 @@
+"""What `plan` says, exactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from model_site import NAME, Site
+
+from tasks.commands.plan import Plan
+
+DOMAIN_PLAN = """\
+vikunja-main
+  ~ file:/etc/vikunja/environment                         network.domain changed
+  ~ file:/etc/nginx/conf.d/vikunja.conf                   network.domain changed
+  ~ self-signed-certificate:/etc/vikunja/tls/self-signed  network.domain changed
+      state: other-domain → present
+  ▸ unit:nginx.service                                    network.domain changed, file:/etc/nginx/conf.d/vikunja.conf and 1 more change
+  ▸ unit:vikunja-backend@blue.service                     file:/etc/vikunja/environment changes
+  ▸ health:site                                           unit:nginx.service and 1 more change
+  ~ record:registry                                       written when an apply is done
+      says: vikunja-main 10.99.0.10/24 tasks.example.com {config} → vikunja-main 10.99.0.10/24 other.example.com {config}
+  ~ record:/etc/vikunja/deployment-config.yaml            6 entries above
+
+Plan: 5 to update, 3 to run.
+"""  # noqa: E501
+
+
+def plan(site: Site, *arguments: str) -> int:
+    code: int = Plan().parse_execute([*arguments, "--config", str(site.config)])
+    return code
+
+
+@pytest.fixture
+def deployed(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
+    site.apply()
+    capsys.readouterr()
+    return site
+
+
+@pytest.fixture
+def moved(deployed: Site) -> Site:
+    """Deployed, and another domain is wished for since."""
+    deployed.document["network"]["domain"] = "other.example.com"
+    deployed.write()
+    return deployed
+
+
+def test_nothing_to_do_is_one_line(deployed: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(deployed, "--detailed-exitcode") == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("Nothing to do: vikunja-main is as wished.\n", "")
+
+
+def test_another_domain_shows_exactly_its_consequences(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(moved) == 0
+    captured = capsys.readouterr()
+    assert captured.out == DOMAIN_PLAN.format(config=moved.config)
+    assert captured.err == ""
+    assert plan(moved, "--detailed-exitcode") == 2
+
+
+def test_a_plan_changes_nothing(moved: Site) -> None:
+    before = (len(moved.world.log), moved.machine.files.clock)
+    records = {p: p.read_bytes() for p in moved.paths.library.rglob("*") if p.is_file()}
+    assert plan(moved, "--diff", "--detailed-exitcode") == 2
+    assert (len(moved.world.log), moved.machine.files.clock) == before
+    after = {p: p.read_bytes() for p in moved.paths.library.rglob("*") if p.is_file()}
+    # What is remembered of the configuration file's validity is no record.
+    remembered = moved.paths.library / "validated.json"
+    assert after.keys() == records.keys()
+    assert {p for p in after if after[p] != records[p]} <= {remembered}
+
+
+def test_diff_shows_the_lines_that_change(moved: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(moved, "--diff", "--target", "file:/etc/vikunja/environment") == 0
+    assert capsys.readouterr().out == (
+        "vikunja-main\n"
+        "  ~ file:/etc/vikunja/environment  network.domain changed\n"
+        "      --- /etc/vikunja/environment (found)\n"
+        "      +++ /etc/vikunja/environment (wished)\n"
+        "      @@ -1,5 +1,5 @@\n"
+        "       # Vikunja's settings for both colours. Written by vikunja-deploy;"
+        " edits are undone by the next apply.\n"
+        '      -VIKUNJA_SERVICE_PUBLICURL="https://tasks.example.com/"\n'
+        '      +VIKUNJA_SERVICE_PUBLICURL="https://other.example.com/"\n'
+        '       VIKUNJA_SERVICE_ROOTPATH="/var/lib/vikunja"\n'
+        '       VIKUNJA_SERVICE_ENABLEREGISTRATION="false"\n'
+        '       VIKUNJA_SERVICE_TIMEZONE="UTC"\n'
+        "\n"
+        "Plan: 1 to update.\n"
+    )
+
+
+def test_json_is_one_document_with_addresses_actions_and_typed_reasons(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(moved, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    (instance,) = document["instances"]
+    assert (document["format"], document["targets"]) == (1, [])
+    assert (instance["instance"], instance["unseen"]) == (NAME, False)
+    entries = {entry["address"]: entry for entry in instance["entries"]}
+    assert entries[f"{NAME}/file:/etc/vikunja/environment"]["reasons"] == [
+        {"kind": "configuration", "subject": "network.domain", "text": "network.domain changed"}
+    ]
+    backend = entries[f"{NAME}/unit:vikunja-backend@blue.service"]
+    assert (backend["step"], backend["action"]) == ("switch", "run")
+    assert backend["reasons"][0]["kind"] == "trigger"
+    certificate = entries[f"{NAME}/self-signed-certificate:/etc/vikunja/tls/self-signed"]
+    assert certificate["changes"] == [
+        {"name": "state", "before": "other-domain", "after": "present"}
+    ]
+
+
+def test_target_cuts_the_plan_and_a_star_takes_all_that_begin_so(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(moved, "--target", f"{NAME}/file:*", "--target", "health:site") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("  ")] == [
+        "file:/etc/vikunja/environment",
+        "file:/etc/nginx/conf.d/vikunja.conf",
+        "health:site",
+    ]
+
+
+def test_a_target_that_does_not_exist_is_an_error(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(moved, "--target", "file:/etc/vikunja/enviroment") == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "error: --target file:/etc/vikunja/enviroment: no such address\n"
+        "       ./doit plan --json lists addresses of what would change.\n"
+    )
+
+
+def test_drift_is_told_from_edits(deployed: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = deployed.machine
+    machine.files.write("/etc/vikunja/environment.green", b"mine\n", "0640", group="vikunja")
+    machine.files.change("/etc/vikunja/secrets", mode="0755")
+    machine.stop("nginx.service")
+    deployed.document["vikunja"] = {"max_upload_mb": 40}
+    deployed.write()
+    assert plan(deployed) == 0
+    shown = capsys.readouterr().out
+    lines = {line.split()[1]: " ".join(line.split()[2:]) for line in shown.splitlines()[1:-2]}
+    assert lines["directory:/etc/vikunja/secrets"] == "drift: mode changed"
+    assert lines["file:/etc/vikunja/environment"] == "vikunja.max_upload_mb changed"
+    assert lines["file:/etc/vikunja/environment.green"] == "drift: edited in the container"
+    assert lines["unit:nginx.service"] == "file:/etc/nginx/conf.d/vikunja.conf changes"
+    assert "mode: 0755 → 0700" in shown
+    assert "state: inactive → active" in shown
+
+
+def test_a_changed_template_is_a_reason_of_its_own(
+    deployed: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.edit_template("logrotate/vikunja.j2", "# more\n")
+    assert plan(deployed) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "vikunja-main",
+        "  ~ file:/etc/logrotate.d/vikunja               template changed",
+    ]
+
+
+def test_a_stopped_container_says_that_the_rest_is_known_later(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved.place.running = False
+    assert plan(moved) == 0
+    assert capsys.readouterr().out == (
+        "vikunja-main\n"
+        "  ~ running:vikunja-main  drift: stopped\n"
+        "      state: stopped → running\n"
+        "    The container is stopped: what is in it is (known after apply).\n"
+        "\n"
+        "Plan: 1 to update.\n"
+    )
+
+
+def test_somebody_elses_container_is_an_error_before_anything_changed(
+    deployed: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.place.owner = None
+    assert plan(deployed) == 4
+    assert capsys.readouterr().err == (
+        "error: vikunja-main: container vikunja-main exists and is not proven ours\n"
+        "       Choose another name for this instance, or remove that container yourself.\n"
+    )
+
+
+def test_a_saved_plan_is_for_its_owner_only(
+    moved: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "plan.json"
+    assert plan(moved, "--out", str(saved)) == 0
+    assert capsys.readouterr().err == (f"Saved to {saved}. Apply it: ./doit apply --plan {saved}\n")
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert json.loads(saved.read_text())["instances"][0]["instance"] == NAME
+
+
+def test_another_database_type_is_marked_as_losing_data(
+    deployed: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.document["database"] = {"type": "postgresql"}
+    deployed.write()
+    assert plan(deployed) == 0
+    assert "      destructive: data is lost\n" in capsys.readouterr().out
+
+
+def test_another_template_replaces_the_container(
+    deployed: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.document["lxc"] = {"template": "trixie"}
+    deployed.write()
+    assert plan(deployed) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(
+        "vikunja-main\n"
+        "  ± container:vikunja-main                                   lxc.template changed\n"
+        "      template: bookworm → trixie\n"
+        "      interrupts: everything in it is lost\n"
+        "      destructive: data is lost\n"
+        f"  ▸ running:vikunja-main{' ' * 37}container:vikunja-main changes\n"
+        "      state: running → started anew\n"
+        "  + package:ca-certificates "
+    )

@@ -1,0 +1,79 @@
+"""No secret in any output, record or log: canaries in all places where secrets live."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from model_machine import SECRETS
+from model_site import Site
+
+from tasks.commands.apply import Apply
+from tasks.commands.plan import Plan
+
+CANARY = "canary-1f9b"
+
+
+@pytest.fixture
+def guarded(site: Site) -> Site:
+    """Deployed with a password, an administrator's and a key of the user's own."""
+    for name in ("password", "admin"):
+        path = site.folder / name
+        path.write_text(f"{CANARY}-{name}\n")
+        path.chmod(0o600)
+    site.document["database"] = {
+        "type": "postgresql",
+        "host": "db.example.com",
+        "password_file": str(site.folder / "password"),
+        "admin_user": "postgres",
+        "admin_password_file": str(site.folder / "admin"),
+    }
+    site.document["redis"] = {"enabled": True}
+    site.document["vikunja"] = {"environment": {"VIKUNJA_MAILER_PASSWORD": f"{CANARY}-mailer"}}
+    site.write()
+    site.apply()
+    return site
+
+
+def test_neither_plan_nor_apply_nor_records_hold_a_secret(
+    guarded: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("password", "admin"):
+        (guarded.folder / name).write_text(f"{CANARY}-new-{name}\n")
+    guarded.document["vikunja"]["environment"]["VIKUNJA_MAILER_PASSWORD"] = f"{CANARY}-new"
+    guarded.document["vikunja"]["max_upload_mb"] = 30
+    guarded.write()
+    made = (guarded.machine.files.content(f"{SECRETS}/service-secret") or b"").decode().strip()
+    saved = tmp_path / "plan.json"
+    config = ["--config", str(guarded.config)]
+    for arguments in (["--diff"], ["--json"], ["--out", str(saved)]):
+        assert Plan().parse_execute([*arguments, *config]) == 0
+    shown = capsys.readouterr()
+    assert "(sensitive) → (sensitive, changed)" in shown.out
+    assert Apply().parse_execute(["--yes", "--diff", *config]) == 0
+    said = capsys.readouterr()
+    texts = [shown.out, shown.err, said.out, said.err, saved.read_text()]
+    for text in texts:
+        assert CANARY not in text
+        assert made not in text
+    for path in guarded.paths.prefix.rglob("*"):
+        if path.is_file() and b"canary" in path.read_bytes():
+            # What is rendered for the container is for root only, as is its folder.
+            assert path.is_relative_to(guarded.paths.rendered(guarded.instance.id))
+            assert (path.stat().st_mode & 0o077, path.parent.stat().st_mode & 0o077) == (0, 0)
+
+
+def test_a_secret_that_was_edited_shows_as_changed_only(
+    guarded: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guarded.machine.files.write(
+        f"{SECRETS}/db-password", b"somebody's\n", "0600", owner="vikunja", group="vikunja"
+    )
+    assert Plan().parse_execute(["--json", "--config", str(guarded.config)]) == 0
+    (instance,) = json.loads(capsys.readouterr().out)["instances"]
+    entry = next(e for e in instance["entries"] if e["address"].endswith("/db-password"))
+    assert (entry["sensitive"], entry["diff"]) == (True, "")
+    assert entry["changes"] == [
+        {"name": "content", "before": "(sensitive)", "after": "(sensitive, changed)"}
+    ]

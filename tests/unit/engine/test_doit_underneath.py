@@ -1,0 +1,236 @@
+"""The steps as doit's tasks: listed, rendered one by one, up to date where nothing differs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+from model_site import NAME, Site
+
+from tasks.commands.apply import carry_out
+from tasks.engine.session import Run, Session
+from tasks.engine.steps import step_creators
+from tasks.errors import DeployError
+from tasks.model import state as states
+from tasks.model.operations import operation
+from tasks.paths import PREFIX_VARIABLE, ROOT
+
+DOIT = str(Path(sys.executable).with_name("doit"))
+
+
+def run_doit(site: Site, *arguments: str, instances: Any = None) -> int:
+    """doit with our steps, in this process."""
+    session = Session(site.paths)
+    config = {
+        "backend": "write-through",
+        "dep_file": str(site.paths.engine_database),
+        "verbosity": 0,
+        "par_type": "thread",
+    }
+    members = {**step_creators(instances or site.instances(), session), "DOIT_CONFIG": config}
+    try:
+        code: int = DoitMain(ModuleTaskLoader(members)).run(list(arguments))
+    finally:
+        session.close()
+    return code
+
+
+def rendered(site: Site) -> dict[str, int]:
+    folder = site.paths.rendered(NAME)
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_a_user_of_doit_finds_the_steps_in_its_list(site: Site) -> None:
+    environment = {**os.environ, PREFIX_VARIABLE: str(site.paths.prefix)}
+    environment["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
+    listed = subprocess.run(
+        [DOIT, "list", "--all"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    steps = ["build", "provision", "record", "release", "render", "switch", "system"]
+    assert names == [name for step in steps for name in (step, f"{step}:{NAME}")]
+    assert "make the files of an instance from the templates" in listed.stdout
+
+
+def test_an_edited_template_renders_one_file_anew(site: Site) -> None:
+    assert run_doit(site, "render") == 0
+    before = rendered(site)
+    assert run_doit(site, "render") == 0
+    assert rendered(site) == before
+    site.edit_template("logrotate/vikunja.j2", "# more\n")
+    assert run_doit(site, "render") == 0
+    after = rendered(site)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"manifest.json", "etc__logrotate.d__vikunja"}
+
+
+def test_an_edited_configuration_renders_only_what_reads_it(site: Site) -> None:
+    run_doit(site, "render")
+    before = rendered(site)
+    site.document["vikunja"] = {"timezone": "Europe/Berlin"}
+    site.write()
+    run_doit(site, "render")
+    after = rendered(site)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"manifest.json", "etc__vikunja__environment"}
+
+
+def test_a_rendered_file_that_is_lost_comes_back(site: Site) -> None:
+    run_doit(site, "render")
+    lost = site.paths.rendered(NAME) / "etc__nginx__nginx.conf"
+    lost.unlink()
+    assert run_doit(site, "render") == 0
+    assert lost.exists()
+
+
+def test_the_steps_alone_deploy_as_apply_does(site: Site) -> None:
+    assert run_doit(site, f"record:{NAME}") == 0
+    _, plan = site.plan()
+    assert plan.empty
+    site.world.log.clear()
+    assert run_doit(site, f"record:{NAME}") == 0
+    assert site.world.log == []
+
+
+def test_one_step_does_itself_and_what_it_depends_on(site: Site) -> None:
+    assert run_doit(site, f"system:{NAME}") == 0
+    addresses = [address for address, _ in site.world.log]
+    assert addresses[0] == f"container:{NAME}"
+    assert addresses[-1] == "unit:logrotate.timer"
+
+
+def test_a_step_alone_never_loses_data(site: Site) -> None:
+    run_doit(site, f"record:{NAME}")
+    site.document["lxc"] = {"template": "trixie"}
+    site.write()
+    site.world.log.clear()
+    assert run_doit(site, f"provision:{NAME}") != 0
+    assert site.world.log == []
+    _, plan = site.plan()
+    assert [entry.address for entry in plan.destructive] == [f"container:{NAME}"]
+
+
+def test_instances_run_in_threads_side_by_side(site: Site) -> None:
+    folder = site.folder / "many"
+    folder.mkdir()
+    for number in range(4):
+        document = {**site.document, "deployment": {"instance_id": f"one-{number}"}}
+        document["network"] = {**document["network"], "ip_address": f"10.99.0.{20 + number}/24"}
+        (folder / f"{number}.yaml").write_text(yaml.safe_dump(document))
+    from tasks.config import load_instances
+
+    instances = load_instances(sorted(folder.iterdir()))
+    assert run_doit(site, "-n", "4", "record", instances=instances) == 0
+    assert sorted(site.world.places) == [f"one-{number}" for number in range(4)]
+    for place in site.world.places.values():
+        assert place.machine.behind() == {}
+
+
+def test_a_step_without_entries_is_up_to_date(site: Site) -> None:
+    site.apply()
+    session = Session(site.paths)
+    instance = site.instance
+    assert all(session.settled(instance, step) for step in ("provision", "system", "record"))
+    site.machine.stop("nginx.service")
+    session = Session(site.paths)
+    settled = {step: session.settled(instance, step) for step in ("provision", "system", "build")}
+    assert settled == {"provision": True, "system": False, "build": True}
+
+
+def test_a_programming_error_in_a_step_is_never_taken_for_success(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, plan = site.plan()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("tasks.effects._EFFECTS", _with(broken))
+    failures = carry_out(looks, plan, site.paths, whole=True)
+    assert str(failures[NAME]) == f"{NAME}: RuntimeError: a bug of ours"
+    assert any("in broken" in line for line in failures[NAME].evidence)
+
+
+def test_a_rendering_that_fails_is_never_taken_for_success(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, plan = site.plan()
+    site.paths.rendered(NAME).parent.mkdir(parents=True)
+    site.paths.rendered(NAME).write_text("in the way")
+    failures = carry_out(looks, plan, site.paths, whole=True)
+    assert list(failures) == [NAME]
+    assert site.world.log == []
+
+
+def _with(effect: object) -> Any:
+    from tasks import effects
+    from tasks.resources.system import Package
+
+    return ((Package, effect), *effects._EFFECTS)
+
+
+@pytest.mark.parametrize("count", [0, 10, 1000])
+def test_a_plan_takes_one_round_trip_whatever_the_number_of_resources(
+    site: Site, count: int
+) -> None:
+    site.apply()
+    site.document["files"] = [
+        {"path": f"/srv/many/{number}", "content": f"{number}\n"} for number in range(count)
+    ]
+    site.write()
+    site.world.round_trips = 0
+    looks, plan = site.plan()
+    assert site.world.round_trips == 1
+    assert looks[NAME].container.round_trips == 1
+    assert sum(entry.address.startswith("file:/srv/many/") for entry in plan.entries) == count
+
+
+def test_applying_many_files_takes_no_more_round_trips_than_applying_one(site: Site) -> None:
+    site.apply()
+    counts = []
+    for number in (1, 300):
+        site.document["files"] = [
+            {"path": f"/srv/{number}/{n}"} | {"content": "x"} for n in range(number)
+        ]
+        site.write()
+        looks, plan = site.plan()
+        site.world.round_trips = 0
+        assert site.carry_out(looks, plan) == {}
+        counts.append(site.world.round_trips)
+    assert counts[0] == counts[1]
+
+
+def test_an_operation_that_cannot_be_ended_keeps_no_other_from_its_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(site.paths)
+    first, second = Run(site.instance), Run(site.instance)
+    full = DeployError("no space left on device")
+    for name, run in (("first", first), ("second", second)):
+        operation_begun = operation(site.paths, name, "deploy")
+        operation_begun.__enter__()
+        run.operation = operation_begun
+        session.runs[name] = run
+
+    def exits(*_: object) -> None:
+        raise full
+
+    monkeypatch.setattr(first.operation, "_succeed", exits)
+    session.close()
+    assert first.failure is full
+    assert second.failure is None
+    state = states.read(site.paths, "second")
+    assert state is not None
+    assert state.last_operation_status == "success"

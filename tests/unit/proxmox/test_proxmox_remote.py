@@ -1,0 +1,117 @@
+"""Programs on a node: arguments arrive as they are, and errors are told apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.containers.proxmox.access import Local, OpenSsh
+from tasks.containers.proxmox.api import open_session
+from tasks.containers.proxmox.remote import RECEIVE, execute, head, ssh_argv
+from tasks.errors import DeployError, NetworkError, ResourceError
+
+SHOW = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
+
+arguments = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+def received(argv: list[str], shell: str = "sh") -> subprocess.CompletedProcess[bytes]:
+    """What a node's shell makes of the head of stdin."""
+    return subprocess.run(
+        [shell, "-c", RECEIVE], input=head(argv), capture_output=True, check=False
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(arguments, max_size=5))
+def test_arguments_arrive_as_they_were_given(argv: list[str]) -> None:
+    assert json.loads(received([*SHOW, *argv]).stdout) == argv
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_every_shell_of_a_node_understands_them(shell: str) -> None:
+    argv = ["", "a b", "$(id)", "`id`", "'\"\\", "line\nline\n", "%s %b \\061", "-n", "wörld", "="]
+    assert json.loads(received([*SHOW, *argv], shell).stdout) == argv
+
+
+def test_what_follows_the_arguments_is_left_to_the_program() -> None:
+    done = subprocess.run(
+        ["sh", "-c", RECEIVE],
+        input=head(["cat"]) + b"=data\n\n\xff",
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"=data\n\n\xff"
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (7, 7), (254, 254), (255, 254)])
+def test_255_is_left_to_ssh_itself(code: int, expected: int) -> None:
+    assert received(["sh", "-c", f"exit {code}"]).returncode == expected
+
+
+@pytest.fixture
+def over_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenSsh:
+    """An ssh on PATH that runs its line here, as sshd does there: by the user's shell, in an
+    environment of its own; for the host `down` it fails as ssh does."""
+    programs = tmp_path / "ssh-bin"
+    programs.mkdir()
+    shim = programs / "ssh"
+    shim.write_text(
+        "#!/bin/sh\n"
+        f'printf "%s\\n" "$@" > {tmp_path}/argv\n'
+        "while [ $# -gt 2 ]; do shift; done\n"
+        '[ "$1" != down ] || { echo "ssh: connect to host down port 22: refused" >&2; exit 255; }\n'
+        f'exec env -i "PATH=$PATH" "PVE_STANDIN=$PVE_STANDIN" sh -c "$2"\n'
+    )
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return OpenSsh("pve.example.org", tmp_path / "control")
+
+
+def test_ssh_asks_nothing_and_shares_one_connection(over_ssh: OpenSsh) -> None:
+    argv = ssh_argv(over_ssh)
+    assert argv[-2:] == ["--", "pve.example.org"]
+    for option in ("BatchMode=yes", "ControlMaster=auto", f"ControlPath={over_ssh.control}/%C"):
+        assert argv[argv.index(option) - 1] == "-o"
+
+
+def test_a_program_runs_on_the_node(over_ssh: OpenSsh, tmp_path: Path) -> None:
+    done = execute(over_ssh, ["sh", "-c", 'echo "$1 $LC_ALL"; exit 3', "sh", "a  b"], timeout=10)
+    assert (done.returncode, done.stdout) == (3, b"a  b C\n")
+    assert over_ssh.control.stat().st_mode & 0o777 == 0o700
+    assert "a  b" not in (tmp_path / "argv").read_text()
+
+
+def test_a_node_that_ssh_does_not_reach_is_told(over_ssh: OpenSsh) -> None:
+    with pytest.raises(NetworkError, match="root@down: ssh did not get through") as caught:
+        execute(OpenSsh("down", over_ssh.control), ["true"], timeout=10)
+    assert caught.value.evidence == ("ssh: connect to host down port 22: refused",)
+
+
+def test_the_api_answers_over_ssh(with_pvesh: None, over_ssh: OpenSsh) -> None:
+    session = open_session(over_ssh)
+    assert session.call("GET", "/version")["version"]
+    assert session.call("GET", "/nodes/pve/lxc") == []
+    with pytest.raises(ResourceError, match=r"no nodes/pve/lxc/100\.conf"):
+        session.call("GET", "/nodes/pve/lxc/100/config")
+
+
+def test_a_program_that_takes_too_long_is_left_to_finish(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    script = 'sleep 0.6; seq 100000; seq 100000 >&2; : > "$1"'
+    argv = ["sh", "-c", script, "sh", str(mark)]
+    with pytest.raises(DeployError, match=r"sh did not finish in 0\.2 s and still runs"):
+        execute(Local(), argv, timeout=0.2)
+    assert not mark.exists()
+    deadline = time.monotonic() + 20
+    while not mark.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,128 @@
+"""The health checks that run in the container, against a server on loopback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tasks.resources.observe import script_text
+
+PAGE = b'<!doctype html><html><body><div id="app"></div></body></html>'
+INFO = {"motd": 'a "quoted", {odd} text', "version": "v1.2.3", "auth": {"local": {}}}
+
+
+@dataclass
+class Application:
+    port: int = 0
+    answers: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+
+    def says(self, path: str, *answers: tuple[int, bytes]) -> None:
+        """Answers in turn; the last one stays."""
+        self.answers[path] = list(answers)
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    """Healthy until a test says otherwise."""
+    known = Application()
+    known.says("/health", (200, b"OK"))
+    known.says("/api/v1/info", (200, json.dumps(INFO).encode()))
+    known.says("/", (200, PAGE))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            left = known.answers.get(self.path, [(404, b"")])
+            status, body = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    known.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield known
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def check(name: str, *arguments: object) -> tuple[int, str, str]:
+    text = f'set -eu\n{script_text("health")}\nhealth_{name} "$@"'
+    argv = ["sh", "-c", text, "health", *map(str, arguments)]
+    completed = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return completed.returncode, completed.stdout.strip(), completed.stderr.strip()
+
+
+@pytest.mark.parametrize("version", ["v1.2.3", "-"])
+def test_a_healthy_backend_is_said_to_be_with_the_time_it_took(
+    application: Application, version: str
+) -> None:
+    code, said, complaint = check("backend", application.port, version, 5)
+
+    assert (code, complaint) == (0, "")
+    word, seconds = said.split()
+    assert word == "healthy" and float(seconds) < 5
+
+
+def test_a_backend_that_needs_a_moment_is_waited_for(application: Application) -> None:
+    application.says("/health", *[(500, b"")] * 3, (200, b"OK"))
+
+    assert check("backend", application.port, "-", 10)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "complaint"),
+    [
+        ("/health", (500, b"database is gone"), "/health answered 500: database is gone"),
+        ("/health", (404, b""), "/health answered 404: "),
+        ("/api/v1/info", (200, b'{"version":"v1"}'), "/api/v1/info says version v1, not v1.2.3"),
+        ("/api/v1/info", (200, b"<html>"), "/api/v1/info names no version: something else listens"),
+        ("/", (200, b"<html></html>"), "/ answered 200, but its page holds no application"),
+    ],
+)
+def test_what_is_wrong_with_a_backend_is_said_in_one_line(
+    application: Application, path: str, answer: tuple[int, bytes], complaint: str
+) -> None:
+    application.says(path, answer)
+    code, said, complained = check("backend", application.port, "v1.2.3", 1)
+
+    assert (code, said) == (1, "")
+    assert complained.startswith(f"http://127.0.0.1:{application.port}{complaint}".strip())
+    assert len(complained.splitlines()) == 1
+
+
+def test_nothing_that_listens_is_said_as_curl_says_it() -> None:
+    code, _, complained = check("backend", 1, "-", 1)
+
+    assert code == 1
+    assert complained.startswith("http://127.0.0.1:1/health: curl: (7) Failed to connect")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "complaint"),
+    [
+        ((200, b'{"status":"ok","version":"1"}'), 0, ""),
+        ((200, b'{ "status" : "healthy" }'), 0, ""),
+        ((200, b'{"status":"degraded"}'), 1, "answered 200 with status degraded"),
+        ((200, b"{}"), 1, "answered 200 with status missing"),
+        ((503, b'{"status":"degraded"}'), 1, 'answered 503: {"status":"degraded"}'),
+    ],
+)
+def test_the_mcp_server_is_judged_by_its_own_words(
+    application: Application, answer: tuple[int, bytes], code: int, complaint: str
+) -> None:
+    application.says("/health", answer)
+    found, _, complained = check("mcp", application.port, 1)
+
+    assert found == code
+    assert complained.endswith(complaint)

@@ -1,0 +1,312 @@
+"""`init`: answers as flags, answers on a terminal, and a file that loads."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.commands import init
+from tasks.commands.init import Init
+from tasks.config import load_instances
+from tasks.paths import ROOT
+
+FLAGS = ["--ip-address", "10.98.0.20/24", "--domain", "tasks.example.com"]
+FLAGS += ["--email", "me@example.com"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, no terminal, and a machine without Proxmox VE."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(init, "PVEVERSION", tmp_path / "no-pveversion")
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    code: int = Init().parse_execute(list(arguments))
+    return code
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("".join(f"{line}\n" for line in lines)))
+
+
+def test_flags_alone_write_a_file_that_loads(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*FLAGS) == 0
+
+    printed = capsys.readouterr()
+    assert printed.out == f"{here}/config.yaml\n"
+    assert printed.err == "Next: ./doit check, then ./doit plan\n"
+    instance = load_instances([here / "config.yaml"])[0]
+    assert instance.id == "vikunja-main"
+    assert instance.lxc is not None
+    assert instance.network.gateway == "10.98.0.1"
+    assert instance.network.domain == "tasks.example.com"
+    assert instance.admin.email == "me@example.com"
+    assert instance.database.type == "sqlite"
+    assert instance.git is not None
+    assert instance.git.repository == "https://github.com/go-vikunja/vikunja.git"
+
+
+def test_every_answer_can_be_a_flag(here: Path) -> None:
+    (here / "password").write_text("correct horse\n")
+    (here / "password").chmod(0o600)
+    arguments = ["--instance-id", "tasks", "--driver", "proxmox", "--node", "pve2"]
+    arguments += ["--ip-address", "10.0.0.9/16", "--gateway", "10.0.255.1", "--domain", "a.b.de"]
+    arguments += ["--email", "me@b.de", "--database", "mysql", "--database-host", "db.b.de"]
+    arguments += ["--database-user", "tasks", "--database-password-file", "password"]
+    arguments += ["--repository", "./fork", "--branch", "next", "--output", "sub/tasks.yaml"]
+
+    assert run(*arguments) == 0
+
+    assert _given(here / "sub/tasks.yaml") == {
+        "deployment": {"instance_id": "tasks"},
+        "proxmox": {"node": "pve2"},
+        "network": {"ip_address": "10.0.0.9/16", "gateway": "10.0.255.1", "domain": "a.b.de"},
+        "database": {
+            "type": "mysql",
+            "host": "db.b.de",
+            "user": "tasks",
+            "password_file": f"{here}/password",
+        },
+        "git": {"repository": f"{here}/fork", "branch": "next"},
+        "admin": {"email": "me@b.de"},
+    }
+    assert load_instances([here / "sub/tasks.yaml"])[0].id == "tasks"
+
+
+def _given(path: Path) -> dict[str, object]:
+    document = yaml.safe_load(path.read_text())
+    return {
+        name: section
+        for name, section in document.items()
+        if section and any(value is not None for value in section.values())
+    }
+
+
+def test_what_is_missing_without_a_terminal_is_one_error_with_the_flags(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--driver", "proxmox") == 3
+
+    assert capsys.readouterr().err == (
+        "error: --node and --ip-address and --gateway and --domain and --email must be given\n"
+        "       Give them as options, or run ./doit init on a terminal, where it asks\n"
+    )
+    assert list(here.iterdir()) == []
+
+
+def test_all_that_is_wrong_with_the_flags_is_reported_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run("--ip-address", "10.98.0.20/24", "--gateway", "10.99.0.1", "--domain", "tasks")
+
+    assert code == 3
+    assert capsys.readouterr().err == (
+        'error: --domain: "tasks" is not a fully qualified domain name, such as'
+        " vikunja.example.com\n"
+        "error: --gateway: 10.99.0.1 is not in the subnet 10.98.0.0/24 of network.ip_address\n"
+        "       Check both addresses and the prefix length.\n"
+    )
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--driver", "docker"], '--driver: "docker" is none of proxmox, lxc'),
+        (
+            ["--database", "postgres"],
+            '--database: "postgres" is none of sqlite, postgresql, mysql, did you mean postgresql?',
+        ),
+        (["--node", "pve"], "--node: does not go with the other options"),
+        (["--database-host", "db"], "--database-host: does not go with type sqlite"),
+        (
+            ["--database", "mysql", "--database-host", "db.example.com"],
+            "--database-password-file must be given",
+        ),
+        (["--instance-id", "my_tasks"], '--instance-id: "my_tasks" is not an instance id'),
+        (["--repository", "vikunja"], "--repository: is not the address of a repository"),
+        (["--branch", "a b"], '--branch: "a b" is not the name of a branch or tag'),
+        (["--branch", "x\ny: z"], '--branch: "x\\ny: z" is not the name of a branch or tag'),
+        (["--output", "."], "is a folder"),
+        (["extra"], "init takes no arguments: extra"),
+    ],
+)
+def test_a_wrong_flag_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(*FLAGS, *arguments) == 3
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert "Traceback" not in printed.err
+    assert list(here.iterdir()) == []
+
+
+def test_on_a_node_of_proxmox_that_node_is_taken(here: Path) -> None:
+    (here / "no-pveversion").touch()
+
+    assert run(*FLAGS) == 0
+
+    instance = load_instances([here / "config.yaml"])[0]
+    assert instance.proxmox is not None
+    assert instance.proxmox.node == os.uname().nodename.partition(".")[0]
+
+
+def test_an_existing_file_stays_unless_forced(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "config.yaml").write_text("mine")
+
+    assert run(*FLAGS) == 3
+    assert (here / "config.yaml").read_text() == "mine"
+    assert capsys.readouterr().err == (
+        f"error: {here}/config.yaml: exists already\n"
+        "       --force overwrites it, --output FILE writes another one\n"
+    )
+
+    assert run(*FLAGS, "--force") == 0
+    assert load_instances([here / "config.yaml"])[0].id == "vikunja-main"
+
+
+def test_a_dangling_link_counts_as_existing(here: Path) -> None:
+    (here / "config.yaml").symlink_to("gone")
+
+    assert run(*FLAGS) == 3
+
+
+def test_nothing_is_asked_on_a_terminal_when_all_that_is_needed_is_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch)
+
+    assert run(*FLAGS) == 0
+    assert "[" not in capsys.readouterr().err
+
+
+def test_a_terminal_is_asked_with_the_defaults_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "tasks", "", "", "", "tasks.example.com", "", "", "", "")
+
+    assert run() == 0
+
+    assert capsys.readouterr().err.split(": ") == [
+        "Name of the instance [vikunja-main]",
+        "Where its container lives",
+        "proxmox, or lxc on this machine [lxc]",
+        "Address of the container with its prefix length, such as 192.168.1.50/24 [10.98.0.20/24]",
+        "Gateway [10.98.0.1]",
+        "Domain of the site, such as vikunja.example.com",
+        "E-mail address of the administrator [admin@tasks.example.com]",
+        "Database",
+        "sqlite, postgresql or mysql [sqlite]",
+        "Git repository of the application [https://github.com/go-vikunja/vikunja.git]",
+        "Branch or tag [main]",
+        "Next",
+        "./doit check, then ./doit plan\n",
+    ]
+    instance = load_instances([here / "config.yaml"])[0]
+    assert (instance.id, instance.network.ip_address) == ("tasks", "10.98.0.20/24")
+
+
+def test_a_wrong_answer_is_explained_and_asked_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "10.0.0.255/24", "10.0.0.5/24", "10.1.0.1", "", "", "", "", "", "")
+
+    assert run("--instance-id", "a", "--driver", "lxc", "--domain", "tasks.example.com") == 0
+
+    printed = capsys.readouterr().err
+    assert "10.0.0.255 is the broadcast address of 10.0.0.0/24" in printed
+    assert "10.1.0.1 is not in the subnet 10.0.0.0/24 of network.ip_address" in printed
+    network = load_instances([here / "config.yaml"])[0].network
+    assert (network.ip_address, network.gateway) == ("10.0.0.5/24", "10.0.0.1")
+
+
+def test_a_server_is_asked_for_where_the_database_can_have_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "password").write_text("x\n")
+    (here / "password").chmod(0o600)
+    type_in(monkeypatch, "", "", "", "postgresql", "db.example.com", "", "gone", "password", "", "")
+
+    assert run(*FLAGS[:4], "--email", "", "--driver", "lxc") == 0
+    database = load_instances([here / "config.yaml"])[0].database
+
+    assert (database.host, database.user) == ("db.example.com", "vikunja")
+    assert database.password_file == here / "password"
+
+
+def test_an_input_that_ends_writes_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch)
+
+    assert run() == 20
+
+    assert "error: no usable answer, nothing was written" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "schema"),
+    [
+        (ROOT / "config.yaml", "schemas/config.schema.json"),
+        (ROOT / "examples/a.yaml", "../schemas/config.schema.json"),
+        (Path("/etc/vikunja-deploy/a.yaml"), str(ROOT / "schemas/config.schema.json")),
+    ],
+)
+def test_editors_find_the_schema_from_where_the_file_is(output: Path, schema: str) -> None:
+    assert init.schema_for(output) == schema
+
+
+def test_importing_the_command_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, tasks.commands.init;"
+        "print(*(n for n in ('yaml', 'jsonschema', 'jinja2', 'requests') if n in sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_a_real_terminal_is_asked(here: Path) -> None:
+    ours, theirs = pty.openpty()
+    code = "import sys; from tasks.commands.init import Init; sys.exit(Init().parse_execute([]))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment,
+    )  # fmt: skip
+    os.close(theirs)
+    limit = threading.Timer(60, process.kill)
+    limit.start()
+    os.write(ours, b"tasks\nlxc\n10.98.0.21/24\n\ntasks.example.com\n\n\n\n\n")
+    out, err = process.communicate()
+    limit.cancel()
+    os.close(ours)
+
+    assert process.returncode == 0, err
+    assert out.decode() == f"{here}/config.yaml\n"
+    assert load_instances([here / "config.yaml"])[0].network.ip_address == "10.98.0.21/24"

@@ -1,0 +1,499 @@
+"""What is wished inside the container, for which configuration."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given as generated
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from tasks import system
+from tasks.config.make import make_instance
+from tasks.config.schema import with_defaults
+from tasks.errors import ResourceError, UsageError
+from tasks.model.instance import Instance
+from tasks.render import Rendered, render
+from tasks.resources.base import Resource
+from tasks.resources.files import File
+from tasks.resources.observe import SCRIPTS, function_name
+from tasks.resources.system import Package, Script, Secret, Unit
+
+DOCUMENT: Mapping[str, Any] = {
+    "deployment": {"instance_id": "vikunja-main"},
+    "lxc": {"name": "vikunja-main"},
+    "network": {
+        "bridge": "br0",
+        "ip_address": "192.0.2.10/24",
+        "gateway": "192.0.2.1",
+        "domain": "tasks.example.org",
+    },
+    "database": {},
+    "git": {"repository": "https://example.org/vikunja.git"},
+    "admin": {"email": "admin@example.org"},
+}
+
+ALL = {
+    "redis": {"enabled": True},
+    "services": {"mcp": {"enabled": True}},
+}
+OUTSIDE = {"host": "db.example.org", "user": "tasks", "password_file": "/secret/password"}
+CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {},
+    "everything": ALL,
+    "postgresql": {"database": {"type": "postgresql"}},
+    "mysql": {"database": {"type": "mysql"}},
+    "postgresql outside": {"database": {"type": "postgresql", **OUTSIDE}},
+    "mysql outside": {"database": {"type": "mysql", **OUTSIDE}},
+    "before 1.0": {"vikunja": {"secrets": "environment"}, **ALL},
+    "given certificate": {
+        "services": {"frontend": {"ssl_cert": "/secret/c.pem", "ssl_key": "/secret/k.pem"}}
+    },
+    "IPv6": {"network": {"ip_address": "2001:db8::10/64", "gateway": "2001:db8::1"}},
+}
+GIVEN = system.GivenFiles(b"CERTIFICATE", b"KEY-CANARY", b"PASSWORD-CANARY", b"ADMIN-CANARY")
+
+
+def merged(document: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(document)
+    for name, value in more.items():
+        below = result.get(name)
+        result[name] = merged(below or {}, value) if isinstance(value, dict) else value
+    return result
+
+
+def instance(**wishes: Any) -> Instance:
+    return make_instance(with_defaults(merged(DOCUMENT, wishes), Path("/")), Path("/config.yaml"))
+
+
+def rendered(wished: Instance) -> dict[str, Rendered]:
+    return render(wished, system.templated(wished))
+
+
+def texts(**wishes: Any) -> dict[str, str]:
+    wished = instance(**wishes)
+    return {path: item.content.decode() for path, item in rendered(wished).items()}
+
+
+def declared(given: system.GivenFiles = GIVEN, **wishes: Any) -> tuple[Resource, ...]:
+    wished = instance(**wishes)
+    return system.declare(wished, rendered(wished), given)
+
+
+def addresses(**wishes: Any) -> list[str]:
+    return [resource.address for resource in declared(**wishes)]
+
+
+def environment(text: str) -> dict[str, str]:
+    """A file of variables as sh reads it."""
+    script = 'set -a; unset PWD OLDPWD _; . "$1"; env -0'
+    found = subprocess.run(
+        ["env", "-i", "/bin/sh", "-c", script, "sh", "/dev/stdin"],
+        input=text.encode(), capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    return dict(line.split("=", 1) for line in found.decode().split("\0") if line)
+
+
+NGINX = "/etc/nginx/conf.d/vikunja.conf"
+ENVIRONMENT = "/etc/vikunja/environment"
+BACKEND = "/etc/systemd/system/vikunja-backend@.service"
+
+
+# The environment
+
+
+def test_the_environment_holds_what_vikunja_needs() -> None:
+    found = environment(texts()[ENVIRONMENT])
+
+    assert found == {
+        "VIKUNJA_SERVICE_PUBLICURL": "https://tasks.example.org/",
+        "VIKUNJA_SERVICE_ROOTPATH": "/var/lib/vikunja",
+        "VIKUNJA_SERVICE_ENABLEREGISTRATION": "false",
+        "VIKUNJA_SERVICE_TIMEZONE": "UTC",
+        "VIKUNJA_SERVICE_IPEXTRACTIONMETHOD": "xff",
+        "VIKUNJA_SERVICE_TRUSTEDPROXIES": "127.0.0.1/32",
+        "VIKUNJA_FILES_BASEPATH": "/var/lib/vikunja/files",
+        "VIKUNJA_FILES_MAXSIZE": "20MB",
+        "VIKUNJA_DATABASE_TYPE": "sqlite",
+        "VIKUNJA_DATABASE_PATH": "/var/lib/vikunja/vikunja.db",
+        "VIKUNJA_SERVICE_SECRET_FILE": "/etc/vikunja/secrets/service-secret",
+        "VIKUNJA_SERVICE_JWTSECRET_FILE": "/etc/vikunja/secrets/service-secret",
+    }
+
+
+def test_the_public_address_names_a_port_that_is_not_443() -> None:
+    found = environment(texts(services={"frontend": {"ssl_port": 8443}})[ENVIRONMENT])
+
+    assert found["VIKUNJA_SERVICE_PUBLICURL"] == "https://tasks.example.org:8443/"
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [
+        ({"type": "postgresql"}, ("postgres", "127.0.0.1:5432", "vikunja", "vikunja")),
+        ({"type": "mysql"}, ("mysql", "127.0.0.1:3306", "vikunja", "vikunja")),
+        (
+            {"type": "postgresql", **OUTSIDE, "port": 6432, "name": "todo"},
+            ("postgres", "db.example.org:6432", "todo", "tasks"),
+        ),
+        (
+            {"type": "mysql", **OUTSIDE, "host": "2001:db8::5"},
+            ("mysql", "[2001:db8::5]:3306", "vikunja", "tasks"),
+        ),
+    ],
+)
+def test_a_database_is_named_as_vikunja_wants_it(
+    database: Mapping[str, Any], expected: tuple[str, ...]
+) -> None:
+    found = environment(texts(database=dict(database))[ENVIRONMENT])
+
+    names = ("TYPE", "HOST", "DATABASE", "USER")
+    assert tuple(found[f"VIKUNJA_DATABASE_{name}"] for name in names) == expected
+    assert found["VIKUNJA_DATABASE_PASSWORD_FILE"] == "/etc/vikunja/secrets/db-password"
+
+
+def test_redis_is_used_only_where_it_is_enabled() -> None:
+    with_redis = environment(texts(redis={"enabled": True, "port": 6400})[ENVIRONMENT])
+
+    assert with_redis["VIKUNJA_REDIS_HOST"] == "127.0.0.1:6400"
+    assert with_redis["VIKUNJA_KEYVALUE_TYPE"] == "redis"
+    assert not any("REDIS" in name for name in environment(texts()[ENVIRONMENT]))
+
+
+def test_the_colours_differ_by_their_port_only() -> None:
+    found = texts(services={"backend": {"port_blue": 4001, "port_green": 4002}})
+
+    for color, port in (("blue", 4001), ("green", 4002)):
+        assert environment(found[f"{ENVIRONMENT}.{color}"]) == {
+            "VIKUNJA_SERVICE_INTERFACE": f"127.0.0.1:{port}"
+        }
+
+
+def test_the_mcp_server_of_a_colour_talks_to_its_own_backend() -> None:
+    found = environment(texts(**ALL)["/etc/vikunja/mcp-environment.green"])
+
+    assert found["VIKUNJA_API_URL"] == "http://127.0.0.1:3457"
+    assert found["MCP_HTTP_HOST"] == "127.0.0.1"
+    assert found["MCP_HTTP_PORT"] == found["MCP_PORT"] == "8457"
+
+
+def test_the_users_own_variables_come_last() -> None:
+    own = {"VIKUNJA_FILES_MAXSIZE": "1GB", "SAMPLE": "x"}
+    text = texts(vikunja={"environment": own})[ENVIRONMENT]
+
+    assert environment(text)["VIKUNJA_FILES_MAXSIZE"] == "1GB"
+    assert text.splitlines()[-2:] == ['SAMPLE="x"', 'VIKUNJA_FILES_MAXSIZE="1GB"']
+
+
+printable = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"))
+
+
+@settings(max_examples=50, deadline=None)
+@generated(value=printable)
+def test_any_value_arrives_as_it_was_written(value: str) -> None:
+    text = texts(vikunja={"environment": {"SAMPLE_VALUE": value}})[ENVIRONMENT]
+
+    assert environment(text)["SAMPLE_VALUE"] == value
+
+
+# The proxy
+
+
+@pytest.mark.parametrize(("wished", "limit"), [(5, "22m"), (20, "22m"), (100, "102m")])
+def test_the_body_limit_is_vikunjas_own_and_never_below_22_mb(wished: int, limit: str) -> None:
+    text = texts(vikunja={"max_upload_mb": wished})[NGINX]
+
+    assert f"client_max_body_size {limit};" in text
+
+
+def test_the_redirect_names_a_port_that_is_not_443() -> None:
+    text = texts(services={"frontend": {"port": 8080, "ssl_port": 8443}})[NGINX]
+
+    assert "return 301 https://$host:8443$request_uri;" in text
+    assert "listen 8080;" in text
+    assert "return 301 https://$host$request_uri;" in texts()[NGINX]
+
+
+def test_the_mcp_server_is_passed_to_only_where_it_is_enabled() -> None:
+    assert "http://mcp_$color" in texts(**ALL)[NGINX]
+    assert "mcp" not in texts()[NGINX]
+
+
+def test_an_ipv6_address_is_listened_on_and_answered_for() -> None:
+    text = texts(**CONFIGURATIONS["IPv6"])[NGINX]
+
+    assert "listen [::]:443 ssl http2 default_server ipv6only=off;" in text
+    assert "server_name tasks.example.org [2001:db8::10];" in text
+
+
+def test_the_colour_is_chosen_by_a_marker_in_the_folder_that_is_declared() -> None:
+    assert "if (-f /etc/vikunja/active/green)" in texts()[NGINX]
+    assert "directory:/etc/vikunja/active" in addresses()
+
+
+# What is declared
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_wishes_come_in_an_order_in_which_each_finds_what_it_needs(name: str) -> None:
+    resources = declared(**CONFIGURATIONS[name])
+
+    kinds = [type(resource).__name__ for resource in resources]
+    assert kinds == sorted(kinds, key=lambda kind: kind != "Package")
+    first_unit = kinds.index("Unit")
+    last = max(place for place, kind in enumerate(kinds) if kind in ("File", "Directory", "Secret"))
+    assert last < first_unit
+    assert kinds.index("User") < kinds.index("Directory") < kinds.index("File")
+    assert kinds.index("DaemonReload") < first_unit
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_address_is_declared_once_and_every_trigger_exists(name: str) -> None:
+    resources = declared(**CONFIGURATIONS[name])
+
+    found = [resource.address for resource in resources]
+    assert len(found) == len(set(found))
+    for resource in resources:
+        missing = set(resource.triggers) - set(found)
+        # A password is a file where it was given, else a secret: one of the two is there.
+        assert not {trigger for trigger in missing if "/secrets/" not in trigger}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_folder_is_declared_before_what_is_in_it(name: str) -> None:
+    seen: set[str] = set()
+    ours = ("/etc/vikunja", "/opt/vikunja", "/var/lib/vikunja", "/var/log/vikunja")
+    for resource in declared(**CONFIGURATIONS[name]):
+        parent = str(Path(resource.name).parent)
+        if resource.kind in ("file", "directory", "secret") and parent.startswith(ours):
+            assert parent in seen, resource.address
+        seen.add(resource.name)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_no_secret_is_in_a_rendered_file_an_argument_or_a_wish(name: str) -> None:
+    resources = declared(**CONFIGURATIONS[name])
+
+    for resource in resources:
+        if isinstance(resource, File) and b"CANARY" in resource.content:
+            assert resource.secret
+            assert resource.mode == ("0640" if resource.path.endswith("key.pem") else "0600")
+        assert "CANARY" not in repr(resource)
+        assert "CANARY" not in repr(resource.wish())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sqlite", {"sqlite3"}),
+        ("everything", {"sqlite3", "redis-server", "nodejs"}),
+        ("postgresql", {"postgresql"}),
+        ("mysql", {"mariadb-server"}),
+        ("postgresql outside", {"postgresql-client"}),
+        ("mysql outside", {"mariadb-client"}),
+    ],
+)
+def test_only_needed_packages_are_installed(name: str, expected: set[str]) -> None:
+    resources = declared(**CONFIGURATIONS[name])
+
+    found = {resource.package for resource in resources if isinstance(resource, Package)}
+    assert found - set(system.BASE_PACKAGES) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts"),
+    [
+        ("sqlite", ["self-signed-certificate"]),
+        ("given certificate", []),
+        ("postgresql", ["self-signed-certificate", "postgresql-database"]),
+        ("mysql", ["self-signed-certificate", "mysql-database"]),
+        ("postgresql outside", ["self-signed-certificate", "external-postgresql"]),
+        ("mysql outside", ["self-signed-certificate", "external-mysql"]),
+    ],
+)
+def test_scripts_are_declared_for_what_they_bring_about(name: str, scripts: list[str]) -> None:
+    found = [r.script for r in declared(**CONFIGURATIONS[name]) if isinstance(r, Script)]
+
+    assert found == scripts
+    for script in found:
+        text = (SCRIPTS / f"{script}.sh").read_text()
+        assert f"probe_{function_name(script)}() {{" in text
+        assert f"apply_{function_name(script)}() {{" in text
+
+
+def test_a_server_outside_is_asked_as_administrator_only_with_both_name_and_password() -> None:
+    database = {"type": "postgresql", **OUTSIDE, "admin_user": "root", "name": "todo"}
+    with_admin = declared(database=database)
+    without = declared(system.GivenFiles(database_password=b"x"), database=database)
+
+    wanted = ("db.example.org", "5432", "todo", "tasks")
+    assert [r.arguments for r in with_admin if isinstance(r, Script)][1] == (*wanted, "root")
+    assert [r.arguments for r in without if isinstance(r, Script)][1] == wanted
+
+
+def test_a_given_password_is_a_file_and_a_missing_one_is_made() -> None:
+    found = declared(system.NOTHING_GIVEN, database={"type": "postgresql"})
+    made = next(r for r in found if r.name == "/etc/vikunja/secrets/db-password")
+    found = declared(database={"type": "postgresql"})
+    given = next(r for r in found if r.name == "/etc/vikunja/secrets/db-password")
+
+    assert isinstance(made, Secret)
+    assert isinstance(given, File) and given.content == b"PASSWORD-CANARY"
+    assert (given.mode, given.owner) == (made.mode, made.owner) == ("0600", "vikunja")
+
+
+def test_a_users_own_file_is_declared_with_its_content() -> None:
+    files = [
+        {"path": "/etc/motd", "content": "hello\n", "mode": "0600"},
+        {"path": "/usr/local/share/x", "source": "/home/x"},
+    ]
+    found = declared(system.GivenFiles(extra={"/usr/local/share/x": b"X"}), files=files)
+
+    own = {r.path: r for r in found if isinstance(r, File)}
+    assert (own["/etc/motd"].content, own["/etc/motd"].mode) == (b"hello\n", "0600")
+    assert own["/usr/local/share/x"].content == b"X"
+    assert list(own["/etc/motd"].origin.inputs) == ["files"]
+
+
+def test_a_users_own_file_must_not_be_one_of_ours() -> None:
+    files = [{"path": "/etc/nginx/nginx.conf", "content": ""}]
+
+    with pytest.raises(UsageError, match=r"/etc/nginx/nginx\.conf is a file that vikunja-deploy"):
+        declared(files=files)
+
+
+def test_wishes_name_the_keys_that_they_come_from() -> None:
+    found = {r.address: set(r.origin.inputs) for r in declared(**ALL)}
+
+    assert "network.domain" in found[f"file:{NGINX}"]
+    assert "network.domain" in found[f"file:{ENVIRONMENT}"]
+    assert "network.domain" in found["self-signed-certificate:/etc/vikunja/tls/self-signed"]
+    assert found[f"file:{ENVIRONMENT}.blue"] == {"services.backend.port_blue"}
+    assert found["package:nodejs"] == {"services.mcp.enabled"}
+
+
+# The units that the switch starts
+
+
+def units(release: str = "r1", given: system.GivenFiles = GIVEN, **wishes: Any) -> list[Unit]:
+    wished = instance(**merged(ALL, wishes))
+    made = rendered(wished)
+    return [
+        system.backend_unit(wished, "blue", made, release, "v1", given),
+        system.mcp_unit(wished, "blue", made, release),
+    ]
+
+
+def changed(**wishes: Any) -> list[bool]:
+    """Whether backend and MCP server must be started anew after this change."""
+    pairs = zip(units(), units(**wishes), strict=True)
+    return [before.revision != after.revision for before, after in pairs]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ({}, [False, False]),
+        ({"release": "r2"}, [True, True]),
+        ({"network": {"domain": "other.example.org"}}, [True, False]),
+        ({"services": {"backend": {"port_blue": 4000}}}, [True, True]),
+        ({"services": {"backend": {"port_green": 4000}}}, [False, False]),
+        ({"services": {"mcp": {"port_blue": 4000}}}, [False, True]),
+        ({"services": {"frontend": {"port": 8080}}}, [False, False]),
+        ({"redis": {"port": 6400}}, [True, True]),
+        ({"vikunja": {"environment": {"A": "b"}}}, [True, False]),
+        ({"given": system.GivenFiles(database_password=b"other")}, [True, False]),
+    ],
+)
+def test_a_service_is_started_anew_exactly_where_it_would_differ(
+    wishes: Mapping[str, Any], expected: list[bool]
+) -> None:
+    assert changed(**wishes) == expected
+
+
+def test_a_unit_says_how_its_health_is_known() -> None:
+    backend, mcp = units(vikunja={"start_timeout_seconds": 7})
+
+    assert backend.health == ("backend", "3456", "v1", "7")
+    assert mcp.health == ("mcp", "8456", "7")
+    wished = instance()
+    unknown = system.backend_unit(wished, "green", rendered(wished), "r", "")
+    assert unknown.health == ("backend", "3457", "-", "60")
+
+
+def test_a_unit_is_acted_on_again_for_every_file_that_it_reads() -> None:
+    wishes = {"vikunja": {"secrets": "environment"}, "database": {"type": "mysql"}}
+    backend, mcp = units(**wishes)
+    wished = addresses(**merged(ALL, wishes))
+
+    for unit in (backend, mcp):
+        assert {t for t in unit.triggers if "/secrets/" not in t} <= set(wished)
+    assert "file:/usr/local/lib/vikunja/backend" in backend.triggers
+    assert "secret:/etc/vikunja/secrets/db-password" in backend.triggers
+    assert "secret:/etc/vikunja/secrets/redis-password" in mcp.triggers
+
+
+@pytest.mark.parametrize("secrets", ["files", "environment"])
+def test_the_backend_is_started_through_the_launcher_only_before_1_0(secrets: str) -> None:
+    text = texts(vikunja={"secrets": secrets})[BACKEND]
+
+    binary = "/opt/vikunja/backend/%i/vikunja"
+    launcher = "/usr/local/lib/vikunja/backend "
+    expected = binary if secrets == "files" else launcher + binary
+    assert f"\nExecStart={expected}\n" in text
+    assert "\nKillSignal=SIGINT\n" in text
+
+
+# Files of the host
+
+
+def test_given_files_are_read_and_passwords_lose_their_line_end(tmp_path: Path) -> None:
+    for name, content in {"c": "C", "k": "K", "p": "secret \n", "a": "adm\r\n", "x": "X"}.items():
+        (tmp_path / name).write_bytes(content.encode())
+    wished = instance(
+        services={"frontend": {"ssl_cert": f"{tmp_path}/c", "ssl_key": f"{tmp_path}/k"}},
+        database={
+            "type": "mysql",
+            **OUTSIDE,
+            "password_file": f"{tmp_path}/p",
+            "admin_user": "root",
+            "admin_password_file": f"{tmp_path}/a",
+        },
+        files=[{"path": "/etc/x", "source": f"{tmp_path}/x"}],
+    )
+
+    assert system.read_given(wished) == system.GivenFiles(
+        b"C", b"K", b"secret ", b"adm", {"/etc/x": b"X"}
+    )
+
+
+def test_a_missing_file_is_named_with_its_key() -> None:
+    frontend = {"ssl_cert": "/nowhere/c.pem", "ssl_key": "/nowhere/k.pem"}
+
+    with pytest.raises(ResourceError) as missing:
+        system.read_given(instance(services={"frontend": frontend}))
+    assert str(missing.value) == (
+        "vikunja-main: services.frontend.ssl_cert: /nowhere/c.pem cannot be read: "
+        "No such file or directory"
+    )
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two\nlines\n", "a\tb", "nul\0"])
+def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "p").write_text(content)
+    database = {"type": "postgresql", **OUTSIDE, "password_file": f"{tmp_path}/p"}
+
+    with pytest.raises(UsageError, match="does not hold one line with a password"):
+        system.read_given(instance(database=database))
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.sh")))
+def test_scripts_are_posix_shell(script: str) -> None:
+    path = str(SCRIPTS / script)
+    completed = subprocess.run(["sh", "-n", path], capture_output=True, text=True, check=False)
+
+    assert (completed.returncode, completed.stderr) == (0, "")
