@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from tasks.errors import ResourceError, UsageError
+from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from tasks.frozen import dataclass
 
 PREFIX_VARIABLE = "VIKUNJA_DEPLOY_PREFIX"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tasks.frozen import dataclass
 from tasks.model.applied import Applied, applied_resource
 from tasks.model.plan import Entry, Reason
 from tasks.resources.base import (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tasks.frozen import dataclass
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.render import origin_of
 from tasks.resources.base import Facts, Resource

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import DeployError
+from tasks.frozen import dataclass
 from tasks.model.files import write_atomically
 from tasks.model.instance import Instance
 from tasks.paths import ROOT, TEMPLATES, Paths

@@ -14,12 +14,13 @@ import re
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from tasks.build import locks
 from tasks.containers.base import SILENT, Progress
 from tasks.errors import BuildError
+from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 from tasks.paths import Paths
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tasks.build.toolchain import Requirements, requirements
 from tasks.errors import BuildError
+from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 
 Show = Callable[[str], str | None]

@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from tasks.errors import DeployError, GitError, NetworkError
+from tasks.frozen import dataclass
 
 # What git would otherwise take from a hook or a shell that happens to be around.
 FOREIGN = (

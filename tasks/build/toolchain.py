@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tasks.build import versions
 from tasks.build.versions import Version, parse, written
+from tasks.frozen import dataclass
 
 GO_SELF_FETCHING: Version = (1, 21, 0)
 """From here on Go gets the version that go.mod asks for by itself (GOTOOLCHAIN=auto)."""

@@ -7,10 +7,10 @@ environment, the build and the user's own files, which may, stay out of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tasks.config.finding import value_at
+from tasks.frozen import dataclass
 from tasks.model.instance import Color, Instance
 
 OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from tasks.frozen import dataclass
 
 Key = tuple[str | int, ...]
 """Path of a value in a document: names of keys, indexes of list items."""

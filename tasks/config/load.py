@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tasks.config.make import make_instance
 from tasks.config.memo import Memo
 from tasks.config.rules import rule_findings
 from tasks.errors import ConfigError, Problem
+from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 
 

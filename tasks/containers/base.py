@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Protocol
+
+from tasks.frozen import dataclass
 
 MARKER_PATH = "/etc/vikunja-deploy"
 """In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""

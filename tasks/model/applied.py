@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from tasks.frozen import dataclass
 from tasks.model.files import write_atomically
 from tasks.paths import Paths
 from tasks.resources.base import Resource, digest

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from tasks.frozen import dataclass
 from tasks.model.files import named
 from tasks.paths import Paths
 

@@ -7,11 +7,13 @@ default; nothing here repeats one. `tasks.config` is the only maker of these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import Any, Literal
+
+from tasks.frozen import dataclass
 
 Color = Literal["blue", "green"]
 COLORS: tuple[Color, Color] = ("blue", "green")
@@ -160,6 +162,21 @@ class Build:
 
 
 @dataclass(frozen=True)
+class Update:
+    """How a newer version takes over. Times in seconds.
+
+    migrations: what a version does that changes the database. keep_releases: builds of the
+    instance in this machine's cache.
+    """
+
+    migrations: Literal["rehearse", "online", "refuse"]
+    observe_seconds: int
+    drain_seconds: int
+    upload_wait_seconds: int
+    keep_releases: int
+
+
+@dataclass(frozen=True)
 class Backup:
     directory: Path
     retention_count: int
@@ -199,6 +216,7 @@ class Instance:
     git: Git | None
     release: Release | None
     build: Build
+    update: Update
     backup: Backup
     admin: Admin
     files: tuple[ExtraFile, ...]

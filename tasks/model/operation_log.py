@@ -12,12 +12,12 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from tasks.errors import CancelledError, DeployError
+from tasks.frozen import dataclass
 from tasks.model.files import make_folder, named, sync_folder, write_all
 from tasks.model.redaction import protected, redact
 from tasks.paths import Paths

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tasks.errors import StalePlanError, UsageError
+from tasks.frozen import dataclass
 from tasks.resources.base import Action, AttributeChange, Resource, digest
 
 STEPS = ("provision", "system", "build", "release", "switch", "record")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Literal
 
 from tasks.errors import ResourceError
+from tasks.frozen import dataclass
 from tasks.model.files import Check, check_record, damaged, exclusive, read_json, write_json
 from tasks.paths import Paths
 

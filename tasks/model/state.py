@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Literal, TypedDict, Unpack, get_args
 
 from tasks.errors import DeployError
+from tasks.frozen import dataclass
 from tasks.model.files import (
     Check,
     check_record,

@@ -10,10 +10,11 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Literal
 
 from tasks.containers.base import ContainerFacts
+from tasks.frozen import dataclass
 
 Action = Literal["create", "update", "replace", "delete", "run"]
 

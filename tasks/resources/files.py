@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, ClassVar
 
+from tasks.frozen import dataclass
 from tasks.resources.base import AttributeChange, Difference, Facts, FileFact, Resource
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from tasks.containers.base import ContainerSpec
+from tasks.frozen import dataclass
 from tasks.resources.base import AttributeChange, Difference, Facts, Resource
 
 REPLACING = ("template",)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tasks.frozen import dataclass
 from tasks.model.instance import Color
 from tasks.resources.base import Action, AttributeChange, Difference, Facts, Resource
 

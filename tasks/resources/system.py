@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from tasks.frozen import dataclass
 from tasks.resources.base import AttributeChange, Difference, Facts, Resource, UnitFact
 
 STAMPS = "/var/lib/vikunja-deploy/stamps"

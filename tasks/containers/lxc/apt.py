@@ -6,12 +6,13 @@ import base64
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.containers.lxc.host import execute
 from tasks.errors import ResourceError
+from tasks.frozen import dataclass
 
 FLOATING_SUITES = ("oldstable", "stable", "testing", "unstable", "sid")
 """Names that move from release to release; on a host they mean the release it runs."""

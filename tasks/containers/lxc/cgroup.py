@@ -6,8 +6,9 @@ Each controller is looked up by itself: a host can have some in version 1 and so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from tasks.frozen import dataclass
 
 PERIOD = 100_000
 """Microseconds over which CPU time is counted; the kernel's default."""

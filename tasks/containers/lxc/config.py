@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from typing import Literal
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
 from tasks.containers.lxc.idmap import IdMap
+from tasks.frozen import dataclass
 
 INSTANCE = "# vikunja-deploy: instance"
 TEMPLATE = "# vikunja-deploy: template"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import ResourceError
+from tasks.frozen import dataclass
 
 COUNT = 65536
 FIRST = 100000

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import select
 import signal
-from dataclasses import dataclass
 from pathlib import Path
+
+from tasks.frozen import dataclass
 
 DEAD = "ZXx"
 

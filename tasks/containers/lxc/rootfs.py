@@ -14,7 +14,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from tasks.containers.base import SILENT, Progress
@@ -23,6 +23,7 @@ from tasks.containers.lxc.host import execute, last_lines, locked, remove_tree, 
 from tasks.containers.lxc.idmap import IdMap
 from tasks.containers.lxc.shift import shift_tree
 from tasks.errors import NetworkError
+from tasks.frozen import dataclass
 
 RECIPE = 1
 """Raised with every change of what this module puts into a root file system."""
