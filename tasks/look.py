@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks import build, provision, record, release, render, switch, system
 from tasks.containers import container_for
@@ -15,14 +15,19 @@ from tasks.frozen import dataclass
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color, Instance
+from tasks.model.kept import Kept
 from tasks.model.plan import InstancePlan
 from tasks.paths import Paths
 from tasks.planner import Wishes, plan, reachable, revived
 from tasks.release import Target
 from tasks.render import Rendered
 from tasks.resources.base import Facts, Resource
+from tasks.resources.migration import migrations_question
 from tasks.resources.observe import Question, observe
-from tasks.resources.release import released
+from tasks.resources.release import active_color, released
+
+if TYPE_CHECKING:
+    from tasks.model.update import PlannedUpdate
 
 T = TypeVar("T")
 
@@ -66,7 +71,8 @@ def look(instance: Instance, paths: Paths) -> Look:
     finally:
         answer = commit()
     target = find_target(instance, answer, paths)
-    return conclude(sources, container, target, facts, paths)
+    update = find_update(instance, target, facts, paths)
+    return conclude(sources, container, target, facts, paths, update)
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
@@ -112,6 +118,21 @@ def find_target(instance: Instance, commit: str | None, paths: Paths) -> Target:
     return Target(commit, key, version)
 
 
+def find_update(
+    instance: Instance, target: Target, facts: Facts, paths: Paths
+) -> PlannedUpdate | None:
+    """What another release than the serving one brings along; None where there is none.
+
+    The git remote is asked once more only for a commit that was never fetched.
+    """
+    serving = released(facts, active_color(facts))
+    if serving is None or serving.key == target.key:
+        return None
+    from tasks import migrations
+
+    return migrations.planned(instance, target, serving, facts, paths)
+
+
 def find(sources: Sources, container: Container, paths: Paths) -> Facts:
     """Facts from the host and, where the container runs, from inside it."""
     instance = sources.instance
@@ -143,11 +164,16 @@ def questions(sources: Sources) -> tuple[Question, ...]:
         )
     resources += revived(sources.applied, {resource.address for resource in resources})
     asked = [question for resource in resources for question in resource.questions()]
-    return (*asked, ("file", "=", record.DOCUMENT))
+    return (*asked, migrations_question(sources.instance), ("file", "=", record.DOCUMENT))
 
 
 def conclude(
-    sources: Sources, container: Container, target: Target, facts: Facts, paths: Paths
+    sources: Sources,
+    container: Container,
+    target: Target,
+    facts: Facts,
+    paths: Paths,
+    update: PlannedUpdate | None = None,
 ) -> Look:
     """Wishes and plan from what was found. No effect."""
     instance = sources.instance
@@ -157,6 +183,7 @@ def conclude(
     if any(replaces(wish, facts) for wish in provisioning):
         # What is in the container now goes with it.
         facts = Facts(host=facts.host, container=facts.container)
+        update = None
     facts = reachable(facts, wished_inside)
     color = release.wanted_color(facts, target.key)
     in_place = released(facts, color)
@@ -174,7 +201,9 @@ def conclude(
         "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
     }
     before: Iterable[Resource] = [r for resources in steps.values() for r in resources]
-    steps["record"] = record.declare(instance, facts, sources.applied, target, color, before)
+    steps["record"] = record.declare(
+        instance, facts, sources.applied, target, color, before, Kept(paths.documents)
+    )
     wishes = Wishes(instance.id, steps)
     there = facts.container
     unseen = bool(there and there.exists and not there.running)
@@ -183,7 +212,7 @@ def conclude(
     entries = plan(wishes, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
     instance_plan = InstancePlan(
-        instance.id, entries, record.configuration_digests(instance), observed, unseen
+        instance.id, entries, record.configuration_digests(instance), observed, unseen, update
     )
     return Look(instance, container, sources, target, color, facts, wishes, instance_plan)
 

@@ -42,6 +42,10 @@ class Paths:
         """Folder (0700) of the instance's rendered files."""
         return self.library / "rendered" / instance_id
 
+    def measured(self, instance_id: str) -> Path:
+        """How long the instance's last update with migrations took."""
+        return self.library / "measured" / f"{instance_id}.json"
+
     @property
     def engine_database(self) -> Path:
         return self.library / "doit.db"
@@ -61,6 +65,16 @@ class Paths:
     def cache(self) -> Path:
         """What can be made again: root file systems, git mirrors, artifacts, toolchain caches."""
         return self.prefix / "var/cache/vikunja-deploy"
+
+    @property
+    def readings(self) -> Path:
+        """What was read from configuration files."""
+        return self.cache / "readings"
+
+    @property
+    def documents(self) -> Path:
+        """Texts of full configuration documents."""
+        return self.cache / "documents"
 
     @property
     def lxc(self) -> Path:

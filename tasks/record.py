@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from tasks.config import flatten
 from tasks.config.document import DeploymentFacts, deployment_document
@@ -13,6 +14,7 @@ from tasks.model import registry
 from tasks.model import state as states
 from tasks.model.applied import Applied
 from tasks.model.instance import Color, Instance
+from tasks.model.kept import Kept, key_of
 from tasks.paths import TEMPLATES, Paths
 from tasks.release import Target
 from tasks.render import origin_of
@@ -21,16 +23,31 @@ from tasks.resources.release import Record, active_color, released
 
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
 
+NOTHING_KEPT = Kept(None)
+
 
 def configuration_digests(instance: Instance) -> dict[str, str]:
     """Dotted configuration key → digest of its value."""
     return {key: digest(value) for key, value in flatten(instance.document).items()}
 
 
-def document(instance: Instance, facts: Facts, applied: Applied) -> bytes:
-    """The full configuration document: wishes, and the facts as they are in the container."""
-    import yaml
+def document(
+    instance: Instance, facts: Facts, applied: Applied, kept: Kept = NOTHING_KEPT
+) -> bytes:
+    """The full configuration document: wishes, and the facts as they are in the container.
 
+    kept: where texts of such documents may be found, and one made now is put.
+    """
+    data = _document_data(instance, facts, applied)
+    key = key_of(digest(data).encode(), Path(__file__).read_bytes())
+    text = kept.get(key)
+    if text is None:
+        text = _as_yaml(data)
+        kept.put(key, text)
+    return text
+
+
+def _document_data(instance: Instance, facts: Facts, applied: Applied) -> dict[str, Any]:
     blue, green = released(facts, "blue"), released(facts, "green")
     active = active_color(facts)
     serving = green if active == "green" else blue
@@ -47,8 +64,14 @@ def document(instance: Instance, facts: Facts, applied: Applied) -> bytes:
         deployed_commit=serving.commit if serving else "",
         last_backup=None,
     )
+    return deployment_document(instance, facts_now)
+
+
+def _as_yaml(data: Mapping[str, Any]) -> bytes:
+    import yaml
+
     text = yaml.dump(
-        deployment_document(instance, facts_now),
+        data,
         # The same text as the one in Python, in a tenth of the time.
         Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
         sort_keys=False,
@@ -64,10 +87,11 @@ def declare(
     target: Target,
     color: Color,
     before: Iterable[Resource],
+    kept: Kept = NOTHING_KEPT,
 ) -> tuple[Resource, ...]:
     """The records; brought up to date after anything else."""
     triggers = tuple(resource.address for resource in before)
-    content = document(instance, facts, applied)
+    content = document(instance, facts, applied, kept)
     return (
         Record(
             record="registry",

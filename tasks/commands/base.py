@@ -121,7 +121,7 @@ def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:
     from tasks.paths import host_paths
 
     files = find_configuration(options.get("config"), caller_folder(), os.environ)
-    return load_instances(files, memo=host_paths().library / "validated.json")
+    return load_instances(files, memo=host_paths().readings)
 
 
 def caller_folder() -> Path:

@@ -8,12 +8,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from tasks.config import schema, source, yaml_tree
+from tasks.config import schema, source
 from tasks.config.across import across_findings
 from tasks.config.finding import Finding, Key, dotted, printable, value_at
 from tasks.config.host_files import host_file_findings
 from tasks.config.make import make_instance
-from tasks.config.memo import Memo
+from tasks.config.memo import Memo, Reading
 from tasks.config.rules import rule_findings
 from tasks.errors import ConfigError, Problem
 from tasks.frozen import dataclass
@@ -34,14 +34,13 @@ class Loaded:
 def load_instances(paths: Sequence[Path], memo: Path | None = None) -> tuple[Instance, ...]:
     """The instances of these files, in their order.
 
-    memo: where it is remembered which files fit the schema, so that the next load is faster.
+    memo: folder in which what was read from sound files is remembered: the next load is faster.
     Raises ConfigError with all problems of all files.
     """
     remembered = Memo(memo)
     loaded = [load_file(path, remembered) for path in paths]
     problems = [problem for file in loaded for problem in file.problems]
     problems += _problems_across(loaded)
-    remembered.save()
     if problems:
         raise ConfigError(problems)
     return tuple(make_instance(file.document, file.path.absolute()) for file in loaded)
@@ -60,27 +59,33 @@ def load_file(path: Path, memo: Memo) -> Loaded:
 def load_data(data: bytes, path: Path, memo: Memo) -> Loaded:
     """As load_file, of bytes that are, or will be, in that file."""
     name = _name(path)
-    try:
-        text = source.decode(data)
-        tree = yaml_tree.load(text)
-    except source.Unreadable as error:
-        return Loaded(path, name, problems=(_problem(name, {}, error.finding),))
-    findings = list(tree.findings)
+    findings: list[Finding] = []
+    reading = memo.recall(data)
+    if reading is None:
+        try:
+            reading = _read(data, findings)
+        except source.Unreadable as error:
+            return Loaded(path, name, problems=(_problem(name, {}, error.finding),))
+        if not findings:
+            memo.add(data, reading)
+    written, lines = reading
     document: Mapping[str, Any] = {}
-    if tree.document is not None:
-        if not memo.knows(data):
-            findings += _judge(tree)
-            if not findings:
-                memo.add(data)
-        document = _checked(tree.document, tree.lines, path.absolute().parent, findings)
-    problems = tuple(_problem(name, tree.lines, finding) for finding in findings)
-    return Loaded(path, name, tree.lines, document, problems)
+    if written is not None:
+        document = _checked(written, lines, path.absolute().parent, findings)
+    problems = tuple(_problem(name, lines, finding) for finding in findings)
+    return Loaded(path, name, lines, document, problems)
 
 
-def _judge(tree: yaml_tree.Tree) -> list[Finding]:
+def _read(data: bytes, findings: list[Finding]) -> Reading:
+    """Parse and judge; what is wrong joins the findings."""
+    from tasks.config import yaml_tree
     from tasks.config.judge import schema_findings
 
-    return schema_findings(tree.document or {}, tree.texts)
+    tree = yaml_tree.load(source.decode(data))
+    findings += tree.findings
+    if tree.document is not None:
+        findings += schema_findings(tree.document, tree.texts)
+    return tree.document, tree.lines
 
 
 def _checked(

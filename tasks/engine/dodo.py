@@ -25,7 +25,7 @@ def configured_instances() -> tuple[Instance, ...]:
         files = find_configuration(None, caller, os.environ)
     except UsageError:
         return ()
-    return load_instances(files, memo=host_paths().library / "validated.json")
+    return load_instances(files, memo=host_paths().readings)
 
 
 def database_path() -> Path:

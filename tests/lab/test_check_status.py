@@ -49,13 +49,12 @@ def changed(container: Container, *argv: str, back: tuple[str, ...]) -> Iterator
 
 
 def records(paths: Paths) -> Mapping[str, bytes]:
-    """Every file of the host's records, but for what is remembered of valid configurations."""
+    """Every file of the host's records."""
     folders = (paths.library, paths.lxc)
     return {
         str(file): file.read_bytes()
         for folder in folders
         for file in folder.glob("**/*.json" if folder == paths.library else "*/config")
-        if file.name != "validated.json"
     }
 
 

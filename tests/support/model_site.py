@@ -141,7 +141,7 @@ class Site:
         self.config.write_text(yaml.safe_dump(self.document, sort_keys=False))
 
     def instances(self) -> tuple[Instance, ...]:
-        return load_instances([self.config], memo=self.paths.library / "validated.json")
+        return load_instances([self.config], memo=self.paths.readings)
 
     @property
     def instance(self) -> Instance:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from configuration_samples import BASE
 
-from tasks.config import load_instances, memo
+from tasks.config import load, load_instances, memo
 from tasks.config.memo import Memo
 from tasks.errors import ConfigError, DeployError
+from tasks.model.kept import MOST_KEPT, Kept
+from tasks.paths import ROOT
 
 
 def imported(config: Path, kept: Path) -> set[str]:
@@ -21,7 +23,7 @@ def imported(config: Path, kept: Path) -> set[str]:
     code = (
         "import sys; from pathlib import Path; from tasks.config import load_instances;"
         f"load_instances([Path({str(config)!r})], memo=Path({str(kept)!r}));"
-        "print(*(name for name in ('jsonschema', 'jinja2', 'requests') if name in sys.modules))"
+        "print(*(n for n in ('yaml', 'jsonschema', 'jinja2', 'requests') if n in sys.modules))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
@@ -30,14 +32,14 @@ def imported(config: Path, kept: Path) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_the_second_load_of_the_same_bytes_does_without_jsonschema(tmp_path: Path) -> None:
-    config, kept = tmp_path / "config.yaml", tmp_path / "kept/memo.json"
+def test_the_second_load_of_the_same_bytes_does_without_a_parser(tmp_path: Path) -> None:
+    config, kept = tmp_path / "config.yaml", tmp_path / "kept/readings"
     config.write_text(BASE)
 
-    assert imported(config, kept) == {"jsonschema"}
+    assert imported(config, kept) == {"yaml", "jsonschema"}
     assert imported(config, kept) == set()
     config.write_text(BASE + "# changed\n")
-    assert imported(config, kept) == {"jsonschema"}
+    assert imported(config, kept) == {"yaml", "jsonschema"}
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
@@ -52,9 +54,28 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.split() == []
 
 
+def test_what_is_remembered_is_what_was_read(folder: Path, tmp_path: Path) -> None:
+    text = ROOT / "config.example.yaml"
+    (folder / "config.yaml").write_bytes(text.read_bytes())
+    kept = tmp_path / "readings"
+    (first,) = load_instances([Path("config.yaml")], memo=kept)
+    (again,) = load_instances([Path("config.yaml")], memo=kept)
+    assert again == first
+    assert again.document == first.document
+    assert Memo(kept).recall(text.read_bytes()) == load._read(text.read_bytes(), [])
+
+
+def test_only_root_may_look_at_what_is_remembered(folder: Path, tmp_path: Path) -> None:
+    (folder / "config.yaml").write_text(BASE)
+    load_instances([Path("config.yaml")], memo=tmp_path / "readings")
+    (file,) = (tmp_path / "readings").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
 def test_a_wrong_file_is_never_remembered(folder: Path, tmp_path: Path) -> None:
     (folder / "config.yaml").write_text(BASE + "redis: {port: 1}\n")
-    kept = tmp_path / "memo.json"
+    kept = tmp_path / "readings"
     for _ in range(2):
         with pytest.raises(ConfigError, match="1 is less than the minimum 1024"):
             load_instances([Path("config.yaml")], memo=kept)
@@ -67,74 +88,73 @@ def test_the_checks_of_this_machine_run_for_a_remembered_file(folder: Path, tmp_
     source.touch()
     config = Path("config.yaml")
     config.write_text(BASE + f"files: [{{path: /etc/motd, source: {source}}}]\n")
-    load_instances([config], memo=tmp_path / "memo.json")
+    load_instances([config], memo=tmp_path / "readings")
     source.unlink()
 
-    with pytest.raises(ConfigError, match="does not exist"):
-        load_instances([config], memo=tmp_path / "memo.json")
+    with pytest.raises(ConfigError, match=r"config\.yaml:\d+: .*does not exist"):
+        load_instances([config], memo=tmp_path / "readings")
 
 
 def test_rules_beyond_the_schema_run_for_a_remembered_file(folder: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "memo.json"
+    kept = tmp_path / "readings"
     text = BASE.replace("gateway: 192.168.1.1", "gateway: 192.168.2.1")
     (folder / "config.yaml").write_text(text)
+    said = []
     for _ in range(2):
-        with pytest.raises(ConfigError, match=r"192\.168\.2\.1 is not in the subnet"):
+        with pytest.raises(ConfigError, match=r"192\.168\.2\.1 is not in the subnet") as error:
             load_instances([Path("config.yaml")], memo=kept)
+        said.append(str(error.value))
 
-    assert Memo(kept).knows(text.encode())
+    assert said[0] == said[1]
+    assert Memo(kept).recall(text.encode())
 
 
 def test_another_schema_or_other_code_forgets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Memo(tmp_path / "memo.json")
-    first.add(b"x")
-    first.save()
-    assert Memo(tmp_path / "memo.json").knows(b"x")
+    Memo(tmp_path).add(b"x", ({}, {}))
+    assert Memo(tmp_path).recall(b"x") == ({}, {})
 
     monkeypatch.setattr(memo, "schema_bytes", lambda: b"{}")
     memo._rules_digest.cache_clear()
     try:
-        assert not Memo(tmp_path / "memo.json").knows(b"x")
+        assert Memo(tmp_path).recall(b"x") is None
     finally:
         memo._rules_digest.cache_clear()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"schema_valid": 7}', '{"schema_valid": [7]}', "\xff", "[" * 100000]
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"document": 7}', "\xff", "[" * 100000])
 def test_a_damaged_memo_is_made_again(folder: Path, tmp_path: Path, text: str) -> None:
     (folder / "config.yaml").write_text(BASE)
-    kept = tmp_path / "memo.json"
-    kept.write_text(text, "latin-1")
+    kept = tmp_path / "readings"
+    (first,) = load_instances([Path("config.yaml")], memo=kept)
+    (file,) = kept.iterdir()
+    sound = file.read_bytes()
+    file.write_text(text, "latin-1")
 
-    load_instances([Path("config.yaml")], memo=kept)
-
-    assert Memo(kept).knows(BASE.encode())
+    assert load_instances([Path("config.yaml")], memo=kept) == (first,)
+    assert file.read_bytes() == sound
 
 
 def test_the_memo_does_not_grow_without_end(tmp_path: Path) -> None:
-    kept = Memo(tmp_path / "memo.json")
-    for number in range(memo.MOST_KEPT + 10):
-        kept.add(str(number).encode())
-    kept.save()
+    kept = Kept(tmp_path)
+    for number in range(MOST_KEPT + 10):
+        kept.put(str(number), b"x")
+        os.utime(tmp_path / str(number), (number, number))
 
-    assert len(json.loads((tmp_path / "memo.json").read_text())["schema_valid"]) == memo.MOST_KEPT
-    assert not Memo(tmp_path / "memo.json").knows(b"0")
-    assert Memo(tmp_path / "memo.json").knows(str(memo.MOST_KEPT + 9).encode())
+    assert kept.get("8") is None
+    assert kept.get(str(MOST_KEPT + 9)) == b"x"
+    assert len(list(tmp_path.iterdir())) == MOST_KEPT
 
 
-def test_a_place_that_may_not_be_written_is_no_problem(tmp_path: Path) -> None:
+def test_a_place_that_may_not_be_written_is_no_problem() -> None:
     # sysfs refuses new files to everybody, root included.
-    kept = Memo(Path("/sys/vikunja-deploy/memo.json"))
-    kept.add(b"x")
-    kept.save()
-    assert kept.knows(b"x")
+    kept = Kept(Path("/sys/vikunja-deploy/readings"))
+    kept.put("key", b"x")
+    assert kept.get("key") is None
 
 
-def test_a_place_that_cannot_be_a_file_is_a_problem(tmp_path: Path) -> None:
-    kept = Memo(tmp_path)
-    kept.add(b"x")
+def test_a_place_that_cannot_be_a_folder_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(DeployError, match="cannot be written"):
-        kept.save()
+        Kept(tmp_path / "file").put("key", b"x")

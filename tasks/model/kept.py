@@ -1,0 +1,70 @@
+"""What can be made again, kept by the digest of all that it was made of."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from pathlib import Path
+
+from tasks.errors import DeployError
+from tasks.model.files import write_atomically
+
+MOST_KEPT = 100
+
+_MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def key_of(*parts: bytes) -> str:
+    """One key for these parts, in this order: SHA-256, hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+class Kept:
+    """A folder of contents by key; the oldest go when there are more than MOST_KEPT.
+
+    folder: only root can look into it; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> bytes | None:
+        """None where it is not there or cannot be read: it can be made again."""
+        if self._folder is None:
+            return None
+        try:
+            return (self._folder / key).read_bytes()
+        except OSError:
+            return None
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep it. A place that may not be written is no problem, a full disk is.
+
+        Raises DeployError.
+        """
+        if self._folder is None:
+            return
+        try:
+            write_atomically(self._folder / key, content, mode=0o600)
+            self._folder.chmod(0o700)
+            for old in self._all()[MOST_KEPT:]:
+                old.unlink(missing_ok=True)
+        except DeployError as error:
+            cause = error.__cause__
+            # Somebody who may only look still gets an answer, 0.1 s later.
+            if not isinstance(cause, OSError) or cause.errno not in _MAY_NOT:
+                raise
+
+    def _all(self) -> list[Path]:
+        """Newest first; another process may be removing some."""
+        assert self._folder is not None
+        ages = []
+        for path in self._folder.iterdir():
+            try:
+                ages.append((path.stat().st_mtime_ns, path))
+            except FileNotFoundError:
+                continue
+        return [path for _, path in sorted(ages, reverse=True)]
