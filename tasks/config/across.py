@@ -37,9 +37,12 @@ def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
     instance_id = value_at(document, "deployment.instance_id")
     if instance_id is not None:
         yield _ID, "the instance id", instance_id
-    node, number = value_at(document, "proxmox.node"), value_at(document, "proxmox.container_id")
-    if node is not None and number is not None:
-        yield parse("proxmox.container_id"), f"the container id on node {node}", str(number)
+    number = value_at(document, "proxmox.container_id")
+    if number is not None:
+        # Of one cluster: two that are reached through different hosts may both have it.
+        host = value_at(document, "proxmox.connection.host")
+        what = f"the container id at {host}" if host else "the container id"
+        yield parse("proxmox.container_id"), what, str(number)
     name = value_at(document, "lxc.name")
     if name is not None:
         yield _NAME, "the container name", name

@@ -21,6 +21,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         path = value_at(document, f"database.{name}")
         if isinstance(path, str) and value_at(document, "database.type") != "sqlite":
             yield from _password_file(("database", name), Path(path))
+    yield from _connection_files(document)
     yield from _certificate(document)
     yield from _time_zone(value_at(document, "vikunja.timezone"))
     for index, item in enumerate(document.get("files") or ()):
@@ -48,6 +49,22 @@ def _password_file(key: Key, path: Path) -> Iterator[Finding]:
         yield Finding(key, "the file is empty", "Write the password into it, on one line.")
     elif len(lines) > 1:
         yield Finding(key, "the file holds more than one line", "Only the password goes into it.")
+
+
+def _connection_files(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of a token: that it is one, never what it is."""
+    token = value_at(document, "proxmox.connection.token_file")
+    if isinstance(token, str):
+        from tasks.containers.proxmox.access import read_token
+        from tasks.errors import UsageError
+
+        try:
+            read_token(Path(token))
+        except UsageError as error:
+            yield Finding(("proxmox", "connection", "token_file"), error.what, error.hint)
+    authority = value_at(document, "proxmox.connection.ca_file")
+    if isinstance(authority, str) and isinstance(found := _read(Path(authority)), str):
+        yield Finding(("proxmox", "connection", "ca_file"), f"{authority} {found}", _PRESENT)
 
 
 def _certificate(document: Mapping[str, Any]) -> Iterator[Finding]:

@@ -11,19 +11,25 @@ from tasks.model.instance import (
     Backend,
     Backup,
     Build,
+    Connection,
     Database,
     ExtraFile,
     Frontend,
     Git,
+    Ha,
     Instance,
     Lxc,
     Mcp,
+    Mount,
     Network,
     Proxmox,
     Redis,
     Release,
+    Replication,
     Resources,
     Services,
+    Ssh,
+    Update,
     Vikunja,
 )
 
@@ -37,7 +43,7 @@ def make_instance(document: Document, source: Path) -> Instance:
     return Instance(
         id=document["deployment"]["instance_id"],
         version=document["deployment"]["version"],
-        proxmox=Proxmox(**proxmox) if proxmox else None,
+        proxmox=_proxmox(proxmox) if proxmox else None,
         lxc=Lxc(**lxc) if lxc else None,
         resources=Resources(**document["resources"]),
         network=_network(document["network"]),
@@ -48,12 +54,28 @@ def make_instance(document: Document, source: Path) -> Instance:
         git=Git(**git) if git else None,
         release=Release(**release) if release else None,
         build=_build(document["build"]),
+        update=Update(**document["update"]),
         backup=_backup(document["backup"]),
         admin=Admin(**document["admin"]),
         files=tuple(_extra_file(item) for item in document["files"]),
         source=source,
         document=document,
     )
+
+
+def _proxmox(wish: Document) -> Proxmox:
+    connection = wish["connection"]
+    files = {name: _path(connection[name]) for name in ("token_file", "ca_file")}
+    made = {
+        "connection": Connection(**{**connection, **files}),
+        "ssh": Ssh(**wish["ssh"]),
+        "tags": tuple(wish["tags"]),
+        "ssh_keys": tuple(wish["ssh_keys"]),
+        "mounts": tuple(Mount(**item) for item in wish["mounts"]),
+        "ha": Ha(**wish["ha"]) if wish["ha"] is not None else None,
+        "replication": tuple(Replication(**item) for item in wish["replication"]),
+    }
+    return Proxmox(**{**wish, **made})
 
 
 def _network(wish: Document) -> Network:

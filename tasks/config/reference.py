@@ -48,7 +48,9 @@ All problems of all files are reported at once, each with file, line and key.
 - `services.mcp.enabled` needs `redis.enabled`.
 - Addresses of repositories and archives hold no user name or password (ssh logins aside).
 - `files[].path` is absolute, plain, given once, and not where the tool itself manages files.
-- Instance ids, container ids of a node, container names and addresses differ between all files.
+- `proxmox.connection` has what its type needs: https `host` and `token_file`, openssh `host`; the
+  token's file holds one, and is readable by its owner only (`chmod 600`).
+- Instance ids, container ids of a cluster, container names and addresses differ between all files.
 """
 
 
@@ -133,6 +135,8 @@ def _kind(schema: Schema) -> str:
         return f"whole number, {low} to {high}" if high else f"whole number, at least {low}"
     if kind == "array":
         inner = schema["items"].get("type")
+        if inner == "object":
+            return "list of " + ", ".join(f"`{name}`" for name in schema["items"]["properties"])
         return "list of commands, each a list of words" if inner == "array" else "list of text"
     words = {"string": "text", "boolean": "`true` or `false`", "object": "names with text"}
     return "path" if schema.get("format") == "path" else words[kind]

@@ -13,6 +13,7 @@ from typing import Any
 from tasks.config.extra_files import extra_files
 from tasks.config.finding import Finding, Key, parse, value_at
 from tasks.config.network_rules import network
+from tasks.config.proxmox_rules import proxmox
 
 Document = Mapping[str, Any]
 
@@ -165,6 +166,7 @@ def commands(document: Document) -> Iterator[Finding]:
 
 _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     network,
+    proxmox,
     components,
     repository,
     commands,

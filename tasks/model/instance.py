@@ -22,10 +22,82 @@ DatabaseType = Literal["sqlite", "postgresql", "mysql"]
 
 
 @dataclass(frozen=True)
+class Connection:
+    """How Proxmox VE's API is reached. Files are absolute paths of this machine."""
+
+    type: Literal["local", "https", "openssh"]
+    host: str | None
+    port: int
+    token_file: Path | None
+    fingerprint: str | None
+    ca_file: Path | None
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """How nodes are reached by ssh. hosts: node → name or address, where the cluster's will not
+    do."""
+
+    user: str
+    port: int
+    hosts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A further volume of the container's own. path: absolute, in the container."""
+
+    path: str
+    storage: str
+    size_gb: int
+    backup: bool = True
+
+
+@dataclass(frozen=True)
+class Ha:
+    group: str | None
+    state: Literal["started", "stopped", "ignored", "disabled"]
+    max_restart: int
+
+
+@dataclass(frozen=True)
+class Replication:
+    """schedule: a calendar event of Proxmox VE."""
+
+    target: str
+    schedule: str
+
+
+@dataclass(frozen=True)
 class Proxmox:
+    """container_id None: the cluster's next free one, then kept. storage None: a sensible one.
+
+    startup: as Proxmox VE writes it. pool, ssh_keys: of a new container only.
+    """
+
     node: str
     container_id: int | None
     template: str
+    connection: Connection
+    ssh: Ssh
+    download: bool
+    storage: str | None
+    swap_mb: int
+    vlan: int | None
+    mtu: int | None
+    firewall: bool
+    search_domain: str | None
+    timezone: str | None
+    onboot: bool
+    startup: str | None
+    protection: bool
+    tags: tuple[str, ...]
+    pool: str | None
+    ssh_keys: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+    ha: Ha | None
+    replication: tuple[Replication, ...]
+    lock_wait_seconds: int
 
 
 @dataclass(frozen=True)

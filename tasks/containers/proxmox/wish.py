@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tasks.frozen import dataclass
+from tasks.model.instance import Ha, Mount, Replication
 
-
-@dataclass(frozen=True)
-class Mount:
-    """A further volume of the container's own. path: absolute, in the container."""
-
-    path: str
-    storage: str
-    size_gb: int
-    backup: bool = True
+__all__ = ["Ha", "Mount", "ProxmoxWish", "Replication"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +32,5 @@ class ProxmoxWish:
     timezone: str | None = None
     ssh_keys: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    ha: Ha | None = None
+    replication: tuple[Replication, ...] = ()

@@ -14,7 +14,7 @@ from configuration_samples import BASE
 from tasks.config import load_instances
 from tasks.config.schema import config_schema
 from tasks.errors import ConfigError
-from tasks.model.instance import Database, Instance, Lxc, Proxmox
+from tasks.model.instance import Database, Instance, Lxc
 
 LXC = BASE.replace("proxmox:\n  node: pve\n", "lxc:\n")
 
@@ -33,7 +33,19 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
 
     assert instance.id == "vikunja-main"
     assert instance.version == "1.0.0"
-    assert instance.proxmox == Proxmox("pve", None, "debian-12-standard")
+    assert instance.proxmox is not None
+    proxmox = dataclasses.asdict(instance.proxmox)
+    assert {name: value for name, value in proxmox.items() if value not in (None, (), False)} == {
+        "node": "pve",
+        "template": "debian-12-standard",
+        "connection": dict.fromkeys(("host", "token_file", "fingerprint", "ca_file"))
+        | {"type": "local", "port": 8006},
+        "ssh": {"user": "root", "port": 22, "hosts": {}},
+        "download": True,
+        "swap_mb": 512,
+        "onboot": True,
+        "lock_wait_seconds": 300,
+    }
     assert instance.lxc is None
     assert instance.network.bridge == "vmbr0"
     assert dataclasses.astuple(instance.resources) == (2, 4096, 20)
@@ -187,7 +199,7 @@ def test_the_instance_has_every_key_of_the_schema_and_no_other(
             return None
         return {name: known(inner) for name, inner in schema["properties"].items()}
 
-    both = names(load(BASE)) | {"lxc": names(load(LXC))["lxc"]}
+    both = names(load(BASE.replace("pve", "pve\n  ha: {}"))) | {"lxc": names(load(LXC))["lxc"]}
     release = f"release: {{url: 'file:///v.zip', sha256: {'a' * 64}, version: v1}}\n"
     text = BASE.replace("git:\n  repository: https://git.example.com/vikunja.git\n", release)
     both["release"] = names(load(text))["release"]
@@ -248,14 +260,15 @@ def test_the_same_address_in_two_files_names_both_whatever_the_prefix(folder: Pa
     ]
 
 
-def test_the_same_container_id_on_one_node_names_both(folder: Path) -> None:
+def test_the_same_container_id_in_one_cluster_names_both(folder: Path) -> None:
     text = BASE.replace("node: pve", "node: pve\n  container_id: 100")
     first = write(folder, "a.yaml", other(text, 5))
     second = write(folder, "b.yaml", other(text, 6))
-    elsewhere = write(folder, "c.yaml", other(text, 7).replace("node: pve", "node: other"))
+    elsewhere = "node: other\n  connection: {type: openssh, host: other.example.com}"
+    third = write(folder, "c.yaml", other(text, 7).replace("node: pve", elsewhere))
 
-    assert problems([first, second, elsewhere]) == [
-        "b.yaml:5: proxmox.container_id: 100 is the container id on node pve in a.yaml:5 too"
+    assert problems([first, second, third]) == [
+        "b.yaml:5: proxmox.container_id: 100 is the container id in a.yaml:5 too"
     ]
 
 

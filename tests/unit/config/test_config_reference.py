@@ -58,7 +58,9 @@ def _with_empty_sections(given: object) -> object:
     assert isinstance(given, dict)
     empty = dict.fromkeys(("resources", "redis", "vikunja", "build", "backup"))
     services = {"services": dict.fromkeys(("backend", "mcp", "frontend"))}
-    return {**empty, **services, **given}
+    # Those that the section given has, given or not.
+    proxmox = {**dict.fromkeys(("connection", "ssh", "ha")), **given["proxmox"]}
+    return {**empty, **services, **given, "proxmox": proxmox}
 
 
 def test_what_the_sample_comments_out_are_the_defaults() -> None:
@@ -74,6 +76,7 @@ def test_what_the_sample_comments_out_are_the_defaults() -> None:
                 "lxc",
                 "release",
             )
+            or key[:2] == ("proxmox", "ha")
         ):
             continue
         shown, expected = live, defaults

@@ -1,0 +1,75 @@
+"""A connection that has what it needs, and wishes that go together; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.config.finding import Finding, value_at
+
+_SECTION = "proxmox.connection"
+_HTTPS_ONLY = ("token_file", "fingerprint", "ca_file")
+_NEEDED = {"https": ("host", "token_file"), "openssh": ("host",)}
+_WHY = {
+    "host": "Name a node of the cluster.",
+    "token_file": "Write USER@REALM!NAME=VALUE into a file (mode 0600) and name that file.",
+}
+
+
+def proxmox(document: Mapping[str, Any]) -> Iterator[Finding]:
+    wish = value_at(document, "proxmox")
+    if isinstance(wish, Mapping):
+        yield from _connection(wish)
+        yield from _mounts(wish)
+        yield from _replication(wish)
+
+
+def _connection(wish: Mapping[str, Any]) -> Iterator[Finding]:
+    connection = wish.get("connection") or {}
+    kind = connection.get("type")
+    if kind is None:
+        return
+    for name in _NEEDED.get(kind, ()):
+        if name in connection and connection[name] is None:
+            yield Finding(
+                ("proxmox", "connection", name), f"is missing, {kind} needs it", _WHY[name]
+            )
+    unwanted = _HTTPS_ONLY if kind == "openssh" else ("host", *_HTTPS_ONLY)
+    for name in unwanted if kind != "https" else ():
+        if connection.get(name) is not None:
+            yield Finding(
+                ("proxmox", "connection", name),
+                f"does not go with type {kind}",
+                "Remove the line, or choose https.",
+            )
+    if connection.get("fingerprint") and connection.get("ca_file"):
+        yield Finding(
+            ("proxmox", "connection", "ca_file"),
+            "is given beside fingerprint",
+            "A pinned certificate needs no authority: keep one of the two.",
+        )
+
+
+def _mounts(wish: Mapping[str, Any]) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, mount in enumerate(wish.get("mounts") or ()):
+        path = mount.get("path") if isinstance(mount, Mapping) else None
+        if path is None:
+            continue
+        if path in seen:
+            yield Finding(("proxmox", "mounts", index, "path"), f"{path} is mounted twice")
+        seen[path] = index
+
+
+def _replication(wish: Mapping[str, Any]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, job in enumerate(wish.get("replication") or ()):
+        target = job.get("target") if isinstance(job, Mapping) else None
+        if target is None:
+            continue
+        key = ("proxmox", "replication", index, "target")
+        if target == wish.get("node"):
+            yield Finding(key, f"{target} is the container's own node")
+        elif target in seen:
+            yield Finding(key, f"{target} is given twice")
+        seen.add(target)
