@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.paths import Paths
 
 ROUNDS = 3
-"""How often what a stopped container hid is planned anew within one apply."""
+"""How often what a stopped container hid, or what moved meanwhile, is planned anew in one apply."""
 
 
 class Apply(DeployCommand):
@@ -72,7 +72,8 @@ class Request:
 def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> int:
     """Plan, show, ask, do. Returns the exit code: of the first instance that failed, else 0.
 
-    What a stopped container hid is planned, shown and asked for again once it runs.
+    What a stopped container hid is planned, shown and asked for again once it runs. What moved
+    between the plan and its lock is planned anew where nobody was to be asked.
     """
     refuse_locked(instances, paths)
     failures: dict[str, DeployError] = {}
@@ -95,9 +96,12 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
         _refuse_destruction(plan, request)
         if not (request.saved or request.yes):
             _confirm()
-        failures.update(carry_out(looks, plan, paths, whole=not request.targets))
-        hidden = {i.instance for i in plan.instances if i.unseen and i.instance not in failures}
-        left = tuple(instance for instance in left if instance.id in hidden)
+        again = request.yes and not request.saved and number + 1 < ROUNDS
+        failed_now = carry_out(looks, plan, paths, whole=not request.targets, again=again)
+        anew = {name for name, why in failed_now.items() if again and _moved_only(why)}
+        failures.update({name: why for name, why in failed_now.items() if name not in anew})
+        anew |= {i.instance for i in plan.instances if i.unseen and i.instance not in failures}
+        left = tuple(instance for instance in left if instance.id in anew)
         if not left:
             break
     failed = [failures[instance.id] for instance in instances if instance.id in failures]
@@ -149,9 +153,12 @@ def refuse_locked(instances: Sequence[Instance], paths: Paths) -> None:
 
 
 def carry_out(
-    looks: Mapping[str, Look], plan: Plan, paths: Paths, *, whole: bool
+    looks: Mapping[str, Look], plan: Plan, paths: Paths, *, whole: bool, again: bool = False
 ) -> dict[str, DeployError]:
-    """Do the plan. Returns failures by instance; what worked is reported as it is done."""
+    """Do the plan. Returns failures by instance; what worked is reported as it is done.
+
+    again: what moved before it was begun is going to be planned anew.
+    """
     from dataclasses import replace
 
     from tasks.engine.run import run_steps
@@ -171,6 +178,7 @@ def carry_out(
                 try:
                     refuse_missing_tools(look, paths, watcher.of(look.instance.id))
                     session.begin(run)
+                    refuse_update(look)
                     _look_again(session, run, paths)
                     ready.append(look.instance)
                 except DeployError as failure:
@@ -183,7 +191,20 @@ def carry_out(
             raise
         finally:
             session.close()
-    return _report(session)
+    return _report(session, again)
+
+
+def _moved_only(failure: DeployError) -> bool:
+    """Whether nothing was begun, for what the plan was made on had changed."""
+    return isinstance(failure, StalePlanError)
+
+
+def refuse_update(look: Look) -> None:
+    """Raise UsageError or DatabaseError where an update must not begin, for its migrations."""
+    if look.plan.update is not None:
+        from tasks.migrations import refuse
+
+        refuse(look.plan.update, look.instance.id)
 
 
 def refuse_missing_tools(look: Look, paths: Paths, progress: Progress) -> None:
@@ -224,7 +245,7 @@ def _look_again(session: Session, run: Any, paths: Paths) -> None:
         )
 
 
-def _report(session: Session) -> dict[str, DeployError]:
+def _report(session: Session, again: bool) -> dict[str, DeployError]:
     from tasks.present import duration
 
     failures = {}
@@ -232,7 +253,10 @@ def _report(session: Session) -> dict[str, DeployError]:
         took = duration(time.monotonic() - run.begun)
         if run.failure is not None:
             failures[name] = run.failure
-            console.note(f"{name}: failed after {took}, {len(run.done)} done")
+            if again and _moved_only(run.failure):
+                console.note(f"{name}: {run.failure.what}; planned anew")
+            else:
+                console.note(f"{name}: failed after {took}, {len(run.done)} done")
         elif run.look is not None and run.look.plan.unseen:
             console.note(f"{name}: the container runs after {took}; now for what is in it")
         else:

@@ -103,7 +103,9 @@ def lab_network() -> LabNetwork:
     )
 
 
-def spec_for(name: str, instance_id: str, network: LabNetwork | None = None) -> ContainerSpec:
+def spec_for(
+    name: str, instance_id: str, network: LabNetwork | None = None, memory_mb: int = 512
+) -> ContainerSpec:
     """A small container; without a network it can only be looked at and destroyed."""
     return ContainerSpec(
         name=name,
@@ -111,7 +113,7 @@ def spec_for(name: str, instance_id: str, network: LabNetwork | None = None) -> 
         template=SUITE,
         hostname=name,
         cpu_cores=1,
-        memory_mb=512,
+        memory_mb=memory_mb,
         disk_size_gb=8,
         bridge=network.bridge if network else "",
         ip_address=network.free_address() if network else "",
@@ -122,14 +124,14 @@ def spec_for(name: str, instance_id: str, network: LabNetwork | None = None) -> 
 @pytest.fixture(scope="session")
 def make_container(
     lab_paths: Paths, lab_network: LabNetwork
-) -> Iterator[Callable[[str], LxcContainer]]:
+) -> Iterator[Callable[..., LxcContainer]]:
     """Makes a container object `vkd-lab-<process id>-<suffix>` (nothing on the host yet), that
     is destroyed at the end of the session whatever became of it."""
     made: list[LxcContainer] = []
 
-    def make(name_suffix: str) -> LxcContainer:
+    def make(name_suffix: str, memory_mb: int = 512) -> LxcContainer:
         name = f"vkd-lab-{os.getpid()}-{name_suffix}"
-        made.append(LxcContainer(spec_for(name, name, lab_network), lab_paths))
+        made.append(LxcContainer(spec_for(name, name, lab_network, memory_mb), lab_paths))
         return made[-1]
 
     yield make

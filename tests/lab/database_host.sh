@@ -6,7 +6,7 @@ apt-get -q -y --no-install-recommends install postgresql mariadb-server
 cluster=$(pg_lsclusters -h | awk '{ print $1; exit }')
 printf "listen_addresses = '*'\n" >"/etc/postgresql/$cluster/main/conf.d/lab.conf"
 printf 'host all all 10.0.0.0/8 scram-sha-256\n' >>"/etc/postgresql/$cluster/main/pg_hba.conf"
-printf '[mysqld]\nbind-address = 0.0.0.0\n' >/etc/mysql/mariadb.conf.d/99-lab.cnf
+printf '[mysqld]\nbind-address = 0.0.0.0\nskip-name-resolve\n' >/etc/mysql/mariadb.conf.d/99-lab.cnf
 systemctl restart postgresql mariadb
 cat >/tmp/admin.sql <<'SQL'
 create role admin login superuser password 'lab-admin-password';

@@ -179,7 +179,7 @@ def test_a_database_inside_with_redis_and_mcp(
 @pytest.fixture(scope="module")
 def database_host(make_container: Any) -> Any:
     """A container with a PostgreSQL and a MariaDB server that an administrator looks after."""
-    container = make_container("dbhost")
+    container = make_container("dbhost", memory_mb=1536)
     container.create()
     container.start()
     script = (Path(__file__).parent / "database_host.sh").read_bytes()

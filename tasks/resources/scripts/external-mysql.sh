@@ -15,7 +15,8 @@ _external_mysql() {
 		unset password
 		host=$2 port=$3 user=$4
 		shift 4
-		mariadb --defaults-extra-file=/proc/self/fd/8 --connect-timeout=4 --batch --skip-column-names \
+		# A server that looks up its clients' names answers only when its DNS has, or has given up.
+		mariadb --defaults-extra-file=/proc/self/fd/8 --connect-timeout=15 --batch --skip-column-names \
 			--protocol=tcp --host="$host" --port="$port" --user="$user" "$@"
 	)
 }

@@ -6,12 +6,14 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_claims import apply_killed
 from model_site import NAME, Site
 
 from tasks import console
+from tasks.commands import plan as plan_command
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.model import state as states
@@ -178,6 +180,46 @@ def test_a_stale_plan_is_refused_and_what_moved_is_named(
     assert named in captured.err
     assert f"Make a new one: ./doit plan --out {saved}" in captured.err
     assert moved.world.log == []
+
+
+def test_what_moves_while_somebody_is_asked_is_refused(
+    moved: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(_: str) -> str:
+        _unit(moved)
+        return "y"
+
+    monkeypatch.setattr(console, "interactive", lambda: True)
+    monkeypatch.setattr(console, "ask", ask)
+    assert apply(moved) == 21
+    assert "changed while the plan was looked at" in capsys.readouterr().err
+    assert moved.world.log == []
+
+
+def test_what_moves_before_the_lock_is_planned_anew_where_nobody_is_asked(
+    moved: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[Any] = []
+
+    def show(plan: Any, options: Any) -> None:
+        if not shown:
+            _unit(moved)
+        shown.append(plan)
+        plan_command.show(plan, options)
+
+    monkeypatch.setattr("tasks.commands.apply.show", show)
+    assert apply(moved, "--yes") == 0
+    captured = capsys.readouterr()
+    assert "found: unit:nginx.service changed; planned anew\n" in captured.err
+    assert len(shown) == 2
+    planned = [entry.address for entry in shown[1].instances[0].entries]
+    done = [address for address, _ in moved.world.log]
+    for kind in ("file:", "unit:", "health:"):
+        assert [one for one in done if one.startswith(kind)] == [
+            one for one in planned if one.startswith(kind)
+        ]
+    _, plan = moved.plan()
+    assert plan.empty
 
 
 def test_what_is_no_plan_is_refused(
