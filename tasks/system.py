@@ -79,7 +79,8 @@ def _templated(instance: Instance) -> Iterator[Templated]:
         "/etc/nginx/conf.d/vikunja.conf",
         variables=(("certificate", f"{folder}/certificate.pem"), ("key", f"{folder}/key.pem")),
     )
-    yield Templated("nginx/unavailable.html.j2", "/etc/vikunja/nginx/unavailable.html")
+    for page in ("unavailable.html", "maintenance.html", "maintenance.json"):
+        yield Templated(f"nginx/{page}.j2", f"/etc/vikunja/nginx/{page}")
     yield Templated("logrotate/vikunja.j2", "/etc/logrotate.d/vikunja")
     yield Templated("systemd/logrotate.timer.j2", f"{UNITS}/logrotate.timer.d/vikunja.conf")
 

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,60 @@ def test_a_backend_that_is_down_shows_a_page_that_says_so(site: Site) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert site.ask("/").status == 200
+
+
+def test_under_maintenance_every_request_gets_a_503_and_the_flag_needs_no_reload(
+    site: Site,
+) -> None:
+    flag = "/etc/vikunja/active/maintenance"
+    site.inside.sh('touch "$1"', flag)
+    page = site.ask("/projects")
+    answers = [site.ask("/api/v1/tasks", method=m, body=b"x") for m in ("PUT", "POST", "DELETE")]
+    direct = site.ask("/maintenance.html")
+    site.inside.sh('rm "$1"', flag)
+
+    assert (page.status, page.headers["content-type"]) == (503, "text/html")
+    assert b"<h1>Vikunja is being updated</h1>" in page.body
+    for answer in answers:
+        assert (answer.status, answer.headers["retry-after"]) == (503, "10")
+        assert answer.headers["cache-control"] == "no-store"
+        assert json.loads(answer.body)["code"] == 503
+    assert direct.status == 404
+    assert site.ask("/").status == 200
+
+
+def in_hand(site: Site, kind: str, color: str) -> str:
+    return site.inside.sh(
+        'curl -s -o /dev/null -w "%{http_code}" --unix-socket /run/nginx/in-hand.sock "$1"',
+        f"http://localhost/{kind}/{color}",
+    )
+
+
+def await_in_hand(site: Site, answer: str) -> None:
+    until = time.monotonic() + 60
+    while in_hand(site, "requests", "blue") != answer and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def test_the_proxy_knows_which_colour_has_requests_and_uploads_in_hand(site: Site) -> None:
+    login(site)
+    created = site.ask("/api/v1/tasks", method="PUT", body=b'{"title": "with a file"}')
+    task = json.loads(created.body)["id"]
+    with site.connect() as connection:
+        head = (
+            f"PUT /api/v1/tasks/{task}/attachments HTTP/1.1\r\nHost: {DOMAIN}\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 900000\r\n\r\n"
+        )
+        connection.sendall(head.encode() + b"--b\r\n")
+        await_in_hand(site, "503")
+        during = [in_hand(site, kind, color) for kind, color in PAIRS]
+    await_in_hand(site, "204")
+
+    assert during == ["503", "503", "204", "204"]
+    assert [in_hand(site, kind, color) for kind, color in PAIRS] == ["204"] * 4
+
+
+PAIRS = [(kind, color) for color in ("blue", "green") for kind in ("requests", "uploads")]
 
 
 def test_the_event_stream_of_the_mcp_server_is_not_held_back(site: Site) -> None:

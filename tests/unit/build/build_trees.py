@@ -28,6 +28,7 @@ from tasks.model.instance import (
     Release,
     Resources,
     Services,
+    Update,
     Vikunja,
 )
 
@@ -117,6 +118,7 @@ def instance_of(
         git=None if release else Git(repository, branch),
         release=release,
         build=replace(settings, **build),
+        update=Update("rehearse", 15, 30, 300, 3),
         backup=Backup(Path("/backups"), 3),
         admin=Admin("admin@example.org"),
         files=(),
