@@ -73,6 +73,10 @@ def instance_lines(
     widest = max(len(entry.address) for entry in instance.entries)
     width = min(widest, WIDEST_ADDRESS)
     lines = [style(instance.instance, "bold")]
+    if instance.update is not None:
+        from tasks.present_update import update_lines
+
+        lines += update_lines(instance.update, style)
     for entry in instance.entries:
         lines += entry_lines(entry, width, style, diffs)
     if instance.unseen:

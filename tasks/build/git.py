@@ -169,6 +169,17 @@ def commit_time(mirror: Path, commit: str) -> int:
     return int(done.stdout)
 
 
+def apart(mirror: Path, old: str, new: str) -> tuple[int, int] | None:
+    """How many commits only the new one has, and how many only the old one; None where the mirror
+    does not know one of them."""
+    arguments = ["-C", str(mirror), "rev-list", "--left-right", "--count", f"{old}...{new}", "--"]
+    done = _local(arguments, check=False)
+    if done.returncode:
+        return None
+    gone, come = done.stdout.split()
+    return int(come), int(gone)
+
+
 def files(mirror: Path, commit: str, folder: str = "") -> tuple[str, ...]:
     """Names directly in a folder of the commit's tree; empty where there is no such folder."""
     place = f"{commit}:{folder.strip('/')}"

@@ -268,5 +268,7 @@ def operation_name(look: Look) -> OperationName:
     facts = look.facts
     if facts.host.get("record:state") is None or "record:registry" not in facts.host:
         return "deploy"
-    serves_another = any(entry.address.startswith("release:") for entry in look.plan.entries)
+    serves_another = look.plan.update is not None or any(
+        entry.address.startswith("release:") for entry in look.plan.entries
+    )
     return "update" if serves_another else "reconfigure"

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import StalePlanError, UsageError
 from tasks.frozen import dataclass
 from tasks.resources.base import Action, AttributeChange, Resource, digest
+
+if TYPE_CHECKING:
+    from tasks.model.update import PlannedUpdate
 
 STEPS = ("provision", "system", "build", "release", "switch", "record")
 
@@ -93,7 +96,8 @@ class InstancePlan:
     """The plan of one instance.
 
     configuration: dotted key → digest of its value. observed: what was asked → what was found.
-    unseen: the container is stopped; what is in it is known once it runs.
+    unseen: the container is stopped; what is in it is known once it runs. update: what is known
+    of another release that is to serve, None where the release stays.
     """
 
     instance: str
@@ -101,6 +105,7 @@ class InstancePlan:
     configuration: Mapping[str, str]
     observed: Mapping[str, str]
     unseen: bool = False
+    update: PlannedUpdate | None = None
 
     def only(self, targets: Sequence[str]) -> InstancePlan:
         """The same plan with just the entries that these addresses name.
@@ -109,12 +114,14 @@ class InstancePlan:
         that begin so.
         """
         chosen = tuple(e for e in self.entries if any(_named(e, target) for target in targets))
-        return replace(self, entries=chosen)
+        switches = any(entry.step in ("release", "switch") for entry in chosen)
+        return replace(self, entries=chosen, update=self.update if switches else None)
 
     def as_data(self) -> dict[str, Any]:
         return {
             "instance": self.instance,
             "unseen": self.unseen,
+            "update": self.update.as_data() if self.update else None,
             "configuration": dict(self.configuration),
             "observed": dict(self.observed),
             "entries": [entry.as_data() for entry in self.entries],

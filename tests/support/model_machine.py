@@ -103,6 +103,8 @@ class Machine:
     units: dict[str, Unit] = field(default_factory=dict)
     databases: dict[tuple[str, str], Database] = field(default_factory=dict)
     serial: int = 0
+    migrations: str = "none"
+    """What is in the application's table of them, `unknown` where the database does not answer."""
 
     def __post_init__(self) -> None:
         for path in BASE_FOLDERS:

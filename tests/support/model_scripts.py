@@ -417,6 +417,8 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name in ("external_postgresql", "external_mysql"):
         host, port, database, user, *_ = arguments
         return _login(machine, f"{host}:{port}", database, user)
+    if name == "migrations":
+        return machine.migrations
     raise AssertionError(f"the model has no probe_{name}")
 
 

@@ -68,11 +68,33 @@ class Repository:
         for branch in ("main", "next"):
             self.commit(branch)
 
-    def commit(self, branch: str = "main") -> str:
+    def commit(self, branch: str = "main", migrations: Sequence[str] = ()) -> str:
+        """A commit after the branch's last one, with files of these migrations."""
         self._count += 1
-        commit = self._git("commit-tree", self._tree, "-m", f"Change {self._count}")
+        listing = ""
+        for name in migrations:
+            blob = self._git("hash-object", "-w", "--stdin", stdin=f"// {name}\n")
+            listing += f"100644 blob {blob}\t{name}.go\n"
+        tree = self._tree
+        for folder in ("migration", "pkg") if listing else ():
+            tree = self._git("mktree", stdin=listing)
+            listing = f"040000 tree {tree}\t{folder}\n"
+        if listing:
+            tree = self._git("mktree", stdin=listing)
+        head = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        parents = ("-p", head) if head else ()
+        commit = self._git("commit-tree", tree, *parents, "-m", f"Change {self._count}")
         self._git("update-ref", f"refs/heads/{branch}", commit)
         return commit
+
+    def reset(self, branch: str, back: int) -> str:
+        """Set the branch so many commits back; where it is then."""
+        commit = self._git("rev-parse", f"refs/heads/{branch}~{back}")
+        self._git("update-ref", f"refs/heads/{branch}", commit)
+        return commit
+
+    def tag(self, commit: str, name: str) -> None:
+        self._git("tag", name, commit)
 
     def _git(self, *arguments: str, stdin: str = "", here: bool = True) -> str:
         identity = {

@@ -1,0 +1,130 @@
+"""Which migrations an update would run: the target's files against the database's own table.
+
+Vikunja migrates when it starts, without a lock, mostly without a transaction, and cannot undo it.
+What a version brings along are the files `pkg/migration/<14 digits>.go` of its tree; what a
+database has been through are the ids in its table `migration`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasks.build import git
+from tasks.errors import DatabaseError, UsageError
+from tasks.model import measured as measurements
+from tasks.model.instance import Instance
+from tasks.model.update import PlannedUpdate, Version, WayBack
+from tasks.paths import Paths
+from tasks.release import Target
+from tasks.resources.base import Facts
+from tasks.resources.migration import recorded
+from tasks.resources.release import ReleaseLine
+
+FOLDER = "pkg/migration"
+FILE = re.compile(r"([0-9]{14})\.go")
+ID = re.compile(r"[0-9]{14}")
+
+
+def ids_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The ids that files of these names stand for, oldest first."""
+    return tuple(sorted(found[1] for name in names if (found := FILE.fullmatch(name))))
+
+
+def pending(wanted: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
+    """What the target would run, oldest first."""
+    return tuple(sorted(set(wanted) - set(found)))
+
+
+def beyond(wanted: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
+    """What the database went through and the target does not know, oldest first.
+
+    Ids older than all of the target's do not count: a version may fold its oldest ones into one.
+    """
+    known = set(wanted)
+    if not known:
+        return ()
+    oldest = min(known)
+    return tuple(sorted(i for i in set(found) - known if ID.fullmatch(i) and i > oldest))
+
+
+def planned(
+    instance: Instance, target: Target, serving: ReleaseLine, facts: Facts, paths: Paths
+) -> PlannedUpdate:
+    """What is known of an update to the target. serving: the release that it takes over from.
+
+    Asks the remote for the target's files where they are not in the mirror yet. Raises GitError or
+    NetworkError.
+    """
+    commit = None if serving.commit == "-" else serving.commit
+    before = Version(commit, serving.version)
+    wanted: tuple[str, ...] | None = None
+    version = target.version
+    counts: tuple[int, int] | None = None
+    if instance.git is not None and target.commit is not None:
+        mirror = git.fetch(instance.git, target.commit, paths)
+        version = version or git.describe(mirror, target.commit)
+        wanted = ids_of(git.files(mirror, target.commit, FOLDER))
+        counts = git.apart(mirror, commit, target.commit) if commit else None
+    found = recorded(facts, instance)
+    known = wanted is not None and found is not None
+    to_run = pending(wanted or (), found or ()) if known else None
+    if wanted == ():
+        # No application of Vikunja's shape: there is nothing that could be run.
+        to_run = ()
+    measured = measurements.read(paths, instance.id)
+    way_back = _way_back(instance, to_run)
+    return PlannedUpdate(
+        before=before,
+        after=Version(target.commit, version),
+        commits=counts[0] if counts else None,
+        dropped=counts[1] if counts else None,
+        pending=to_run,
+        beyond=beyond(wanted or (), found or ()),
+        mode=instance.update.migrations,
+        write_stop_seconds=measured.write_stop,
+        way_back=way_back,
+        way_back_seconds=measured.way_back if way_back == "restore" else None,
+    )
+
+
+def _way_back(instance: Instance, to_run: tuple[str, ...] | None) -> WayBack:
+    if to_run == ():
+        return "instant"
+    if instance.update.migrations == "rehearse" or newest_backup(instance).exists():
+        return "restore"
+    return "impossible"
+
+
+def newest_backup(instance: Instance) -> Path:
+    """Where the instance's newest backup is, there or not."""
+    return instance.backup.directory / instance.id / "latest"
+
+
+def refuse(update: PlannedUpdate, where: str) -> None:
+    """Raise what must keep an update from beginning: UsageError where migrations are refused,
+    DatabaseError where the database is newer than the version that is to serve."""
+    if update.beyond:
+        raise DatabaseError(
+            f"the database is newer than {update.after.label}: it has been through "
+            f"{shown(update.beyond)}",
+            where=where,
+            hint="Migrations cannot be undone. Go back with ./doit rollback, or bring back a "
+            "backup of that version: ./doit restore.",
+        )
+    if update.migrates and update.mode == "refuse":
+        what = "may change" if update.pending is None else "changes"
+        raise UsageError(
+            f"{update.after.label} {what} the database, and update.migrations is refuse",
+            where=where,
+            hint="Set update.migrations to rehearse (tried on a copy first) or online.",
+            evidence=[f"pending: {shown(update.pending)}"] if update.pending else (),
+        )
+
+
+def shown(ids: Iterable[str], most: int = 4) -> str:
+    """`1 migration (20250901120000)`, long lists cut."""
+    every = tuple(ids)
+    names = ", ".join(every[:most]) + (" …" if len(every) > most else "")
+    return f"{len(every)} migration{'' if len(every) == 1 else 's'} ({names})"

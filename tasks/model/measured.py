@@ -1,0 +1,39 @@
+"""How long an instance's last update with migrations took: what the next plan expects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from tasks.frozen import dataclass
+from tasks.model.files import write_atomically
+from tasks.paths import Paths
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds; None where it was not measured yet. write_stop: from the first refused write to
+    the first that was taken again. way_back: to put the database back and serve as before."""
+
+    write_stop: float | None = None
+    way_back: float | None = None
+
+
+def read(paths: Paths, instance_id: str) -> Measured:
+    """What was measured; nothing where there is no record or a damaged one: it only informs."""
+    try:
+        data = json.loads(paths.measured(instance_id).read_bytes())
+        return Measured(_seconds(data["write_stop"]), _seconds(data["way_back"]))
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return Measured()
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def write(paths: Paths, instance_id: str, measured: Measured) -> None:
+    text = json.dumps(asdict(measured)) + "\n"
+    write_atomically(paths.measured(instance_id), text.encode())
