@@ -1,1 +1,32 @@
-"""Consistent copies of databases, by each engine's own tools, in the instance's container."""
+"""An instance's database: consistent copies, digests, and swaps, by each engine's own tools."""
+
+from __future__ import annotations
+
+from tasks.backup.databases.base import LIVE, Database, Table, counts_in
+from tasks.containers.base import Container
+from tasks.model.instance import Instance
+from tasks.services import DATA, USER, database_port, database_user
+
+__all__ = ["LIVE", "Database", "Table", "counts_in", "database_for"]
+
+SQLITE = f"{DATA}/vikunja.db"
+
+
+def database_for(instance: Instance, container: Container) -> Database:
+    """The database that an instance's application uses, reached from its container."""
+    wished = instance.database
+    if wished.type == "sqlite":
+        return Database(container, "sqlite", (SQLITE, f"{USER}:{USER}"), f"database {SQLITE}")
+    admin = (wished.admin_password_file and wished.admin_user) or ""
+    port = database_port(instance)
+    if wished.host is None:
+        port = 5432 if wished.type == "postgresql" else 3306
+    where = f" at {wished.host}" if wished.host else ""
+    connection = (
+        wished.host or "",
+        str(port),
+        wished.name,
+        database_user(instance),
+        "" if wished.inside else admin,
+    )
+    return Database(container, wished.type, connection, f"database {wished.name}{where}")

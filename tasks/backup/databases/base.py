@@ -1,16 +1,29 @@
-"""What is known of a database's content, whatever its engine."""
+"""What can be done with an instance's database, whatever its engine and wherever its server.
+
+An engine is a script of this folder that knows all the actions; this is what calls it. Places
+are databases beside the live one, on the same server (for SQLite: files beside it). Their names
+begin with `vikunja-deploy-`, so that nothing else is ever taken for one of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.containers.base import Completed, Container
 from tasks.errors import DatabaseError
+from tasks.model.instance import DatabaseType
+
+LIVE = "live"
+"""The database that the application uses."""
+
+HOUR = 3600.0
 
 _FOLDER = Path(__file__).parent
 _EVIDENCE = 5
+_REFUSED = 7
+"""A script's exit code where the last line of its stderr is what to tell the user."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +37,128 @@ class Table:
     sha256: str
 
 
-def run_script(
-    container: Container, script: str, *arguments: str, what: str, timeout: float
-) -> Completed:
-    """Run a shell script of this folder in the container. Arguments hold no secrets.
+@dataclass(frozen=True)
+class Database:
+    """One instance's database, as its container reaches it. Making this touches nothing.
 
-    Raises DatabaseError `what` with the last lines of its stderr.
+    connection: the script's arguments that say where the database is; no secrets, which lie in
+    the container. timeout: seconds, for each of the long actions. A place is a word of small
+    letters. Every method raises DatabaseError, before anything is written where what is needed
+    (room, rights, a client that is new enough) is missing; all can be called again after a kill.
     """
-    text = (_FOLDER / script).read_text()
-    done = container.run(["bash", "-c", text, script, *arguments], timeout=timeout, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").splitlines()
-        raise DatabaseError(what, where=container.spec.name, evidence=lines[-_EVIDENCE:])
-    return done
+
+    container: Container
+    engine: DatabaseType
+    connection: tuple[str, ...]
+    title: str
+    timeout: float = field(default=HOUR, kw_only=True)
+
+    # What is there
+
+    def version(self) -> str:
+        """`PostgreSQL 15.8`."""
+        return self._text("version", "cannot be reached")
+
+    def size(self) -> int:
+        """Bytes that the live database takes."""
+        return int(self._text("size", "cannot be measured"))
+
+    def tables(self, place: str = LIVE) -> Mapping[str, Table]:
+        """Every table by its name. Of a database that nobody writes to."""
+        tables = {}
+        for line in self._lines("tables", "cannot be read", place):
+            name, rows, digest = line.split("\t")
+            tables[name] = Table(int(rows), digest)
+        return tables
+
+    def counts(self, place: str = LIVE) -> Mapping[str, int]:
+        """The rows of every table, by its name."""
+        return counts_in("\n".join(self._lines("counts", "cannot be read", place)))
+
+    def migrations(self, place: str = LIVE) -> tuple[str, ...]:
+        """Ids in the application's table `migration`, sorted; none where there is no table."""
+        return self._lines("migrations", "cannot be read", place)
+
+    def places(self) -> tuple[str, ...]:
+        """Which places there are, in no order."""
+        return self._lines("places", "cannot be read")
+
+    def name(self, place: str = LIVE) -> str:
+        """What the application calls a place: a database on its server, or SQLite's path."""
+        return self._text("name", "cannot be read", place)
+
+    # Copies
+
+    def dump(self, folder: str) -> int:
+        """Write all that is committed when it begins to a new folder in the container, while
+        the application writes; the dump's size in bytes.
+
+        The folder then holds the dump (`vikunja.db`, `.dump` or `.sql`) and `tables.tsv`, the
+        rows of every table as they are in it. A folder that was there goes.
+        """
+        return int(self._text("dump", "could not be copied", folder))
+
+    def load(self, folder: str, place: str) -> None:
+        """Bring a dump's folder into a new place, and prove that every row arrived.
+
+        A place that was there goes, also where this fails.
+        """
+        self._run("load", "could not be loaded", folder, place)
+
+    def copy(self, place: str) -> None:
+        """Make a place that holds what is live, while the application writes, and that the
+        application's own user may use. A place that was there goes."""
+        self._run("copy", "could not be copied", place)
+
+    def save(self, place: str) -> None:
+        """Like `copy`, with services stopped: for `put_back`."""
+        self._run("save", "could not be saved", place)
+
+    def swap(self, place: str, aside: str) -> None:
+        """What is in `place` becomes live, what was live is in `aside`, and `place` is gone:
+        all of it at once or nothing. Services are stopped. A database that was in `aside` goes;
+        where nothing was live, there is no `aside` after it."""
+        self._run("swap", "could not be swapped", place, aside)
+
+    def put_back(self, place: str) -> None:
+        """What `place` holds becomes live, what was live is gone. Services are stopped."""
+        self.swap(place, "failed")
+        self.drop("failed")
+
+    def drop(self, place: str) -> None:
+        """Gone already is success."""
+        self._run("drop", "could not be dropped", place)
+
+    # Scripts
+
+    def _run(self, action: str, failed: str, *arguments: str) -> Completed:
+        text = script(self.engine)
+        argv = ["bash", "-c", text, self.engine, action, *self.connection, *arguments]
+        done = self.container.run(argv, timeout=self.timeout, check=False)
+        if done.returncode == 0:
+            return done
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        what = f"{self.title} {failed}"
+        if done.returncode == _REFUSED and lines:
+            what = f"{what}: {lines.pop()}"
+        raise DatabaseError(
+            what,
+            where=self.container.spec.instance_id,
+            evidence=lines[-_EVIDENCE:],
+            hint="Nothing that is live was changed. Put this right and run the command again.",
+        )
+
+    def _text(self, action: str, failed: str, *arguments: str) -> str:
+        return self._run(action, failed, *arguments).stdout.decode().strip()
+
+    def _lines(self, action: str, failed: str, *arguments: str) -> tuple[str, ...]:
+        return tuple(self._run(action, failed, *arguments).stdout.decode().splitlines())
 
 
-def parse_tables(output: bytes) -> Mapping[str, Table]:
-    """Lines of `NAME<tab>ROWS<tab>SHA-256`."""
-    tables = {}
-    for line in output.decode().splitlines():
-        name, rows, digest = line.split("\t")
-        tables[name] = Table(int(rows), digest)
-    return tables
+def script(engine: DatabaseType) -> str:
+    return "\n".join((_FOLDER / name).read_text() for name in ("common.sh", f"{engine}.sh"))
+
+
+def counts_in(text: str) -> Mapping[str, int]:
+    """Of a `tables.tsv`: lines of `NAME<tab>ROWS`."""
+    return {name: int(rows) for name, rows in (line.split("\t") for line in text.splitlines())}

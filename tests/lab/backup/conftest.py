@@ -1,12 +1,21 @@
-"""One container with the databases' tools in it."""
+"""One container with the databases' servers and tools in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from engines import ENGINES, LabDatabase, prepare
 
 from tasks.containers.lxc.driver import LxcContainer
+
+SERVERS = Path(__file__).parents[1] / "database_host.sh"
+MORE = """
+apt-get -q -y --no-install-recommends install sqlite3
+useradd --system vikunja
+install -d -m 0700 /etc/vikunja/secrets
+"""
 
 
 @pytest.fixture(scope="session")
@@ -14,8 +23,21 @@ def box(make_container: Callable[[str], LxcContainer]) -> LxcContainer:
     container = make_container("backup")
     container.create()
     container.start()
-    install = ["apt-get", "-q", "-y", "--no-install-recommends", "install", "sqlite3"]
-    container.run(["apt-get", "-q", "update"], timeout=300)
-    container.run(["env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=600)
-    container.run(["useradd", "--system", "vikunja"])
+    script = f"{SERVERS.read_text()}\n{MORE}"
+    container.run(["sh", "-s"], stdin=script.encode(), timeout=900)
     return container
+
+
+@pytest.fixture(params=ENGINES, scope="module")
+def made(request: pytest.FixtureRequest, box: LxcContainer) -> LabDatabase:
+    """An empty database of an engine, in the container or outside it."""
+    return prepare(box, request.param)
+
+
+@pytest.fixture
+def lab(made: LabDatabase) -> Iterator[LabDatabase]:
+    """The same with tables and odd values in them."""
+    made.fill()
+    yield made
+    for place in made.database.places():
+        made.database.drop(place)

@@ -9,7 +9,7 @@ from typing import IO
 
 import pytest
 
-from tasks.backup.databases import sqlite
+from tasks.backup.databases import Database
 from tasks.backup.manifest import Counted
 from tasks.backup.source import STAGING, container_stream, create_argv
 from tasks.backup.stream import write_archive
@@ -31,6 +31,10 @@ head -c 3000000 /dev/urandom >"$1/files/301"
 chown -R vikunja:vikunja "$1" && chmod 0640 "$1"/files/*
 """
 LIST = 'cd "$1" && find . -type f -printf "%P %u:%g %m %s " -exec sha256sum {} \\; | sort'
+
+
+def database_of(box: LxcContainer) -> Database:
+    return Database(box, "sqlite", (f"{DATA}/vikunja.db", "vikunja:vikunja"), "database")
 
 
 def describe(counted: Counted) -> Contents:
@@ -62,14 +66,14 @@ def back_up(box: LxcContainer, archive: Archive) -> None:
 @pytest.fixture
 def filled(box: LxcContainer) -> LxcContainer:
     box.run(["sh", "-c", FILL, "sh", DATA, STAGING], timeout=120)
-    sqlite.copy(box, f"{DATA}/vikunja.db", f"{STAGING}/database/vikunja.db")
+    database_of(box).dump(f"{STAGING}/database")
     return box
 
 
 def test_what_left_a_container_comes_back_to_the_byte(filled: LxcContainer, tmp_path: Path) -> None:
     archive = Archive(EPOCH, tmp_path / "backups")
     before = listed(filled, f"{DATA}/files")
-    rows = sqlite.digest(filled, f"{DATA}/vikunja.db")
+    rows = database_of(filled).tables()
     back_up(filled, archive)
     checked = verify(archive)
     assert checked.sidecars
@@ -84,10 +88,9 @@ def test_what_left_a_container_comes_back_to_the_byte(filled: LxcContainer, tmp_
     assert unpack(archive, consume) == checked
     assert listed(filled, "/root/aside/files") == before
     filled.run(["mkdir", DATA])
-    sqlite.restore(
-        filled, "/root/aside/database/vikunja.db", f"{DATA}/vikunja.db", "vikunja:vikunja"
-    )
-    assert sqlite.digest(filled, f"{DATA}/vikunja.db") == rows
+    database_of(filled).load("/root/aside/database", "restored")
+    database_of(filled).swap("restored", "replaced")
+    assert database_of(filled).tables() == rows
     filled.run(["rm", "-r", "/root/aside"])
 
 
@@ -101,6 +104,7 @@ def test_metadata_in_the_archive_has_the_digests_of_the_container(
     there = [line.split() for line in listed(filled, f"{DATA}/files").splitlines()]
     expected = {f"files/{fields[0]}": fields[4] for fields in there}
     members.pop("database/vikunja.db")
+    members.pop("database/tables.tsv")
     assert members == expected
 
 

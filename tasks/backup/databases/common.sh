@@ -1,0 +1,67 @@
+# What the engines' scripts share, for bash. A line on stderr before exit code 7 is for the user.
+set -euo pipefail
+umask 077
+export LC_ALL=C.UTF-8
+
+refuse() {
+	printf '%s\n' "$1" >&2
+	exit 7
+}
+
+changing() {
+	# What a killed run left working here is waited for: two never change the databases at once.
+	mkdir -p /run/vikunja-deploy
+	exec 9>/run/vikunja-deploy/apply.lock
+	flock -w 900 9 || refuse "another run is still changing the container"
+}
+
+require_space() {
+	# FOLDER BYTES: as much is free where FOLDER is or will be, and some more for everybody else.
+	folder=$1
+	until [ -d "$folder" ]; do folder=$(dirname "$folder"); done
+	free=$(df --output=avail -B 1 "$folder" | tail -n 1)
+	wanted=$(($2 + 64 * 1024 * 1024))
+	[ "$free" -ge "$wanted" ] ||
+		refuse "$1 in the container may need $((wanted / 1000000)) MB, and $((free / 1000000)) MB are free"
+}
+
+place_of() {
+	# PLACE: the name of the database beside the live one. A server may cut longer names.
+	rest=$name
+	if [ "$((${#1} + ${#name}))" -gt 45 ]; then
+		rest=${name:0:20}-$(printf %s "$name" | sha256sum | cut -c 1-8)
+	fi
+	printf 'vikunja-deploy-%s-%s' "$1" "$rest"
+}
+
+database_of() {
+	# PLACE, `live` for the live one.
+	if [ "$1" = live ]; then printf %s "$name"; else place_of "$1"; fi
+}
+
+places_among() {
+	# Names of databases on stdin: the places that are ours, one a line.
+	while IFS= read -r found; do
+		case $found in
+		vikunja-deploy-*)
+			place=${found#vikunja-deploy-}
+			place=${place%%-*}
+			[ "$found" != "$(place_of "$place")" ] || printf '%s\n' "$place"
+			;;
+		esac
+	done
+}
+
+begin_dump() {
+	# FOLDER BYTES: an empty folder, for so much at most.
+	rm -rf "$1"
+	require_space "$1" "$2"
+	mkdir -p "$1"
+}
+
+same_counts() {
+	# FOLDER: the rows counted, on stdin, are those of the dump.
+	[ -f "$1/tables.tsv" ] || refuse "the dump has no tables.tsv"
+	diff <(sort "$1/tables.tsv") <(sort) >&2 ||
+		refuse "other rows came out of the dump than had gone into it"
+}

@@ -1,0 +1,280 @@
+# What is done with a database of MariaDB or MySQL.
+# Arguments: ACTION HOST PORT NAME USER ADMIN [ARGUMENT…]. Without HOST the server is the
+# container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
+# USER. Passwords are in /etc/vikunja/secrets and go to the programs in files without a name.
+
+action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6
+shift 6
+
+command -v mariadb-dump >/dev/null ||
+	refuse "MariaDB's client programs are not installed in the container"
+
+with_password() {
+	# SECRET USER PROGRAM [ARGUMENT…]
+	(
+		exec 7<&0
+		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		{
+			printf '[client]\npassword="'
+			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
+			printf '"\n'
+		} >&8
+		unset password
+		login=$2 program=$3
+		shift 3
+		exec "$program" --defaults-extra-file=/proc/self/fd/8 --protocol=tcp --user="$login" \
+			--host="${host:-127.0.0.1}" --port="$port" --default-character-set=utf8mb4 "$@" <&7 7<&-
+	)
+}
+
+server() {
+	# PROGRAM [ARGUMENT…]: as who may do most.
+	if [ -z "$host" ]; then
+		program=$1
+		shift
+		"$program" --user=root --default-character-set=utf8mb4 "$@"
+	elif [ -n "$admin" ]; then
+		with_password db-admin-password "$admin" "$@"
+	else
+		with_password db-password "$user" "$@"
+	fi
+}
+
+ask() {
+	# [OPTION…]; statements on stdin.
+	server mariadb --batch --skip-column-names --raw "$@"
+}
+
+quoted() {
+	printf '`%s`' "${1//\`/\`\`}"
+}
+
+text() {
+	# A value for any sql_mode: no backslash is left to be an escape.
+	printf "_utf8mb4 x'%s' collate utf8mb4_bin" "$(printf %s "$1" | od -An -v -tx1 | tr -d ' \n')"
+}
+
+dump_of() {
+	# DATABASE [TABLE] [OPTION…]
+	from=$1
+	shift
+	server mariadb-dump --single-transaction --quick --skip-lock-tables --no-tablespaces --hex-blob \
+		--skip-add-drop-table --skip-dump-date --skip-triggers "$from" "$@"
+}
+
+size() {
+	echo "select coalesce(sum(data_length + index_length), 0) from information_schema.tables
+		where table_schema = $(text "$name")" | ask
+}
+
+list() {
+	# DATABASE: its tables.
+	echo "select table_name from information_schema.tables
+		where table_schema = $(text "$1") and table_type = 'BASE TABLE' order by 1" | ask
+}
+
+exists() {
+	# DATABASE
+	[ -n "$(echo "select 1 from information_schema.schemata where schema_name = $(text "$1")" | ask)" ]
+}
+
+must_exist() {
+	exists "$1" || refuse "there is no database $1"
+}
+
+counts() {
+	# DATABASE
+	list "$1" | while IFS= read -r table; do
+		printf '%s\t%s\n' "$table" "$(echo "select count(*) from $(quoted "$table")" | ask --database="$1")"
+	done
+}
+
+rows_in() {
+	# DUMP: rows by table. mariadb-dump writes each on a line of its own, and no text has line ends.
+	awk '
+		/^CREATE TABLE `/ { table = substr($0, 15); sub(/` \($/, "", table); gsub(/``/, "`", table); rows[table] = 0; next }
+		/^INSERT INTO `/ { table = substr($0, 14); sub(/` VALUES$/, "", table); gsub(/``/, "`", table); next }
+		/^\(/ { rows[table]++ }
+		END { for (table in rows) printf "%s\t%d\n", table, rows[table] }
+	' "$1"
+}
+
+require_rights() {
+	# A trial: what a user may do is written in too many places.
+	trial=$(place_of trial)
+	said=$(echo "create database if not exists $(quoted "$trial"); drop database $(quoted "$trial")" | ask 2>&1) || {
+		printf '%s\n' "$said" >&2
+		refuse "MySQL at $host port $port lets '${admin:-$user}' make no database beside \`$name\`. An administrator of that server has to run: GRANT ALL PRIVILEGES ON \`vikunja-deploy-%\`.* TO '${admin:-$user}'@'%'; or set database.admin_user and database.admin_password_file"
+	}
+}
+
+require_plain() {
+	# DATABASE: what moving tables would lose.
+	more=$(echo "select concat('view ', table_name) from information_schema.views where table_schema = $(text "$1")
+		union all select concat('trigger ', trigger_name) from information_schema.triggers where trigger_schema = $(text "$1")
+		union all select concat('routine ', routine_name) from information_schema.routines where routine_schema = $(text "$1")" | ask)
+	[ -z "$more" ] || {
+		printf '%s\n' "$more" >&2
+		refuse "database $1 holds more than tables, which cannot be copied: $(printf %s "$more" | head -n 1)"
+	}
+}
+
+require_server_space() {
+	# BYTES. Nobody can say how much is free on a server elsewhere.
+	[ -n "$host" ] || require_space "$(echo 'select @@datadir' | ask)" "$1"
+}
+
+account() {
+	# As the server knows the user who comes in with the password: 'name'@'host', quoted.
+	found=$(echo 'select current_user()' |
+		with_password db-password "$user" mariadb --batch --skip-column-names --raw)
+	printf "'%s'@'%s'" "$(printf %s "${found%@*}" | sed "s/'/''/g")" "${found##*@}"
+}
+
+rights() {
+	# PLACE: what a grant names. Underscores in it are wildcards.
+	quoted "$(place_of "$1")" | sed 's/[_%]/\\&/g'
+}
+
+drop() {
+	# PLACE. Rights stay behind a database that is dropped, so they go first.
+	old=$(place_of "$1")
+	grantee=$(echo "select grantee from information_schema.schema_privileges
+		where replace(table_schema, char(92), '') = $(text "$old") limit 1" | ask)
+	if [ -n "$grantee" ] && { [ -z "$host" ] || [ -n "$admin" ]; }; then
+		echo "revoke all privileges on $(rights "$1").* from $grantee" | ask
+	fi
+	echo "drop database if exists $(quoted "$old")" | ask
+}
+
+make() {
+	# PLACE
+	like=$(echo "select concat('character set ', default_character_set_name, ' collate ',
+		default_collation_name) from information_schema.schemata
+		where schema_name = $(text "$name")" | ask)
+	echo "create database $(quoted "$(place_of "$1")") ${like:-character set utf8mb4}" | ask
+}
+
+copy() {
+	# PLACE
+	require_plain "$name"
+	drop "$1"
+	require_server_space "$(size)"
+	make "$1"
+	dump_of "$name" | ask --database="$(place_of "$1")"
+}
+
+moves() {
+	# FROM TO: `FROM`.`table` to `TO`.`table`, one a line.
+	list "$1" | while IFS= read -r table; do
+		printf '%s.%s to %s.%s\n' "$(quoted "$1")" "$(quoted "$table")" "$(quoted "$2")" "$(quoted "$table")"
+	done
+}
+
+case $action in
+version)
+	echo "select if(version() like '%MariaDB%', concat('MariaDB ', substring_index(version(), '-', 1)),
+		concat('MySQL ', version()))" | ask
+	;;
+size)
+	must_exist "$name"
+	size
+	;;
+name)
+	database_of "$1"
+	;;
+places)
+	echo 'select schema_name from information_schema.schemata' | ask | places_among
+	;;
+tables)
+	from=$(database_of "$1")
+	must_exist "$from"
+	list "$from" | while IFS= read -r table; do
+		# One statement a row, each on a line of its own.
+		counted=$(mktemp /run/vikunja-mysql.XXXXXX)
+		exec 6<>"$counted"
+		rm "$counted"
+		digest=$(dump_of "$from" "$table" --compact --no-create-info --skip-extended-insert |
+			sed -n '/^INSERT /w /proc/self/fd/6
+				/^INSERT /p' | LC_ALL=C sort | sha256sum)
+		rows=$(wc -l </proc/self/fd/6)
+		printf '%s\t%s\t%s\n' "$table" "$rows" "${digest%% *}"
+	done
+	;;
+counts)
+	must_exist "$(database_of "$1")"
+	counts "$(database_of "$1")"
+	;;
+migrations)
+	must_exist "$(database_of "$1")"
+	if list "$(database_of "$1")" | grep -qx migration; then
+		echo 'select id from migration order by cast(id as binary)' |
+			ask --database="$(database_of "$1")"
+	fi
+	;;
+dump)
+	must_exist "$name"
+	require_plain "$name"
+	changing
+	# As text a table may be larger than as pages.
+	begin_dump "$1" "$(size)"
+	dump_of "$name" --result-file="$1/vikunja.sql.new"
+	tail -n 1 "$1/vikunja.sql.new" | grep -q '^-- Dump completed' || refuse "the dump is not complete"
+	rows_in "$1/vikunja.sql.new" >"$1/tables.tsv"
+	mv "$1/vikunja.sql.new" "$1/vikunja.sql"
+	stat -c %s "$1/vikunja.sql"
+	;;
+load)
+	[ -s "$1/vikunja.sql" ] || refuse "the dump is missing or empty"
+	require_rights
+	changing
+	drop "$2"
+	require_server_space "$(stat -c %s "$1/vikunja.sql")"
+	make "$2"
+	ask --database="$(place_of "$2")" <"$1/vikunja.sql"
+	counts "$(place_of "$2")" | same_counts "$1"
+	;;
+copy)
+	must_exist "$name"
+	require_rights
+	changing
+	copy "$1"
+	if [ -z "$host" ] || [ -n "$admin" ]; then
+		echo "grant all privileges on $(rights "$1").* to $(account)" | ask
+	fi
+	;;
+save)
+	must_exist "$name"
+	require_rights
+	changing
+	copy "$1"
+	;;
+swap)
+	must_exist "$(place_of "$1")"
+	require_rights
+	changing
+	new=$(place_of "$1") aside=$(place_of "$2")
+	[ -n "$(list "$new")" ] || refuse "database $new has no tables"
+	exists "$name" || echo "create database $(quoted "$name") character set utf8mb4" | ask
+	require_plain "$name"
+	drop "$2"
+	make "$2"
+	# One statement for all tables: the server does all of it or nothing.
+	{
+		printf 'rename table '
+		{
+			moves "$name" "$aside"
+			moves "$new" "$name"
+		} | paste -s -d ,
+	} | ask
+	drop "$1"
+	;;
+drop)
+	changing
+	drop "$1"
+	;;
+*)
+	refuse "no action $action"
+	;;
+esac
