@@ -83,7 +83,20 @@ class LxcContainer:
     # What is there
 
     def observe(self) -> ContainerFacts:
-        return facts.observe(self.folder)
+        found = facts.observe(self.folder)
+        if not found.exists:
+            self._refuse_second()
+        return found
+
+    def _refuse_second(self) -> None:
+        """An instance whose container has another name does not get a second, empty one."""
+        for name, owner in self.list_owned(self.paths):
+            if owner == self.spec.instance_id:
+                raise ResourceError(
+                    f"its container is {name}, and containers keep their name",
+                    where=owner,
+                    hint=f"Put lxc.name: {name} back, or uninstall the instance first.",
+                )
 
     def _require_ours(self, action: str) -> config.Settings:
         """The settings of an existing container that is proven ours, else ResourceError."""

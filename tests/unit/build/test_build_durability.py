@@ -48,7 +48,7 @@ def in_a_process(instance: Instance, commit: str, paths: Paths) -> subprocess.Po
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)

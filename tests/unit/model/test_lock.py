@@ -130,7 +130,7 @@ def test_waiting_ends_after_the_given_time(paths: Paths) -> None:
     begun = time.monotonic()
     with Lock.acquire(paths, NAME, "deploy"), pytest.raises(LockedError):
         Lock.acquire(paths, NAME, "backup", wait_seconds=0.3)
-    assert 0.3 <= time.monotonic() - begun < 5
+    assert 0.3 <= time.monotonic() - begun < 60
 
 
 def test_a_live_holder_is_never_stale_however_old(
@@ -413,7 +413,7 @@ def test_inspecting_while_the_lock_changes_hands_never_shows_a_mixture(paths: Pa
     child.stdout.readline()
     try:
         seen = 0
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while seen < 100 and time.monotonic() < deadline:
             info = inspect(paths, NAME)
             # The holder's own folder is empty for a moment between its two steps.

@@ -111,7 +111,7 @@ def test_a_program_that_takes_too_long_is_left_to_finish(tmp_path: Path) -> None
     with pytest.raises(DeployError, match=r"sh did not finish in 0\.2 s and still runs"):
         execute(Local(), argv, timeout=0.2)
     assert not mark.exists()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not mark.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
