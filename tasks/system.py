@@ -71,6 +71,7 @@ def _templated(instance: Instance) -> Iterator[Templated]:
     if instance.database.type == "mysql" and instance.database.inside:
         yield Templated("mariadb/vikunja.cnf.j2", "/etc/mysql/mariadb.conf.d/90-vikunja.cnf")
     yield Templated("systemd/nginx-reload.sh.j2", "/usr/local/lib/vikunja/nginx-reload", "0755")
+    yield Templated("systemd/switch-back.sh.j2", "/usr/local/lib/vikunja/switch-back", "0755")
     yield Templated("systemd/nginx.conf.j2", f"{UNITS}/nginx.service.d/vikunja.conf")
     yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
     folder = tls_folder(instance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.effects import inside, place, serving
+from tasks.effects import inside, place, serving, switching
 from tasks.effects.work import Effect, Work
 from tasks.errors import DeployError
 from tasks.model.plan import Entry
@@ -80,13 +80,13 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (Package, inside.install),
     (Script, inside.run_script),
     (Unit, inside.settle_unit),
-    (StoppedUnit, inside.stop_unit),
+    (StoppedUnit, switching.stop_unit),
     (DaemonReload, inside.reload_daemon),
     (ContainerWish, place.settle_container),
     (ContainerRunning, place.run_container),
     (ArtifactWish, serving.make_artifact),
     (ReleaseWish, serving.put_release),
-    (ActiveColor, serving.switch_color),
+    (ActiveColor, switching.switch_color),
     (HealthCheck, serving.check_site),
     (Record, serving.write_records),
 )

@@ -11,7 +11,7 @@ from tasks.model.plan import Entry
 from tasks.release import Target
 from tasks.resources.landing import landing
 from tasks.resources.observe import HERE, function_name, script_text
-from tasks.resources.system import TAKEN_UP, Package, Script, StoppedUnit, Unit
+from tasks.resources.system import TAKEN_UP, Package, Script, Unit
 
 
 def guarded(*scripts: str) -> str:
@@ -128,15 +128,6 @@ def _with_version(unit: Unit, target: Target) -> Unit:
         name, port, _, timeout = unit.health
         return replace(unit, health=(name, port, target.version or "-", timeout))
     return unit
-
-
-def stop_unit(batch: Sequence[Entry], work: Work) -> None:
-    for entry in batch:
-        assert isinstance(entry.resource, StoppedUnit)
-        work.container.run(
-            [SCRIPT, "-c", unit_script(), "unit", entry.resource.unit, "stop", "no", "-"],
-            timeout=UNIT_TIMEOUT,
-        )
 
 
 def reload_daemon(batch: Sequence[Entry], work: Work) -> None:

@@ -14,11 +14,10 @@ from tasks.model.applied import Applied
 from tasks.model.instance import COLORS
 from tasks.model.plan import Entry
 from tasks.resources.base import Facts
-from tasks.resources.files import Absent, File
+from tasks.resources.files import File
 from tasks.resources.landing import landing
 from tasks.resources.observe import observe, script_text
 from tasks.resources.release import (
-    GREEN_MARKER,
     ActiveColor,
     HealthCheck,
     Record,
@@ -55,16 +54,6 @@ def put_release(batch: Sequence[Entry], work: Work) -> None:
             )
 
 
-def switch_color(batch: Sequence[Entry], work: Work) -> None:
-    for entry in batch:
-        assert isinstance(entry.resource, ActiveColor)
-        green = entry.resource.color == "green"
-        marker = File(path=GREEN_MARKER, content=b"") if green else Absent(path=GREEN_MARKER)
-        work.container.run(
-            [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing([marker]), timeout=60
-        )
-
-
 def check_site(batch: Sequence[Entry], work: Work) -> None:
     for entry in batch:
         assert isinstance(entry.resource, HealthCheck)
@@ -92,7 +81,9 @@ def write_records(batch: Sequence[Entry], work: Work) -> None:
 
 def write_document(work: Work, applied: Applied) -> None:
     """Write the document in the container as things are now."""
-    content = record.document(work.look.instance, releases(work), applied)
+    instance = work.look.instance
+    facts = replace(releases(work), host=record.observe_backup(work.paths, instance.id))
+    content = record.document(instance, facts, applied)
     document = File(path=record.DOCUMENT, content=content, mode="0640", group="vikunja")
     work.container.run(
         [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing([document]), timeout=60

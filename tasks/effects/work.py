@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.containers.base import Container, Progress
 from tasks.look import Look
+from tasks.model.instance import Color
 from tasks.model.plan import Entry
 from tasks.paths import Paths
 from tasks.release import Target
@@ -27,6 +28,10 @@ class Work:
     target: Target
     write_record: Callable[[str], None]
     done: Callable[[Entry], None] = lambda _: None
+    switched: bool = False
+    """Whether another colour than before serves, for good."""
+    drained: set[Color] = field(default_factory=set)
+    """Colours whose requests have been waited for."""
 
     @property
     def container(self) -> Container:

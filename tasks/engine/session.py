@@ -159,6 +159,7 @@ class Session:
 
     def _apply(self, run: Run, step: str, entries: tuple[Entry, ...]) -> None:
         from tasks import effects
+        from tasks.effects import switching
         from tasks.model import applied as records
 
         assert run.work is not None and run.applied is not None
@@ -175,7 +176,10 @@ class Session:
         run.touched = True
         run.applied = records.announce(run.applied, wished)
         records.write(self.paths, run.instance.id, run.applied)
-        effects.apply(entries, run.work)
+        try:
+            effects.apply(entries, run.work)
+        except DeployError as failure:
+            raise switching.fall_back(failure, run.work) from failure
         run.applied = records.finish(run.applied, wished, gone)
         if step == STEPS[-1] and run.whole:
             self._conclude(run)

@@ -13,6 +13,9 @@ ACTIVE_FOLDER = "/etc/vikunja/active"
 GREEN_MARKER = f"{ACTIVE_FOLDER}/green"
 """Present: nginx passes requests to green; absent: to blue."""
 
+SWITCHING = "/var/lib/vikunja-deploy/switching"
+"""In the container: the colour that a switch goes back to by itself until it is confirmed."""
+
 AFTER_APPLY = "(known after apply)"
 
 
@@ -136,7 +139,7 @@ class ActiveColor(Resource):
         return "active"
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
-        return (("file", "-", GREEN_MARKER),)
+        return (("text", SWITCHING), ("file", "-", GREEN_MARKER))
 
     def wish(self) -> Mapping[str, Any]:
         return {"color": self.color}
@@ -144,7 +147,9 @@ class ActiveColor(Resource):
     def difference(self, facts: Facts) -> Difference | None:
         found = active_color(facts)
         if found == self.color:
-            return None
+            if SWITCHING not in facts.texts:
+                return None
+            return Difference("update", "unconfirmed", (AttributeChange("confirmed", "no", "yes"),))
         return Difference("update", "switched", (AttributeChange("color", found, self.color),))
 
 

@@ -10,6 +10,8 @@ opt=/opt/vikunja
 umask 022
 staging=$opt/.staging-$color
 rm -rf "$staging"
+# A disk that was too small for it has its room again.
+trap 'rm -rf "$staging"' EXIT
 mkdir -p "$staging" "$opt/backend" "$opt/mcp-server" "$opt/frontend"
 tar -xf - --no-same-owner --no-same-permissions -C "$staging"
 [ -f "$staging/backend/vikunja" ] || { echo 'the build holds no backend/vikunja' >&2; exit 1; }
@@ -27,4 +29,3 @@ for part in mcp-server frontend backend; do
   mv -T "$staging/$part" "$opt/$part/$color"
 done
 sync -f "$opt"
-rm -rf "$staging"

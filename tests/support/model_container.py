@@ -30,6 +30,7 @@ from tasks.containers.base import (
     Progress,
 )
 from tasks.effects.inside import guarded, unit_script
+from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
 from tasks.errors import DeployError, ResourceError
 from tasks.model.instance import Instance
 from tasks.paths import Paths
@@ -116,6 +117,10 @@ def known_texts() -> dict[str, str]:
         guarded("release.sh"): "release",
         unit_script(): "unit",
         "\n".join((script_text("health"), 'health_site "$@"')): "site",
+        flip_script(): "flip",
+        confirm_script(): "confirm",
+        back_script(): "back",
+        drain_script(): "drain",
     } | {
         "\n".join((guarded(), script_text(name), f'apply_{function_name(name)} "$@"')): name
         for name in script_names()
@@ -251,6 +256,14 @@ class ModelContainer:
                 return model_scripts.unit(machine, arguments, told)
             case "site", [domain, port, _]:
                 return model_scripts.site(machine, domain, port, told)
+            case "flip", _:
+                return model_scripts.flip(machine, arguments, told)
+            case "confirm", []:
+                return model_scripts.confirm(machine)
+            case "back", [color, port, *units]:
+                return model_scripts.back(machine, color, port, units)
+            case "drain", _:
+                return Answer()
             case str(name), _:
                 return model_scripts.run_script(machine, name, arguments, told)
         raise self.world.refuse(f"unknown script {text[-200:]!r} {arguments}")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
+SWITCHING = "/var/lib/vikunja-deploy/switching"
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
 
 Told = Callable[[str, str], None]
@@ -403,6 +404,65 @@ def site(machine: Machine, domain: str, port: str, told: Told) -> Answer:
     except Refused as refused:
         return Answer(stderr=f"{refused}\n".encode(), returncode=1)
     return Answer(b"healthy 0.01\n")
+
+
+# flip.sh, confirm.sh, back.sh
+
+
+def _answers(machine: Machine, color: str, port: str, version: str = "-") -> str:
+    """What the health check of a colour's backend says; empty where it is healthy."""
+    try:
+        _backend(machine, f"vikunja-backend@{color}.service", [port, version, ""])
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def _mark(machine: Machine, color: str) -> None:
+    if color == "green":
+        machine.files.put(GREEN, Node("file", b"", "0644", "root", "root"))
+    else:
+        machine.files.remove(GREEN)
+
+
+def flip(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
+    color, port, version, _, old_port, domain, ssl_port, _ = arguments
+    old = "blue" if color == "green" else "green"
+    way_back = _first_line(machine.files, SWITCHING) == old or not _answers(machine, old, old_port)
+    if way_back:
+        machine.files.write(SWITCHING, f"{old}\n".encode())
+    else:
+        machine.files.remove(SWITCHING)
+    _mark(machine, color)
+    told("color:active", "update")
+    if not way_back:
+        return Answer()
+    seen = _answers(machine, color, port, version)
+    seen = seen or site(machine, domain, ssl_port, lambda *_: None).stderr.decode()
+    if seen:
+        _mark(machine, old)
+        machine.files.remove(SWITCHING)
+        return Answer(stderr=f"{seen}\n".encode(), returncode=11)
+    return Answer(b"confirm\n")
+
+
+def confirm(machine: Machine) -> Answer:
+    if machine.files.get(SWITCHING) is None:
+        return Answer(stderr=b"the switch was undone by its own timer\n", returncode=11)
+    machine.files.remove(SWITCHING)
+    return Answer()
+
+
+def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answer:
+    if machine.files.get(SWITCHING) is not None:
+        _mark(machine, _first_line(machine.files, SWITCHING))
+        machine.files.remove(SWITCHING)
+    for name in units:
+        machine.files.remove(f"{STAMPS}/{name}")
+        machine.stop(name)
+        machine.unit(name).enabled = False
+    seen = _answers(machine, color, port)
+    return Answer(stderr=f"{seen}\n".encode(), returncode=12) if seen else Answer()
 
 
 # scripts/*.sh

@@ -1,0 +1,213 @@
+"""Effects of the switch: the colour is flipped and watched, the other one drained and stopped.
+
+Up to the confirmation every failure leaves the colour of before serving: `fall_back` puts it in
+order and says so with exit code 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.effects.inside import guarded, unit_script
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.errors import (
+    CancelledError,
+    DeployError,
+    LockedError,
+    RollbackFailedError,
+    RolledBackError,
+    UnhealthyError,
+    UsageError,
+)
+from tasks.look import Look
+from tasks.model.instance import COLORS, Color
+from tasks.model.plan import Entry
+from tasks.release import other
+from tasks.resources.release import ActiveColor, released
+from tasks.resources.system import StoppedUnit, Unit
+
+CONFIRM = b"confirm"
+"""Last line of flip.sh where its switch has to be confirmed."""
+
+SITE_SECONDS = 60
+"""More than flip.sh takes beside watching."""
+
+
+def switch_color(batch: Sequence[Entry], work: Work) -> None:
+    for entry in batch:
+        assert isinstance(entry.resource, ActiveColor)
+        color = entry.resource.color
+        seconds = work.look.instance.update.observe_seconds
+        completed = work.container.run(
+            [SCRIPT, "-c", flip_script(), "flip", *_flip_arguments(color, work)],
+            timeout=seconds + SITE_SECONDS,
+            check=False,
+        )
+        lines = completed.stdout.strip().splitlines()
+        if completed.returncode != 0:
+            raise _not_switched(completed.returncode, completed.stderr, color, work.where)
+        if lines[-1:] == [CONFIRM]:
+            work.log("; ".join(line.decode() for line in lines[:-1]) or f"{color} serves")
+            _confirm(color, work)
+        work.switched = True
+
+
+def flip_script() -> str:
+    return guarded("scripts/health.sh", "flip.sh")
+
+
+def _flip_arguments(color: Color, work: Work) -> tuple[str, ...]:
+    instance = work.look.instance
+    return (
+        color,
+        str(instance.backend_port(color)),
+        work.target.version or "-",
+        str(instance.mcp_port(color)) if instance.services.mcp.enabled else "-",
+        str(instance.backend_port(other(color))),
+        instance.network.domain,
+        str(instance.services.frontend.ssl_port),
+        str(instance.update.observe_seconds),
+    )
+
+
+def _not_switched(code: int, stderr: bytes, color: Color, where: str) -> DeployError:
+    evidence = last_lines(stderr)
+    reason = evidence[0] if evidence else "it could not be switched to"
+    if code == 12:
+        return RollbackFailedError(
+            f"{color} does not serve well, and {other(color)} does not serve either: {reason}",
+            where=where,
+            evidence=evidence[1:],
+            hint=f"./doit status {where} and ./doit logs {where} show how things are.",
+        )
+    what = f"{color} did not serve well" if code == 11 else f"{color} could not be switched to"
+    return UnhealthyError(
+        f"{what}: {reason}",
+        where=where,
+        evidence=evidence[1:],
+        hint=f"Look at it: ./doit logs {where}, mend the cause, ./doit apply again.",
+    )
+
+
+def confirm_script() -> str:
+    return guarded("confirm.sh")
+
+
+def _confirm(color: Color, work: Work) -> None:
+    completed = work.container.run(
+        [SCRIPT, "-c", confirm_script(), "confirm"], timeout=UNIT_TIMEOUT, check=False
+    )
+    if completed.returncode != 0:
+        raise UnhealthyError(
+            f"the switch to {color} was not confirmed in time: {other(color)} serves again",
+            where=work.where,
+            evidence=last_lines(completed.stderr),
+            hint="Run ./doit apply again.",
+        )
+
+
+def stop_unit(batch: Sequence[Entry], work: Work) -> None:
+    """Stop a unit; one of a colour's when the requests that it has in hand are done."""
+    for entry in batch:
+        assert isinstance(entry.resource, StoppedUnit)
+        unit = entry.resource.unit
+        color = color_of(unit)
+        if color is not None and color not in work.drained:
+            _drain(color, unit, work)
+            work.drained.add(color)
+        work.container.run(
+            [SCRIPT, "-c", unit_script(), "unit", unit, "stop", "no", "-"], timeout=UNIT_TIMEOUT
+        )
+
+
+def color_of(unit: str) -> Color | None:
+    """`vikunja-backend@blue.service` → `blue`; None for what has no colour."""
+    name = unit.partition("@")[2].removesuffix(".service")
+    return next((color for color in COLORS if color == name), None)
+
+
+def drain_script() -> str:
+    return guarded("scripts/health.sh", "drain.sh")
+
+
+def _drain(color: Color, unit: str, work: Work) -> None:
+    update = work.look.instance.update
+    work.progress.step(f"waiting for what {color} has in hand")
+    completed = work.container.run(
+        [
+            SCRIPT,
+            "-c",
+            drain_script(),
+            "drain",
+            color,
+            str(update.drain_seconds),
+            str(update.upload_wait_seconds),
+            unit,
+        ],
+        timeout=max(update.drain_seconds, update.upload_wait_seconds) + UNIT_TIMEOUT,
+    )
+    for line in completed.stdout.decode().splitlines():
+        work.log(f"{color}: {line} when it was stopped")
+
+
+def fall_back(failure: DeployError, work: Work) -> DeployError:
+    """What a failure becomes: RolledBackError where another version serves on, once it is made
+    sure of; RollbackFailedError where it does not; the failure itself where nothing served."""
+    before = serves_before(work.look)
+    if before is None or work.switched or isinstance(failure, _AS_THEY_ARE):
+        return failure
+    idle = _started(work.look)
+    serving = other(work.look.color)
+    line = released(work.look.facts, serving)
+    name = f"{serving} ({line.version})" if line else serving
+    port = str(work.look.instance.backend_port(serving))
+    try:
+        completed = work.container.run(
+            [SCRIPT, "-c", back_script(), "back", serving, port, *idle],
+            timeout=UNIT_TIMEOUT,
+            check=False,
+        )
+    except DeployError as unseen:
+        return _failed_back(failure, name, str(unseen))
+    if completed.returncode != 0:
+        return _failed_back(failure, name, " ".join(last_lines(completed.stderr)[-1:]))
+    return RolledBackError(
+        f"{failure.what}; {name} serves on",
+        where=failure.where or work.where,
+        evidence=failure.evidence,
+        hint=failure.hint,
+    )
+
+
+def back_script() -> str:
+    return guarded("scripts/health.sh", "back.sh")
+
+
+_AS_THEY_ARE = (UsageError, LockedError, CancelledError, RolledBackError, RollbackFailedError)
+
+
+def serves_before(look: Look) -> Color | None:
+    """The colour that the plan switches away from; None where it switches from nothing."""
+    if not any(isinstance(entry.resource, ActiveColor) for entry in look.plan.entries):
+        return None
+    before = other(look.color)
+    running = look.facts.units.get(f"vikunja-backend@{before}.service")
+    if released(look.facts, before) is None or not (running and running.up):
+        return None
+    return before
+
+
+def _started(look: Look) -> list[str]:
+    """The units of the colour that was to serve."""
+    wished = [entry.resource for entry in look.plan.entries if entry.step == "switch"]
+    units = [resource.unit for resource in wished if isinstance(resource, Unit)]
+    return [unit for unit in units if color_of(unit) == look.color]
+
+
+def _failed_back(failure: DeployError, name: str, why: str) -> RollbackFailedError:
+    return RollbackFailedError(
+        f"{failure.what}; and {name} does not serve: {why}",
+        where=failure.where,
+        evidence=failure.evidence,
+        hint=f"./doit status {failure.where.partition('/')[0]} shows how things are.",
+    )

@@ -1,0 +1,9 @@
+# A switch has proved itself: the colour of before is not gone back to any more. Behind the guard.
+# Exit code 11: it was gone back to before.
+home=/var/lib/vikunja-deploy
+mv -fT "$home/switching" "$home/switching.confirmed" 2>/dev/null || {
+  echo 'the switch was undone by its own timer' >&2
+  exit 11
+}
+systemctl stop vikunja-switch-back.timer 2>/dev/null
+rm -f "$home/switching.confirmed"
