@@ -40,6 +40,12 @@ def result(text: str = "") -> None:
     print(text, flush=True)
 
 
+def clear() -> None:
+    """An empty screen, where stdout is one."""
+    if sys.stdout.isatty():
+        print("\x1b[H\x1b[2J\x1b[3J", end="", flush=True)
+
+
 def note(text: str) -> None:
     """What is going on, to stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -34,6 +34,10 @@ class Paths:
     def health(self, instance_id: str) -> Path:
         return self.library / "health" / f"{instance_id}.json"
 
+    def health_history(self, instance_id: str) -> Path:
+        """The last checks of the instance, a line each."""
+        return self.library / "health" / f"{instance_id}.history"
+
     def applied(self, instance_id: str) -> Path:
         """What the last apply left: digests and inputs of every resource."""
         return self.library / "applied" / f"{instance_id}.json"
@@ -41,6 +45,10 @@ class Paths:
     def rendered(self, instance_id: str) -> Path:
         """Folder (0700) of the instance's rendered files."""
         return self.library / "rendered" / instance_id
+
+    def last_backup(self, instance_id: str) -> Path:
+        """When the instance's last backup was taken."""
+        return self.library / "last-backup" / f"{instance_id}.json"
 
     def measured(self, instance_id: str) -> Path:
         """How long the instance's last update with migrations took."""
@@ -75,6 +83,16 @@ class Paths:
     def documents(self) -> Path:
         """Texts of full configuration documents."""
         return self.cache / "documents"
+
+    @property
+    def run(self) -> Path:
+        """What does not outlive the next boot: sockets, guards."""
+        return self.prefix / "run/vikunja-deploy"
+
+    @property
+    def cluster(self) -> Path:
+        """The cluster file system of Proxmox VE, on its nodes."""
+        return self.prefix / "etc/pve"
 
     @property
     def lxc(self) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import CONFIG_OPTION, JSON_OPTION, DeployCommand, load
+from tasks.commands.base import CONFIG_OPTION, JSON_OPTION, DeployCommand, load, option
 from tasks.commands.instances import known_ids
-from tasks.errors import ResourceError, UnhealthyError, UsageError
+from tasks.errors import DeployError, ResourceError, UnhealthyError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,33 +18,64 @@ if TYPE_CHECKING:
     from tasks.model.instance import Instance
     from tasks.paths import Paths
     from tasks.status.facts import Standing
+    from tasks.status.rules import Note
+
+DEFAULT_INTERVAL = 5
 
 
 class Status(DeployCommand):
     name = "status"
-    doc_purpose = "show state, version, colour, services and the last operation"
+    doc_purpose = "show health, state, version, resources and the last operations"
     doc_usage = "[ID...]"
     needs_root = True
-    options = (JSON_OPTION,)
+    options = (
+        JSON_OPTION,
+        option("watch", bool, False, "look again and again until Ctrl-C", short="w"),
+        option("interval", int, DEFAULT_INTERVAL, "seconds between two looks of --watch"),
+        option("cached", bool, False, "take what was measured less than 60 s ago as it is"),
+    )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.model.operation_log import utc_now
         from tasks.paths import host_paths
 
+        if options["interval"] < 1:
+            raise UsageError(f"--interval {options['interval']}: less than the minimum 1")
         paths = host_paths()
         known = known_ids(paths)
-        instances = configured(options, known)
-        ids = choose([instance.id for instance in instances], known, arguments)
-        standings = look_at(ids, {instance.id: instance for instance in instances}, paths)
-        now = utc_now()
-        if options["json"]:
-            from tasks.status.view import document
+        instances = {instance.id: instance for instance in configured(options, known)}
+        ids = choose(list(instances), known, arguments)
 
-            documents = [document(standing, now) for standing in standings]
-            console.result(json.dumps(documents, indent=2, ensure_ascii=False))
-        else:
-            show(standings, now)
-        return report(standings, now)
+        def once() -> int:
+            found = judged(look_at(ids, instances, paths, options["cached"]), paths)
+            if options["watch"]:
+                console.clear()
+            say(found, options["json"], one_line=options["watch"])
+            return report(found)
+
+        return watch(once, options["interval"]) if options["watch"] else once()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An instance, what is to be said of it, and its health document as of `now`."""
+
+    standing: Standing
+    notes: tuple[Note, ...]
+    health: Mapping[str, Any]
+    now: datetime
+
+
+def watch(once: Callable[[], int], interval: int) -> int:
+    """Do it again and again. Ctrl-C ends it, with the code of the last time."""
+    import time
+
+    code = 0
+    try:
+        while True:
+            code = once()
+            time.sleep(interval)
+    except KeyboardInterrupt:
+        return code
 
 
 def configured(options: Mapping[str, Any], known: Sequence[str]) -> tuple[Instance, ...]:
@@ -72,14 +104,17 @@ def choose(configured_ids: Sequence[str], known: Sequence[str], wanted: Sequence
     return [name for name in every if not wanted or name in wanted]
 
 
-def look_at(ids: Sequence[str], instances: Mapping[str, Instance], paths: Paths) -> list[Standing]:
-    """All of them at once, in the order of ids."""
+def look_at(
+    ids: Sequence[str], instances: Mapping[str, Instance], paths: Paths, cached: bool = False
+) -> list[Standing]:
+    """All of them at once, in the order of ids. cached: the last check of each, where it is
+    fresh."""
     from tasks.look import in_background
     from tasks.status.facts import look, look_from_outside
 
     def one(name: str) -> Standing:
         if name in instances:
-            return look(instances[name], paths)
+            return look(instances[name], paths, cached)
         return look_from_outside(name, paths)
 
     if len(ids) == 1:
@@ -88,29 +123,57 @@ def look_at(ids: Sequence[str], instances: Mapping[str, Instance], paths: Paths)
     return [wait() for wait in waits]
 
 
-def show(standings: Sequence[Standing], now: datetime) -> None:
-    from tasks.status.view import page, table
+def judged(standings: Sequence[Standing], paths: Paths) -> list[Judged]:
+    """What is to be said of each; what was measured now is kept as its last check."""
+    from tasks.model import health as checks
+    from tasks.model.operation_log import utc_now
+    from tasks.status import health
+    from tasks.status.notes import notes
 
-    if len(standings) == 1:
-        console.result(page(standings[0], now))
-    elif standings:
-        console.result(table(standings, now))
+    now = utc_now()
+    found = []
+    for standing in standings:
+        said = notes(standing, now)
+        document = health.document(standing, said, now)
+        if standing.checked:
+            document = dict(standing.checked)
+            said = (*health.notes_of(document), *said)
+        elif standing.configured and standing.state is not None:
+            try:
+                checks.write(paths, document)
+            except DeployError as problem:
+                console.warning(f"{problem}: this check is not kept")
+        found.append(Judged(standing, said, document, now))
+    return found
+
+
+def say(found: Sequence[Judged], as_json: bool, one_line: bool = False) -> None:
+    """The result. one_line: a JSON document is a line of its own."""
+    from tasks.status.view import document, page, table
+
+    if as_json:
+        documents = [document(one.standing, one.notes, one.health) for one in found]
+        indent = None if one_line else 2
+        console.result(json.dumps(documents, indent=indent, ensure_ascii=False))
+    elif len(found) == 1:
+        console.result(page(found[0].standing, found[0].health, found[0].now))
+    elif found:
+        standings = [one.standing for one in found]
+        console.result(table(standings, [one.health for one in found], found[0].now))
     else:
         console.note("No instances yet: ./doit apply makes the first")
 
 
-def report(standings: Sequence[Standing], now: datetime) -> int:
+def report(found: Sequence[Judged]) -> int:
     """Say what needs a hand, worst first. Returns the exit code."""
-    from tasks.status.notes import notes
-
     code = 0
-    for standing in standings:
-        where = standing.instance_id
-        for problem in standing.problems:
+    for one in found:
+        where = one.standing.instance_id
+        for problem in one.standing.problems:
             problem.where = problem.where or where
             console.error(problem)
             code = code or problem.exit_code
-        for note in notes(standing, now):
+        for note in one.notes:
             if note.level == "unhealthy":
                 console.error(UnhealthyError(note.what, where=where, hint=note.hint))
                 code = code or UnhealthyError.exit_code

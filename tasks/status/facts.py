@@ -2,78 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 from tasks import services
 from tasks.containers import container_for
-from tasks.containers.base import Container, ContainerFacts, ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.errors import DeployError
+from tasks.frozen import dataclass
+from tasks.model import health as checks
 from tasks.model import registry
 from tasks.model import state as states
+from tasks.model.history import Performed
 from tasks.model.holder import LockInfo, inspect
-from tasks.model.instance import COLORS, Color, Instance
+from tasks.model.instance import Instance
+from tasks.model.operation_log import utc_now
 from tasks.model.registry import Registered
 from tasks.model.state import State
 from tasks.paths import Paths
-from tasks.record import DOCUMENT
-from tasks.resources.base import Facts
-from tasks.resources.observe import Question, observe
-from tasks.resources.release import (
-    GREEN_MARKER,
-    active_color,
-    binary,
-    release_file,
-    released,
-)
+from tasks.status import backups
+from tasks.status.backups import Backups
+from tasks.status.inside import Inside, look_inside
+from tasks.status.recent import recent
+
+__all__ = ["Inside", "Place", "Standing", "look", "look_from_outside", "look_inside"]
 
 Place = Literal["running", "stopped", "absent", "foreign", "unknown"]
 """Of a container; foreign: its name is taken by one not proven ours; unknown: not looked at."""
 
-ROUND_TRIP_SECONDS = 20.0
-WITH_CONTENT = "0" * 64
-"""A digest that no file has: the observer sends the content of what differs from it."""
-
-BY_COLOR = ("vikunja-backend", "vikunja-mcp")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the active colour's backend said, asked once.
-
-    code: HTTP status of /health, 0 where no answer came, then error says why. version: as
-    /api/v1/info names it, empty where it names none.
-    """
-
-    code: int
-    version: str = ""
-    error: str = ""
-
-    @property
-    def healthy(self) -> bool:
-        return self.code == 200
-
-
-@dataclass(frozen=True)
-class Inside:
-    """What one round trip found in a running container.
-
-    units: unit → systemd's ActiveState, of every unit that may serve. serving: the colour nginx
-    passes requests to. recorded: the colour that the record in the container names. version,
-    commit: of the release in the serving colour's folder, empty where there is none.
-    """
-
-    units: Mapping[str, str]
-    serving: Color
-    recorded: Color | None
-    version: str
-    commit: str
-    answer: Answer
-    certificate_until: datetime | None = None
+RECENT_OPERATIONS = 10
 
 
 @dataclass(frozen=True)
@@ -81,8 +39,10 @@ class Standing:
     """An instance at one moment.
 
     configured: in the configuration that was loaded; where not, only the host's records and the
-    container's place are known. address: without prefix length. problems: what could not be
-    looked at.
+    container's place are known. address: without prefix length. created_at: ISO 8601, empty where
+    the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
+    oldest first. checked: the health document of the last check, where that stands for a look
+    inside. problems: what could not be looked at.
     """
 
     instance_id: str
@@ -95,6 +55,12 @@ class Standing:
     lock: LockInfo | None = None
     inside: Inside | None = None
     config: str = ""
+    created_at: str = ""
+    own_disk: bool = True
+    database_type: str | None = None
+    operations: tuple[Performed, ...] = ()
+    backups: Backups | None = None
+    checked: Mapping[str, Any] | None = None
     problems: tuple[DeployError, ...] = ()
 
     @property
@@ -109,10 +75,11 @@ class Standing:
         )
 
 
-def look(instance: Instance, paths: Paths) -> Standing:
+def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     """Look at a configured instance: one round trip to its container, no change, no lock.
 
-    What cannot be looked at is in `problems`; nothing is raised for it.
+    cached: no round trip where the last check is fresh, and the container still runs. What cannot
+    be looked at is in `problems`; nothing is raised for it.
     """
     standing = Standing(
         instance.id,
@@ -122,12 +89,21 @@ def look(instance: Instance, paths: Paths) -> Standing:
         address=services.address(instance),
         url=instance.public_url,
         config=str(instance.source),
+        own_disk=instance.driver != "lxc",
+        database_type=instance.database.type,
     )
     standing = with_records(standing, paths)
+    try:
+        standing = replace(standing, backups=backups.look(instance))
+    except DeployError as problem:
+        standing = with_problem(standing, problem)
     try:
         container = container_for(instance, paths)
         found = container.observe()
         standing = replace(standing, container=place(found, instance.id))
+        checked = checks.read(paths, instance.id) if cached else None
+        if standing.container == "running" and checked and checks.fresh(checked, utc_now()):
+            return replace(standing, checked=checked)
         if standing.container == "running":
             standing = replace(standing, inside=look_inside(instance, container))
     except DeployError as problem:
@@ -167,10 +143,15 @@ def with_records(standing: Standing, paths: Paths) -> Standing:
             state = states.read(paths, name)
             again = inspect(paths, name)
             if again is lock or (again and lock and again.same_holder(lock)):
-                return replace(standing, state=state, lock=again)
+                break
             lock = again
+        standing = replace(standing, state=state, lock=again)
+        entry = registry.find(paths, name)
+        operations = recent(paths, name, RECENT_OPERATIONS)
     except DeployError as problem:
         return with_problem(standing, problem)
+    created = entry.created_at if entry else ""
+    return replace(standing, created_at=created, operations=operations)
 
 
 def place(found: ContainerFacts, instance_id: str) -> Place:
@@ -190,104 +171,3 @@ def place_of(entry: Registered, paths: Paths) -> Place:
     name, owner = entry.container_name, entry.instance_id
     spec = ContainerSpec(name, owner, "", owner, 0, 0, 0, "", entry.ip_address, "")
     return place(LxcContainer(spec, paths).observe(), owner)
-
-
-def shared_units(instance: Instance) -> tuple[str, ...]:
-    """The units that serve whichever colour is active."""
-    units = ["nginx.service"]
-    if instance.database.inside and instance.database.type != "sqlite":
-        name = "postgresql" if instance.database.type == "postgresql" else "mariadb"
-        units.append(f"{name}.service")
-    if services.needs_redis(instance):
-        units.append("redis-server.service")
-    return tuple(units)
-
-
-def color_units(instance: Instance, color: Color) -> tuple[str, ...]:
-    names = BY_COLOR if instance.services.mcp.enabled else BY_COLOR[:1]
-    return tuple(f"{name}@{color}.service" for name in names)
-
-
-def questions(instance: Instance) -> tuple[Question, ...]:
-    """Everything that a look at the running container asks."""
-    units = [
-        *shared_units(instance),
-        *(u for color in COLORS for u in color_units(instance, color)),
-    ]
-    return (
-        *(("unit", unit) for unit in units),
-        ("file", "-", GREEN_MARKER),
-        *(("text", release_file(color)) for color in COLORS),
-        *(("file", "-", binary(color)) for color in COLORS),
-        ("file", WITH_CONTENT, DOCUMENT),
-        ("file", WITH_CONTENT, certificate_file(instance)),
-        ("probe", "backend-answer", *backend_ports(instance)),
-    )
-
-
-def backend_ports(instance: Instance) -> tuple[str, ...]:
-    return tuple(str(instance.backend_port(color)) for color in COLORS)
-
-
-def certificate_file(instance: Instance) -> str:
-    return f"{services.tls_folder(instance)}/certificate.pem"
-
-
-def look_inside(instance: Instance, container: Container) -> Inside:
-    """One round trip."""
-    return conclude(instance, observe(container, questions(instance), timeout=ROUND_TRIP_SECONDS))
-
-
-def conclude(instance: Instance, facts: Facts) -> Inside:
-    """The observer's facts as what they mean. No effect."""
-    serving = active_color(facts)
-    release = released(facts, serving)
-    record = facts.files.get(DOCUMENT)
-    certificate = facts.files.get(certificate_file(instance))
-    return Inside(
-        units={name: unit.active for name, unit in facts.units.items()},
-        serving=serving,
-        recorded=recorded_color((record and record.content) or b""),
-        version=release.version if release else "",
-        commit=release.commit if release and release.commit != "-" else "",
-        answer=parse_answer(facts.probes.get(("backend-answer", *backend_ports(instance)), "")),
-        certificate_until=until((certificate and certificate.content) or b""),
-    )
-
-
-def recorded_color(document: bytes) -> Color | None:
-    """The colour that deployment-config.yaml names. Reading all of it would cost importing yaml."""
-    found = re.search(rb"^ +active_color: (blue|green)$", document, re.MULTILINE)
-    if found is None:
-        return None
-    return "green" if found[1] == b"green" else "blue"
-
-
-def parse_answer(text: str) -> Answer:
-    """`200 {…}` or `000 Connection refused`; empty where the container could not ask."""
-    code, _, rest = text.partition(" ")
-    if not code.isdigit():
-        return Answer(0, error="nothing could be asked: curl is missing in the container")
-    if int(code) == 0:
-        return Answer(0, error=rest)
-    try:
-        info = json.loads(rest)
-    except ValueError:
-        info = None
-    version = info.get("version") if isinstance(info, dict) else None
-    return Answer(int(code), version if isinstance(version, str) else "")
-
-
-def until(pem: bytes) -> datetime | None:
-    """When a certificate ends; None where this is none."""
-    found = re.search(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
-    if found is None:
-        return None
-    import ssl
-
-    from tasks.config.certificate import validity
-
-    try:
-        return validity(ssl.PEM_cert_to_DER_cert(found[0].decode("ascii")))[1]
-    except (ValueError, IndexError):
-        return None

@@ -1,30 +1,28 @@
-"""What of a standing does not agree, does not answer or needs a hand. Pure."""
+"""What of a standing does not agree, does not answer or needs a hand. Pure.
+
+The rules of the services and of what they use are in `rules`, those of records and place here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from tasks.status.facts import Inside, Standing
+from tasks.status import rules
+from tasks.status.facts import Standing
+from tasks.status.rules import LEVELS, Note
 
 CERTIFICATE_DAYS = 30
 """Fewer days than these are a warning."""
 
-WANTED = ("active", "reloading")
+BACKUP_DAYS = 8
+"""A backup older than this is a warning: a weekly one has not come."""
 
+STOPPING = ("start", "stop", "restore", "uninstall")
+"""Operations that stop services, or find them stopped."""
 
-@dataclass(frozen=True)
-class Note:
-    """Something to know of an instance. hint: what to type.
-
-    unhealthy: it is meant to serve and does not. warning: records and what serves disagree, or
-    something needs a hand. note: good to know.
-    """
-
-    level: Literal["unhealthy", "warning", "note"]
-    what: str
-    hint: str
+FIRST_BACKUP = timedelta(days=1)
+"""So long after the first deployment a backup is missed."""
 
 
 def serves(standing: Standing) -> bool:
@@ -33,22 +31,38 @@ def serves(standing: Standing) -> bool:
     return state is not None and state.active_color is not None and state.status != "stopped"
 
 
+def interrupts(standing: Standing) -> bool:
+    """Whether an operation is under way that has to stop services for a while."""
+    lock = standing.lock
+    return lock is not None and lock.holder == "alive" and lock.operation in STOPPING
+
+
 def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
     """What does not agree, what does not answer, what needs a hand; the worst first."""
-    found = [
-        *_place_notes(standing),
-        *_service_notes(standing),
+    inside, name = standing.inside, standing.instance_id
+    found = [*_place_notes(standing), *_operation_notes(standing)]
+    if inside is not None and serves(standing):
+        services = rules.service_notes(name, inside)
+        if interrupts(standing):
+            services = [replace(note, level="note") for note in services]
+        found += services
+    if inside is not None and inside.measured is not None:
+        found += rules.usage_notes(name, inside.measured, standing.own_disk)
+    found += [
         *_color_notes(standing),
-        *_operation_notes(standing),
         *_certificate_notes(standing, now),
+        *_backup_notes(standing, now),
     ]
-    order = ("unhealthy", "warning", "note")
-    return tuple(sorted(found, key=lambda note: order.index(note.level)))
+    return tuple(sorted(found, key=lambda note: LEVELS.index(note.level)))
 
 
 def _place_notes(standing: Standing) -> list[Note]:
     name, place = standing.instance_id, standing.container
     label = f"container {standing.container_name}"
+
+    def note(level: rules.Level, what: str, hint: str) -> list[Note]:
+        return [Note(level, what, hint, "container")]
+
     if not standing.configured:
         where = f"it was applied from {standing.config}" if standing.config else "it has no entry"
         hint = (
@@ -56,42 +70,20 @@ def _place_notes(standing: Standing) -> list[Note]:
             if standing.config
             else "./doit instances shows what is recorded of it"
         )
-        return [Note("note", f"not configured here: {where}", hint)]
+        return note("note", f"not configured here: {where}", hint)
     if place == "foreign":
         hint = "Choose another container name, or remove that container yourself"
-        return [Note("warning", f"{label} exists and is not proven to be this instance's", hint)]
+        return note("warning", f"{label} exists and is not proven to be this instance's", hint)
     if place == "stopped" and serves(standing):
-        return [Note("unhealthy", f"{label} is stopped", f"./doit apply {name} starts it")]
+        return note("unhealthy", f"{label} is stopped", f"./doit start {name} starts it")
     if place == "absent" and serves(standing):
         hint = f"./doit apply {name} makes a new one, empty; its data is in the backups"
-        return [Note("unhealthy", f"{label} is gone", hint)]
+        return note("unhealthy", f"{label} is gone", hint)
     if place == "absent" and standing.state is None and not standing.locked:
-        return [Note("note", "never deployed", f"./doit apply {name}")]
+        return note("note", "never deployed", f"./doit apply {name}")
+    if standing.state is not None and standing.state.status == "stopped":
+        return note("note", "its services were stopped", f"./doit start {name} starts them")
     return []
-
-
-def _service_notes(standing: Standing) -> list[Note]:
-    inside, name = standing.inside, standing.instance_id
-    if inside is None or not serves(standing):
-        return []
-    mend = f"./doit plan {name} shows what was changed, ./doit apply {name} mends it"
-    found = [
-        Note("unhealthy", f"{short(unit)} is {active}", mend)
-        for unit, active in shown_units(inside)
-        if active not in WANTED and not unit.endswith(f"@{other(inside)}.service")
-    ]
-    answer = inside.answer
-    backend = f"the backend ({inside.serving})"
-    if answer.code == 0:
-        reason = f": {answer.error}" if answer.error else ""
-        found.append(Note("unhealthy", f"{backend} does not answer{reason}", mend))
-    elif not answer.healthy:
-        what = f"{backend} answers /health with {answer.code}"
-        found.append(Note("unhealthy", what, f"./doit history {name} shows what was done last"))
-    elif inside.version and answer.version and answer.version != inside.version:
-        what = f"{backend} answers as {answer.version}, its release is {inside.version}"
-        found.append(Note("warning", what, mend))
-    return found
 
 
 def _color_notes(standing: Standing) -> list[Note]:
@@ -114,26 +106,38 @@ def _color_notes(standing: Standing) -> list[Note]:
             "warning",
             f"nginx passes requests to {inside.serving}, {', '.join(differing)}",
             f"nginx counts: ./doit plan {name} shows the difference, ./doit apply {name} mends it",
+            "records",
         )
     ]
 
 
 def _operation_notes(standing: Standing) -> list[Note]:
     state, lock, name = standing.state, standing.lock, standing.instance_id
+
+    def note(level: rules.Level, what: str, hint: str) -> list[Note]:
+        return [Note(level, what, hint, "operation")]
+
     if standing.locked and lock is not None:
         if lock.holder == "alive":
-            return [Note("note", f"under way: {lock.describe()}", "Wait until it has finished")]
+            return note("note", f"under way: {lock.describe()}", "Wait until it has finished")
         hint = f"Its process cannot be judged from here; if it is gone: ./doit unlock {name}"
-        return [Note("warning", f"locked: {lock.describe()}", hint)]
+        return note("warning", f"locked: {lock.describe()}", hint)
     if state is None:
         return []
-    again = f"./doit plan {name} shows what is left to do, ./doit apply {name} does it"
+    again = _again(name, state.last_operation)
     if standing.interrupted:
-        return [Note("warning", f"the last {state.last_operation} was cut short", again)]
+        return note("warning", f"the last {state.last_operation} was cut short", again)
     if state.last_operation_status == "failure":
         hint = f"./doit history {name} says why; {again}"
-        return [Note("warning", f"the last {state.last_operation} failed", hint)]
+        return note("warning", f"the last {state.last_operation} failed", hint)
     return []
+
+
+def _again(name: str, operation: str) -> str:
+    """What goes on with an operation that did not finish."""
+    if operation in ("start", "stop", "restart", "backup", "drill", "uninstall"):
+        return f"./doit {operation} {name} does it again"
+    return f"./doit plan {name} shows what is left to do, ./doit apply {name} does it"
 
 
 def _certificate_notes(standing: Standing, now: datetime) -> list[Note]:
@@ -145,23 +149,25 @@ def _certificate_notes(standing: Standing, now: datetime) -> list[Note]:
         return []
     when = f"{inside.certificate_until:%Y-%m-%d}"
     what = f"expires on {when}, in {days} days" if days >= 0 else f"expired on {when}"
-    name = standing.instance_id
-    return [Note("warning", f"the certificate {what}", f"Renew it, then: ./doit apply {name}")]
+    hint = f"Renew it, then: ./doit apply {standing.instance_id}"
+    return [Note("warning", f"the certificate {what}", hint, "frontend")]
 
 
-def other(inside: Inside) -> str:
-    return "blue" if inside.serving == "green" else "green"
+def _backup_notes(standing: Standing, now: datetime) -> list[Note]:
+    backups, name = standing.backups, standing.instance_id
+    if backups is None or standing.state is None:
+        return []
+    if backups.newest is None:
+        if standing.created_at and now - _moment(standing.created_at) > FIRST_BACKUP:
+            hint = f"./doit backup {name} takes one; docs/operation.md shows the timer"
+            return [Note("warning", "there is no backup", hint, "backups")]
+        return []
+    days = (now - _moment(backups.newest)).days
+    if days < BACKUP_DAYS:
+        return []
+    hint = f"./doit backup {name} takes one; ./doit history {name} shows what became of the others"
+    return [Note("warning", f"the newest backup is {days} days old", hint, "backups")]
 
 
-def shown_units(inside: Inside) -> list[tuple[str, str]]:
-    """Units with their state: the idle colour's only where they are not at rest."""
-    idle = f"@{other(inside)}.service"
-    return [
-        (unit, active)
-        for unit, active in inside.units.items()
-        if not unit.endswith(idle) or active != "inactive"
-    ]
-
-
-def short(unit: str) -> str:
-    return unit.removesuffix(".service")
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

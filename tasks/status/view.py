@@ -1,18 +1,24 @@
-"""How a standing reads: a table of several, a page of one, JSON. Pure."""
+"""How a standing reads: a table of several, a page of one, JSON. Pure.
+
+What was measured comes from the health document, whether it was made now or is the last check's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from tasks.errors import DeployError
+from tasks.model.operation_log import format_duration, format_time
 from tasks.model.state import State
 from tasks.status.facts import Standing
-from tasks.status.notes import WANTED, notes, short, shown_units
+from tasks.status.rules import WANTED, Note, short, shown_units
 
 HEADERS = (
     "INSTANCE",
+    "HEALTH",
     "STATE",
     "VERSION",
     "COMMIT",
@@ -30,6 +36,15 @@ PLACES = {
     "foreign": "not ours",
     "unknown": "-",
 }
+NAMES = {
+    "frontend": "Frontend",
+    "backend": "Backend",
+    "mcp": "MCP server",
+    "database": "Database",
+    "redis": "Redis",
+}
+
+Health = Mapping[str, Any]
 
 
 def state_text(standing: Standing) -> str:
@@ -78,20 +93,38 @@ def last_text(standing: Standing, now: datetime) -> str:
 def ago(time: str, now: datetime) -> str:
     """How long ago an ISO 8601 moment is: `just now`, `5 min ago`, `3 h ago`, `2 days ago`."""
     seconds = (now - datetime.fromisoformat(time)).total_seconds()
+    return "just now" if seconds < 60 else f"{span(seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """`12 s`, `5 min`, `3 h`, `2 days`"""
     if seconds < 60:
-        return "just now"
+        return f"{seconds:.0f} s"
     if seconds < 3600:
-        return f"{seconds // 60:.0f} min ago"
+        return f"{seconds // 60:.0f} min"
     if seconds < 48 * 3600:
-        return f"{seconds // 3600:.0f} h ago"
-    return f"{seconds // 86400:.0f} days ago"
+        return f"{seconds // 3600:.0f} h"
+    return f"{seconds // 86400:.0f} days"
 
 
-def table(standings: Sequence[Standing], now: datetime) -> str:
+def size_text(size: int) -> str:
+    """`512 bytes`, `12.3 MB`, `4.0 GB`"""
+    if size < 1024:
+        return f"{size} bytes"
+    number = float(size)
+    for unit in ("kB", "MB", "GB"):
+        number /= 1024
+        if number < 1024 or unit == "GB":
+            break
+    return f"{number:.1f} {unit}"
+
+
+def table(standings: Sequence[Standing], healths: Sequence[Health], now: datetime) -> str:
     """One line an instance."""
     rows = [
         (
             standing.instance_id,
+            health["overall_status"],
             state_text(standing),
             *version_of(standing),
             standing.address or "-",
@@ -100,12 +133,12 @@ def table(standings: Sequence[Standing], now: datetime) -> str:
             last_text(standing, now),
             standing.url or "-",
         )
-        for standing in standings
+        for standing, health in zip(standings, healths, strict=True)
     ]
     return _tabulated(rows, HEADERS)
 
 
-def page(standing: Standing, now: datetime) -> str:
+def page(standing: Standing, health: Health, now: datetime) -> str:
     """One instance, one line a fact."""
     version, commit, color = version_of(standing)
     state, inside = standing.state, standing.inside
@@ -114,6 +147,7 @@ def page(standing: Standing, now: datetime) -> str:
     when = f" ({state.last_operation_time})" if state else ""
     place = PLACES[standing.container]
     rows = [
+        ("Health", health["overall_status"]),
         ("State", state_text(standing) + since),
         ("Version", version),
         ("Commit", commit),
@@ -125,11 +159,64 @@ def page(standing: Standing, now: datetime) -> str:
     if inside is not None:
         units = ", ".join(f"{short(unit)} {active}" for unit, active in shown_units(inside))
         rows.append(("Services", units))
-        if inside.certificate_until is not None:
-            rows.append(("Certificate", f"until {inside.certificate_until:%Y-%m-%d}"))
+    rows += component_lines(health)
+    rows += resource_lines(health)
+    if inside is not None and inside.certificate_until is not None:
+        rows.append(("Certificate", f"until {inside.certificate_until:%Y-%m-%d}"))
+    if health["backups"] is not None:
+        rows.append(("Backups", backups_text(health["backups"], now)))
     rows.append(("Last operation", last_text(standing, now) + when))
     lines = _tabulated(rows, ()).splitlines()
     return "\n".join([standing.instance_id, *(f"  {line}" for line in lines)])
+
+
+def component_lines(health: Health) -> Iterator[tuple[str, str]]:
+    """`Backend: healthy, 200 in 5 ms, v1.2.0, up 3 h`, of each that there is."""
+    for key, name in NAMES.items():
+        if key in health["components"]:
+            yield name, component_text(health["components"][key])
+
+
+def component_text(found: Mapping[str, Any]) -> str:
+    parts = [found["status"]]
+    if found.get("http_code"):
+        parts.append(f"{found['http_code']} in {found['response_time_ms']} ms")
+    if found.get("type"):
+        parts.append(" ".join(filter(None, (found["type"], found["version"]))))
+    elif found.get("version"):
+        parts.append(found["version"])
+    if found.get("size_mb") is not None:
+        parts.append(f"{found['size_mb']} MB")
+    if found.get("connections") is not None:
+        number = found["connections"]
+        parts.append(f"{number} connection{'' if number == 1 else 's'}")
+    if found.get("uptime_seconds") is not None:
+        parts.append(f"up {span(found['uptime_seconds'])}")
+    return ", ".join(parts)
+
+
+def resource_lines(health: Health) -> Iterator[tuple[str, str]]:
+    found = health["resources"]
+    if found["cpu_percent"] is not None:
+        yield "Processor", f"{found['cpu_percent']} % used"
+    used, available = found["memory_used_mb"], found["memory_available_mb"]
+    if used is not None and available is not None:
+        yield "Memory", f"{used} of {used + available} MB used"
+    used, available = found["disk_used_gb"], found["disk_available_gb"]
+    if used is not None and available is not None:
+        yield "Disk", f"{available} GB free of {used + available:.1f} GB"
+
+
+def backups_text(found: Mapping[str, Any], now: datetime) -> str:
+    """`3, newest 2 h ago (12.3 MB), verified 2 h ago`"""
+    if not found["last_backup"]:
+        return "none"
+    parts = [f"{found['count']}, newest {ago(found['last_backup'], now)}"]
+    if found["last_size_bytes"] is not None:
+        parts[0] += f" ({size_text(found['last_size_bytes'])})"
+    if found["last_verified"]:
+        parts.append(f"verified is that of {ago(found['last_verified'], now)}")
+    return ", ".join(parts)
 
 
 def _tabulated(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
@@ -143,13 +230,14 @@ def problem_document(problem: DeployError) -> dict[str, object]:
     return {"what": str(problem), "hint": problem.hint, "exit_code": problem.exit_code}
 
 
-def document(standing: Standing, now: datetime) -> dict[str, object]:
+def document(standing: Standing, notes: Sequence[Note], health: Health) -> dict[str, object]:
     """As JSON: docs/commands.md describes it."""
     version, commit, color = (text if text != "-" else None for text in version_of(standing))
     inside, lock = standing.inside, standing.lock
     commit = (inside.commit if inside and inside.commit else None) or (
         standing.state.deployed_commit if standing.state else commit
     )
+    answer = inside.measured.backend if inside and inside.measured else None
     return {
         "instance_id": standing.instance_id,
         "configured": standing.configured,
@@ -163,16 +251,18 @@ def document(standing: Standing, now: datetime) -> dict[str, object]:
         "url": standing.url or None,
         "container": {"name": standing.container_name or None, "status": standing.container},
         "services": dict(inside.units) if inside else None,
-        "backend": asdict(inside.answer) if inside else None,
+        "backend": (
+            {"code": answer.code, "version": answer.version, "error": answer.error}
+            if answer
+            else None
+        ),
         "colors": {
             "nginx": inside.serving if inside else None,
             "container": inside.recorded if inside else None,
             "state": standing.state.active_color if standing.state else None,
         },
         "certificate_until": (
-            inside.certificate_until.strftime("%Y-%m-%dT%H:%M:%SZ")
-            if inside and inside.certificate_until
-            else None
+            format_time(inside.certificate_until) if inside and inside.certificate_until else None
         ),
         "lock": (
             {
@@ -185,6 +275,16 @@ def document(standing: Standing, now: datetime) -> dict[str, object]:
             if lock
             else None
         ),
-        "notes": [asdict(note) for note in notes(standing, now)],
+        "health": dict(health),
+        "operations": [
+            {
+                "operation": one.operation,
+                "started": format_time(one.started),
+                "duration": None if one.seconds is None else format_duration(one.seconds),
+                "outcome": one.outcome,
+            }
+            for one in standing.operations
+        ],
+        "notes": [asdict(note) for note in notes],
         "problems": [problem_document(problem) for problem in standing.problems],
     }

@@ -19,7 +19,7 @@ from tasks.model.state import Status
 from tasks.paths import SCHEMAS, Paths
 
 NAME = "vikunja-main"
-RECORDS = ("state", "lock", "registry", "operation-log")
+RECORDS = ("state", "lock", "registry", "operation-log", "health")
 
 STATE = {
     "instance_id": "vikunja-main",
@@ -49,6 +49,44 @@ ENTRY = {
     "domain": "vikunja.example.com",
     "created_at": "2025-10-19T10:30:00Z",
     "config": "/etc/vikunja-deploy/main.yaml",
+}
+HEALTH: dict[str, Any] = {
+    "instance_id": "vikunja-main",
+    "timestamp": "2025-10-19T10:35:00Z",
+    "overall_status": "healthy",
+    "components": {
+        "backend": {
+            "status": "healthy",
+            "response_time_ms": 45,
+            "http_code": 200,
+            "version": "v0.23.0",
+            "uptime_seconds": 3600,
+            "checks": {"database": "connected", "redis": "connected", "filesystem": "writable"},
+        },
+        "frontend": {
+            "status": "healthy",
+            "response_time_ms": 12,
+            "http_code": 200,
+            "nginx_status": "active",
+        },
+        "mcp": {
+            "status": "healthy",
+            "response_time_ms": 34,
+            "http_code": 200,
+            "version": "v1.0.0",
+            "uptime_seconds": 3600,
+        },
+        "database": {"status": "healthy", "type": "postgresql", "size_mb": 50, "connections": 5},
+    },
+    "resources": {
+        "cpu_percent": 15.2,
+        "memory_used_mb": 512,
+        "memory_available_mb": 3584,
+        "disk_used_gb": 5,
+        "disk_available_gb": 15,
+    },
+    "warnings": [],
+    "errors": [],
 }
 LOG = """\
 [2025-10-19T10:30:00Z] [INFO] [deploy] Starting deployment of vikunja-main
@@ -85,6 +123,7 @@ def test_every_schema_is_one_of_the_2020_draft(name: str) -> None:
 def test_the_data_models_own_examples_are_valid() -> None:
     validate("state", STATE)
     validate("lock", LOCK)
+    validate("health", HEALTH)
     for line in LOG.splitlines():
         validate("operation-log", line)
 
@@ -105,6 +144,10 @@ def test_the_data_models_own_examples_are_valid() -> None:
         ("lock", LOCK, "owner", "root"),
         ("lock", LOCK, "operation", "dance"),
         ("lock", LOCK, "started", "5"),
+        ("health", HEALTH, "overall_status", "fine"),
+        ("health", HEALTH, "timestamp", "now"),
+        ("health", HEALTH, "components", {"cellar": {}}),
+        ("health", HEALTH, "warnings", ["text"]),
         ("registry", ENTRY, "driver", "docker"),
         ("registry", ENTRY, "ip_address", "192.168.1.100"),
         ("registry", ENTRY, "config", ""),
@@ -123,7 +166,7 @@ def test_a_wrong_record_is_invalid(
         validate(name, changed)
 
 
-@pytest.mark.parametrize(("name", "value"), [("state", STATE), ("lock", LOCK)])
+@pytest.mark.parametrize(("name", "value"), [("state", STATE), ("lock", LOCK), ("health", HEALTH)])
 def test_no_field_may_be_missing(name: str, value: dict[str, object]) -> None:
     for field in value:
         with pytest.raises(ValidationError, match=f"'{field}' is a required property"):

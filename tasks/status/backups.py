@@ -1,0 +1,50 @@
+"""What the archive folder of an instance tells: how many backups, how old, how large."""
+
+from __future__ import annotations
+
+from tasks.errors import DeployError
+from tasks.frozen import dataclass
+from tasks.model import archive as archives
+from tasks.model.instance import Instance
+
+
+@dataclass(frozen=True)
+class Backups:
+    """newest, verified: when they were begun, ISO 8601; None where there is none.
+
+    size_bytes: of the newest archive. encrypted ones count like the others.
+    """
+
+    count: int
+    newest: str | None = None
+    size_bytes: int | None = None
+    verified: str | None = None
+
+
+def look(instance: Instance) -> Backups:
+    """Raises DeployError where the folder cannot be read."""
+    folder = instance.backup.directory / instance.id
+    found = archives.archives(folder)
+    if not found:
+        return Backups(0)
+    verified = archives.linked(folder, "verified")
+    return Backups(
+        count=len(found),
+        newest=found[-1].created_at,
+        size_bytes=_size(found[-1]),
+        verified=verified.created_at if verified else None,
+    )
+
+
+def _size(archive: archives.Archive) -> int | None:
+    try:
+        return archive.path.stat().st_size
+    except FileNotFoundError:
+        # Retention has just taken it.
+        return None
+    except OSError as error:
+        raise DeployError(
+            f"cannot be read: {error.strerror}",
+            where=str(archive.path),
+            hint=f"Look at {archive.folder}: is it mounted?",
+        ) from error

@@ -1,0 +1,230 @@
+"""When a service, and what it uses, is well: one rule each. Pure.
+
+Levels: `unhealthy` is an error, it is meant to serve and does not, or soon will not; `warning`
+needs a hand; `note` is good to know. A component is as its worst note says, the instance as its
+worst component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from tasks.frozen import dataclass
+from tasks.status.inside import Inside
+from tasks.status.measured import Answer, DatabaseState, Measured, Usage
+
+Level = Literal["unhealthy", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("unhealthy", "warning", "note")
+Component = Literal[
+    "container",
+    "backend",
+    "frontend",
+    "mcp",
+    "database",
+    "redis",
+    "resources",
+    "backups",
+    "records",
+    "operation",
+]
+
+DISK_WARNING, DISK_ERROR = 20, 10
+"""Percent of the disk that are free: fewer are a warning, an error."""
+MEMORY_WARNING, MEMORY_ERROR = 80, 90
+"""Percent of the memory that are used: more are a warning, an error."""
+
+WANTED = ("active", "reloading")
+
+UNIT_COMPONENTS: dict[str, Component] = {
+    "nginx": "frontend",
+    "postgresql": "database",
+    "mariadb": "database",
+    "redis-server": "redis",
+    "vikunja-backend": "backend",
+    "vikunja-mcp": "mcp",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know of an instance. hint: what to type."""
+
+    level: Level
+    what: str
+    hint: str
+    component: Component
+
+
+def service_notes(name: str, inside: Inside) -> list[Note]:
+    """Of everything that has to run and to answer for the instance to serve."""
+    return [*_unit_notes(name, inside), *_answer_notes(name, inside)]
+
+
+def _unit_notes(name: str, inside: Inside) -> Iterator[Note]:
+    for unit, active in shown_units(inside):
+        if active in WANTED or unit.endswith(f"@{other(inside)}.service"):
+            continue
+        program = unit.removesuffix(".service").partition("@")[0]
+        component = UNIT_COMPONENTS[program]
+        logs = {"frontend": "nginx", "backend": "backend", "mcp": "mcp"}.get(component)
+        why = f"./doit logs {name} --component {logs} says why it is not" if logs else ""
+        hint = f"./doit start {name} starts it" + (f", {why}" if why else "")
+        yield Note("unhealthy", f"{short(unit)} is {active}", hint, component)
+
+
+def _answer_notes(name: str, inside: Inside) -> Iterator[Note]:
+    found = inside.measured
+    if found is None:
+        hint = f"Is its memory or disk full? ./doit logs {name}, ./doit plan {name}"
+        yield Note("unhealthy", "nothing could be measured in the container", hint, "container")
+        return
+    backend = list(_backend_notes(name, inside, found.backend))
+    yield from backend
+    # A page that comes from a backend that is down tells nothing new.
+    if not any(note.level == "unhealthy" for note in backend):
+        yield from _page_notes(name, found)
+    yield from _mcp_notes(name, inside, found)
+    yield from _database_notes(name, found.database)
+    yield from _redis_notes(name, found.redis)
+    if not found.writable:
+        hint = f"./doit plan {name} shows whether its owner was changed, ./doit apply {name} mends"
+        what = "Vikunja cannot write to /var/lib/vikunja/files"
+        yield Note("unhealthy", what, hint, "backend")
+
+
+def code_level(code: int) -> Level | None:
+    """What an answer of a health path means: 4xx is degraded, but a 404 is something else that
+    listens there. None: well."""
+    if code == 200:
+        return None
+    return "warning" if 400 <= code < 500 and code != 404 else "unhealthy"
+
+
+def _backend_notes(name: str, inside: Inside, answer: Answer) -> Iterator[Note]:
+    backend = f"the backend ({inside.serving})"
+    log = f"./doit logs {name} --component backend"
+    if answer.code == 0:
+        reason = f": {answer.error}" if answer.error else ""
+        hint = f"./doit start {name} starts what is down, {log} says why"
+        yield Note("unhealthy", f"{backend} does not answer{reason}", hint, "backend")
+    elif level := code_level(answer.code):
+        hint = f"{log} says why"
+        yield Note(level, f"{backend} answers /health with {answer.code}", hint, "backend")
+    elif inside.version and answer.version and answer.version != inside.version:
+        what = f"{backend} answers as {answer.version}, its release is {inside.version}"
+        yield Note("warning", what, f"./doit restart {name} runs what is there", "backend")
+
+
+def _page_notes(name: str, found: Measured) -> Iterator[Note]:
+    log = f"./doit logs {name} --component nginx says why"
+    if found.page.code == 0:
+        what = f"nginx does not answer: {found.page.error}"
+        yield Note("unhealthy", what, f"./doit start {name} starts it, {log}", "frontend")
+    elif found.page.code != 200:
+        what = f"the page answers with {found.page.code} through nginx"
+        yield Note("unhealthy", what, log, "frontend")
+    elif not found.application:
+        what = "the page holds no application"
+        hint = f"./doit apply {name} brings the release, ./doit rollback {name} the one before"
+        yield Note("unhealthy", what, hint, "frontend")
+
+
+def _mcp_notes(name: str, inside: Inside, found: Measured) -> Iterator[Note]:
+    if found.mcp is None:
+        return
+    answer, server = found.mcp.answer, f"the MCP server ({inside.serving})"
+    log = f"./doit logs {name} --component mcp says why"
+    if answer.code == 0:
+        hint = f"./doit start {name} starts what is down, {log}"
+        yield Note("unhealthy", f"{server} does not answer: {answer.error}", hint, "mcp")
+    elif level := code_level(answer.code):
+        what = f"{server} answers /health with {answer.code}"
+        if found.mcp.redis == "disconnected":
+            what += ", redis is disconnected"
+        yield Note(level, what, log, "mcp")
+    elif found.mcp.status not in ("ok", "healthy"):
+        what = f"{server} says it is {found.mcp.status or 'nothing'}"
+        yield Note("warning", what, log, "mcp")
+
+
+def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
+    mend = f"./doit plan {name} shows it, ./doit apply {name} mends it"
+    said: dict[str, tuple[str, str]] = {
+        "stopped": ("the database does not answer", f"./doit start {name} starts it"),
+        "unreachable": (
+            "the database server does not answer from the container",
+            f"Look at that server; ./doit check {name} asks it from here",
+        ),
+        "denied": (
+            "the database refuses the user",
+            f"Was its password changed? Correct database.password_file, then: ./doit apply {name}",
+        ),
+        "other-password": ("the database refuses the password", mend),
+        "other-owner": ("the database belongs to another user", mend),
+        "other-charset": ("the database has another character set", mend),
+        "absent": (
+            "the database is gone",
+            f"./doit restore {name} --from latest brings back the newest backup",
+        ),
+        "unknown": ("the database could not be looked at", mend),
+    }
+    if found.state != "present":
+        what, hint = said.get(found.state, (f"the database is {found.state}", mend))
+        level: Level = "warning" if found.state in ("other-charset", "unknown") else "unhealthy"
+        yield Note(level, what, hint, "database")
+
+
+def _redis_notes(name: str, answer: str | None) -> Iterator[Note]:
+    if answer is not None and answer != "PONG":
+        what = f"redis does not answer: {answer}" if answer else "redis does not answer"
+        yield Note("unhealthy", what, f"./doit start {name} starts it", "redis")
+
+
+def usage_notes(name: str, found: Measured, own_disk: bool = True) -> list[Note]:
+    """Of disk and memory that run out. own_disk: the container has one, and not the host's."""
+    return [*_disk_notes(name, found.usage, own_disk), *_memory_notes(name, found.usage)]
+
+
+def _disk_notes(name: str, usage: Usage, own_disk: bool) -> Iterator[Note]:
+    used, free = usage.disk_used_bytes, usage.disk_available_bytes
+    if used is None or free is None or used + free == 0:
+        return
+    percent = free * 100 / (used + free)
+    if percent < DISK_WARNING:
+        level: Level = "unhealthy" if percent < DISK_ERROR else "warning"
+        what = f"{percent:.0f} % of the disk are free ({free / 1024**3:.1f} GB)"
+        hint = "Make room on this machine: the container's disk is part of its"
+        if own_disk:
+            hint = f"Raise resources.disk_size_gb, then: ./doit apply {name}"
+        yield Note(level, what, hint, "resources")
+
+
+def _memory_notes(name: str, usage: Usage) -> Iterator[Note]:
+    used, total = usage.memory_used_mb, usage.memory_total_mb
+    if used is None or not total:
+        return
+    percent = used * 100 / total
+    if percent > MEMORY_WARNING:
+        level: Level = "unhealthy" if percent > MEMORY_ERROR else "warning"
+        what = f"{percent:.0f} % of the memory are used ({used} of {total} MB)"
+        hint = f"Raise resources.memory_mb, then: ./doit apply {name}"
+        yield Note(level, what, hint, "resources")
+
+
+def other(inside: Inside) -> str:
+    return "blue" if inside.serving == "green" else "green"
+
+
+def shown_units(inside: Inside) -> list[tuple[str, str]]:
+    """Units with their state: the idle colour's only where they are not at rest."""
+    idle = f"@{other(inside)}.service"
+    return [
+        (unit, active)
+        for unit, active in inside.units.items()
+        if not unit.endswith(idle) or active != "inactive"
+    ]
+
+
+def short(unit: str) -> str:
+    return unit.removesuffix(".service")
