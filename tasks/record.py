@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.config import flatten
 from tasks.config.document import DeploymentFacts, deployment_document
-from tasks.model import registry
+from tasks.model import last_backup, registry
 from tasks.model import state as states
 from tasks.model.applied import Applied
 from tasks.model.instance import Color, Instance
@@ -22,6 +22,9 @@ from tasks.resources.base import Facts, Resource, digest
 from tasks.resources.release import Record, active_color, released
 
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
+
+LAST_BACKUP = "last-backup:"
+"""Of the host's facts: when the last backup was taken; not there before the first."""
 
 NOTHING_KEPT = Kept(None)
 
@@ -62,7 +65,7 @@ def _document_data(instance: Instance, facts: Facts, applied: Applied) -> dict[s
         mcp_version_blue=blue.version if blue and mcp else None,
         mcp_version_green=green.version if green and mcp else None,
         deployed_commit=serving.commit if serving else "",
-        last_backup=None,
+        last_backup=facts.host.get(LAST_BACKUP),
     )
     return deployment_document(instance, facts_now)
 
@@ -138,11 +141,18 @@ def observe(instance: Instance, paths: Paths) -> dict[str, str]:
     registered = registry.find(paths, instance.id)
     if registered is not None:
         found["record:registry"] = _registered_text(registered)
+    found |= observe_backup(paths, instance.id)
     rotation = _content(paths.log_rotation)
     if rotation is not None:
         same = rotation == log_rotation(paths)
         found["record:log-rotation"] = "as wished" if same else "something else"
     return found
+
+
+def observe_backup(paths: Paths, instance_id: str) -> dict[str, str]:
+    """The one fact of the host's that the document in the container has from nowhere else."""
+    noted = last_backup.read(paths, instance_id)
+    return {LAST_BACKUP: noted} if noted else {}
 
 
 def log_rotation(paths: Paths) -> bytes:

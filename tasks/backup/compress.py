@@ -1,11 +1,10 @@
-"""A byte stream in, a gzip stream out, on all cores, with the SHA-256 of what came out.
+"""A byte stream in, a gzip stream out, on all cores.
 
 Memory is bounded by the blocks under way, whatever the length of the stream.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -46,7 +45,7 @@ def threads() -> int:
 class Compressor:
     """Made by `compressing`. room() and filled() write without a copy, write() with one.
 
-    size, sha256: of the finished stream, after `compressing` has ended without an error.
+    taken: bytes of the stream so far.
     """
 
     def __init__(self, write: Callable[[bytes], object], level: int, pool: ThreadPoolExecutor):
@@ -57,13 +56,7 @@ class Compressor:
         self._most = threads() * AHEAD_PER_THREAD
         self._block = bytearray(BLOCK)
         self._used = 0
-        self._digest = hashlib.sha256()
         self.taken = 0
-        self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
 
     def room(self) -> memoryview:
         """Where the next bytes of the stream go; never empty."""
@@ -100,10 +93,7 @@ class Compressor:
             self._put(self._under_way.popleft())
 
     def _put(self, done: Future[bytes]) -> None:
-        member = done.result()
-        self._digest.update(member)
-        self._write(member)
-        self.size += len(member)
+        self._write(done.result())
 
 
 @contextmanager

@@ -1,19 +1,30 @@
-"""An archive's tar stream, unpacked on all cores, and the SHA-256 of the archive on the way."""
+"""An archive's tar stream, decrypted, unpacked on all cores, and its SHA-256 on the way."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Protocol
 
 from tasks.backup import blocks
 from tasks.backup.blocks import HEADER, Broken
 from tasks.backup.compress import AHEAD_PER_THREAD, threads
-from tasks.errors import DeployError
+from tasks.errors import DeployError, UsageError
+from tasks.model.archive import Archive
 from tasks.model.files import named
+
+if TYPE_CHECKING:
+    from tasks.backup.age import Key
+
+
+class Stream(Protocol):
+    """Plain bytes: read gives fewer than asked for at the end only."""
+
+    def read(self, count: int, /) -> bytes: ...
 
 
 class Damaged(DeployError):
@@ -27,17 +38,61 @@ class Damaged(DeployError):
         )
 
 
-class Reader:
-    """One pass over an archive. read: bytes of the file so far; sha256: of those, hex."""
+class Sealed(UsageError):
+    """An encrypted archive that none of the keys at hand opens."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.read = 0
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"the archive is encrypted: {what}",
+            where=str(path),
+            hint="Name a file with the private key or the passphrase: --identity FILE",
+        )
+
+
+class Source:
+    """An archive's file. bytes: read so far; sha256: of those, hex."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._digest = hashlib.sha256()
+        self.bytes = 0
 
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+    def read(self, count: int) -> bytes:
+        return self._seen(self._file.read(count))
+
+    def readline(self, count: int) -> bytes:
+        return self._seen(self._file.readline(count))
+
+    def _seen(self, data: bytes) -> bytes:
+        self._digest.update(data)
+        self.bytes += len(data)
+        return data
+
+
+class Reader:
+    """One pass over an archive. read: bytes of the file so far; sha256: of those, hex.
+
+    keys: what opens it where it is encrypted.
+    """
+
+    def __init__(self, archive: Archive, keys: Sequence[Key] = ()) -> None:
+        self.path = archive.path
+        self._encrypted = archive.encrypted
+        self._keys = keys
+        self._source: Source | None = None
+        self._at = 0
+
+    @property
+    def read(self) -> int:
+        return self._source.bytes if self._source else 0
+
+    @property
+    def sha256(self) -> str:
+        return self._source.sha256 if self._source else hashlib.sha256().hexdigest()
 
     def blocks(self) -> Iterator[bytes]:
         """The tar stream, block by block, each proven by its own checksum.
@@ -49,8 +104,9 @@ class Reader:
         most = threads() * AHEAD_PER_THREAD
         try:
             with named(self.path, "cannot be read"), self.path.open("rb", blocks.LONGEST) as file:
-                while member := self._member(file):
-                    under_way.append((self.read, pool.submit(blocks.unpack, member)))
+                stream = self._opened(file)
+                while member := self._member(stream):
+                    under_way.append((self._at, pool.submit(blocks.unpack, member)))
                     while len(under_way) > most or (under_way and under_way[0][1].done()):
                         yield self._unpacked(*under_way.popleft())
             while under_way:
@@ -58,23 +114,51 @@ class Reader:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _member(self, file: IO[bytes]) -> memoryview | None:
-        header = file.read(HEADER)
+    def _opened(self, file: IO[bytes]) -> Stream:
+        self._source = Source(file)
+        if not self._encrypted:
+            return self._source
+        from tasks.backup.age import NoKey, Opener
+
+        if not self._keys:
+            raise Sealed(self.path, "no key was given")
+        with self._decrypting():
+            try:
+                return Opener(self._source, self._keys)
+            except NoKey as error:
+                raise Sealed(self.path, str(error)) from error
+
+    @contextmanager
+    def _decrypting(self) -> Iterator[None]:
+        from tasks.backup.age import NotAge
+
+        try:
+            yield
+        except NotAge as error:
+            raise Damaged(self.path, str(error)) from error
+
+    def _member(self, stream: Stream) -> bytes | None:
+        """The next member, or None at the end."""
+        if self._encrypted:
+            with self._decrypting():
+                return self._plain_member(stream)
+        return self._plain_member(stream)
+
+    def _plain_member(self, stream: Stream) -> bytes | None:
+        header = stream.read(HEADER)
         if not header:
             return None
         if len(header) < HEADER:
-            raise Damaged(self.path, f"it ends within a block, after {self.read} bytes")
+            raise Damaged(self.path, f"it ends within a block, after {self._at} bytes")
         try:
             length = blocks.length_of(header)
         except Broken as error:
-            raise Damaged(self.path, f"{error}, at byte {self.read}") from error
-        member = bytearray(length)
-        member[:HEADER] = header
-        if file.readinto(memoryview(member)[HEADER:]) < length - HEADER:  # type: ignore[attr-defined]
-            raise Damaged(self.path, f"it ends within a block, after {self.read} bytes")
-        self._digest.update(member)
-        self.read += length
-        return memoryview(member)
+            raise Damaged(self.path, f"{error}, at byte {self._at}") from error
+        rest = stream.read(length - HEADER)
+        if len(rest) < length - HEADER:
+            raise Damaged(self.path, f"it ends within a block, after {self._at} bytes")
+        self._at += length
+        return header + rest
 
     def _unpacked(self, end: int, block: Future[bytes]) -> bytes:
         try:

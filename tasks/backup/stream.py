@@ -1,6 +1,6 @@
 """One pass: a tar stream, as it is made where the files are, becomes a finished archive.
 
-    container's tar ─pipe─▶ digest of each member ─▶ gzip on all cores ─▶ SHA-256 ─▶ file aside
+    tar in the container ─▶ digest a member ─▶ gzip on all cores [─▶ age] ─▶ SHA-256 ─▶ file aside
 
 The archive gets its name when it is whole and on disk; until then nothing has a final name.
 """
@@ -8,13 +8,14 @@ The archive gets its name when it is whole and on disk; until then nothing has a
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tasks.backup import manifest as manifests
 from tasks.backup.compress import Compressor, compressing
@@ -31,6 +32,9 @@ from tasks.model.files import (
     write_all,
     write_atomically,
 )
+
+if TYPE_CHECKING:
+    from tasks.backup.age import Lock
 
 Produce = Callable[[IO[bytes]], None]
 """Writes a tar stream to the open file, which has a descriptor; raises DeployError."""
@@ -56,22 +60,28 @@ def write_archive(
     own: Mapping[str, bytes],
     level: int,
     expected: int,
+    lock: Lock | None = None,
     progress: Progress = SILENT,
 ) -> Metadata:
     """Make the archive and its sidecars, and let `latest` name it.
 
     produce: makes the stream, all names below archive.root. own: further members of the host's,
     name below the root → content. expected: bytes of the stream, about, for the percentage.
+    lock: whom an encrypted archive is made for; None of a plain one.
     Raises DeployError; nothing is left then. The caller holds the instance's lock.
     """
     with named(archive.folder, "cannot be made"):
         make_folder(archive.folder)
     if archive.path.exists():
         raise DeployError("an archive of this name is there", where=str(archive.path))
+    if archive.encrypted != (lock is not None):
+        raise DeployError("an archive's name says whether it is encrypted", where=archive.name)
     with _nothing_left(archive), _aside(archive) as descriptor:
+        output = _Output(descriptor)
         with (
             manifests.manifest(archive.root, archive.folder) as manifest,
-            compressing(lambda data: write_all(descriptor, data), level) as compressor,
+            _sealing(output, lock) as write,
+            compressing(write, level) as compressor,
         ):
             reader = MemberReader(manifest.add)
             for name, data in own.items():
@@ -82,14 +92,45 @@ def write_archive(
             _add_manifest(compressor, manifest, contents, archive)
             compressor.write(END)
         os.fsync(descriptor)
-        metadata = model.sealed(contents, compressor.size, compressor.sha256)
+        metadata = model.sealed(contents, output.size, output.sha256)
         write_atomically(archive.sidecar, model.sidecar_text(metadata))
-        write_atomically(archive.checksum, model.checksum_text(archive.name, compressor.sha256))
+        write_atomically(archive.checksum, model.checksum_text(archive.name, output.sha256))
         model.aside(archive.path).rename(archive.path)
         sync_folder(archive.folder)
         model.point(archive, "latest")
     progress.step(_STEP, 1)
     return metadata
+
+
+class _Output:
+    """The file aside. size, sha256: of what was written to it so far."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        self._digest.update(data)
+        write_all(self._descriptor, data)
+        self.size += len(data)
+
+
+@contextmanager
+def _sealing(output: _Output, lock: Lock | None) -> Iterator[Callable[[bytes], object]]:
+    """Where compressed bytes go: to the output as they are, or encrypted."""
+    if lock is None:
+        yield output.write
+        return
+    from tasks.backup.age import Sealer
+
+    sealer = Sealer(output.write, lock)
+    yield sealer.write
+    sealer.close()
 
 
 def _pass(

@@ -6,15 +6,18 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tasks.backup.reading import Reader
 from tasks.backup.verify import Checked, compare_sidecars, inspecting
 from tasks.containers.base import SILENT, Progress
 from tasks.model.archive import Archive
 from tasks.model.files import named, write_all
+
+if TYPE_CHECKING:
+    from tasks.backup.age import Key
 
 Consume = Callable[[IO[bytes]], None]
 """Reads a tar stream from the open file, which has a descriptor; raises DeployError."""
@@ -39,15 +42,18 @@ def extract_argv(folder: str) -> list[str]:
     ]
 
 
-def unpack(archive: Archive, consume: Consume, progress: Progress = SILENT) -> Checked:
+def unpack(
+    archive: Archive, consume: Consume, progress: Progress = SILENT, keys: Sequence[Key] = ()
+) -> Checked:
     """Send the archive's tar stream to `consume`, and check every byte of it on the way.
 
-    Raises Damaged where the archive is not whole, and what `consume` raises; what it has
-    unpacked by then is to be thrown away.
+    keys: what opens an encrypted one. Raises Damaged where the archive is not whole, Sealed where
+    none of the keys opens it, and what `consume` raises; what it has unpacked by then is to be
+    thrown away.
     """
     with named(archive.path, "cannot be read"):
         size = archive.path.stat().st_size
-    reader = Reader(archive.path)
+    reader = Reader(archive, keys)
     with inspecting(archive.path, archive.root) as inspector:
         with _running(consume) as descriptor:
             for block in reader.blocks():

@@ -7,20 +7,23 @@ a changed byte is found wherever it is.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tasks.backup import manifest as manifests
 from tasks.backup.manifest import Manifest
 from tasks.backup.members import BrokenTar, Member, MemberReader
-from tasks.backup.reading import Damaged, Reader
+from tasks.backup.reading import Damaged, Reader, Sealed, Source
 from tasks.containers.base import SILENT, Progress
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Contents, Metadata
 from tasks.model.files import named
+
+if TYPE_CHECKING:
+    from tasks.backup.age import Key
 
 _STEP = "Checking the archive"
 _IN_MEMORY = 1024 * 1024
@@ -28,9 +31,14 @@ _IN_MEMORY = 1024 * 1024
 
 @dataclass(frozen=True)
 class Checked:
-    """An archive found whole. sidecars: whether it has both; without them it stands for itself."""
+    """An archive found whole.
+
+    contents: what it says of itself inside, with its tables. sidecars: whether it has both; without
+    them it stands for itself.
+    """
 
     metadata: Metadata
+    contents: Contents
     sidecars: bool
 
 
@@ -91,12 +99,13 @@ def inspecting(path: Path, root: str) -> Iterator[Inspector]:
         yield Inspector(path, manifest, said)
 
 
-def verify(archive: Archive, progress: Progress = SILENT) -> Checked:
-    """Read all of it once. Raises Damaged that says what is wrong and where."""
+def verify(archive: Archive, progress: Progress = SILENT, keys: Sequence[Key] = ()) -> Checked:
+    """Read all of it once. Raises Damaged that says what is wrong and where, and Sealed where
+    it is encrypted and none of the keys opens it."""
     path = archive.path
     with named(path, "cannot be read"):
         size = path.stat().st_size
-    reader = Reader(path)
+    reader = Reader(archive, keys)
     with inspecting(path, archive.root) as inspector:
         for block in reader.blocks():
             inspector.feed(block)
@@ -107,6 +116,28 @@ def verify(archive: Archive, progress: Progress = SILENT) -> Checked:
     return checked
 
 
+def verify_sealed(archive: Archive, progress: Progress = SILENT) -> Metadata:
+    """Whether an encrypted archive is, to the byte, what its sidecars say it was made as.
+
+    That needs no key, and leaves open what is in it. Raises Damaged; Sealed where there are no
+    sidecars to compare it with.
+    """
+    metadata = model.read_metadata(archive)
+    if metadata is None:
+        raise Sealed(archive.path, "without its sidecars nothing is known of it")
+    with named(archive.path, "cannot be read"), archive.path.open("rb") as file:
+        size = archive.path.stat().st_size
+        source = Source(file)
+        while source.read(_IN_MEMORY):
+            progress.step(_STEP, min(0.99, source.bytes / size))
+    if (source.bytes, source.sha256) != (metadata.total_size_bytes, metadata.checksum_sha256):
+        raise Damaged(archive.path, "it is not what its sidecars were made for")
+    _same(archive.sidecar, model.sidecar_text(metadata))
+    _same(archive.checksum, model.checksum_text(archive.name, source.sha256))
+    progress.step(_STEP, 1)
+    return metadata
+
+
 def compare_sidecars(archive: Archive, contents: Contents, reader: Reader) -> Checked:
     """The sidecars against an archive that was read to its end. Raises Damaged."""
     metadata = model.sealed(contents, reader.read, reader.sha256)
@@ -115,7 +146,7 @@ def compare_sidecars(archive: Archive, contents: Contents, reader: Reader) -> Ch
         archive.checksum: model.checksum_text(archive.name, reader.sha256),
     }
     there = [_same(sidecar, text) for sidecar, text in sidecars.items()]
-    return Checked(metadata, all(there))
+    return Checked(metadata, contents, all(there))
 
 
 def _same(sidecar: Path, text: bytes) -> bool:

@@ -17,6 +17,17 @@ OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
 """Mappings with names of the user's own: one wish each, as a whole."""
 
 
+_BACKUP = (
+    "directory",
+    "retention_count",
+    "keep_daily",
+    "keep_weekly",
+    "keep_monthly",
+    "level",
+    "encrypt",
+)
+
+
 @dataclass(frozen=True)
 class DeploymentFacts:
     """What is so, as against what is wished. Times: ISO 8601 in UTC (`2025-10-19T10:30:00Z`).
@@ -80,7 +91,10 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
             name: value for name, value in wishes["vikunja"].items() if name != "environment"
         },
         "git": {**git, "deployed_commit": facts.deployed_commit or None},
-        "backup": {**wishes["backup"], "last_backup": facts.last_backup},
+        "backup": {
+            **{name: wishes["backup"][name] for name in _BACKUP},
+            "last_backup": facts.last_backup,
+        },
         "admin": dict(wishes["admin"]),
     }
     for choice in ("lxc", "release"):

@@ -22,6 +22,9 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         if isinstance(path, str) and value_at(document, "database.type") != "sqlite":
             yield from _password_file(("database", name), Path(path))
     yield from _connection_files(document)
+    passphrase = value_at(document, "backup.encrypt.passphrase_file")
+    if isinstance(passphrase, str):
+        yield from _password_file(("backup", "encrypt", "passphrase_file"), Path(passphrase))
     yield from _certificate(document)
     yield from _time_zone(value_at(document, "vikunja.timezone"))
     for index, item in enumerate(document.get("files") or ()):

@@ -13,6 +13,7 @@ from tasks.model.instance import (
     Build,
     Connection,
     Database,
+    Encrypt,
     ExtraFile,
     Frontend,
     Git,
@@ -106,7 +107,12 @@ def _build(wish: Document) -> Build:
 
 
 def _backup(wish: Document) -> Backup:
-    return Backup(directory=Path(wish["directory"]), retention_count=wish["retention_count"])
+    encrypt = Encrypt(
+        recipients=tuple(wish["encrypt"]["recipients"]),
+        passphrase_file=_path(wish["encrypt"]["passphrase_file"]),
+    )
+    changed = {"directory": Path(wish["directory"]), "after": tuple(wish["after"])}
+    return Backup(**{**wish, **changed, "encrypt": encrypt})
 
 
 def _extra_file(wish: Document) -> ExtraFile:

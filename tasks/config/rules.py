@@ -164,11 +164,43 @@ def commands(document: Document) -> Iterator[Finding]:
                         )
 
 
+def backups(document: Document) -> Iterator[Finding]:
+    """One kind of encryption, and a second target that is a program with known placeholders."""
+    if value_at(document, "backup.encrypt.recipients") and value_at(
+        document, "backup.encrypt.passphrase_file"
+    ):
+        yield Finding(
+            ("backup", "encrypt", "passphrase_file"),
+            "does not go with recipients",
+            "Give one of the two: the format allows no archive for both.",
+        )
+    from tasks.backup.age.keys import parse_recipient
+
+    for index, text in enumerate(value_at(document, "backup.encrypt.recipients") or ()):
+        try:
+            if text is not None:
+                parse_recipient(text)
+        except ValueError as error:
+            yield Finding(("backup", "encrypt", "recipients", index), f"is {error}")
+    command = value_at(document, "backup.after") or ()
+    if command and not command[0]:
+        yield Finding(("backup", "after", 0), "is empty, it is the program to run")
+    for index, word in enumerate(command):
+        for name in _PLACEHOLDER.findall(word or ""):
+            if name not in ("archive", "folder", "instance"):
+                yield Finding(
+                    ("backup", "after", index),
+                    f"{{{name}}} is no placeholder",
+                    "There are {archive}, {folder} and {instance}.",
+                )
+
+
 _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     network,
     proxmox,
     components,
     repository,
     commands,
+    backups,
     extra_files,
 )

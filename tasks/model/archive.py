@@ -7,6 +7,8 @@
     ├── latest -> 1729338000.tar.gz
     └── verified -> 1729338000.tar.gz   the newest that was checked and found whole
 
+An encrypted archive is `1729338000.tar.gz.age`; its sidecars hold no secrets and are plain.
+
 The archive's name is what makes a backup: the sidecars get theirs before it, and lose theirs
 after it. What a kill leaves (files aside, sidecars without an archive) is no backup, and
 `leftovers` names it.
@@ -15,8 +17,8 @@ after it. What a kill leaves (files aside, sidecars without an archive) is no ba
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from json import dumps
 from pathlib import Path
@@ -35,9 +37,13 @@ VERIFIED = "verified"
 Trigger = Literal["manual", "scheduled", "update", "restore", "uninstall"]
 LinkName = Literal["latest", "verified"]
 
-_ARCHIVE = re.compile(r"(0|[1-9]\d{0,11})\.tar\.gz")
-_SIDECAR = re.compile(r"(0|[1-9]\d{0,11})(?:\.json|\.tar\.gz\.sha256)")
-_ASIDE = re.compile(r"\.\d{1,12}\.(?:json|tar\.gz(?:\.sha256)?)\.new|\.(?:latest|verified)\.new")
+ENCRYPTED = ".age"
+
+_ARCHIVE = re.compile(r"(0|[1-9]\d{0,11})\.tar\.gz(\.age)?")
+_SIDECAR = re.compile(r"(0|[1-9]\d{0,11})(?:\.json|\.tar\.gz(?:\.age)?\.sha256)")
+_ASIDE = re.compile(
+    r"\.\d{1,12}\.(?:json|tar\.gz(?:\.age)?(?:\.sha256)?)\.new|\.(?:latest|verified)\.new"
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -47,6 +53,7 @@ class Contents:
 
     created_at: ISO 8601, UTC, seconds. vikunja_commit: None for a release archive.
     database_size_bytes: the dump as it lies in the archive; files_size_bytes: the attachments'.
+    tables: of the database, how many rows each has in the dump.
     """
 
     backup_version: str
@@ -60,6 +67,7 @@ class Contents:
     files_size_bytes: int
     hostname: str
     backup_trigger: Trigger
+    tables: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,11 @@ class Archive:
 
     epoch: int
     folder: Path
+    encrypted: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.epoch}.tar.gz"
+        return f"{self.epoch}.tar.gz{ENCRYPTED if self.encrypted else ''}"
 
     @property
     def path(self) -> Path:
@@ -132,7 +141,8 @@ def aside(path: Path) -> Path:
 
 def sealed(contents: Contents, size: int, checksum: str) -> Metadata:
     """The sidecar of an archive of so many bytes with this SHA-256 (hex)."""
-    return Metadata(**asdict(contents), total_size_bytes=size, checksum_sha256=checksum)
+    known = {name: value for name, value in asdict(contents).items() if name != "tables"}
+    return Metadata(**known, total_size_bytes=size, checksum_sha256=checksum)
 
 
 def sidecar_text(metadata: Metadata) -> bytes:
@@ -157,7 +167,11 @@ def _matches(pattern: str) -> Check:
     return lambda value: isinstance(value, str) and bool(compiled.fullmatch(value))
 
 
-CONTENTS_CHECKS: dict[str, Check] = {
+def _tables(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_count, value.values()))
+
+
+_SHARED_CHECKS: dict[str, Check] = {
     "backup_version": _matches(r"\d+\.\d+\.\d+"),
     "instance_id": _text,
     "created_at": _matches(_TIME.pattern),
@@ -170,8 +184,9 @@ CONTENTS_CHECKS: dict[str, Check] = {
     "hostname": _text,
     "backup_trigger": lambda value: value in get_args(Trigger),
 }
+CONTENTS_CHECKS: dict[str, Check] = {**_SHARED_CHECKS, "tables": _tables}
 _CHECKS: dict[str, Check] = {
-    **CONTENTS_CHECKS,
+    **_SHARED_CHECKS,
     "total_size_bytes": _count,
     "checksum_sha256": _matches(r"[0-9a-f]{64}"),
 }
@@ -186,13 +201,19 @@ def read_metadata(archive: Archive) -> Metadata | None:
     problem = check_record(record, _CHECKS)
     if problem:
         raise damaged(archive.sidecar, problem, hint)
-    return Metadata(**{field.name: record[field.name] for field in fields(Metadata)})
+    return Metadata(**{one.name: record[one.name] for one in fields(Metadata)})
 
 
 def archives(folder: Path) -> list[Archive]:
     """The archives in an instance's folder, oldest first; none where there is no folder."""
-    found = (_ARCHIVE.fullmatch(name) for name in _names(folder))
-    return sorted(Archive(int(match[1]), folder) for match in found if match)
+    found = (archive_of(folder / name) for name in _names(folder))
+    return sorted(archive for archive in found if archive is not None)
+
+
+def archive_of(path: Path) -> Archive | None:
+    """The archive that a file is by its name; None where it is none's."""
+    match = _ARCHIVE.fullmatch(path.name)
+    return Archive(int(match[1]), path.parent, bool(match[2])) if match else None
 
 
 def linked(folder: Path, link: LinkName) -> Archive | None:
@@ -202,8 +223,7 @@ def linked(folder: Path, link: LinkName) -> Archive | None:
             target = (folder / link).readlink().name
         except (FileNotFoundError, NotADirectoryError):
             return None
-    match = _ARCHIVE.fullmatch(target)
-    archive = Archive(int(match[1]), folder) if match else None
+    archive = archive_of(folder / target)
     return archive if archive is not None and archive.path.is_file() else None
 
 

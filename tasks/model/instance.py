@@ -249,9 +249,32 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Encrypt:
+    """In the format of age: for the owners of these public keys, or of a passphrase; for nobody
+    in particular where both are empty. passphrase_file: an absolute host path."""
+
+    recipients: tuple[str, ...]
+    passphrase_file: Path | None
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self.recipients) or self.passphrase_file is not None
+
+
+@dataclass(frozen=True)
 class Backup:
+    """keep_…: how many days, weeks and months keep their newest, besides the newest
+    retention_count. level: 1 to 9. after: an argv that copies an archive elsewhere, or nothing."""
+
     directory: Path
     retention_count: int
+    keep_daily: int
+    keep_weekly: int
+    keep_monthly: int
+    level: int
+    encrypt: Encrypt
+    after: tuple[str, ...]
+    after_timeout_seconds: int
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,28 @@
+# What a backup needs done in the container, POSIX sh. Arguments: ACTION [PATH…].
+set -eu
+umask 077
+
+case $1 in
+size)
+	# FOLDER: bytes of all files in it.
+	du -s -B 1 --apparent-size "$2" | cut -f 1
+	;;
+begin)
+	# STAGING NAME: a folder for this backup's dump; what killed ones left goes.
+	mkdir -p "$2"
+	rm -rf "$2"/backup-*
+	mkdir "$2/$3"
+	;;
+end)
+	rm -rf "$2"/backup-*
+	;;
+configuration)
+	# FOLDER: what is there of it, as a tar stream.
+	cd "$2"
+	set --
+	for name in deployment-config.yaml environment secrets; do
+		if [ -e "$name" ]; then set -- "$@" "$name"; fi
+	done
+	exec tar --create --file=- --format=gnu -- "$@"
+	;;
+esac

@@ -1,0 +1,42 @@
+"""Which of an instance's archives stay, and that the others go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from tasks.model import archive as model
+from tasks.model.archive import Archive, Retention
+from tasks.model.files import named
+from tasks.model.instance import Backup
+
+
+def retention_of(wish: Backup) -> Retention:
+    return Retention(wish.retention_count, wish.keep_daily, wish.keep_weekly, wish.keep_monthly)
+
+
+def thin_out(
+    folder: Path, retention: Retention, spare: Collection[Archive] = ()
+) -> tuple[Archive, ...]:
+    """Delete what is not to be kept; what was deleted, oldest first.
+
+    spare: never deleted, nor are the newest and the last verified. The caller holds the
+    instance's lock.
+    """
+    there = {archive.epoch: archive for archive in model.archives(folder)}
+    verified = model.linked(folder, "verified")
+    epochs = model.expired(there, retention, verified.epoch if verified else None)
+    spared = {archive.path.resolve() for archive in spare}
+    gone = [there[epoch] for epoch in epochs if there[epoch].path.resolve() not in spared]
+    for archive in gone:
+        model.remove(archive)
+    return tuple(gone)
+
+
+def sweep(folder: Path) -> tuple[Path, ...]:
+    """Delete what killed backups left. The caller holds the instance's lock."""
+    left = model.leftovers(folder)
+    for path in left:
+        with named(path, "cannot be deleted"):
+            path.unlink(missing_ok=True)
+    return tuple(left)

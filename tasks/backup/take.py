@@ -1,0 +1,170 @@
+"""One backup of an instance, from its container to a finished archive.
+
+    with operation(paths, instance.id, "backup") as op:
+        taken = take(instance, container_for(instance, paths), paths, op)
+
+Whoever holds the instance's lock may take one: restore and uninstall do before they begin.
+Killed at any moment, nothing half done has an archive's name, the service has not noticed, and
+the next backup removes what is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.backup import configuration, noting, subject
+from tasks.backup.age import Lock
+from tasks.backup.configuration import DOCUMENT
+from tasks.backup.databases import counts_in, database_for
+from tasks.backup.keys import lock_of
+from tasks.backup.manifest import Counted
+from tasks.backup.retention import retention_of, sweep, thin_out
+from tasks.backup.source import STAGING, container_stream, create_argv
+from tasks.backup.space import require_space
+from tasks.backup.stream import write_archive
+from tasks.backup.subject import Subject, inside_run
+from tasks.containers.base import SILENT, Container, Progress
+from tasks.errors import DeployError
+from tasks.model import archive as model
+from tasks.model import last_backup
+from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
+from tasks.model.instance import Instance
+from tasks.model.operations import Operation
+from tasks.paths import Paths
+from tasks.services import DATA
+
+STREAM_TIMEOUT = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A finished backup. removed: archives that retention deleted after it."""
+
+    archive: Archive
+    metadata: Metadata
+    removed: tuple[Archive, ...]
+
+
+def folder_of(instance: Instance) -> Path:
+    """Where an instance's archives are."""
+    return instance.backup.directory / instance.id
+
+
+def take(
+    instance: Instance,
+    container: Container,
+    paths: Paths,
+    operation: Operation,
+    *,
+    trigger: Trigger = "manual",
+    progress: Progress = SILENT,
+    spare: Collection[Archive] = (),
+) -> Taken:
+    """Take a backup under an operation that has been entered, whatever it is called.
+
+    spare: archives that retention must not delete, such as one that is being restored. Raises
+    DeployError; no archive is left then, and those that were there stay.
+    """
+    lock = lock_of(instance.backup.encrypt)
+    folder = folder_of(instance)
+    for left in sweep(folder):
+        operation.info(f"Removed {left.name}, which a killed backup left")
+    progress.step("Looking at what is to be backed up")
+    subject.require_running(container, instance)
+    found = subject.find(instance, container, paths)
+    archive = Archive(model.next_epoch(folder, time.time()), folder, lock is not None)
+    operation.info(f"Backing up {found.version} to {archive.path}")
+    metadata = _write(found, container, archive, lock, trigger, operation, progress)
+    operation.info(f"Archive {archive.name} is complete: {metadata.total_size_bytes} bytes")
+    _note(found, container, paths, operation, archive)
+    removed = thin_out(folder, retention_of(instance.backup), (archive, *spare))
+    for gone in removed:
+        operation.info(f"Removed {gone.name}, which is older than what is kept")
+    return Taken(archive, metadata, removed)
+
+
+def _write(
+    found: Subject,
+    container: Container,
+    archive: Archive,
+    lock: Lock | None,
+    trigger: Trigger,
+    operation: Operation,
+    progress: Progress,
+) -> Metadata:
+    """Dump, stream, archive."""
+    instance = found.instance
+    database = database_for(instance, container)
+    require_space(archive.folder, database.size(), found.files_bytes)
+    with _staging(container, f"backup-{archive.epoch}") as staging:
+        progress.step("Copying the database")
+        operation.info("Copying the database")
+        dump_bytes = database.dump(f"{staging}/database")
+        listed = container.run(["cat", f"{staging}/database/tables.tsv"]).stdout
+        tables = counts_in(listed.decode())
+
+        def describe(counted: Counted) -> Contents:
+            return Contents(
+                backup_version=BACKUP_VERSION,
+                instance_id=instance.id,
+                created_at=archive.created_at,
+                vikunja_version=found.version,
+                vikunja_commit=found.commit,
+                database_type=instance.database.type,
+                database_size_bytes=counted.database_size_bytes,
+                files_count=counted.files_count,
+                files_size_bytes=counted.files_size_bytes,
+                hostname=instance.network.domain,
+                backup_trigger=trigger,
+                tables=tables,
+            )
+
+        operation.info("Writing the archive")
+        argv = create_argv(archive.root, staging, DATA)
+        return write_archive(
+            archive,
+            container_stream(container, argv, STREAM_TIMEOUT),
+            describe,
+            own=(
+                configuration.open_files(instance, found.gathered)
+                if lock is None
+                else configuration.sealed_files(found.gathered)
+            ),
+            level=instance.backup.level,
+            expected=dump_bytes + found.files_bytes,
+            lock=lock,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _staging(container: Container, name: str) -> Iterator[str]:
+    """A folder of this backup alone in the container; its absolute path."""
+    inside_run(container, "begin", STAGING, name)
+    try:
+        yield f"{STAGING}/{name}"
+    except BaseException as error:
+        try:
+            inside_run(container, "end", STAGING)
+        except DeployError as left:
+            # Why the backup failed is what matters; the next one removes the folder.
+            error.add_note(str(left))
+        raise
+    inside_run(container, "end", STAGING)
+
+
+def _note(
+    found: Subject, container: Container, paths: Paths, operation: Operation, archive: Archive
+) -> None:
+    """Note it on the host and in the container. The archive stands, whatever comes of this."""
+    try:
+        last_backup.write(paths, found.instance.id, archive.created_at)
+        document = found.gathered.files.get(DOCUMENT)
+        if document is not None:
+            noting.note_inside(container, document, archive.created_at)
+    except DeployError as error:
+        operation.warn(f"The time of the backup could not be noted: {error}")
