@@ -22,7 +22,7 @@ from tasks.planner import Wishes, plan, reachable, revived
 from tasks.release import Target
 from tasks.render import Rendered
 from tasks.resources.base import Facts, Resource
-from tasks.resources.migration import migrations_question
+from tasks.resources.migration import Unfinished, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import active_color, released
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tasks.model.update import PlannedUpdate
 
 T = TypeVar("T")
+
+UNFINISHED = Unfinished()
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,12 @@ def questions(sources: Sources) -> tuple[Question, ...]:
         )
     resources += revived(sources.applied, {resource.address for resource in resources})
     asked = [question for resource in resources for question in resource.questions()]
-    return (*asked, migrations_question(sources.instance), ("file", "=", record.DOCUMENT))
+    return (
+        *asked,
+        migrations_question(sources.instance),
+        *UNFINISHED.questions(),
+        ("file", "=", record.DOCUMENT),
+    )
 
 
 def conclude(
@@ -201,6 +208,11 @@ def conclude(
         "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
     }
     before: Iterable[Resource] = [r for resources in steps.values() for r in resources]
+    if update is not None and update.stops_writes:
+        from tasks.migrations import around
+
+        steps["switch"] = around(steps["switch"], update, color)
+        before = [r for resources in steps.values() for r in resources]
     steps["record"] = record.declare(
         instance, facts, sources.applied, target, color, before, Kept(paths.documents)
     )
@@ -209,6 +221,10 @@ def conclude(
     unseen = bool(there and there.exists and not there.running)
     if unseen:
         wishes = Wishes(instance.id, {"provision": steps["provision"]})
+    elif UNFINISHED.difference(facts) is not None:
+        # What an update that broke off left decides what else there is to do.
+        unseen, update = True, None
+        wishes = Wishes(instance.id, {"provision": steps["provision"], "switch": (UNFINISHED,)})
     entries = plan(wishes, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
     instance_plan = InstancePlan(

@@ -14,17 +14,21 @@ from pathlib import Path
 from tasks.build import git
 from tasks.errors import DatabaseError, UsageError
 from tasks.model import measured as measurements
-from tasks.model.instance import Instance
+from tasks.model.instance import Color, Instance
+from tasks.model.plan import InstancePlan
 from tasks.model.update import PlannedUpdate, Version, WayBack
 from tasks.paths import Paths
 from tasks.release import Target
-from tasks.resources.base import Facts
-from tasks.resources.migration import recorded
-from tasks.resources.release import ReleaseLine
+from tasks.resources.base import Facts, Resource
+from tasks.resources.migration import Rehearsal, WritesGoOn, WriteStop, recorded
+from tasks.resources.release import ActiveColor, HealthCheck, ReleaseLine
 
 FOLDER = "pkg/migration"
 FILE = re.compile(r"([0-9]{14})\.go")
 ID = re.compile(r"[0-9]{14}")
+
+WHOLE = (Rehearsal, WriteStop, ActiveColor, HealthCheck, WritesGoOn)
+"""What an update that changes the database consists of."""
 
 
 def ids_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -85,7 +89,10 @@ def planned(
         mode=instance.update.migrations,
         write_stop_seconds=measured.write_stop,
         way_back=way_back,
-        way_back_seconds=measured.way_back if way_back == "restore" else None,
+        # The same is done in both: stop, copy, start.
+        way_back_seconds=(
+            (measured.way_back or measured.write_stop) if way_back == "restore" else None
+        ),
     )
 
 
@@ -102,9 +109,30 @@ def newest_backup(instance: Instance) -> Path:
     return instance.backup.directory / instance.id / "latest"
 
 
-def refuse(update: PlannedUpdate, where: str) -> None:
-    """Raise what must keep an update from beginning: UsageError where migrations are refused,
-    DatabaseError where the database is newer than the version that is to serve."""
+def around(
+    switching: tuple[Resource, ...], update: PlannedUpdate, color: Color
+) -> tuple[Resource, ...]:
+    """The switch of an update that changes the database: tried before, and in a write-stop."""
+    if not update.stops_writes or update.beyond:
+        return switching
+    pending = update.pending
+    site = next(at for at, one in enumerate(switching) if isinstance(one, HealthCheck)) + 1
+    return (
+        Rehearsal(color=color, pending=pending, label=update.after.label),
+        WriteStop(color=color, pending=pending),
+        *switching[:site],
+        WritesGoOn(color=color),
+        *switching[site:],
+    )
+
+
+def refuse(plan: InstancePlan) -> None:
+    """Raise what must keep an update from beginning: UsageError where migrations are refused or
+    the plan holds only a part of it, DatabaseError where the database is newer than the version
+    that is to serve."""
+    update, where = plan.update, plan.instance
+    if update is None:
+        return
     if update.beyond:
         raise DatabaseError(
             f"the database is newer than {update.after.label}: it has been through "
@@ -120,6 +148,14 @@ def refuse(update: PlannedUpdate, where: str) -> None:
             where=where,
             hint="Set update.migrations to rehearse (tried on a copy first) or online.",
             evidence=[f"pending: {shown(update.pending)}"] if update.pending else (),
+        )
+    resources = [entry.resource for entry in plan.entries]
+    steps = [any(isinstance(one, kind) for one in resources) for kind in WHOLE]
+    if update.stops_writes and any(steps) and not all(steps):
+        raise UsageError(
+            "an update that changes the database is done as a whole",
+            where=where,
+            hint="Leave out --target.",
         )
 
 

@@ -121,6 +121,8 @@ def _entry(
             return None
         difference = resource.fired()
         reasons = _because(fired)
+    elif difference.because:
+        reasons = [Reason("pending", difference.because)]
     elif followed := [address for address in resource.follows if address in changed]:
         reasons = _because(followed)
     else:

@@ -79,7 +79,9 @@ def instance_lines(
         lines += update_lines(instance.update, style)
     for entry in instance.entries:
         lines += entry_lines(entry, width, style, diffs)
-    if instance.unseen:
+    if any(entry.address == "migrations:unfinished" for entry in instance.entries):
+        lines.append("    What comes after that is planned then.")
+    elif instance.unseen:
         lines.append("    The container is stopped: what is in it is (known after apply).")
     return lines
 

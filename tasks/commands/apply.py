@@ -204,7 +204,7 @@ def refuse_update(look: Look) -> None:
     if look.plan.update is not None:
         from tasks.migrations import refuse
 
-        refuse(look.plan.update, look.instance.id)
+        refuse(look.plan)
 
 
 def refuse_missing_tools(look: Look, paths: Paths, progress: Progress) -> None:

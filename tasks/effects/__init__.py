@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.effects import inside, place, serving, switching
+from tasks.effects import inside, migrating, place, rehearsing, serving, switching
 from tasks.effects.work import Effect, Work
 from tasks.errors import DeployError
 from tasks.model.plan import Entry
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
+from tasks.resources.migration import Rehearsal, Unfinished, WritesGoOn, WriteStop
 from tasks.resources.place import ContainerRunning, ContainerWish
 from tasks.resources.release import ActiveColor, ArtifactWish, HealthCheck, Record, ReleaseWish
 from tasks.resources.system import (
@@ -89,4 +90,8 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (ActiveColor, switching.switch_color),
     (HealthCheck, serving.check_site),
     (Record, serving.write_records),
+    (Rehearsal, rehearsing.rehearse),
+    (WriteStop, migrating.stop_writes),
+    (WritesGoOn, migrating.let_writes_go_on),
+    (Unfinished, migrating.settle),
 )

@@ -8,7 +8,6 @@ from dataclasses import replace
 from tasks.effects.work import INSTALL_TIMEOUT, SCRIPT, UNIT_TIMEOUT, Work, last_lines
 from tasks.errors import DatabaseError, DeployError, NetworkError, UnhealthyError
 from tasks.model.plan import Entry
-from tasks.release import Target
 from tasks.resources.landing import landing
 from tasks.resources.observe import HERE, function_name, script_text
 from tasks.resources.system import TAKEN_UP, Package, Script, Unit
@@ -88,7 +87,7 @@ def run_script(batch: Sequence[Entry], work: Work) -> None:
 def settle_unit(batch: Sequence[Entry], work: Work) -> None:
     for entry in batch:
         assert isinstance(entry.resource, Unit)
-        unit = _with_version(entry.resource, work.target)
+        unit = _with_version(entry.resource, work)
         behind = any(change.name == TAKEN_UP for change in entry.changes)
         # `create`: its unit file was gone, yet it may run, with whatever it was started with.
         takes_up = entry.action in ("run", "create") or entry.fired or behind
@@ -104,7 +103,7 @@ def settle_unit(batch: Sequence[Entry], work: Work) -> None:
                 unit.revision,
                 *unit.health,
             ],
-            timeout=UNIT_TIMEOUT,
+            timeout=UNIT_TIMEOUT + (work.migration.start_seconds if work.migration else 0),
             check=False,
         )
         if completed.returncode != 0:
@@ -122,12 +121,16 @@ def unit_script() -> str:
     return "\n".join((guarded(), script_text("health"), (HERE / "unit.sh").read_text()))
 
 
-def _with_version(unit: Unit, target: Target) -> Unit:
+def _with_version(unit: Unit, work: Work) -> Unit:
     """The unit with the version that its health check must see: known once it is built."""
-    if unit.health[:1] == ("backend",):
-        name, port, _, timeout = unit.health
-        return replace(unit, health=(name, port, target.version or "-", timeout))
-    return unit
+    if unit.health[:1] != ("backend",):
+        return unit
+    name, port, _, timeout = unit.health
+    version = work.target.version or "-"
+    if work.migration is not None:
+        seconds = str(work.migration.start_seconds)
+        return replace(unit, health=("migrating", unit.unit, port, version, seconds))
+    return replace(unit, health=(name, port, version, timeout))
 
 
 def reload_daemon(batch: Sequence[Entry], work: Work) -> None:

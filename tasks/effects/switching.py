@@ -153,6 +153,10 @@ def _drain(color: Color, unit: str, work: Work) -> None:
 def fall_back(failure: DeployError, work: Work) -> DeployError:
     """What a failure becomes: RolledBackError where another version serves on, once it is made
     sure of; RollbackFailedError where it does not; the failure itself where nothing served."""
+    if work.migration is not None:
+        from tasks.effects import migrating
+
+        return migrating.fall_back(failure, work)
     before = serves_before(work.look)
     if before is None or work.switched or isinstance(failure, _AS_THEY_ARE):
         return failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tasks.containers.base import Container, Progress
 from tasks.look import Look
@@ -11,6 +12,10 @@ from tasks.model.instance import Color
 from tasks.model.plan import Entry
 from tasks.paths import Paths
 from tasks.release import Target
+
+if TYPE_CHECKING:
+    from tasks.effects.migrating import Migration
+    from tasks.effects.rehearsing import Rehearsed
 
 INSTALL_TIMEOUT = 1800
 UNIT_TIMEOUT = 300
@@ -32,6 +37,10 @@ class Work:
     """Whether another colour than before serves, for good."""
     drained: set[Color] = field(default_factory=set)
     """Colours whose requests have been waited for."""
+    rehearsed: Rehearsed | None = None
+    """What a rehearsal of the update's migrations showed."""
+    migration: Migration | None = None
+    """The write-stop that is under way."""
 
     @property
     def container(self) -> Container:

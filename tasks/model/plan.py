@@ -21,7 +21,15 @@ FORMAT = 1
 
 
 ReasonKind = Literal[
-    "missing", "configuration", "template", "drift", "trigger", "interrupted", "unwished", "tool"
+    "missing",
+    "configuration",
+    "template",
+    "drift",
+    "trigger",
+    "interrupted",
+    "unwished",
+    "tool",
+    "pending",
 ]
 
 

@@ -42,7 +42,8 @@ class Difference:
 
     drift: what somebody must have done by hand where the wish itself has not changed
     (`edited`, `removed`, `stopped` …). before, after: whole text contents where there are any.
-    interrupts: what stops working meanwhile, empty for nothing.
+    interrupts: what stops working meanwhile, empty for nothing. because: why, where it is neither
+    a wish that changed nor drift.
     """
 
     action: Action
@@ -52,6 +53,7 @@ class Difference:
     after: bytes | None = None
     destructive: bool = False
     interrupts: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True)

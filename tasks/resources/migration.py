@@ -1,13 +1,29 @@
-"""What the database says of itself: the ids of the migrations that it has been through."""
+"""Migrations of the database: which it has been through, and the steps of an update that has some.
+
+An update that changes the database is tried on a copy (`Rehearsal`); then writes stop, the database
+is saved (`WriteStop`), the new version starts and migrates, and once it serves writes go on
+(`WritesGoOn`). What breaks off in between is put in order by `Unfinished`.
+"""
 
 from __future__ import annotations
 
-from tasks.model.instance import Instance
-from tasks.resources.base import Facts
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tasks.frozen import dataclass
+from tasks.model.instance import Color, Instance
+from tasks.resources.base import Difference, Facts, Resource
 from tasks.services import DATA, USER, database_port, database_user
 
 DATABASE_FILE = f"{DATA}/vikunja.db"
 """SQLite's database in the container."""
+
+HOME = "/var/lib/vikunja-deploy/migration"
+JOURNAL = f"{HOME}/journal"
+"""In the container while the database is being changed: how far that is, see migrate.sh."""
+
+REHEARSAL = f"{HOME}/rehearsal"
+"""In the container while there may be something of a rehearsal."""
 
 Question = tuple[str, ...]
 
@@ -30,3 +46,98 @@ def recorded(facts: Facts, instance: Instance) -> frozenset[str] | None:
     if said == "unknown":
         return None
     return frozenset() if said == "none" else frozenset(said.split(" "))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal(Resource):
+    """The new version has run its migrations on a copy of the database.
+
+    pending: their ids, None where only the rehearsal shows them. label: of the version.
+    """
+
+    kind: ClassVar[str] = "migrations"
+
+    color: Color
+    pending: tuple[str, ...] | None
+    label: str
+
+    @property
+    def name(self) -> str:
+        return "rehearsal"
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"color": self.color, "pending": self.pending and list(self.pending)}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        return Difference("run", "", because=because(self.pending))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteStop(Resource):
+    """Nobody writes, and the database is saved as it is. color: of the version that is new."""
+
+    kind: ClassVar[str] = "writes"
+
+    color: Color
+    pending: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str:
+        return "stop"
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"color": self.color, "pending": self.pending and list(self.pending)}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        until = "every request, until the new version has migrated and is healthy"
+        return Difference("run", "", interrupts=until, because=because(self.pending))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritesGoOn(Resource):
+    """The new version serves for good, and what was saved is dropped."""
+
+    kind: ClassVar[str] = "writes"
+
+    color: Color
+
+    @property
+    def name(self) -> str:
+        return "go-on"
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"color": self.color}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        return Difference("run", "", because="writes:stop above")
+
+
+def because(pending: tuple[str, ...] | None) -> str:
+    """`2 migrations pending`"""
+    if pending is None:
+        return "migrations may be pending"
+    return f"{len(pending)} migration{'' if len(pending) == 1 else 's'} pending"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished(Resource):
+    """Nothing is left of an update that broke off while it changed, or copied, the database."""
+
+    kind: ClassVar[str] = "migrations"
+
+    @property
+    def name(self) -> str:
+        return "unfinished"
+
+    def questions(self) -> tuple[Question, ...]:
+        return (("text", JOURNAL), ("text", REHEARSAL))
+
+    def wish(self) -> Mapping[str, Any]:
+        return {}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        if JOURNAL in facts.texts:
+            return Difference("run", "", because="an update is not finished: the database waits")
+        if REHEARSAL in facts.texts:
+            return Difference("run", "", because="a rehearsal is not finished")
+        return None

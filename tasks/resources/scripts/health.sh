@@ -91,6 +91,22 @@ health_backend() {
 	_health_wait "$3" _health_backend_once "$1" "$2"
 }
 
+_health_migrating_once() {
+	# UNIT PORT VERSION
+	_health_backend_once "$2" "$3" && return
+	case $(systemctl show -p SubState --value -- "$1") in
+	running | start* | reload*) return 1 ;;
+	esac
+	seen="$1 has ended: $seen"
+	_health_limit=0
+	return 1
+}
+
+health_migrating() {
+	# UNIT PORT VERSION TIMEOUT: fails at once where the unit ends.
+	_health_wait "$4" _health_migrating_once "$1" "$2" "$3"
+}
+
 _health_mcp_once() {
 	_health_get "http://127.0.0.1:$1/health" || return 1
 	status=$(_health_value status)

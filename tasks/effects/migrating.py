@@ -1,0 +1,265 @@
+"""The write-stop of an update that changes the database, and the way back from it.
+
+Everything that puts it in order again lies in the container before the first write is refused
+(recover.sh), and a process there waits for the word that all went well: if this one dies, or its
+connection does, that one goes back by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from tasks.backup.databases import database_for
+from tasks.backup.databases.base import script
+from tasks.containers.base import Completed, Container
+from tasks.effects.inside import guarded
+from tasks.effects.rehearsing import PLACE, end
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.errors import DeployError, RollbackFailedError, RolledBackError
+from tasks.model import measured as measurements
+from tasks.model.instance import Color
+from tasks.model.measured import Measured
+from tasks.model.plan import Entry
+from tasks.release import other
+from tasks.resources.files import File
+from tasks.resources.landing import landing
+from tasks.resources.migration import HOME, REHEARSAL, Unfinished, WritesGoOn, WriteStop
+from tasks.resources.observe import HERE, script_text
+from tasks.resources.release import released
+
+SAVED = "saved"
+"""The place of the database's state at the write-stop."""
+
+RECOVERY_SECONDS = 7200.0
+SLOWER = 3
+"""A migration may take that many times as long as in its rehearsal."""
+
+GUARD = f'IFS= read -r word && [ "$word" = done ] || {{ sleep 1; exec bash {HOME}/recover; }}'
+
+
+class Guard:
+    """A process in the container that puts the database back unless it is told that all is well.
+
+    It hears of the end of this process, however sudden, by the end of its input.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self.unit = f"vikunja-deploy-guard-{time.time_ns()}.service"
+        self.answer: Completed | None = None
+        self._container = container
+        reading, writing = os.pipe()
+        self._told = os.fdopen(writing, "wb", buffering=0)
+        self._thread = threading.Thread(
+            target=self._wait, args=(os.fdopen(reading, "rb"),), daemon=True
+        )
+        self._thread.start()
+
+    def _wait(self, given: BinaryIO) -> None:
+        argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={self.unit}"]
+        # Without an answer what is left is put in order from here.
+        with given, contextlib.suppress(DeployError):
+            self.answer = self._container.run(
+                [*argv, "bash", "-c", GUARD], stdin=given, timeout=86400, check=False
+            )
+
+    def must_be_there(self) -> None:
+        """Wait until it is on its post. Raises DeployError where it does not come."""
+        until = time.monotonic() + 30
+        while self._thread.is_alive() and time.monotonic() < until:
+            found = self._container.run(["systemctl", "is-active", self.unit], check=False)
+            if found.stdout.strip() == b"active":
+                return
+            time.sleep(0.1)
+        self.go()
+        evidence = last_lines(self.answer.stderr) if self.answer else []
+        raise DeployError("systemd-run in the container starts nothing", evidence=evidence)
+
+    def well(self) -> None:
+        """All went well: there is nothing to guard."""
+        with self._told:
+            self._told.write(b"done\n")
+        self._thread.join()
+
+    def go(self) -> None:
+        """Let it put the database back, and wait for that."""
+        self._told.close()
+        self._thread.join()
+
+
+@dataclass
+class Migration:
+    """A write-stop that is under way. start_seconds: how long the new version may take to come up,
+    migrations included."""
+
+    old: Color
+    version: str
+    guard: Guard
+    start_seconds: int
+    begun: float = field(default_factory=time.monotonic)
+
+
+def stop_writes(batch: Sequence[Entry], work: Work) -> None:
+    """Refuse requests, wait for those under way, stop the old version, save the database."""
+    for entry in batch:
+        assert isinstance(entry.resource, WriteStop)
+        if work.rehearsed is not None and not work.rehearsed.ran:
+            work.log("no migration ran in the rehearsal: writes go on, both versions overlap")
+            continue
+        _prepare(entry.resource.color, work)
+        _stop(work)
+
+
+def _prepare(new: Color, work: Work) -> None:
+    instance = work.look.instance
+    old = other(new)
+    line = released(work.look.facts, old)
+    database = database_for(instance, work.container)
+    contents = {
+        "recover": recovery(),
+        "database": script(database.engine),
+        "connection": "".join(f"{word}\n" for word in database.connection),
+    }
+    files = [
+        File(path=f"{HOME}/{name}", content=text.encode(), mode="0600")
+        for name, text in contents.items()
+    ]
+    work.container.run(
+        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(files), timeout=UNIT_TIMEOUT
+    )
+    rehearsed = work.rehearsed.seconds if work.rehearsed else 0.0
+    guard = Guard(work.container)
+    guard.must_be_there()
+    work.migration = Migration(
+        old=old,
+        version=line.version if line else "-",
+        guard=guard,
+        start_seconds=instance.vikunja.start_timeout_seconds + round(SLOWER * rehearsed),
+    )
+
+
+def _stop(work: Work) -> None:
+    instance, migration = work.look.instance, work.migration
+    assert migration is not None
+    old, mcp = migration.old, instance.services.mcp.enabled
+    port, timeout = instance.backend_port(old), instance.vikunja.start_timeout_seconds
+    words = (old, other(old), port, migration.version, timeout, "yes" if mcp else "no")
+    units = [f"vikunja-backend@{old}.service"]
+    if mcp:
+        units.insert(0, f"vikunja-mcp@{old}.service")
+    work.progress.step("stopping writes")
+    work.log(f"Writes stop: {old} finishes what it has, then the database is saved")
+    migration.begun = time.monotonic()
+    wait = instance.update.upload_wait_seconds
+    journal = " ".join(str(word) for word in words)
+    _step(work, "stop", journal, old, str(wait), *units, timeout=wait + UNIT_TIMEOUT)
+    work.progress.step("saving the database")
+    database_for(instance, work.container).save(SAVED)
+    _step(work, "saved")
+
+
+def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
+    """The new version serves for good: requests are let in, what was saved is dropped."""
+    for entry in batch:
+        assert isinstance(entry.resource, WritesGoOn)
+        migration = work.migration
+        if migration is None:
+            continue
+        _step(work, "commit")
+        seconds = time.monotonic() - migration.begun
+        migration.guard.well()
+        work.migration = None
+        work.log(f"Writes go on after {seconds:.1f} s")
+        known = measurements.read(work.paths, work.where)
+        measurements.write(work.paths, work.where, Measured(seconds, known.way_back))
+        _recover(work)
+
+
+def settle(batch: Sequence[Entry], work: Work) -> None:
+    """Put in order what an update left that broke off."""
+    for entry in batch:
+        assert isinstance(entry.resource, Unfinished)
+        if REHEARSAL in work.look.facts.texts:
+            end(work, database_for(work.look.instance, work.container))
+            work.log(f"ended a rehearsal that was not finished, and its copy {PLACE}")
+        said = _recover(work)
+        if said:
+            work.log(said)
+
+
+def fall_back(failure: DeployError, work: Work) -> DeployError:
+    """What a failure within a write-stop becomes: RolledBackError once the database is as it was
+    and the old version serves, RollbackFailedError where that did not succeed."""
+    migration = work.migration
+    assert migration is not None
+    work.migration = None
+    begun = time.monotonic()
+    name = f"{migration.old} ({migration.version})"
+    work.progress.step(f"putting the database back, for {name} to serve")
+    try:
+        migration.guard.go()
+        answer = migration.guard.answer
+        said = answer.stdout.decode().strip() if answer and answer.returncode == 0 else ""
+        said = said or _recover(work)
+    except DeployError as second:
+        return RollbackFailedError(
+            f"{failure.what}; and {name} does not serve: {second.what}",
+            where=work.where,
+            evidence=[*failure.evidence, *second.evidence],
+            hint="The database as it was is kept, and no request is taken. Mend the cause, then "
+            "run ./doit apply again: it goes on with putting it back.",
+        )
+    if said == COMMITTED:
+        work.switched = True
+        return failure
+    known = measurements.read(work.paths, work.where)
+    took = time.monotonic() - begun
+    measurements.write(work.paths, work.where, Measured(known.write_stop, took))
+    return RolledBackError(
+        f"{failure.what}; {name} serves on, with the database as it was",
+        where=work.where,
+        evidence=failure.evidence,
+        hint=failure.hint,
+    )
+
+
+COMMITTED = "The update was done already: the new version serves"
+"""What recover.sh says where there was nothing to put back."""
+
+
+def recovery() -> str:
+    return "\n".join((script_text("health"), (HERE / "recover.sh").read_text()))
+
+
+def _recover(work: Work) -> str:
+    """Run recover.sh; what it says that it did, nothing where there was nothing to do."""
+    completed = work.container.run(
+        ["bash", "-c", recovery(), "recover"], timeout=RECOVERY_SECONDS, check=False
+    )
+    if completed.returncode != 0:
+        lines = last_lines(completed.stderr)
+        raise RollbackFailedError(
+            f"the database is not back as it was: {lines[-1] if lines else 'no word of why'}",
+            where=work.where,
+            evidence=lines[:-1],
+            hint="No request is taken until it is. Mend the cause, then run ./doit apply again.",
+        )
+    return completed.stdout.decode().strip()
+
+
+def _step(work: Work, *arguments: str, timeout: float = UNIT_TIMEOUT) -> None:
+    completed = work.container.run(
+        [SCRIPT, "-c", guarded("migrate.sh"), "migrate", *arguments], timeout=timeout, check=False
+    )
+    if completed.returncode != 0:
+        lines = last_lines(completed.stderr)
+        raise DeployError(
+            lines[-1] if lines else f"the write-stop failed ({arguments[0]})",
+            where=work.where,
+            evidence=lines[:-1],
+        )

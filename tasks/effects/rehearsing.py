@@ -1,0 +1,161 @@
+"""The rehearsal of an update's migrations: on a copy of the database, reaching nobody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.backup.databases import LIVE, Database, database_for
+from tasks.effects.inside import guarded
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.errors import DatabaseError, UnhealthyError
+from tasks.migrations import shown
+from tasks.model.instance import Instance
+from tasks.model.plan import Entry
+from tasks.resources.files import Absent, File
+from tasks.resources.landing import landing
+from tasks.resources.migration import DATABASE_FILE, REHEARSAL, Rehearsal
+from tasks.resources.observe import HERE, script_text
+from tasks.services import DATA
+
+PLACE = "rehearsal"
+"""Where the copy is, beside the live database."""
+
+MOST_SECONDS = 3600
+"""No rehearsal takes longer: the container itself ends it then."""
+
+EVERY_SECONDS = 0.3
+
+QUIET = (
+    "MAILER_ENABLED",
+    "WEBHOOKS_ENABLED",
+    "REDIS_ENABLED",
+    "SERVICE_ENABLEEMAILREMINDERS",
+    "SERVICE_ENABLEUSERDELETION",
+    "SENTRY_ENABLED",
+    "TYPESENSE_ENABLED",
+    "PLUGINS_ENABLED",
+    "METRICS_ENABLED",
+)
+"""Settings of Vikunja's that let it reach somebody, each set to false whatever it is else."""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """ran: ids of the migrations, oldest first. seconds: from the start to the first healthy answer
+    after all of them."""
+
+    ran: tuple[str, ...]
+    seconds: float
+
+
+def rehearse(batch: Sequence[Entry], work: Work) -> None:
+    """Run the new version on a copy until it is healthy; what it did and how long is kept."""
+    for entry in batch:
+        assert isinstance(entry.resource, Rehearsal)
+        database = database_for(work.look.instance, work.container)
+        mark(work, present=True)
+        try:
+            work.progress.step("copying the database for the rehearsal")
+            database.copy(PLACE)
+            work.rehearsed = _run(entry.resource, database, work)
+        finally:
+            end(work, database)
+        ran = work.rehearsed
+        what = shown(ran.ran) if ran.ran else "no migration"
+        work.log(f"rehearsed on a copy: {what} in {ran.seconds:.1f} s")
+
+
+def end(work: Work, database: Database) -> None:
+    """Leave nothing of a rehearsal, whatever became of it."""
+    _script(work, "end", guard=True)
+    database.drop(PLACE)
+    mark(work, present=False)
+
+
+def mark(work: Work, *, present: bool) -> None:
+    """Note in the container that there may be something of a rehearsal."""
+    noted = File(path=REHEARSAL, content=b"begun\n", mode="0600")
+    work.container.run(
+        [SCRIPT, "-c", guarded("land.sh"), "land"],
+        stdin=landing([noted if present else Absent(path=REHEARSAL)]),
+        timeout=UNIT_TIMEOUT,
+    )
+
+
+def _run(wish: Rehearsal, database: Database, work: Work) -> Rehearsed:
+    instance = work.look.instance
+    before = database.migrations(LIVE)
+    hidden = [f"{DATA}/files"]
+    if instance.database.type == "sqlite":
+        hidden += [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
+    begun = time.monotonic()
+    port = (
+        _script(
+            work,
+            "begin",
+            wish.color,
+            str(MOST_SECONDS),
+            instance.vikunja.secrets,
+            *hidden,
+            stdin=settings(instance, database.name(PLACE)),
+            guard=True,
+        )
+        .decode()
+        .strip()
+    )
+    version = work.target.version or "-"
+    migrated = 0.0
+    while True:
+        said = _script(work, "look", port, version).decode().strip()
+        ids = database.migrations(PLACE) if migrated == 0.0 else ()
+        if migrated == 0.0 and not set(wish.pending or ()) - set(ids):
+            migrated = time.monotonic()
+        if said == "healthy" and migrated:
+            break
+        if migrated and time.monotonic() - migrated > instance.vikunja.start_timeout_seconds:
+            raise UnhealthyError(
+                f"the rehearsal of {wish.label} ran its migrations, but is not healthy: {said}",
+                where=work.where,
+                hint="Nothing was changed. Mend the new version, or wait for a better one.",
+            )
+        work.progress.step("rehearsing the migrations on a copy")
+        time.sleep(EVERY_SECONDS)
+    seconds = time.monotonic() - begun
+    return Rehearsed(tuple(sorted(set(database.migrations(PLACE)) - set(before))), seconds)
+
+
+def settings(instance: Instance, name: str) -> bytes:
+    """What a rehearsal's environment changes, in systemd's form. name: of the copy."""
+    variable = "DATABASE_PATH" if instance.database.type == "sqlite" else "DATABASE_DATABASE"
+    wanted = {variable: name, "KEYVALUE_TYPE": "memory", "FILES_TYPE": "local"}
+    wanted |= dict.fromkeys(QUIET, "false")
+    return "".join(f"VIKUNJA_{key}={quoted(value)}\n" for key, value in wanted.items()).encode()
+
+
+def quoted(value: str) -> str:
+    """As systemd's EnvironmentFile= reads it."""
+    for character in '\\"$`':
+        value = value.replace(character, f"\\{character}")
+    return f'"{value}"'
+
+
+def _script(work: Work, *arguments: str, stdin: bytes | None = None, guard: bool = False) -> bytes:
+    text = (script_text("health"), (HERE / "rehearse.sh").read_text())
+    completed = work.container.run(
+        [SCRIPT, "-c", "\n".join((guarded(), *text) if guard else text), "rehearse", *arguments],
+        stdin=stdin,
+        timeout=UNIT_TIMEOUT,
+        check=False,
+    )
+    if completed.returncode != 0 or completed.stdout == b"ended\n":
+        lines = last_lines(completed.stderr)
+        raise DatabaseError(
+            f"the rehearsal of the migrations failed: {lines[-1] if lines else 'no word of why'}",
+            where=work.where,
+            evidence=lines[:-1],
+            hint="Nothing was changed. The new version does not get on with this database: see the "
+            "lines above, and the version's own notes.",
+        )
+    return completed.stdout

@@ -1,0 +1,63 @@
+# The write-stop of an update that changes the database, step by step. Behind the guard.
+# /var/lib/vikunja-deploy/migration/journal says in its first word how far it is:
+#   stopping    nothing has touched the database yet; what is saved may be half
+#   saved       the database's exact state is in its place `saved`; the new version may be at work
+#   committed   the new version serves, for good
+# Arguments: ACTION, then
+#   stop JOURNAL COLOR SECONDS UNIT…   JOURNAL: its line but for the first word. Uploads to COLOR that
+#                                      are under way may take so many SECONDS, then the units stop
+#   saved · commit
+set -eu
+LC_ALL=C
+export LC_ALL
+home=/var/lib/vikunja-deploy/migration
+active=/etc/vikunja/active
+
+note() {
+	printf '%s\n' "$1" >"$home/journal.new"
+	sync "$home/journal.new"
+	mv -fT "$home/journal.new" "$home/journal"
+	sync "$home"
+}
+
+phase() {
+	read -r before rest <"$home/journal"
+	[ "$before" = "$1" ] || {
+		echo "the update was put back meanwhile: it is $before, not $1" >&2
+		exit 1
+	}
+	note "$2 $rest"
+}
+
+uploading() {
+	# COLOR: 503 is the proxy's word for it.
+	[ "$(curl --silent --output /dev/null --max-time 5 --noproxy '*' --write-out '%{http_code}' \
+		--unix-socket /run/nginx/in-hand.sock "http://localhost/uploads/$1")" = 503 ]
+}
+
+case $1 in
+stop)
+	line=$2 color=$3 seconds=$4
+	shift 4
+	note "stopping $line"
+	: >"$active/.maintenance.new"
+	mv -fT "$active/.maintenance.new" "$active/maintenance"
+	sync "$active"
+	read -r up _ </proc/uptime
+	limit=$((${up%.*} + seconds))
+	# A request that came in just before may be counted just after: look twice.
+	idle=0
+	while [ "$idle" -lt 2 ] && read -r up _ </proc/uptime && [ "${up%.*}" -lt "$limit" ]; do
+		if uploading "$color"; then idle=0; else idle=$((idle + 1)); fi
+		sleep 0.1
+	done
+	# Each finishes the requests that it has.
+	systemctl stop -- "$@"
+	;;
+saved) phase stopping saved ;;
+commit)
+	phase saved committed
+	rm -f "$active/maintenance"
+	sync "$active"
+	;;
+esac
