@@ -38,6 +38,10 @@ class Paths:
         """The last checks of the instance, a line each."""
         return self.library / "health" / f"{instance_id}.history"
 
+    def releases(self, instance_id: str) -> Path:
+        """Which releases of the instance have served."""
+        return self.library / "releases" / f"{instance_id}.json"
+
     def applied(self, instance_id: str) -> Path:
         """What the last apply left: digests and inputs of every resource."""
         return self.library / "applied" / f"{instance_id}.json"

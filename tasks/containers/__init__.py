@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tasks.containers.base import Container, ContainerSpec
-from tasks.errors import UsageError
 
 if TYPE_CHECKING:
-    from tasks.model.instance import Instance
+    from tasks.containers.proxmox.wish import ProxmoxWish
+    from tasks.model.instance import Instance, Proxmox
     from tasks.paths import Paths
 
 
@@ -29,6 +30,42 @@ def spec_for(instance: Instance) -> ContainerSpec:
         ip_address=instance.network.ip_address,
         gateway=instance.network.gateway,
         nameservers=instance.network.nameservers,
+        more=more_of(instance),
+    )
+
+
+def more_of(instance: Instance) -> Mapping[str, object]:
+    """What only Proxmox VE has, as wished."""
+    if instance.proxmox is None:
+        return {}
+    from tasks.containers.proxmox.attributes import wished
+
+    return wished(wish_for(instance.proxmox))
+
+
+def wish_for(wish: Proxmox) -> ProxmoxWish:
+    """The container that a configuration wishes for on Proxmox VE, beyond a ContainerSpec."""
+    from tasks.containers.proxmox.wish import ProxmoxWish
+
+    return ProxmoxWish(
+        node=wish.node,
+        vmid=wish.container_id,
+        storage=wish.storage,
+        swap_mb=wish.swap_mb,
+        vlan=wish.vlan,
+        mtu=wish.mtu,
+        firewall=wish.firewall,
+        search_domain=wish.search_domain,
+        onboot=wish.onboot,
+        startup=wish.startup,
+        protection=wish.protection,
+        tags=wish.tags,
+        pool=wish.pool,
+        timezone=wish.timezone,
+        ssh_keys=wish.ssh_keys,
+        mounts=wish.mounts,
+        ha=wish.ha,
+        replication=wish.replication,
     )
 
 
@@ -38,8 +75,14 @@ def container_for(instance: Instance, paths: Paths) -> Container:
         from tasks.containers.lxc.driver import LxcContainer
 
         return LxcContainer(spec_for(instance), paths)
-    raise UsageError(
-        "this version deploys to plain LXC only",
-        where=f"{instance.source}: proxmox",
-        hint="Write an lxc section instead of the proxmox section.",
+    from tasks.containers.proxmox.cluster import cluster_of
+    from tasks.containers.proxmox.driver import ProxmoxContainer
+
+    assert instance.proxmox is not None
+    return ProxmoxContainer(
+        spec_for(instance),
+        wish_for(instance.proxmox),
+        cluster_of(instance.proxmox, paths),
+        lock_limit=instance.proxmox.lock_wait_seconds,
+        download=instance.proxmox.download,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import IO, Protocol
 
 from tasks.frozen import dataclass
@@ -17,6 +18,7 @@ class ContainerSpec:
 
     ip_address: with prefix length. nameservers: empty means the host's own.
     template: a Debian suite (lxc) or template name (proxmox).
+    more: attributes that only one driver has, by name; JSON-ready values.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ContainerSpec:
     ip_address: str
     gateway: str
     nameservers: tuple[str, ...] = ()
+    more: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,15 @@ class ContainerFacts:
 
     owner: instance id that the driver's own records and the marker agree on; None where the
     container does not exist or is not proven ours. attributes: current values of the fields of
-    ContainerSpec that the driver can observe, by field name.
+    ContainerSpec, and of what is in its `more`, that the driver can observe, by name.
+    pending: values that attributes take on at the next start, by name.
     """
 
     exists: bool
     running: bool
     owner: str | None
     attributes: Mapping[str, object]
+    pending: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from tasks.containers.base import ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.errors import ResourceError
 from tasks.frozen import dataclass
 from tasks.resources.base import AttributeChange, Difference, Facts, Resource
 
 REPLACING = ("template",)
 """Attributes that no existing container can take on."""
+
+MOVING = frozenset({"node", "storage"})
+"""Attributes that a container takes on by a move, which stops it."""
+
+GROWING = re.compile(r"disk_size_gb|mounts\[.+\]\.size_gb")
+"""Attributes that never shrink, GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,29 +36,54 @@ class ContainerWish(Resource):
         return self.spec.name
 
     def wish(self) -> Mapping[str, Any]:
-        return {**asdict(self.spec), "nameservers": list(self.spec.nameservers)}
+        known = {**asdict(self.spec), "nameservers": list(self.spec.nameservers)}
+        more: Mapping[str, Any] = known.pop("more")
+        return {**known, **more}
 
     def difference(self, facts: Facts) -> Difference | None:
         found = facts.container
         wished = self.wish()
         if found is None or not found.exists:
-            shown = ("template", "cpu_cores", "memory_mb", "disk_size_gb", "ip_address")
+            shown = ["template", "cpu_cores", "memory_mb", "disk_size_gb", "ip_address"]
+            shown += [name for name in ("node", "storage") if name in self.spec.more]
             changes = tuple(AttributeChange(key, None, _shown(wished[key])) for key in shown)
             return Difference("create", "removed", changes)
         changes = tuple(
-            AttributeChange(key, _shown(value), _shown(wished[key]))
+            AttributeChange(key, _found(key, found), _shown(wished[key]))
             for key, value in found.attributes.items()
-            if _plain(value) != wished[key]
+            if key in wished and _plain(value) != wished[key]
         )
         if not changes:
             return None
         names = {change.name for change in changes}
+        self._refuse_shrinking(found, names)
         drift = ", ".join(sorted(names)) + " changed"
         if names & set(REPLACING):
             return Difference(
                 "replace", drift, changes, destructive=True, interrupts="everything in it is lost"
             )
-        return Difference("update", drift, changes)
+        interrupts = "the site, while the container moves" if names & MOVING else ""
+        return Difference("update", drift, changes, interrupts=interrupts)
+
+    def _refuse_shrinking(self, found: ContainerFacts, names: Iterable[str]) -> None:
+        wished = self.wish()
+        for name in names:
+            if not GROWING.fullmatch(name):
+                continue
+            has: Any = found.attributes[name]
+            if has is not None and has > wished[name]:
+                raise ResourceError(
+                    f"{name}: a disk of {has:g} GiB cannot shrink to {wished[name]} GiB",
+                    where=self.spec.instance_id,
+                    hint=f"Wish for {has:g} or more; a smaller disk needs a new container.",
+                )
+
+
+def _found(name: str, found: ContainerFacts) -> str:
+    value = _shown(found.attributes[name])
+    if name not in found.pending:
+        return value
+    return f"{value} (pending: {_shown(found.pending[name])})"
 
 
 def _plain(value: object) -> object:
@@ -60,7 +93,9 @@ def _plain(value: object) -> object:
 def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value) or "as the host"
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,23 @@
-"""Containers of Proxmox VE, from the node that holds them: tasks.containers.base.Container.
+"""Containers of Proxmox VE: tasks.containers.base.Container.
 
 What is done to a container goes through the API (lifecycle); programs in it are started by the
-node itself (inside). It is ours where three things name the same instance: a tag and the notes,
+node that holds it (inside), here or through ssh; what is there is read from the cluster file
+system (cluster, view). It is ours where three things name the same instance: a tag and the notes,
 which every step asks for, and the marker, which every program in it is started through and which
 a running container is asked for before it is changed, stopped or destroyed.
 """
 
 from __future__ import annotations
 
-import socket
+import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 from tasks.containers.base import SILENT, Completed, ContainerFacts, ContainerSpec, Progress
 from tasks.containers.lxc import boot
-from tasks.containers.proxmox.api import Session
-from tasks.containers.proxmox.guests import NOTHING, Found, Guest, require_ours
+from tasks.containers.proxmox import attributes
+from tasks.containers.proxmox.cluster import Cluster
+from tasks.containers.proxmox.guests import NOTHING, Found, Guest, choose, require_ours
 from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS
@@ -24,18 +25,12 @@ from tasks.containers.proxmox.properties import is_unmarked, marked
 from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import ResourceError
 
-LXC_PATH = Path("/var/lib/lxc")
-
-
-def this_node() -> str:
-    """The name of this machine as a node of Proxmox VE: its host name, without a domain."""
-    return socket.gethostname().partition(".")[0]
-
 
 class ProxmoxContainer:
     """One container of Proxmox VE. See tasks.containers.base.Container.
 
-    node: of this machine; programs can be run in containers that are on it.
+    lock_limit: seconds that a lock of Proxmox VE is waited for. download: a template that is
+    missing may be downloaded.
     """
 
     limits_disk = True
@@ -44,39 +39,96 @@ class ProxmoxContainer:
         self,
         spec: ContainerSpec,
         wish: ProxmoxWish,
-        session: Session,
+        cluster: Cluster,
         *,
-        node: str | None = None,
-        lxc_path: Path = LXC_PATH,
+        lock_limit: float = 300,
+        download: bool = True,
     ) -> None:
         self.spec = spec
         self.round_trips = 0
-        self._session = session
-        self._lifecycle = Lifecycle(spec, wish, session)
-        self._node = node or this_node()
-        self._lxc_path = lxc_path
+        self._wish = wish
+        self._cluster = cluster
+        self._lifecycle = Lifecycle(
+            spec, wish, cluster.session, lock_limit, download, self._find, cluster.creating
+        )
         self._guest: Guest | None = None
+        # A look that began when this was made, or later, is new enough for the first question.
+        self._made: float | None = time.monotonic()
+
+    # What is there
 
     def _find(self) -> Found | None:
-        found = self._lifecycle.find()
-        self._guest = found.guest if found and found.owner == self.spec.instance_id else None
+        """Where in the cluster it is now, and what; NetworkError where its node is not reached."""
+        since = time.monotonic() if self._made is None else self._made
+        self._made = None
+        view = self._cluster.view(since)
+        guest = choose(self.spec, self._wish, view.guests)
+        self._guest = None
+        if guest is None:
+            return None
+        config = view.config(guest.vmid)
+        found = Found(
+            guest,
+            guest.vmid in self._cluster.running(guest.node, since),
+            config.current.get("lock"),
+            config,
+            attributes.ha_of(view.ha, guest.vmid),
+            attributes.jobs_of(view.replication, guest.vmid),
+        )
+        if found.owner == self.spec.instance_id:
+            self._guest = guest
         return found
 
     def observe(self) -> ContainerFacts:
         found = self._find()
-        return found.facts if found else NOTHING
+        if found is None:
+            return NOTHING
+        guest = found.guest
+        return ContainerFacts(
+            exists=True,
+            running=found.running,
+            owner=found.owner,
+            attributes=attributes.observed(
+                self._wish, found.config, guest.node, guest.vmid, found.ha, found.jobs.values()
+            ),
+            pending=attributes.pending(self._wish, found.config),
+        )
+
+    def _changing(self) -> None:
+        """NetworkError without quorum."""
+        self._made = None
+        self._cluster.require_quorum(self._cluster.view(time.monotonic()))
+
+    # Making and changing
 
     def create(self, progress: Progress = SILENT) -> None:
+        self._changing()
         self._lifecycle.create(progress)
 
     def configure(self, progress: Progress = SILENT) -> None:
+        self._changing()
         self._prove_marker()
+        was = self._lifecycle.require("configure")
+        self._lifecycle.migrate(progress)
+        self._lifecycle.move_disk(progress)
         self._lifecycle.configure(progress)
+        self._lifecycle.register()
+        now = self._lifecycle.require("configure")
+        moved = now.guest.node != was.guest.node or self._moved_disk(was, now)
+        if moved and now.running:
+            self._wait_until_up(progress)
+
+    @staticmethod
+    def _moved_disk(was: Found, now: Found) -> bool:
+        return was.config.current.get("rootfs") != now.config.current.get("rootfs")
 
     def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
         return changed & RESTART_FIELDS
 
+    # Running
+
     def start(self, progress: Progress = SILENT) -> None:
+        self._changing()
         self._lifecycle.start(progress)
         found = self._lifecycle.require("start")
         inside = self._inside(found.guest)
@@ -84,8 +136,11 @@ class ProxmoxContainer:
         if is_unmarked(notes):
             inside.mark()
             given = {"description": marked(notes), "digest": found.config.digest}
-            self._session.call("PUT", f"{found.guest.path}/config", given)
-        self._guest = found.guest
+            self._cluster.session.call("PUT", f"{found.guest.path}/config", given)
+        self._wait_until_up(progress)
+        self._lifecycle.register()
+
+    def _wait_until_up(self, progress: Progress) -> None:
         argv = ["sh", "-c", boot.WAIT_FOR_SYSTEM, "sh", self.spec.gateway]
         waited = self.run(argv, timeout=boot.BOOT_LIMIT, check=False)
         failed = boot.judge(waited, self.spec.gateway, self.spec.name)
@@ -93,13 +148,15 @@ class ProxmoxContainer:
         progress.step(f"container up{degraded}", 1.0)
 
     def stop(self, progress: Progress = SILENT) -> None:
+        self._changing()
         self._prove_marker()
         self._lifecycle.stop(progress)
 
     def destroy(self, progress: Progress = SILENT) -> None:
+        self._changing()
         self._prove_marker()
-        self._guest = None
         self._lifecycle.destroy(progress)
+        self._guest = None
 
     def run(
         self,
@@ -134,11 +191,8 @@ class ProxmoxContainer:
         return found.guest
 
     def _inside(self, guest: Guest) -> Inside:
-        if guest.node != self._node:
-            raise ResourceError(
-                f"container {guest.vmid} is on node {guest.node}, this is {self._node}: programs "
-                "in it are started by its own node",
-                where=self.spec.name,
-                hint=f"run this on {guest.node}",
-            )
-        return Inside(guest.vmid, self.spec.instance_id, self.spec.name, self._lxc_path)
+        cluster = self._cluster
+        # Where nodes are does not change while this runs: any look will do.
+        way = cluster.way_to(guest.node, cluster.view(0))
+        lxc_path = cluster.paths.lxc
+        return Inside(guest.vmid, self.spec.instance_id, self.spec.name, lxc_path, way)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.containers.proxmox.api import Session
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
 from tasks.containers.proxmox.properties import instance_in_notes, parse_tags, tag_of
-from tasks.containers.proxmox.wish import ProxmoxWish
+from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import ResourceError
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
@@ -34,13 +34,16 @@ class Guest:
 class Found:
     """A container as found. lock: what Proxmox VE does with it just now (`backup`), if anything.
 
-    owner: the instance that tag and notes agree on.
+    owner: the instance that tag and notes agree on. ha: how the HA manager has it. jobs: its
+    replication, by the id of each job.
     """
 
     guest: Guest
     running: bool
     lock: str | None
     config: Config
+    ha: Ha | None = None
+    jobs: Mapping[str, Replication] = field(default_factory=dict)
 
     @property
     def owner(self) -> str | None:

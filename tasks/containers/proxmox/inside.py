@@ -1,4 +1,4 @@
-"""Programs in a container, on the node that holds it.
+"""Programs in a container, on the node that holds it: this machine, or one that ssh reaches.
 
 By lxc-attach itself, which is what `pct exec` starts after half a second of its own start-up.
 """
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from tasks.containers.base import MARKER_PATH, Completed
-from tasks.containers.lxc.attach import attach
+from tasks.containers.lxc.attach import attach, attach_argv
 from tasks.containers.lxc.host import last_lines
+from tasks.containers.proxmox.access import Local, OpenSsh
+from tasks.containers.proxmox.stream import stream
 from tasks.errors import DeployError, ResourceError
 
 FOREIGN = 113
@@ -41,14 +43,19 @@ printf '%s\\n' "$1" >$new && sync $new && mv $new {MARKER_PATH}
 NOT_RUNNING = re.compile(r"^lxc-attach: .* Failed to get init pid$", re.MULTILINE)
 
 
+HERE = Local()
+
+
 @dataclass(frozen=True)
 class Inside:
-    """A running container of this node. where: its name in errors. See Container.run."""
+    """A running container. where: its name in errors. access: the way to its node. See
+    Container.run; through ssh, exit code 255 arrives as 254."""
 
     vmid: int
     instance_id: str
     where: str
     lxc_path: Path = Path("/var/lib/lxc")
+    access: Local | OpenSsh = HERE
 
     def mark(self) -> None:
         """Write the marker of a container that has none; ResourceError where it has another's."""
@@ -78,6 +85,17 @@ class Inside:
         stdout: IO[bytes] | None,
         timeout: float,
     ) -> Completed:
+        if isinstance(self.access, OpenSsh):
+            done = stream(
+                self.access,
+                attach_argv(str(self.vmid), self.lxc_path, [*guard, *argv]),
+                stdin=stdin,
+                stdout=stdout,
+                timeout=timeout,
+                where=self.where,
+                name=argv[0],
+            )
+            return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
         return attach(
             str(self.vmid),
             self.lxc_path,
@@ -102,7 +120,7 @@ class Inside:
             )
         if done.returncode != 0 and NOT_RUNNING.search(said):
             raise ResourceError(
-                f"container {self.vmid} does not run on this node",
+                f"container {self.vmid} does not run on its node",
                 where=self.where,
                 hint="`./doit start` starts it",
                 evidence=last_lines(said),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from tasks.containers.base import SILENT, ContainerSpec, Progress
 from tasks.containers.proxmox.api import Method, Session, Value
 from tasks.containers.proxmox.guests import Found, Guest, choose, list_guests, look, require_ours
 from tasks.containers.proxmox.parameters import changes, create_parameters, storage_of
+from tasks.containers.proxmox.registration import registrations
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
@@ -19,7 +21,7 @@ from tasks.containers.proxmox.selection import (
 )
 from tasks.containers.proxmox.tasks import Finished, wait
 from tasks.containers.proxmox.wish import ProxmoxWish
-from tasks.errors import LockedError, ResourceError
+from tasks.errors import DeployError, LockedError, ResourceError
 
 CREATE_LIMIT = 900
 DOWNLOAD_LIMIT = 1800
@@ -27,6 +29,9 @@ MOVE_LIMIT = 7200
 START_LIMIT = 180
 STOP_LIMIT = 60
 """Seconds. After STOP_LIMIT a container that does not shut down is stopped by force."""
+
+HA_PAUSE = 1.0
+"""Seconds between two looks at what the HA manager does."""
 
 RACES = 5
 """How many ids that others took in the same moment are passed over."""
@@ -36,18 +41,26 @@ TAKEN = re.compile(r"the container id \d+ is taken")
 
 @dataclass
 class Lifecycle:
-    """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE."""
+    """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE.
+
+    finder: finds the container at less cost than calls of the API. creating: held while a
+    container is made on a node.
+    """
 
     spec: ContainerSpec
     wish: ProxmoxWish
     session: Session
     lock_limit: float = 300
     download: bool = True
+    finder: Callable[[], Found | None] | None = None
+    creating: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
     # What is there
 
     def find(self) -> Found | None:
         """The container wherever in the cluster it is now; None where there is none."""
+        if self.finder is not None:
+            return self.finder()
         guest = choose(self.spec, self.wish, list_guests(self.session))
         return look(self.session, guest) if guest else None
 
@@ -72,7 +85,11 @@ class Lifecycle:
                     f"{found.guest.node}",
                 )
             time.sleep(min(1, self.lock_limit))
-            found = look(self.session, found.guest)
+            again = self.find()
+            if again is None:
+                return self.require(action)
+            require_ours(again, self.spec)
+            found = again
         return found
 
     def _do(
@@ -97,9 +114,13 @@ class Lifecycle:
 
     def create(self, progress: Progress = SILENT) -> Finished | None:
         """Make it, not started. None where it is there already, proven ours and complete."""
-        if self.find() is not None:
-            self.require("keep")
-            return None
+        with self.creating(self.wish.node):
+            if self.find() is not None:
+                self.require("keep")
+                return None
+            return self._create(progress)
+
+    def _create(self, progress: Progress) -> Finished:
         node = self.wish.node
         storages = self.session.call("GET", f"/nodes/{node}/storage")
         storage = choose_storage(
@@ -247,6 +268,7 @@ class Lifecycle:
         found = self.require("start")
         if not found.running:
             self._start(found.guest, progress)
+            self._await(found, running=True)
 
     def _start(self, guest: Guest, progress: Progress) -> None:
         self._do(
@@ -261,6 +283,29 @@ class Lifecycle:
         found = self.require("stop")
         if found.running:
             self._shut_down(found.guest, progress)
+            self._await(found, running=False)
+
+    def _await(self, found: Found, *, running: bool) -> None:
+        """Of a container that the HA manager has, the task is over when that was told."""
+        deadline = time.monotonic() + STOP_LIMIT + START_LIMIT
+        while found.ha is not None:
+            now = self.find()
+            if now is None or now.running == running:
+                return
+            if time.monotonic() >= deadline:
+                raise DeployError(
+                    f"the HA manager has not {'started' if running else 'stopped'} container "
+                    f"{found.guest.vmid} in {STOP_LIMIT + START_LIMIT} s",
+                    where=self.spec.name,
+                    hint="`ha-manager status` on a node shows what it does",
+                )
+            time.sleep(HA_PAUSE)
+
+    def register(self) -> None:
+        """Bring what the HA manager and storage replication know of it to the wish."""
+        found = self.require("register")
+        for method, path, parameters in registrations(self.wish, found):
+            self.session.call(method, path, parameters)
 
     def _shut_down(self, guest: Guest, progress: Progress) -> None:
         parameters: dict[str, Value] = {"timeout": STOP_LIMIT, "forceStop": 1}
@@ -282,6 +327,9 @@ class Lifecycle:
                 where=self.spec.name,
                 hint=f"`pct set {found.guest.vmid} --protection 0` on node {found.guest.node}",
             )
+        if found.ha is not None:
+            # It would start again what is stopped.
+            self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
         if found.running:
             self._do(
                 f"stop container {found.guest.vmid}",

@@ -4,7 +4,8 @@ What a change of an attribute takes, as pve-container does it to a running conta
 
     cpu_cores, memory_mb, instance_id     live
     bridge, ip_address, gateway           live: the interface is plugged anew
-    hostname, nameservers                 at the next start; pending, or in effect only then
+    hostname, nameservers,                at the next start; pending, or in effect only then
+    search_domain, timezone
     disk_size_gb                          grows, live; never shrinks
     node, storage                         a move: migration, move of the volume
     template                              only another container has another
@@ -32,8 +33,8 @@ from tasks.containers.proxmox.properties import (
 from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
-RESTART_FIELDS = frozenset({"hostname", "nameservers"})
-"""Fields of ContainerSpec that a running container takes up at its next start."""
+RESTART_FIELDS = frozenset({"hostname", "nameservers", "search_domain", "timezone"})
+"""Attributes that a running container takes up at its next start."""
 
 MOUNTS = tuple(f"mp{number}" for number in range(256))
 
@@ -197,7 +198,8 @@ def changes(spec: ContainerSpec, wish: ProxmoxWish, found: Config, node: str) ->
     absent = _settings(spec, wish)
     storage = storage_of(coming)
     return Changes(
-        migrate=wish.node if wish.node != node else None,
+        # Where the HA manager has put it, there it belongs.
+        migrate=wish.node if wish.node != node and wish.ha is None else None,
         move=wish.storage if wish.storage not in (None, storage) else None,
         settings=settings,
         deleted=tuple(name for name in OPTIONAL if name in coming and name not in absent),
@@ -249,7 +251,7 @@ def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
         "template": template_in_notes(notes),
         "hostname": config.get("hostname"),
         "cpu_cores": int(config["cores"]) if "cores" in config else None,
-        "memory_mb": int(config.get("memory", 512)),
+        "memory_mb": int(config.get("memory", DEFAULTS["memory"])),
         "disk_size_gb": size,
         "bridge": interface.get("bridge"),
         "ip_address": interface.get("ip") or interface.get("ip6"),

@@ -60,7 +60,7 @@ def ssh_argv(access: OpenSsh) -> list[str]:
     return ["ssh", "-T", *words, "-p", str(access.port), "-l", access.user, "--", access.host]
 
 
-def _ends_within(process: subprocess.Popen[bytes], timeout: float) -> bool:
+def ends_within(process: subprocess.Popen[bytes], timeout: float) -> bool:
     """Wait for a process; without the pauses of up to 50 ms that Popen.wait(timeout) takes."""
     descriptor = os.pidfd_open(process.pid)
     try:
@@ -74,9 +74,18 @@ def _ends_within(process: subprocess.Popen[bytes], timeout: float) -> bool:
     return True
 
 
-def _content(file: IO[bytes]) -> bytes:
+def content(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
+
+
+def unreachable(access: OpenSsh, where: str, errors: bytes) -> NetworkError:
+    return NetworkError(
+        "ssh did not get through",
+        where=where,
+        hint=f"try it: ssh -p {access.port} {access.user}@{access.host} true",
+        evidence=errors.decode(errors="replace").strip().splitlines()[-5:],
+    )
 
 
 def execute(
@@ -115,18 +124,13 @@ def execute(
                 where=place,
                 hint="is this a Proxmox VE node?" if command[0] != "ssh" else "apt install ssh",
             ) from error
-        if not _ends_within(process, timeout):
+        if not ends_within(process, timeout):
             raise DeployError(
                 f"{argv[0]} did not finish in {timeout:g} s and still runs",
                 where=place,
                 hint="`pvesh get /cluster/tasks` shows what the cluster is busy with",
             )
-        output, errors = _content(stdout), _content(stderr)
+        output, errors = content(stdout), content(stderr)
     if isinstance(access, OpenSsh) and process.returncode == SSH_FAILED:
-        raise NetworkError(
-            "ssh did not get through",
-            where=place,
-            hint=f"try it: ssh -p {access.port} {access.user}@{access.host} true",
-            evidence=errors.decode(errors="replace").strip().splitlines()[-5:],
-        )
+        raise unreachable(access, place, errors)
     return subprocess.CompletedProcess(command, process.returncode, output, errors)

@@ -3,93 +3,81 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pve.cluster import Backend, Cluster, Guest, Token
+from places import LabNetwork
 from pve.contract import VERSIONS, check_call, load
-from pve.server import make_certificate, serving
+from pve.standin import Standin
 
-from tasks.containers.base import MARKER_PATH, Container
+from tasks.containers.base import MARKER_PATH, Container, ContainerSpec
 from tasks.containers.lxc import init
-from tasks.containers.lxc.driver import LxcContainer
-from tasks.containers.proxmox.access import Https
-from tasks.containers.proxmox.api import ProxmoxerSession, open_session
+from tasks.containers.proxmox.attributes import wished
+from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.driver import ProxmoxContainer
-from tasks.containers.proxmox.wish import ProxmoxWish
-from tasks.errors import ResourceError
-from tasks.paths import Paths
-
-MakeContainer = Callable[[str], LxcContainer]
+from tasks.containers.proxmox.reach import Reach
+from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
+from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
+from tasks.model.instance import Connection, Ssh
 
 VMID = 200_000 + os.getpid()
-
-
-class RealContainers(Backend):
-    """Each container of the cluster is one of plain LXC, named by its id."""
-
-    def __init__(self, model: LxcContainer, paths: Paths) -> None:
-        self.spec = model.spec
-        self.paths = paths
-
-    def box(self, guest: Guest) -> LxcContainer:
-        return LxcContainer(replace(self.spec, name=str(guest.vmid)), self.paths)
-
-    def create(self, guest: Guest) -> None:
-        self.box(guest).create()
-
-    def start(self, guest: Guest) -> None:
-        self.box(guest).start()
-
-    def stop(self, guest: Guest) -> None:
-        self.box(guest).stop()
-
-    def destroy(self, guest: Guest) -> None:
-        self.box(guest).destroy()
+NAME = f"vkd-lab-{os.getpid()}-driver"
+WISH = ProxmoxWish(node="pve", vmid=VMID, storage="local-lvm")
 
 
 @pytest.fixture(scope="module")
-def model(make_container: MakeContainer) -> LxcContainer:
-    return make_container("standin")
-
-
-@pytest.fixture(scope="module")
-def cluster(model: LxcContainer, lab_paths: Paths) -> Cluster:
-    made = Cluster(("pve", "pve2"))
-    made.tokens = {"root@pam!lab": Token("secret")}
-    made.backend = RealContainers(model, lab_paths)
-    made.nodes["pve"].bridges = (model.spec.bridge,)
-    return made
-
-
-@pytest.fixture(scope="module")
-def session(
-    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ProxmoxerSession]:
-    folder = tmp_path_factory.mktemp("pve")
-    certificate = make_certificate(folder)
-    token = folder / "token"
-    token.touch(0o600)
-    token.write_text("root@pam!lab=secret")
-    with serving(cluster, certificate) as port:
-        access = Https("127.0.0.1", token, port, fingerprint=certificate.fingerprint)
-        with open_session(access) as opened:
-            yield opened
+def spec(pve_network: LabNetwork) -> ContainerSpec:
+    return ContainerSpec(
+        name=NAME,
+        instance_id=NAME,
+        template="debian-12-standard",
+        hostname=NAME,
+        cpu_cores=1,
+        memory_mb=512,
+        disk_size_gb=8,
+        bridge=pve_network.bridge,
+        ip_address=pve_network.free_address(),
+        gateway=pve_network.gateway,
+    )
 
 
 @pytest.fixture
-def box(
-    cluster: Cluster, session: ProxmoxerSession, model: LxcContainer, lab_paths: Paths
-) -> Iterator[ProxmoxContainer]:
-    spec = replace(model.spec, template="debian-12-standard")
-    wish = ProxmoxWish(node="pve", vmid=VMID)
-    container = ProxmoxContainer(spec, wish, session, node="pve", lxc_path=lab_paths.lxc)
-    yield container
-    for guest in list(cluster.guests.values()):
-        cluster.backend.destroy(guest)
-    cluster.guests.clear()
+def over(
+    standin: Standin, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    """The cluster, reached in the way that the test names; by itself from a node of it."""
+    kind = getattr(request, "param", "local")
+    standin.be_node("pve" if kind == "local" else None)
+    monkeypatch.setenv("PATH", standin.environment["PATH"])
+    given = {"host": None, "port": 8006, "token_file": None, "fingerprint": None, "ca_file": None}
+    given |= standin.connection(kind)
+    if given["token_file"]:
+        given["token_file"] = Path(str(given["token_file"]))
+    ssh = Ssh("root", 22, {})
+    reach = Reach(Connection(**given), ssh, standin.paths.run / "ssh")  # type: ignore[arg-type]
+    yield Cluster(reach, standin.paths)
+    for guest in list(standin.cluster.guests.values()):
+        guest.config.pop("lock", None)
+        standin.cluster.backend.destroy(guest)
+    standin.cluster.guests.clear()
+    standin.cluster.ha.clear()
+    standin.cluster.replication.clear()
+    standin.cluster.publish()
+    standin.be_node("pve")
+
+
+def boxed(over: Cluster, spec: ContainerSpec, wish: ProxmoxWish = WISH) -> ProxmoxContainer:
+    return ProxmoxContainer(replace(spec, more=wished(wish)), wish, over, lock_limit=0)
+
+
+@pytest.fixture
+def box(over: Cluster, spec: ContainerSpec) -> ProxmoxContainer:
+    return boxed(over, spec)
+
+
+everywhere = pytest.mark.parametrize("over", ["local", "https", "openssh"], indirect=True)
 
 
 def test_it_is_a_container(box: ProxmoxContainer) -> None:
@@ -97,18 +85,23 @@ def test_it_is_a_container(box: ProxmoxContainer) -> None:
     assert not container.observe().exists
 
 
-def test_a_container_lives_its_whole_life(box: ProxmoxContainer, cluster: Cluster) -> None:
+@everywhere
+def test_a_container_lives_its_whole_life(
+    box: ProxmoxContainer, standin: Standin, tmp_path: Path
+) -> None:
     box.create()
     facts = box.observe()
-    assert (facts.exists, facts.running, facts.owner) == (True, False, box.spec.instance_id)
-    wished = {name: getattr(box.spec, name) for name in facts.attributes}
-    assert dict(facts.attributes) == wished
+    assert (facts.exists, facts.running, facts.owner) == (True, False, NAME)
+    wish = {**vars(box.spec), **box.spec.more, "container_id": VMID}
+    found = {name: wish[name] for name in facts.attributes}
+    assert dict(facts.attributes) == found
     box.start()
     assert box.observe().running
     assert box.run(["systemctl", "is-system-running"]).stdout == b"running\n"
-    assert box.run(["cat", MARKER_PATH]).stdout.decode().strip() == box.spec.instance_id
-    assert "marker" not in str(cluster.guests[VMID].config["description"])
+    assert box.run(["cat", MARKER_PATH]).stdout.decode().strip() == NAME
+    assert "marker" not in str(standin.cluster.guests[VMID].config["description"])
     box.start()
+    programs_do_what_they_do_elsewhere(box, tmp_path)
     box.stop()
     assert not box.observe().running
     with pytest.raises(ResourceError, match="does not run"):
@@ -118,14 +111,35 @@ def test_a_container_lives_its_whole_life(box: ProxmoxContainer, cluster: Cluste
     box.destroy()
     assert not box.observe().exists
     for version in VERSIONS:
-        for method, path, parameters in cluster.calls:
+        for method, path, parameters in standin.cluster.calls:
             check_call(load(version), method, path, parameters)
 
 
+def programs_do_what_they_do_elsewhere(box: ProxmoxContainer, folder: Path) -> None:
+    odd = ["a b", "$HOME", "'", '"', "*", "--name=x", "ä", "", "a\nb", "-n"]
+    assert box.run(["printf", "%s\\0", *odd]).stdout.decode().split("\0")[:-1] == odd
+    assert box.run(["cat"], stdin=bytes(range(256))).stdout == bytes(range(256))
+    assert box.run(["cat"]).stdout == b""
+    (folder / "in").write_bytes(os.urandom(1 << 20))
+    with (folder / "in").open("rb") as source, (folder / "out").open("wb") as target:
+        box.run(["cat"], stdin=source, stdout=target)
+    assert (folder / "out").read_bytes() == (folder / "in").read_bytes()
+    assert box.run(["sh", "-c", "head -c 1; exit 7"], stdin=b"x" * 9999999, check=False) is not None
+    for code in (0, 1, 113, 127):
+        assert box.run(["sh", "-c", f"exit {code}"], check=False).returncode == code
+    assert box.run(["env"]).stdout.decode().count("VIKUNJA") == 0
+    with pytest.raises(DeployError, match="ls failed with exit code 2"):
+        box.run(["ls", "/nowhere"])
+    with pytest.raises(DeployError, match="sh did not finish in 1 s and was killed"):
+        box.run(["sh", "-c", "sleep 1003 & sleep 1004"], timeout=1)
+    assert b"sleep" not in box.run(["sh", "-c", "cat /proc/[0-9]*/comm"]).stdout
+
+
 def test_a_kill_between_start_and_marker_is_mended_by_the_next_start(
-    box: ProxmoxContainer, cluster: Cluster
+    box: ProxmoxContainer, standin: Standin
 ) -> None:
     box.create()
+    cluster = standin.cluster
     cluster.backend.start(cluster.guests[VMID])
     cluster.guests[VMID].running = True
     assert "marker" in str(cluster.guests[VMID].config["description"])
@@ -135,79 +149,128 @@ def test_a_kill_between_start_and_marker_is_mended_by_the_next_start(
 
 
 def test_a_running_container_is_changed_in_place(
-    box: ProxmoxContainer, cluster: Cluster, session: ProxmoxerSession, lab_paths: Paths
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
 ) -> None:
     box.create()
     box.start()
-    wished = replace(box.spec, memory_mb=1024, nameservers=("192.0.2.53",))
-    wish = ProxmoxWish("pve")
-    changed = ProxmoxContainer(wished, wish, session, node="pve", lxc_path=lab_paths.lxc)
+    jobs = (Replication("pve2", "*/15"),)
+    wish = replace(WISH, tags=("web",), ha=Ha(None, "started", 2), replication=jobs)
+    changed = boxed(over, replace(spec, memory_mb=1024, nameservers=("192.0.2.53",)), wish)
     changed.configure()
     found = changed.observe()
     assert found.running
     assert (found.attributes["memory_mb"], found.attributes["nameservers"]) == (1024, ())
+    assert found.pending == {"nameservers": ("192.0.2.53",)}
+    assert (found.attributes["tags"], found.attributes["ha"]) == (["web"], "started, 2 restarts")
+    assert found.attributes["replication"] == ["pve2 at */15"]
     names = frozenset({"memory_mb", "nameservers"})
     assert changed.needs_restart(names) == {"nameservers"}
     changed.stop()
     changed.start()
     assert changed.observe().attributes["nameservers"] == ("192.0.2.53",)
+    boxed(over, spec).configure()
+    assert (standin.cluster.ha, standin.cluster.replication) == ({}, {})
+
+
+def test_a_container_is_moved_with_its_node_and_its_storage(
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
+) -> None:
+    box.create()
+    box.start()
+    moved = boxed(over, spec, replace(WISH, node="pve2", storage="local"))
+    before = len(standin.ssh_log())
+    moved.configure()
+    found = moved.observe()
+    assert (found.attributes["node"], found.attributes["storage"]) == ("pve2", "local")
+    assert found.running
+    assert moved.run(["systemctl", "is-system-running"]).stdout == b"running\n"
+    assert set(standin.ssh_log()[before:]) == {"pve2"}
+    standin.set_down("pve2")
+    try:
+        with pytest.raises(NetworkError, match="node pve2 is down"):
+            boxed(over, spec).observe()
+    finally:
+        standin.set_down("pve2", down=False)
+
+
+def test_a_container_that_another_moved_is_found_where_it_is(
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
+) -> None:
+    box.create()
+    box.start()
+    standin.cluster.guests[VMID].node = "pve3"
+    standin.cluster.publish()
+    fresh = boxed(over, spec)
+    assert fresh.observe().attributes["node"] == "pve3"
+    assert fresh.run(["echo", "yes"]).stdout == b"yes\n"
+    assert standin.ssh_log()[-1] == "pve3"
 
 
 def test_a_program_needs_no_look_before(
-    box: ProxmoxContainer, cluster: Cluster, session: ProxmoxerSession, lab_paths: Paths
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
 ) -> None:
-    fresh = ProxmoxContainer(
-        box.spec, ProxmoxWish("pve", vmid=VMID), session, node="pve", lxc_path=lab_paths.lxc
-    )
+    fresh = boxed(over, spec)
     with pytest.raises(ResourceError, match="no container to run a command in"):
         fresh.run(["true"])
     box.create()
     box.start()
+    fresh = boxed(over, spec)
     assert fresh.run(["echo", "yes"]).stdout == b"yes\n"
-    cluster.guests[VMID].config["tags"] = "somebody"
+    standin.cluster.guests[VMID].config["tags"] = "somebody"
+    standin.cluster.publish()
     box.observe()
     with pytest.raises(ResourceError, match="not proven to be instance"):
         box.run(["true"])
 
 
-def test_a_program_costs_no_call_of_the_api(box: ProxmoxContainer) -> None:
-    box.create()
-    box.start()
-    calls, programs = box._session.round_trips, box.round_trips
-    for _ in range(3):
-        box.run(["true"])
-    assert box._session.round_trips == calls
-    assert box.round_trips == programs + 3
-
-
-def test_a_marker_that_names_another_protects_the_container(
-    box: ProxmoxContainer, cluster: Cluster, lab_paths: Paths
+def test_a_plan_costs_one_look_and_no_call_of_the_api(
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
 ) -> None:
     box.create()
     box.start()
-    pid = init.running_init(lab_paths.lxc / str(VMID))
+    calls, looks = len(standin.cluster.calls), over.looks
+    together = [boxed(over, spec) for _ in range(5)]
+    for one in together:
+        assert one.observe().running
+    for _ in range(3):
+        box.run(["true"])
+    assert over.looks == looks + 1
+    assert len(standin.cluster.calls) == calls
+
+
+def test_a_marker_that_names_another_protects_the_container(
+    box: ProxmoxContainer, standin: Standin
+) -> None:
+    box.create()
+    box.start()
+    pid = init.running_init(standin.paths.lxc / str(VMID))
     marker = Path(f"/proc/{pid}/root{MARKER_PATH}")
     marker.write_text("vikunja-other\n")
-    before = len(cluster.tasks)
+    before = len(standin.cluster.tasks)
     try:
         acts = (box.configure, box.start, box.stop, box.destroy)
         for act in (lambda: box.run(["touch", "/root/foreign"]), *acts):
             with pytest.raises(ResourceError, match="not proven to be instance"):
                 act()
     finally:
-        marker.write_text(f"{box.spec.instance_id}\n")
-    assert len(cluster.tasks) == before
+        marker.write_text(f"{NAME}\n")
+    assert len(standin.cluster.tasks) == before
     assert box.run(["test", "-e", "/root/foreign"], check=False).returncode == 1
 
 
-def test_a_container_on_another_node_is_told(
-    box: ProxmoxContainer, session: ProxmoxerSession, lab_paths: Paths
+def test_nothing_is_changed_without_quorum_or_while_it_is_locked(
+    box: ProxmoxContainer, standin: Standin
 ) -> None:
     box.create()
-    elsewhere = ProxmoxContainer(
-        box.spec, ProxmoxWish("pve"), session, node="pve2", lxc_path=lab_paths.lxc
-    )
-    assert elsewhere.observe().exists
-    with pytest.raises(ResourceError, match="is on node pve, this is pve2") as caught:
-        elsewhere.run(["true"])
-    assert caught.value.hint == "run this on pve"
+    standin.cluster.quorate = False
+    standin.cluster.publish()
+    try:
+        with pytest.raises(NetworkError, match="no quorum"):
+            box.start()
+        assert box.observe().owner == NAME
+    finally:
+        standin.cluster.quorate = True
+    standin.cluster.guests[VMID].config["lock"] = "backup"
+    standin.cluster.publish()
+    with pytest.raises(LockedError, match=r"locked by Proxmox VE \(backup\)"):
+        box.start()

@@ -87,5 +87,5 @@ def test_a_container_without_a_marker_is_ours_only_once_it_is_marked(box: Inside
 
 
 def test_a_container_that_is_not_here_or_does_not_run_is_told(box: Inside) -> None:
-    with pytest.raises(ResourceError, match="container 99 does not run on this node"):
+    with pytest.raises(ResourceError, match="container 99 does not run on its node"):
         replace(box, vmid=99).run(["true"])

@@ -51,6 +51,7 @@ def answer(cluster: Cluster, user: str, method: str, path: str, given: Mapping[s
     """A call's data; Refused where Proxmox VE would refuse it."""
     with cluster.lock:
         cluster.settle()
+        cluster.publish()
         contract = load(cluster.version)
         found = route(contract, method, path)
         if found is None:
@@ -67,7 +68,10 @@ def answer(cluster: Cluster, user: str, method: str, path: str, given: Mapping[s
         _require_right(cluster, user, found.call, merged)
         if method != "GET" and not cluster.quorate:
             raise Refused(500, "cluster not ready - no quorum?")
-        return HANDLERS[found.call](cluster, user, merged)
+        try:
+            return HANDLERS[found.call](cluster, user, merged)
+        finally:
+            cluster.publish()
 
 
 def _require_node(cluster: Cluster, found: Route) -> None:
@@ -123,6 +127,10 @@ def _resources(cluster: Cluster, user: str, values: Parameters) -> Any:
             found.append(
                 {**_summary(guest), **more, **({"pool": guest.pool} if guest.pool else {})}
             )
+        found += [
+            {"id": f"qemu/{vmid}", "type": "qemu", "vmid": vmid, "node": node}
+            for vmid, node in cluster.machines.items()
+        ]
     if kind in (None, "node"):
         found += [
             {
@@ -138,11 +146,12 @@ def _resources(cluster: Cluster, user: str, values: Parameters) -> Any:
 
 def _next_id(cluster: Cluster, _: str, values: Parameters) -> str:
     wanted = values.get("vmid")
-    if wanted is not None and wanted in cluster.guests:
+    taken = {*cluster.guests, *cluster.machines}
+    if wanted in taken:
         raise Refused(
             400, "Parameter verification failed.", {"vmid": f"VM {wanted} already exists"}
         )
-    return str(wanted or next(i for i in range(100, 10**9) if i not in cluster.guests))
+    return str(wanted or next(i for i in range(100, 10**9) if i not in taken))
 
 
 def _status(cluster: Cluster, _: str, __: Parameters) -> Any:
@@ -242,10 +251,61 @@ def _version(cluster: Cluster, _: str, __: Parameters) -> Any:
     return {"version": full, "release": full.rpartition(".")[0]}
 
 
+def _settings(values: Parameters, *names: str) -> Parameters:
+    """What a section holds of a call's parameters."""
+    return {key: value for key, value in values.items() if key not in (*names, "delete")}
+
+
+def _add_ha(cluster: Cluster, _: str, values: Parameters) -> None:
+    sid = values["sid"]
+    if int(sid.removeprefix("ct:")) not in cluster.guests:
+        raise Refused(500, f"unable to add HA resource '{sid}': no such container")
+    if sid in cluster.ha:
+        raise Refused(500, f"resource ID '{sid}' already defined")
+    cluster.ha[sid] = _settings(values, "sid")
+
+
+def _change_ha(cluster: Cluster, _: str, values: Parameters) -> None:
+    sid = values["sid"]
+    if sid not in cluster.ha:
+        raise Refused(500, f"no such resource '{sid}'")
+    cluster.ha[sid] |= _settings(values, "sid")
+    for name in str(values.get("delete", "")).split(","):
+        cluster.ha[sid].pop(name, None)
+
+
+def _remove_ha(cluster: Cluster, _: str, values: Parameters) -> None:
+    if cluster.ha.pop(values["sid"], None) is None:
+        raise Refused(500, f"cannot delete service '{values['sid']}', not HA managed!")
+
+
+def _add_replication(cluster: Cluster, _: str, values: Parameters) -> None:
+    if values["id"] in cluster.replication:
+        raise Refused(500, f"replication job '{values['id']}' already exists")
+    if values["target"] not in cluster.nodes:
+        raise Refused(500, f"no such cluster node '{values['target']}'")
+    cluster.replication[values["id"]] = _settings(values, "id", "type")
+
+
+def _change_replication(cluster: Cluster, _: str, values: Parameters) -> None:
+    cluster.replication[values["id"]] |= _settings(values, "id")
+
+
+def _remove_replication(cluster: Cluster, _: str, values: Parameters) -> None:
+    if cluster.replication.pop(values["id"], None) is None:
+        raise Refused(500, f"no such job '{values['id']}'")
+
+
 HANDLERS: Mapping[str, Handler] = {
     "GET /version": _version,
     "GET /access/permissions": _permissions,
     "GET /cluster/nextid": _next_id,
+    "POST /cluster/ha/resources": _add_ha,
+    "PUT /cluster/ha/resources/{sid}": _change_ha,
+    "DELETE /cluster/ha/resources/{sid}": _remove_ha,
+    "POST /cluster/replication": _add_replication,
+    "PUT /cluster/replication/{id}": _change_replication,
+    "DELETE /cluster/replication/{id}": _remove_replication,
     "GET /cluster/resources": _resources,
     "GET /cluster/status": _status,
     "GET /nodes/{node}/aplinfo": _available,

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pve.files import conf_text
+
 Effect = Callable[["Task"], None]
 
 
@@ -58,7 +60,8 @@ class Guest:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha1(repr(sorted(self.config.items())).encode()).hexdigest()
+        """Of the configuration file."""
+        return hashlib.sha1(conf_text(self).encode()).hexdigest()
 
 
 @dataclass
@@ -122,6 +125,9 @@ class Backend:
 
     def destroy(self, guest: Guest) -> None: ...
 
+    def change(self, guest: Guest) -> None:
+        """Bring a running container to its configuration, what waits for a start aside."""
+
 
 class Cluster:
     """duration: seconds that a task takes. Calls of several threads come one after the other."""
@@ -135,6 +141,11 @@ class Cluster:
         self.guests: dict[int, Guest] = {}
         self.tasks: dict[str, Task] = {}
         self.tokens: dict[str, Token] = {}
+        self.machines: dict[int, str] = {}
+        """Virtual machines: id → node."""
+        self.ha: dict[str, dict[str, str | int]] = {}
+        self.replication: dict[str, dict[str, str | int]] = {}
+        self.publish: Callable[[], None] = lambda: None
         self.quorate = True
         self.backend = Backend()
         self.injected: list[Injected] = []

@@ -33,6 +33,9 @@ def stored(name: str, value: str | int) -> str | int:
         parts.setdefault("type", "veth")
         first = parts.pop("name")
         return ",".join([f"name={first}", *(f"{key}={parts[key]}" for key in sorted(parts))])
+    new = re.fullmatch(r"([^:,]+):(\d+),(.+)", str(value)) if re.fullmatch(r"mp\d+", name) else None
+    if new:
+        return f"{new[1]}:vm-disk-{name},{new[3]},size={new[2]}G"
     return value
 
 
@@ -51,6 +54,8 @@ def _create(cluster: Cluster, user: str, values: Parameters) -> str:
     node, vmid = values["node"], values["vmid"]
     if vmid in cluster.guests:
         raise Refused(500, f"CT {vmid} already exists on node '{cluster.guests[vmid].node}'")
+    if vmid in cluster.machines:
+        raise Refused(500, f"VM {vmid} already exists on node '{cluster.machines[vmid]}'")
     config: dict[str, str | int] = {"memory": 512, "swap": 512, "arch": "amd64"}
     config |= {name: stored(name, v) for name, v in values.items() if name not in ONLY_AT_CREATION}
     config["rootfs"] = _volume(cluster, node, str(values.get("rootfs", "local:4")), vmid)
@@ -117,11 +122,14 @@ def _change(cluster: Cluster, _: str, values: Parameters) -> None:
             continue
         waits = guest.running and WAITS.fullmatch(name)
         (guest.pending if waits else guest.config)[name] = stored(name, value)
+    if guest.running:
+        cluster.backend.change(guest)
 
 
 def _resize(cluster: Cluster, user: str, values: Parameters) -> str:
     guest = unlocked(cluster, values)
-    old = str(guest.config["rootfs"])
+    disk = values["disk"]
+    old = str(guest.config[disk])
     size = int(old.rpartition("=")[2][:-1])
     text = values["size"]
     wanted = size + int(text[1:-1]) if text.startswith("+") else int(text[:-1])
@@ -129,7 +137,7 @@ def _resize(cluster: Cluster, user: str, values: Parameters) -> str:
         raise Refused(500, "unable to shrink disk size")
 
     def grow(task: Task) -> None:
-        guest.config["rootfs"] = f"{old.rpartition('=')[0]}={wanted}G"
+        guest.config[disk] = f"{old.rpartition('=')[0]}={wanted}G"
 
     return cluster.begin(guest.node, "resize", guest.vmid, user, grow)
 
@@ -178,8 +186,15 @@ def _migrate(cluster: Cluster, user: str, values: Parameters) -> str:
     if guest.running and not values.get("restart"):
         raise Refused(500, "migration of a running container needs restart mode")
 
+    if not cluster.nodes[values["target"]].online:
+        raise Refused(500, f"no route to host '{values['target']}'")
+
     def finish(task: Task) -> None:
+        if guest.running:
+            cluster.backend.stop(guest)
         guest.node = values["target"]
+        if guest.running:
+            cluster.backend.start(guest)
 
     return cluster.begin(guest.node, "vzmigrate", guest.vmid, user, finish)
 
@@ -207,6 +222,11 @@ def _destroy(cluster: Cluster, user: str, values: Parameters) -> str:
     def finish(task: Task) -> None:
         cluster.backend.destroy(guest)
         del cluster.guests[guest.vmid]
+        if values.get("purge"):
+            cluster.ha.pop(f"ct:{guest.vmid}", None)
+            jobs = [name for name in cluster.replication if name.startswith(f"{guest.vmid}-")]
+            for name in jobs:
+                del cluster.replication[name]
 
     return cluster.begin(guest.node, "vzdestroy", guest.vmid, user, finish)
 

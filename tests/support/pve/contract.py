@@ -204,6 +204,7 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "ipv6": lambda text: bool(IPv6Address(text)),
     "lxc-ip-with-ll-iface": lambda text: bool(ip_address(text)),
     "mac-addr": _matches(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}"),
+    "pve-calendar-event": _matches(r"[A-Za-z0-9*/.:, -]+"),
     "pve-configid": _matches(r"[A-Za-z][A-Za-z0-9_-]+"),
     "pve-ct-timezone": _matches(r"host|[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*"),
     "pve-ipv4-config": lambda text: (
@@ -212,10 +213,12 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "pve-ipv6-config": lambda text: (
         text in ("auto", "dhcp", "manual") or ("/" in text and bool(IPv6Interface(text)))
     ),
+    "pve-ha-resource-or-vm-id": _matches(r"((ct|vm):)?[1-9]\d{2,8}"),
     "pve-lxc-dev-string": _matches(r"/?dev/\S+"),
     "pve-lxc-mp-string": _matches(r"[^,]+"),
     "pve-node": _matches(LABEL),
     "pve-poolid": _matches(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,2}"),
+    "pve-replication-job-id": _matches(r"[1-9]\d{2,8}-\d{1,9}"),
     "pve-startup-order": _matches(
         r"(order=)?\d+(,(up|down)=\d+){0,2}|(up|down)=\d+(,(up|down)=\d+)?"
     ),

@@ -1,0 +1,142 @@
+"""What a plan compares of a container on Proxmox VE beyond a ContainerSpec's fields. Pure.
+
+Names are those of the configuration below `proxmox`; values are JSON-ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tasks.containers.proxmox.parameters import (
+    DEFAULTS,
+    MOUNTS,
+    Config,
+    attributes_of,
+    storage_of,
+)
+from tasks.containers.proxmox.properties import parse_gib, parse_properties, parse_tags
+from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
+
+Properties = Mapping[str, str]
+
+TEXTS = {"search_domain": "searchdomain", "timezone": "timezone", "startup": "startup"}
+FLAGS = ("onboot", "protection")
+
+
+def size_name(path: str) -> str:
+    """Name of the attribute that is the size of a mount point, GiB."""
+    return f"mounts[{path}].size_gb"
+
+
+def wished(wish: ProxmoxWish) -> dict[str, object]:
+    """By name. What nothing is wished about is left out, and what only a new container takes."""
+    found: dict[str, object] = {
+        "swap_mb": wish.swap_mb,
+        "vlan": wish.vlan,
+        "mtu": wish.mtu,
+        "firewall": wish.firewall,
+        "search_domain": wish.search_domain,
+        "timezone": wish.timezone,
+        "startup": wish.startup,
+        "onboot": wish.onboot,
+        "protection": wish.protection,
+        "tags": sorted(wish.tags),
+        **{size_name(mount.path): mount.size_gb for mount in wish.mounts},
+        "ha": ha_text(wish.ha),
+        "replication": replication_texts(wish.replication),
+    }
+    # Where the HA manager puts it, there it belongs.
+    if wish.ha is None:
+        found["node"] = wish.node
+    if wish.storage is not None:
+        found["storage"] = wish.storage
+    return found
+
+
+def observed(
+    wish: ProxmoxWish,
+    config: Config,
+    node: str,
+    vmid: int,
+    ha: Ha | None,
+    jobs: Iterable[Replication],
+) -> dict[str, object]:
+    """The same names as found, with the fields of ContainerSpec and `container_id`."""
+    current = {name: value for name, value in config.current.items() if value is not None}
+    return {
+        **attributes_of(current),
+        **_settings(wish, current),
+        "node": node,
+        "container_id": vmid,
+        "ha": ha_text(ha),
+        "replication": replication_texts(jobs),
+    }
+
+
+def pending(wish: ProxmoxWish, config: Config) -> dict[str, object]:
+    """What attributes become at the next start, of those that differ then."""
+    if not config.pending:
+        return {}
+    now = {**attributes_of(config.current), **_settings(wish, config.current)}
+    then = {**attributes_of(config.coming), **_settings(wish, config.coming)}
+    return {name: value for name, value in then.items() if now.get(name) != value}
+
+
+def _settings(wish: ProxmoxWish, config: Mapping[str, str]) -> dict[str, object]:
+    interface = parse_properties(config.get("net0", ""))
+    tags = parse_tags(config.get("tags", ""))
+    found: dict[str, object] = {
+        "swap_mb": int(config.get("swap", DEFAULTS["swap"])),
+        "vlan": _number(interface.get("tag")),
+        "mtu": _number(interface.get("mtu")),
+        "firewall": interface.get("firewall") == "1",
+        "tags": sorted(tag for tag in wish.tags if tag in tags),
+        "storage": storage_of(config),
+        **{name: config.get(key) for name, key in TEXTS.items()},
+        **{name: config.get(name, DEFAULTS[name]) == "1" for name in FLAGS},
+    }
+    sizes = _sizes(config)
+    return found | {size_name(mount.path): sizes.get(mount.path) for mount in wish.mounts}
+
+
+def _sizes(config: Mapping[str, str]) -> dict[str, int | float | None]:
+    """Path of a mount point → its size, GiB."""
+    volumes = (parse_properties(config[name], "volume") for name in MOUNTS if name in config)
+    return {v["mp"]: parse_gib(v.get("size", "")) for v in volumes if "mp" in v}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
+
+
+def ha_text(ha: Ha | None) -> str | None:
+    """`started, 1 restart, group web`"""
+    if ha is None:
+        return None
+    group = f", group {ha.group}" if ha.group else ""
+    return f"{ha.state}, {ha.max_restart} restart{'s' * (ha.max_restart != 1)}{group}"
+
+
+def replication_texts(jobs: Iterable[Replication]) -> list[str]:
+    """`pve2 at */15`, one a job."""
+    return sorted(f"{job.target} at {job.schedule}" for job in jobs)
+
+
+def ha_of(sections: Mapping[tuple[str, str], Properties], vmid: int) -> Ha | None:
+    """How the HA manager has a container, of ha/resources.cfg."""
+    found = sections.get(("ct", str(vmid)))
+    if found is None:
+        return None
+    state: str = found.get("state", "started")
+    # The older name of the same state.
+    state = "started" if state == "enabled" else state
+    return Ha(found.get("group"), state, int(found.get("max_restart", "1")))  # type: ignore[arg-type]
+
+
+def jobs_of(sections: Mapping[tuple[str, str], Properties], vmid: int) -> dict[str, Replication]:
+    """Id of a replication job of a container → the job, of replication.cfg."""
+    return {
+        name: Replication(properties.get("target", ""), properties.get("schedule", "*/15"))
+        for (_, name), properties in sections.items()
+        if name.partition("-")[0] == str(vmid)
+    }

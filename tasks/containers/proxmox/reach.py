@@ -1,0 +1,63 @@
+"""Which way to a node: this machine, or ssh to where the cluster says that it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.containers.proxmox.access import Https, Local, OpenSsh
+from tasks.containers.proxmox.view import Member
+from tasks.errors import NetworkError
+from tasks.frozen import dataclass
+from tasks.model.instance import Connection, Proxmox, Ssh
+from tasks.paths import Paths
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How one configuration reaches a cluster. control: folder of ssh's shared connections."""
+
+    connection: Connection
+    ssh: Ssh
+    control: Path
+
+    @property
+    def api(self) -> Local | Https | OpenSsh:
+        """The way to the API."""
+        wish = self.connection
+        if wish.type == "local":
+            return Local()
+        assert wish.host is not None
+        if wish.type == "openssh":
+            return self._ssh(wish.host)
+        assert wish.token_file is not None
+        return Https(wish.host, wish.token_file, wish.port, wish.ca_file, wish.fingerprint)
+
+    def entry(self, *, is_node: bool) -> Local | OpenSsh:
+        """The way to a node, whichever. is_node: this machine is one."""
+        if is_node or self.connection.host is None:
+            return Local()
+        return self._ssh(self.connection.host)
+
+    def node(self, member: Member, entry: Local | OpenSsh, asked: str) -> Local | OpenSsh:
+        """The way to a node. asked: name of the one at `entry`."""
+        if member.name == asked:
+            return entry
+        named = self.ssh.hosts.get(member.name)
+        if named:
+            return self._ssh(named)
+        if not member.online:
+            raise NetworkError(
+                f"node {member.name} is down, or the cluster does not reach it",
+                where=member.name,
+                hint="`pvecm status` on another node shows who is missing",
+            )
+        # Between nodes, the cluster keeps the keys of all under their names.
+        alias = (f"HostKeyAlias={member.name}",) if isinstance(entry, Local) else ()
+        return self._ssh(member.address or member.name, alias)
+
+    def _ssh(self, host: str, options: tuple[str, ...] = ()) -> OpenSsh:
+        return OpenSsh(host, self.control, self.ssh.user, self.ssh.port, options)
+
+
+def reach_of(wish: Proxmox, paths: Paths) -> Reach:
+    return Reach(wish.connection, wish.ssh, paths.run / "ssh")

@@ -1,0 +1,124 @@
+"""A program on a node through ssh, with input and output as streams and an end that is kept."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import Sequence
+from tempfile import TemporaryFile
+from typing import IO
+
+from tasks.containers.base import Completed
+from tasks.containers.lxc.host import last_lines
+from tasks.containers.proxmox.access import OpenSsh
+from tasks.containers.proxmox.remote import (
+    ENVIRONMENT,
+    RECEIVE,
+    SSH_FAILED,
+    content,
+    ends_within,
+    execute,
+    head,
+    ssh_argv,
+    unreachable,
+)
+from tasks.errors import DeployError
+
+MARK = "VIKUNJA_DEPLOY_RUN"
+"""Variable that tells a program on a node, and what belongs to it, from all others."""
+
+KILL = rf"""
+marked=$(grep -lFsx -z '{MARK}='"$1" /proc/[0-9]*/environ | cut -d / -f 3)
+ps -e -o pid=,ppid= | awk -v marked="$marked" '
+    BEGIN {{ n = split(marked, list, "\n"); for (i = 1; i <= n; i++) ours[list[i]] = 1 }}
+    {{ parent[$1] = $2 }}
+    END {{
+        for (pid in parent) {{
+            for (up = parent[pid]; up in parent && !(up in ours); up = parent[up]);
+            if (up in ours && !(pid in ours)) print pid
+        }}
+    }}' | xargs -r kill -KILL 2>/dev/null
+:
+"""
+"""Kills what a marked program started. In a container, that is everything: lxc-attach itself has
+the mark, its environment cleared, what it started has not. It collects them and ends."""
+
+KILL_LIMIT = 30
+COPY = 1 << 16
+
+
+def stream(
+    access: OpenSsh,
+    argv: Sequence[str],
+    *,
+    stdin: bytes | IO[bytes] | None,
+    stdout: IO[bytes] | None,
+    timeout: float,
+    where: str,
+    name: str,
+) -> Completed:
+    """Run argv on the node. Any exit code comes back, 255 as 254.
+
+    stdin: bytes or an open file. stdout: an open file that takes the output. timeout: seconds;
+    then, and when this process is interrupted, what the program started is killed. name: of the
+    program, for errors.
+    """
+    access.control.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token = secrets.token_hex(8)
+    variables = [f"{key}={value}" for key, value in {**ENVIRONMENT, MARK: token}.items()]
+    start = head(["env", *variables, *argv])
+    # Files, no pipes, for what comes back: the shared connection would hold a pipe open.
+    with TemporaryFile() as errors, TemporaryFile() as output:
+        process = subprocess.Popen(
+            [*ssh_argv(access), RECEIVE],
+            stdin=subprocess.PIPE,
+            stdout=stdout or output,
+            stderr=errors,
+            env={**os.environ, **ENVIRONMENT},
+            cwd="/",
+            start_new_session=True,
+        )
+        feeder = threading.Thread(target=_feed, args=(process.stdin, start, stdin), daemon=True)
+        feeder.start()
+        try:
+            ended = ends_within(process, timeout)
+        except BaseException:
+            _kill(access, token, process)
+            raise
+        if not ended:
+            _kill(access, token, process)
+            raise DeployError(
+                f"{name} did not finish in {timeout:g} s and was killed",
+                where=where,
+                evidence=last_lines(content(errors)),
+            )
+        said = content(errors)
+        if process.returncode == SSH_FAILED:
+            raise unreachable(access, where, said)
+        return Completed(tuple(argv), process.returncode, content(output), said)
+
+
+def _feed(pipe: IO[bytes] | None, start: bytes, data: bytes | IO[bytes] | None) -> None:
+    """The arguments, then the program's input; it may end before it has read all of that."""
+    assert pipe is not None
+    try:
+        with pipe:
+            pipe.write(start)
+            if isinstance(data, bytes):
+                pipe.write(data)
+            elif data is not None:
+                while chunk := os.read(data.fileno(), COPY):
+                    pipe.write(chunk)
+    except BrokenPipeError:
+        pass
+
+
+def _kill(access: OpenSsh, token: str, process: subprocess.Popen[bytes]) -> None:
+    """End the program on the node, then ssh here."""
+    try:
+        execute(access, ["sh", "-c", KILL, "sh", token], timeout=KILL_LIMIT)
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,104 @@
+"""Real containers behind the stand-in: each of its own is one of plain LXC, named by its id."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from pve.cluster import Backend, Failed, Guest
+from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.proxmox.parameters import attributes_of
+from tasks.containers.proxmox.properties import instance_in_notes
+from tasks.errors import DeployError
+from tasks.paths import Paths
+
+SUITE = "bookworm"
+
+
+class RealContainers(Backend):
+    """golden: the own files of a container that new ones begin with, as if their template had
+    them."""
+
+    def __init__(self, paths: Paths, golden: Path | None = None) -> None:
+        self.paths = paths
+        self.golden = golden
+
+    def box(self, guest: Guest) -> LxcContainer:
+        found = attributes_of({name: str(value) for name, value in guest.config.items()})
+        spec = ContainerSpec(
+            name=str(guest.vmid),
+            instance_id=instance_in_notes(str(guest.config.get("description", ""))) or "nobody",
+            template=SUITE,
+            hostname=str(found["hostname"]),
+            cpu_cores=int(guest.config.get("cores", 1)),
+            memory_mb=int(guest.config["memory"]),
+            disk_size_gb=8,
+            bridge=str(found["bridge"]),
+            ip_address=str(found["ip_address"]),
+            gateway=str(found["gateway"]),
+            nameservers=tuple(str(guest.config.get("nameserver", "")).split()),
+        )
+        return LxcContainer(spec, self.paths)
+
+    def create(self, guest: Guest) -> None:
+        box = self.box(guest)
+        attempt(box.create)
+        if self.golden is not None:
+            upper = box.folder / "upper"
+            own = [*IDENTITY, "etc/vikunja-deploy"]
+            kept = {name: (upper / name).read_bytes() for name in own if (upper / name).is_file()}
+            copy = ["cp", "--archive", "--reflink=auto", f"{self.golden}/.", str(upper)]
+            subprocess.run(copy, check=True)
+            for name, content in kept.items():
+                (upper / name).write_bytes(content)
+
+    def start(self, guest: Guest) -> None:
+        attempt(self.box(guest).start)
+
+    def stop(self, guest: Guest) -> None:
+        attempt(self.box(guest).stop)
+
+    def destroy(self, guest: Guest) -> None:
+        attempt(self.box(guest).destroy)
+
+    def change(self, guest: Guest) -> None:
+        attempt(self.box(guest).configure)
+
+
+IDENTITY = (
+    "etc/hostname",
+    "etc/hosts",
+    "etc/machine-id",
+    "etc/resolv.conf",
+    "etc/network/interfaces",
+)
+"""What tells a container from one with the same packages."""
+
+
+def attempt(act: Callable[[], object]) -> None:
+    """As a task of Proxmox VE fails: with a line that says why."""
+    try:
+        act()
+    except DeployError as error:
+        raise Failed(str(error)) from error
+
+
+def make_golden(spec: ContainerSpec, paths: Paths, packages: list[str], target: Path) -> Path:
+    """The own files of a container with these packages, none of whose services were started."""
+    from tasks.host_packages import install_argv
+
+    box = LxcContainer(spec, paths)
+    box.create()
+    box.start()
+    try:
+        argv = ["env", "DEBIAN_FRONTEND=noninteractive", *install_argv(packages)]
+        box.run(argv, timeout=900)
+        box.run(["systemctl", "disable", "--now", "nginx.service"], check=False)
+        box.stop()
+        copy = ["cp", "--archive", str(box.folder / "upper"), str(target)]
+        subprocess.run(copy, check=True)
+    finally:
+        box.destroy()
+    return target
