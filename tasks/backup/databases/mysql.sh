@@ -154,6 +154,9 @@ make() {
 		default_collation_name) from information_schema.schemata
 		where schema_name = $(text "$name")" | ask)
 	echo "create database $(quoted "$(place_of "$1")") ${like:-character set utf8mb4}" | ask
+	if [ -z "$host" ] || [ -n "$admin" ]; then
+		echo "grant all privileges on $(rights "$1").* to $(account)" | ask
+	fi
 }
 
 copy() {
@@ -235,16 +238,7 @@ load)
 	ask --database="$(place_of "$2")" <"$1/vikunja.sql"
 	counts "$(place_of "$2")" | same_counts "$1"
 	;;
-copy)
-	must_exist "$name"
-	require_rights
-	changing
-	copy "$1"
-	if [ -z "$host" ] || [ -n "$admin" ]; then
-		echo "grant all privileges on $(rights "$1").* to $(account)" | ask
-	fi
-	;;
-save)
+copy | save)
 	must_exist "$name"
 	require_rights
 	changing
@@ -261,13 +255,11 @@ swap)
 	drop "$2"
 	make "$2"
 	# One statement for all tables: the server does all of it or nothing.
-	{
-		printf 'rename table '
-		{
-			moves "$name" "$aside"
-			moves "$new" "$name"
-		} | paste -s -d ,
-	} | ask
+	statement=$({
+		moves "$name" "$aside"
+		moves "$new" "$name"
+	} | paste -s -d ,)
+	echo "rename table $statement" | ask
 	drop "$1"
 	;;
 drop)

@@ -93,7 +93,7 @@ drop() {
 
 make() {
 	# PLACE [TEMPLATE]
-	administer new="$(place_of "$1")" from="${2:-template0}" <<-'SQL'
+	administer new="$(place_of "$1")" from="${2:-template0}" <<-'SQL' || return 1
 		create database :"new" owner :"user" encoding 'UTF8' template :"from";
 	SQL
 	if [ -z "$host" ]; then

@@ -11,14 +11,15 @@ from tasks.backup.databases.base import LIVE, Database
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.resources.observe import function_name, script_text
 
-ENGINES = ("sqlite", "postgresql", "mysql", "postgresql outside", "mysql outside")
+ENGINES = ("sqlite", "postgresql", "mysql")
+OUTSIDE = ("postgresql outside", "mysql outside")
 PASSWORD = "a:b\\c'd\"e #f %s $HOME"
 NAME = "vik_unja-x"
 USER = "the user"
 FOLDER = "/var/lib/vikunja-backup/database"
 DATA = "/var/lib/vikunja"
 
-ROWS = 5000
+ROWS = 2000
 COMMON = """
 create table migration (id varchar(255), description varchar(255));
 insert into migration values ('20200101000000', 'b'), ('SCHEMA_INIT', ''), ('20190101000000', 'a');
@@ -74,7 +75,7 @@ QUERY = {
     "postgresql": 'PGPASSFILE=/root/pgpass exec psql -X -q -A -t -F "|" -v ON_ERROR_STOP=1 '
     '-h "$2" -U "$3" -d "$1"',
     "mysql": 'exec mariadb --defaults-extra-file=/root/my.cnf --default-character-set=utf8mb4 '
-    '-N -r -B -h "$2" -u "$3" "$1"',
+    '-n -N -r -B -h "$2" -u "$3" "$1"',
 }  # fmt: skip
 
 WRITER = """
@@ -92,7 +93,7 @@ done
 
 @dataclass(frozen=True)
 class LabDatabase:
-    """kind: one of ENGINES."""
+    """kind: one of ENGINES or OUTSIDE."""
 
     box: LxcContainer
     kind: str
@@ -137,6 +138,19 @@ class LabDatabase:
         finally:
             self.sh("kill $(cat /root/writer)")
             writer.join()
+
+    def settle(self) -> None:
+        """Wait until a server has ended what clients that were killed had asked for."""
+        self.sh("exec 9>/run/vikunja-deploy/apply.lock && flock 9")
+        others = {
+            "sqlite": "true",
+            "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql "
+            "-Atc \"select count(*) from pg_stat_activity where backend_type = 'client backend'\" "
+            "postgres | grep -qx 1",
+            "mysql": 'mariadb -Ne "select count(*) from information_schema.processlist '
+            "where command <> 'Daemon'\" | grep -qx 1",
+        }
+        self.sh(f"until {others[self.engine]}; do sleep 0.05; done")
 
     def acknowledged(self) -> int:
         """The newest task that is known to be written; 100001 is the first."""
