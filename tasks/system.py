@@ -324,6 +324,7 @@ def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
     places = ("/etc/nginx/", f"{TLS}/", f"{UNITS}/nginx.service.d/")
     used = [item for item in files if item.path.startswith(places)]
     triggers = [item.address for item in used]
+    triggers.append("absent:/etc/nginx/sites-enabled/default")
     if folder != TLS:
         triggers.append(f"self-signed-certificate:{folder}")
     return Unit(

@@ -233,3 +233,9 @@ def _age(paths: Paths, key: str) -> float:
         return record_path(paths, key).stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def remove(paths: Paths, key: str) -> None:
+    """Take an artifact and its build's log out of the cache. Gone already is success."""
+    for path in (record_path(paths, key), archive_path(paths, key), log_path(paths, key)):
+        path.unlink(missing_ok=True)

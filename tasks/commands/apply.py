@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.engine.session import Session
     from tasks.look import Look
     from tasks.model.instance import Instance
+    from tasks.model.operation_log import OperationName
     from tasks.model.plan import Plan
     from tasks.paths import Paths
 
@@ -153,11 +154,19 @@ def refuse_locked(instances: Sequence[Instance], paths: Paths) -> None:
 
 
 def carry_out(
-    looks: Mapping[str, Look], plan: Plan, paths: Paths, *, whole: bool, again: bool = False
+    looks: Mapping[str, Look],
+    plan: Plan,
+    paths: Paths,
+    *,
+    whole: bool,
+    again: bool = False,
+    name: OperationName | None = None,
+    look: Callable[[Instance, Paths], Look] | None = None,
 ) -> dict[str, DeployError]:
     """Do the plan. Returns failures by instance; what worked is reported as it is done.
 
-    again: what moved before it was begun is going to be planned anew.
+    again: what moved before it was begun is going to be planned anew. name: of the operation,
+    where it is no apply's; look: how the looks were made, where not as an apply's.
     """
     from dataclasses import replace
 
@@ -172,15 +181,15 @@ def carry_out(
         ready: list[Instance] = []
         try:
             for instance_plan in busy:
-                look = replace(looks[instance_plan.instance], plan=instance_plan)
-                run = Run(look.instance, whole=whole, look=look)
-                session.runs[look.instance.id] = run
+                found = replace(looks[instance_plan.instance], plan=instance_plan)
+                run = Run(found.instance, whole=whole, look=found)
+                session.runs[found.instance.id] = run
                 try:
-                    refuse_missing_tools(look, paths, watcher.of(look.instance.id))
-                    session.begin(run)
-                    refuse_update(look)
-                    _look_again(session, run, paths)
-                    ready.append(look.instance)
+                    refuse_missing_tools(found, paths, watcher.of(found.instance.id))
+                    session.begin(run, name)
+                    refuse_update(found)
+                    _look_again(session, run, paths, look)
+                    ready.append(found.instance)
                 except DeployError as failure:
                     run.failure = failure
             if ready:
@@ -229,13 +238,15 @@ def refuse_missing_tools(look: Look, paths: Paths, progress: Progress) -> None:
         )
 
 
-def _look_again(session: Session, run: Any, paths: Paths) -> None:
+def _look_again(
+    session: Session, run: Any, paths: Paths, look: Callable[[Instance, Paths], Look] | None
+) -> None:
     """Under the lock: what was planned on must still hold; what a killed run left is waited for."""
-    from tasks.look import look
+    from tasks import look as looking
     from tasks.model.plan import moved
 
     session.settle(run)
-    now = look(run.instance, paths)
+    now = (look or looking.look)(run.instance, paths)
     lines = moved({**run.look.plan.as_data(), "entries": []}, {**now.plan.as_data(), "entries": []})
     if lines:
         raise StalePlanError(

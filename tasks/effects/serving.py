@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tasks import build, record
+from tasks.build import artifact
 from tasks.effects.inside import guarded
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
 from tasks.errors import BuildError, UnhealthyError
+from tasks.model import releases as records
 from tasks.model.applied import Applied
-from tasks.model.instance import COLORS
+from tasks.model.instance import COLORS, Color
 from tasks.model.plan import Entry
+from tasks.model.releases import Served
 from tasks.resources.base import Facts
 from tasks.resources.files import File
 from tasks.resources.landing import landing
@@ -21,6 +23,7 @@ from tasks.resources.release import (
     ActiveColor,
     HealthCheck,
     Record,
+    ReleaseLine,
     ReleaseWish,
     active_color,
     released,
@@ -28,25 +31,27 @@ from tasks.resources.release import (
 
 
 def make_artifact(batch: Sequence[Entry], work: Work) -> None:
-    artifact = build.build(work.look.instance, work.target.commit or "", work.paths, work.progress)
-    work.target = replace(work.target, version=artifact.version)
+    made = build.build(work.look.instance, work.target.commit or "", work.paths, work.progress)
+    work.target = replace(work.target, version=made.version)
 
 
 def put_release(batch: Sequence[Entry], work: Work) -> None:
     for entry in batch:
         assert isinstance(entry.resource, ReleaseWish)
         wish = entry.resource
-        artifact = build.find(work.paths, wish.key)
-        if artifact is None:
+        found = build.find(work.paths, wish.key)
+        if found is None:
             raise BuildError(
                 f"the build {wish.key[:12]} is gone from the cache",
                 where=work.where,
                 hint="Run ./doit apply again: it is built anew.",
             )
-        build.verify(artifact)
-        work.target = replace(work.target, version=artifact.version)
-        line = f"{wish.key} {artifact.version} {artifact.commit or '-'}"
-        with Path(artifact.path).open("rb") as archive:
+        build.verify(found)
+        work.target = replace(work.target, version=found.version)
+        line = f"{wish.key} {found.version} {found.commit or '-'}"
+        before = records.read(work.paths, work.where)
+        records.write(work.paths, work.where, records.trying(before, wish.key))
+        with found.path.open("rb") as archive:
             work.container.run(
                 [SCRIPT, "-c", guarded("release.sh"), "release", wish.color, line],
                 stdin=archive,
@@ -100,9 +105,22 @@ def releases(work: Work) -> Facts:
     return observe(work.container, [*questions, *ActiveColor(color="blue").questions()])
 
 
-def serving(work: Work) -> tuple[str, str, str]:
-    """Colour, version and commit that serve; `-` for a commit that a finished archive has not."""
+def serving(work: Work) -> tuple[Color, ReleaseLine | None]:
+    """The colour that serves and its release."""
     facts = releases(work)
     color = active_color(facts)
-    line = released(facts, color)
-    return color, line.version if line else "", line.commit if line else ""
+    return color, released(facts, color)
+
+
+def remember(line: ReleaseLine, work: Work) -> None:
+    """Record what serves now, and take builds out of the cache that no instance keeps any more."""
+    instance = work.look.instance
+    before = records.read(work.paths, instance.id)
+    served = Served(line.key, None if line.commit == "-" else line.commit, line.version)
+    after = records.serving(before, served, instance.update.keep_releases)
+    if after == before:
+        return
+    records.write(work.paths, instance.id, after)
+    for key in before.keys - records.kept_by_all(work.paths):
+        artifact.remove(work.paths, key)
+        work.log(f"the build {key[:12]} is not kept any more")

@@ -204,13 +204,15 @@ class Session:
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
-            color, version, commit = serving.serving(run.work)
+            color, line = serving.serving(run.work)
             run.operation.record(
                 active_color="green" if color == "green" else "blue",
                 deployed_version=version or None,
                 deployed_commit=None if commit in ("", "-") else commit,
             )
         else:
+            if line is not None:
+                serving.remember(line, run.work)
             run.applied = replace(
                 run.applied, created_at=run.applied.created_at or now, updated_at=now
             )
