@@ -206,13 +206,13 @@ class Session:
         elif name == "state":
             color, line = serving.serving(run.work)
             run.operation.record(
-                active_color="green" if color == "green" else "blue",
-                deployed_version=version or None,
-                deployed_commit=None if commit in ("", "-") else commit,
+                active_color=color,
+                deployed_version=line.version if line else None,
+                deployed_commit=line.commit if line and line.commit != "-" else None,
             )
-        else:
             if line is not None:
                 serving.remember(line, run.work)
+        else:
             run.applied = replace(
                 run.applied, created_at=run.applied.created_at or now, updated_at=now
             )
