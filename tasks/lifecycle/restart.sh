@@ -1,0 +1,115 @@
+# The serving colour is started anew without a request lost. A stand-in of the same release takes
+# over on the idle colour's ports meanwhile; the idle colour's own release, which a rollback goes
+# to, is not touched. Behind common.sh. arguments:
+#   COLOR PORT MCP_PORT             what serves; MCP_PORT `-`: none
+#   IDLE IDLE_PORT IDLE_MCP_PORT    where the stand-in is
+#   VERSION SECONDS                 what has to answer, and how long it may take
+#   DRAIN UPLOADS                   how long requests, and uploads, in hand may take: seconds
+# Exit codes: 10 it was not healthy before it was touched, or is not now · 11 the stand-in did not
+# come up, and what ran serves on · 12 only the stand-in serves
+color=$1 port=$2 mcp=$3 idle=$4 idle_port=$5 idle_mcp=$6 version=$7 seconds=$8 drain=$9
+shift 9
+uploads=$1
+active=/etc/vikunja/active
+
+flip() { # COLOR
+  if [ "$1" = green ]; then
+    : >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
+  else
+    rm -f "$active/green"
+  fi && sync -f "$active"
+}
+
+make_standin() { # PART
+  # The colour's unit with its drop-ins: of the serving colour's files, with the idle one's ports.
+  systemctl cat -- "vikunja-$1@$color.service" >"$standins/.standin.new" 2>/dev/null || return 1
+  folder=/opt/vikunja/backend
+  [ "$1" = backend ] || folder=/opt/vikunja/mcp-server
+  sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
+  printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
+  mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
+}
+
+in_hand() { # requests|uploads COLOR
+  answer=$(curl --silent --output /dev/null --max-time 5 --noproxy '*' --write-out '%{http_code}' \
+    --unix-socket /run/nginx/in-hand.sock "http://localhost/$1/$2")
+  case $answer in
+    204) return 1 ;;
+    503) return 0 ;;
+    *) systemctl -q is-active nginx.service ;;
+  esac
+}
+
+wait_for_requests() { # COLOR
+  _health_now
+  begun=$_health_up
+  quiet=0
+  # A request that chose its colour just before the switch may be counted just after it.
+  while [ "$quiet" -lt 2 ]; do
+    sleep 0.2
+    if ! in_hand requests "$1"; then
+      quiet=$((quiet + 1))
+      continue
+    fi
+    quiet=0
+    _health_now
+    [ "$((_health_up - begun))" -ge "$((drain * 100))" ] || continue
+    if [ "$((_health_up - begun))" -ge "$((uploads * 100))" ] || ! in_hand uploads "$1"; then
+      return
+    fi
+  done
+}
+
+arm() {
+  # Until it is disarmed, a reboot or an end of this script lets the colour's own units serve.
+  printf '%s\n' "$color" >"$home/switching.new" && sync "$home/switching.new" &&
+    mv -fT "$home/switching.new" "$home/switching" &&
+    systemd-run --quiet --collect --unit=vikunja-switch-back \
+      --on-active="$((seconds * 2 + drain + uploads + 60))" /usr/local/lib/vikunja/switch-back
+}
+
+disarm() {
+  rm -f "$home/switching"
+  systemctl stop vikunja-switch-back.timer 2>/dev/null
+}
+
+parts=backend
+[ "$mcp" = - ] || parts='backend mcp'
+
+settle
+[ "$(serving)" = "$color" ] || fail 1 "nginx passes requests to $(serving) now, not to $color: try again"
+for part in $parts; do
+  systemctl stop -- "vikunja-$part@$idle.service"
+  make_standin "$part" || fail 1 "the unit vikunja-$part@$color is missing"
+done
+systemctl daemon-reload
+for part in $parts; do
+  systemctl start "$standin-$part.service"
+done
+healthy "$idle_port" "$version" "$idle_mcp" "$seconds" "$idle" || {
+  remove_standins
+  exit 11
+}
+arm || {
+  disarm
+  remove_standins
+  fail 11 'the way back could not be prepared'
+}
+flip "$idle" || {
+  settle
+  fail 11 'the marker could not be put'
+}
+wait_for_requests "$color"
+for part in $parts; do
+  systemctl reset-failed -- "vikunja-$part@$color.service" 2>/dev/null
+  systemctl restart -- "vikunja-$part@$color.service"
+done
+healthy "$port" "$version" "$mcp" "$seconds" "$color" || {
+  # It must not be gone back to.
+  disarm
+  exit 12
+}
+flip "$color" || exit 12
+disarm
+wait_for_requests "$idle"
+remove_standins

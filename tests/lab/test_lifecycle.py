@@ -1,0 +1,270 @@
+"""`start`, `stop`, `restart` and `logs` of a real instance, as a user runs them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from inside import Inside
+from journey import DOIT, Site
+
+LIMIT_SECONDS = 60
+MARKER = "etc/vikunja/active/green"
+LEFT = "ls /run/systemd/system/vikunja-standin-* /var/lib/vikunja-deploy/switching 2>/dev/null || :"
+
+
+@pytest.fixture
+def inside(deployed: Site) -> Inside:
+    return Inside(deployed)
+
+
+def wait_for(what: Callable[[], bool], name: str) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not what():
+        assert time.monotonic() < deadline, f"never: {name}"
+        time.sleep(0.02)
+
+
+def status(site: Site, code: int = 0) -> dict[str, Any]:
+    (document,) = json.loads(site.run("status", "--json", code=code).stdout)
+    found: dict[str, Any] = document
+    return found
+
+
+def started(site: Site, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+    argv = [str(DOIT), *arguments, "--config", str(site.file)]
+    return subprocess.Popen(argv, env=site.environment, text=True, **streams)
+
+
+class Clients:
+    """People who ask for the page and its API all the time, each over one kept connection."""
+
+    def __init__(self, site: Site, count: int = 3) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._site = site
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
+
+    def _ask(self) -> None:
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(self._site.address, timeout=30, context=context)
+        number = 0
+        while not self._stop.is_set():
+            path = ("/", "/api/v1/info", "/api/v1/tasks")[number % 3]
+            number += 1
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(f"{path}: {error!r}")
+                connection.close()
+                continue
+            self.answered += 1
+            if answer.status != 200:
+                self.failures.append(f"{path}: {answer.status}")
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        wait_for(lambda: self.answered > 10, "the clients are answered")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@contextmanager
+def patience(site: Site, seconds: int) -> Iterator[None]:
+    before = site.document.get("vikunja", {})
+    site.edit({"vikunja": {"start_timeout_seconds": seconds}})
+    try:
+        yield
+    finally:
+        site.edit({"vikunja": None})
+        site.edit({"vikunja": before} if before else {})
+
+
+def test_what_was_stopped_rests_until_it_is_started(deployed: Site, inside: Inside) -> None:
+    said = deployed.run("stop")
+    assert f"{deployed.id}: stopped after" in said.stdout
+    units = ("nginx.service", "vikunja-backend@blue.service")
+    assert [inside.active(unit) for unit in units] == ["inactive", "inactive"]
+    assert inside.shell("systemctl is-enabled nginx vikunja-backend@blue || :").split() == [
+        "disabled",
+        "disabled",
+    ]
+    found = status(deployed)
+    assert found["state"]["status"] == "stopped"
+    assert found["health"]["overall_status"] == "unknown"
+    planned = deployed.addresses()
+    assert {"unit:nginx.service", "unit:vikunja-backend@blue.service"} <= set(planned)
+    deployed.run("stop")
+
+    assert f"{deployed.id}: serves after" in deployed.run("start").stdout
+    found = status(deployed)
+    assert (found["state"]["status"], found["backend"]["code"]) == ("running", 200)
+    assert deployed.plan() == []
+    log = deployed.log()
+    assert "[SUCCESS] [stop] Shutdown completed in" in log
+    assert "[SUCCESS] [start] Startup completed in" in log
+
+
+def test_a_stopped_container_is_started_with_what_is_in_it(deployed: Site, inside: Inside) -> None:
+    inside.container.stop()
+    deployed.run("start")
+    assert status(deployed)["backend"]["code"] == 200
+    assert deployed.plan() == []
+
+
+def test_a_restart_costs_no_request(deployed: Site, inside: Inside) -> None:
+    def process() -> str:
+        return inside.run("systemctl", "show", "-p", "MainPID", "--value", "vikunja-backend@blue")
+
+    before, files = process(), inside.seen()
+    with Clients(deployed) as clients:
+        deployed.run("restart")
+        answered = clients.answered
+        wait_for(lambda: clients.answered > answered + 10, "answers after the restart")
+    assert clients.failures == []
+    assert process() != before
+    assert inside.seen() == files
+    assert inside.shell(LEFT) == ""
+    assert deployed.plan() == []
+
+
+def test_a_restart_that_was_killed_finishes_and_costs_no_request(
+    deployed: Site, inside: Inside
+) -> None:
+    marker = deployed.paths.lxc / deployed.id / "upper" / MARKER
+    with Clients(deployed) as clients:
+        process = started(deployed, "restart", stderr=subprocess.DEVNULL)
+        wait_for(marker.exists, "the stand-in serves")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: not marker.exists(), "blue serves again")
+        found = status(deployed)
+        assert found["interrupted"]
+        hints = {note["what"]: note["hint"] for note in found["notes"]}
+        assert hints["the last restart was cut short"] == (
+            f"./doit restart {deployed.id} does it again"
+        )
+        deployed.run("restart")
+    assert clients.failures == []
+    assert inside.shell(LEFT) == ""
+    assert deployed.plan() == []
+
+
+@pytest.mark.parametrize("command", ["stop", "start"])
+def test_killed_in_the_middle_the_next_command_goes_on(
+    deployed: Site, inside: Inside, command: str
+) -> None:
+    noun = {"stop": "shutdown", "start": "startup"}[command]
+    count = deployed.log().count(f"Starting {noun}")
+    process = started(deployed, command, stderr=subprocess.DEVNULL)
+    wait_for(lambda: deployed.log().count(f"Starting {noun}") > count, "it has begun")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deployed.run("start")
+    assert status(deployed)["state"]["last_operation_status"] == "success"
+    assert deployed.plan() == []
+
+
+def test_a_release_that_does_not_start_anew_leaves_what_runs_serving(
+    deployed: Site, inside: Inside
+) -> None:
+    binary = "/opt/vikunja/backend/blue/vikunja"
+    mode = inside.run("stat", "-c", "%a", binary).strip()
+    inside.run("chmod", "0600", binary)
+    try:
+        with patience(deployed, 2), Clients(deployed) as clients:
+            said = deployed.run("restart", code=11)
+    finally:
+        inside.run("chmod", mode, binary)
+    assert "a second v1.0.0 does not come up; what ran serves on" in said.stderr
+    assert clients.failures == []
+    assert inside.shell(LEFT) == ""
+    deployed.run("restart")
+    assert deployed.plan() == []
+
+
+def test_what_does_not_serve_is_restarted_all_the_same(deployed: Site, inside: Inside) -> None:
+    inside.run("systemctl", "kill", "--signal=STOP", "vikunja-backend@blue.service")
+    inside.run("systemctl", "stop", "nginx.service")
+    said = deployed.run("restart")
+    assert "it does not serve well" in said.stderr
+    assert status(deployed)["backend"]["code"] == 200
+    assert deployed.plan() == []
+
+
+def test_logs_of_all_components_come_in_the_order_of_their_times(deployed: Site) -> None:
+    status(deployed)
+    lines = deployed.run("logs", "--lines", "5").stdout.splitlines()
+    names = {line.split()[0] for line in lines}
+    assert {"backend-blue", "nginx-access", "nginx", "deploy"} <= names
+    deploy = deployed.run("logs", "--component", "deploy", "-n", "1").stdout
+    assert deploy == deployed.log().splitlines()[-1] + "\n"
+    one = deployed.run("logs", "--component", "nginx", "--since", "1h").stdout
+    assert "curl/" in one and "backend-blue" not in one
+    future = deployed.run("logs", "--component", "nginx", "--since", "2199-01-01")
+    assert (future.stdout, future.stderr) == ("", "Nothing was written since then\n")
+
+
+def test_logs_are_followed_until_ctrl_c(deployed: Site, inside: Inside) -> None:
+    process = started(deployed, "logs", "--follow", "-n", "1", stdout=subprocess.PIPE)
+    seen: list[str] = []
+    assert process.stdout is not None
+    stream = process.stdout
+    reader = threading.Thread(target=lambda: seen.extend(iter(stream.readline, "")))
+    reader.start()
+    try:
+        # Only what is written after it has begun to follow is sure to be seen.
+        number = 0
+
+        def asked_and_seen() -> bool:
+            nonlocal number
+            number += 1
+            context = ssl._create_unverified_context()
+            client = http.client.HTTPSConnection(deployed.address, timeout=30, context=context)
+            client.request("GET", f"/followed-{number}")
+            client.getresponse().read()
+            client.close()
+            return any("nginx-access" in line and "/followed-" in line for line in seen)
+
+        wait_for(asked_and_seen, "a line that was just written")
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=LIMIT_SECONDS)
+        reader.join()
+    assert code == 0
+    left = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null"
+    assert "tail -q" not in inside.shell(left)
+
+
+def test_without_its_container_the_host_s_own_log_is_shown(deployed: Site, inside: Inside) -> None:
+    inside.container.stop()
+    try:
+        said = deployed.run("logs", "-n", "1")
+    finally:
+        deployed.run("start")
+    assert "does not run: only what this machine wrote is shown" in said.stderr
+    assert len(said.stdout.splitlines()) == 1
+
+
+def test_an_instance_that_is_not_there_cannot_be_started(deployed: Site) -> None:
+    other = Site(deployed.paths, {**deployed.document})
+    other.edit({"deployment": {"instance_id": "vkd-lab-none"}, "lxc": {"name": "vkd-lab-none"}})
+    said = other.run("start", code=4)
+    assert "start needs a deployed instance" in said.stderr
