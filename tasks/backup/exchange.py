@@ -1,0 +1,205 @@
+"""What was restored aside becomes live, all of it or nothing: the write-stop of a restore.
+
+It is an update's write-stop (tasks/effects/migrating.py) with another thing in the middle: the
+same journal and script in the container put everything back if this process dies, the container
+does, or the application does not come up with what was restored. So the next `apply`, or
+`restore`, finds at most a journal, and goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.backup.databases import Database
+from tasks.backup.databases.base import script
+from tasks.containers.base import Completed, Container, Progress
+from tasks.effects.inside import guarded
+from tasks.effects.migrating import COMMITTED, RECOVERY_SECONDS, SAVED, Guard, recovery
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines
+from tasks.errors import (
+    CancelledError,
+    DeployError,
+    RollbackFailedError,
+    RolledBackError,
+    UnhealthyError,
+)
+from tasks.model.instance import Color, Instance
+from tasks.release import other
+from tasks.resources.files import File
+from tasks.resources.landing import landing
+from tasks.resources.migration import HOME
+from tasks.resources.observe import script_text
+
+RESTORED = "restored"
+"""The place of what was restored, until it is live."""
+
+ATTACHMENTS = Path(__file__).with_name("exchange.sh")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """version: that the application has to answer with. color: the one that serves."""
+
+    instance: Instance
+    container: Container
+    database: Database
+    color: Color
+    version: str
+    progress: Progress
+
+    @property
+    def where(self) -> str:
+        return self.instance.id
+
+    @property
+    def units(self) -> list[str]:
+        """Of the serving colour, in the order of their start."""
+        names = ["backend", "mcp"] if self.instance.services.mcp.enabled else ["backend"]
+        return [f"vikunja-{name}@{self.color}.service" for name in names]
+
+    def perform(self) -> None:
+        """Swap in what is in the place `restored`, and let the application start on it.
+
+        Raises RolledBackError where what was there serves again, RollbackFailedError where it does
+        not yet, and what the guard raises where nothing was touched.
+        """
+        guard = self._prepare()
+        try:
+            self._stop(guard)
+            self.progress.step("swapping in what was restored")
+            self.database.swap(RESTORED, SAVED)
+            self._attachments("swap-attachments", RESTORED, SAVED)
+            self._start()
+            self._step("commit")
+        except (DeployError, KeyboardInterrupt) as failure:
+            raise self._put_back(failure, guard) from failure
+        guard.well()
+        settle(self.container, self.where)
+
+    def bring_attachments(self, folder: str) -> None:
+        """Move unpacked attachments beside the live ones."""
+        self._attachments("bring-attachments", folder, RESTORED)
+
+    def drop(self) -> None:
+        """What was restored and is not wanted goes."""
+        argv = ["bash", "-c", self._text(), "drop", "drop", *self.database.connection]
+        self.container.run([*argv, RESTORED], timeout=UNIT_TIMEOUT)
+
+    def _text(self) -> str:
+        return f"{ATTACHMENTS.read_text()}\n{script(self.database.engine)}"
+
+    def _attachments(self, action: str, *arguments: str) -> None:
+        argv = ["bash", "-c", ATTACHMENTS.read_text(), "exchange", action, *arguments]
+        self.container.run(argv, timeout=UNIT_TIMEOUT)
+
+    def _prepare(self) -> Guard:
+        contents = {
+            "recover": recovery(),
+            "database": self._text(),
+            "connection": "".join(f"{word}\n" for word in self.database.connection),
+        }
+        files = [
+            File(path=f"{HOME}/{name}", content=text.encode(), mode="0600")
+            for name, text in contents.items()
+        ]
+        self.container.run(
+            [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(files), timeout=UNIT_TIMEOUT
+        )
+        guard = Guard(self.container)
+        guard.must_be_there()
+        return guard
+
+    def _stop(self, guard: Guard) -> None:
+        instance = self.instance
+        timeout, mcp = instance.vikunja.start_timeout_seconds, instance.services.mcp.enabled
+        port = instance.backend_port(self.color)
+        words = (self.color, other(self.color), port, self.version, timeout, "yes" if mcp else "no")
+        wait = instance.update.upload_wait_seconds
+        self.progress.step("stopping writes")
+        self._step(
+            "stop",
+            " ".join(str(word) for word in words),
+            self.color,
+            str(wait),
+            *reversed(self.units),
+            timeout=wait + UNIT_TIMEOUT,
+        )
+        # From here on, where there is a place `saved`, it is put back.
+        self._step("saved")
+
+    def _start(self) -> None:
+        instance, timeout = self.instance, self.instance.vikunja.start_timeout_seconds
+        self.progress.step("starting on what was restored")
+        self.container.run(["systemctl", "start", "--", *self.units], timeout=UNIT_TIMEOUT)
+        checks: list[tuple[str, ...]] = [
+            ("health_backend", str(instance.backend_port(self.color)), self.version)
+        ]
+        if instance.services.mcp.enabled:
+            checks.append(("health_mcp", str(instance.mcp_port(self.color))))
+        for name, *arguments in checks:
+            text = f'{script_text("health")}\n{name} "$@"'
+            completed = self.container.run(
+                [SCRIPT, "-c", text, "health", *arguments, str(timeout)],
+                timeout=timeout + UNIT_TIMEOUT,
+                check=False,
+            )
+            if completed.returncode != 0:
+                raise UnhealthyError(
+                    "the application does not come up with what was restored",
+                    where=self.where,
+                    evidence=last_lines(completed.stderr),
+                    hint=f"./doit logs {self.where} --component backend shows why.",
+                )
+
+    def _step(self, *arguments: str, timeout: float = UNIT_TIMEOUT) -> Completed:
+        return self.container.run(
+            [SCRIPT, "-c", guarded("migrate.sh"), "migrate", *arguments], timeout=timeout
+        )
+
+    def _put_back(self, failure: BaseException, guard: Guard) -> DeployError:
+        self.progress.step("putting back what was there")
+        cause = (
+            failure
+            if isinstance(failure, DeployError)
+            else CancelledError("cancelled", where=self.where)
+        )
+        try:
+            guard.go()
+            said = guard.answer.stdout.decode().strip() if guard.answer else ""
+            said = settle(self.container, self.where) or said
+        except DeployError as second:
+            return RollbackFailedError(
+                f"{cause.what}; and what was there does not serve: {second.what}",
+                where=self.where,
+                evidence=[*cause.evidence, *second.evidence],
+                hint="What was there is kept, and no request is taken. Mend the cause, then run"
+                f" ./doit apply {self.where}: it goes on with putting it back.",
+            )
+        if said == COMMITTED:
+            return cause
+        return RolledBackError(
+            f"{cause.what}; what was there serves again, nothing of it is lost",
+            where=self.where,
+            evidence=cause.evidence,
+            hint=cause.hint,
+        )
+
+
+def settle(container: Container, where: str) -> str:
+    """Put in order what an update or a restore left that broke off; what it says that it did.
+
+    Raises RollbackFailedError where what was there does not serve yet.
+    """
+    completed = container.run(
+        ["bash", "-c", recovery(), "recover"], timeout=RECOVERY_SECONDS, check=False
+    )
+    if completed.returncode != 0:
+        lines = last_lines(completed.stderr)
+        raise RollbackFailedError(
+            f"what was there is not back: {lines[-1] if lines else 'no word of why'}",
+            where=where,
+            evidence=lines[:-1],
+            hint=f"No request is taken until it is. Mend the cause, then: ./doit apply {where}",
+        )
+    return completed.stdout.decode().strip()

@@ -1,0 +1,236 @@
+"""An archive brought back into an instance: checked, unpacked aside, swapped in at once.
+
+    with operation(paths, instance.id, "restore") as op:
+        restore(archive, target, paths, op)
+
+Until the swap nothing that serves is touched; from then on the container itself knows how to put
+back what was there (exchange.py). Killed anywhere, the next restore removes what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from tasks.backup import subject
+from tasks.backup.age import Key
+from tasks.backup.databases import database_for
+from tasks.backup.exchange import RESTORED, Exchange, settle
+from tasks.backup.source import STAGING
+from tasks.backup.subject import Subject, inside_run
+from tasks.backup.take import STREAM_TIMEOUT, take
+from tasks.backup.unpack import extract_argv, unpack
+from tasks.backup.verify import Checked
+from tasks.containers.base import SILENT, Container, Progress
+from tasks.effects.work import last_lines
+from tasks.errors import DatabaseError, DeployError, ResourceError, UnhealthyError
+from tasks.model.archive import Archive, Contents
+from tasks.model.instance import DatabaseType, Instance
+from tasks.model.operations import Operation
+from tasks.paths import Paths
+
+UNPACKED = f"{STAGING}/restore"
+"""In the container, while an archive is brought back."""
+
+ENGINES: dict[DatabaseType, str] = {
+    "sqlite": "SQLite",
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an archive is brought back. found: what serves there."""
+
+    instance: Instance
+    container: Container
+    found: Subject
+
+
+@dataclass(frozen=True)
+class Restored:
+    """contents: what is live now. safety: the archive of what was there; None without one."""
+
+    contents: Contents
+    safety: Archive | None
+
+
+def find_target(instance: Instance, container: Container, paths: Paths) -> Target:
+    """Look at the instance: three round trips, no change. Raises ResourceError where it does not
+    run, or where no release is in it that could serve what is brought back."""
+    try:
+        subject.require_running(container, instance)
+    except ResourceError as missing:
+        raise ResourceError(
+            "there is no running container to restore into",
+            where=instance.id,
+            hint=f"Make it first: ./doit apply {instance.id}; then restore again.",
+        ) from missing
+    found = subject.find(instance, container, paths)
+    if found.version == "unknown":
+        raise ResourceError(
+            "no application is in its container that could serve what is restored",
+            where=instance.id,
+            hint=f"Finish it first: ./doit apply {instance.id}; then restore again.",
+        )
+    return Target(found.instance, container, found)
+
+
+def refuse_other_engine(contents: Contents, instance: Instance) -> None:
+    """Raise DatabaseError where the archive's database is another engine's."""
+    there, wanted = contents.database_type, instance.database.type
+    if there != wanted:
+        raise DatabaseError(
+            f"the archive holds a database of {ENGINES[there]}, and this instance uses "
+            f"{ENGINES[wanted]}",
+            where=instance.id,
+            hint=f"Restore it into an instance with database.type {there}.",
+        )
+
+
+def refuse_other_schema(
+    contents: Contents, target: Target, restored: Sequence[str], live: Sequence[str]
+) -> None:
+    """Raise DatabaseError where what serves would find another schema than its own.
+
+    restored, live: the migrations that the archive's database and the live one have been through.
+    The versions may differ as long as these are the same.
+    """
+    version = target.found.version
+    unknown, missing = set(restored) - set(live), set(live) - set(restored)
+    if unknown:
+        raise DatabaseError(
+            f"the archive is of {contents.vikunja_version}, whose database has been through "
+            f"{len(unknown)} migrations that {version} does not know",
+            where=target.instance.id,
+            hint=f"Deploy {contents.vikunja_version} first, or insist: --allow-version",
+        )
+    if missing:
+        raise DatabaseError(
+            f"the archive is of {contents.vikunja_version}: {version} would run {len(missing)} "
+            "migrations on it, which cannot be undone",
+            where=target.instance.id,
+            hint="Let it, with --allow-version: if they fail, what is there now comes back. Or "
+            f"deploy {contents.vikunja_version} first.",
+        )
+
+
+def restore(
+    archive: Archive,
+    target: Target,
+    paths: Paths,
+    operation: Operation,
+    *,
+    keys: Sequence[Key] = (),
+    allow_version: bool = False,
+    safety: bool = True,
+    progress: Progress = SILENT,
+) -> Restored:
+    """Bring an archive back under an operation that has been entered.
+
+    keys: what opens an encrypted one. allow_version: also where the application would migrate the
+    database, or does not know it. safety: take a backup of what is there first. Raises
+    RolledBackError where what was there serves again; before the swap, the failure itself, and
+    nothing was touched.
+    """
+    instance, container = target.instance, target.container
+    said = settle(container, instance.id)
+    if said:
+        operation.warn(said)
+    database = database_for(instance, container)
+    exchange = Exchange(
+        instance, container, database, target.found.color, target.found.version, progress
+    )
+    _clean(exchange)
+    saved = _safety(archive, target, paths, operation, progress) if safety else None
+    try:
+        checked = _unpack(archive, container, keys, progress)
+        contents = checked.contents
+        refuse_other_engine(contents, instance)
+        operation.info(f"Unpacked {archive.name}: {contents.files_count} files")
+        progress.step("Loading the database")
+        database.load(f"{UNPACKED}/database", RESTORED)
+        operation.info("Loaded the database beside the live one")
+        if not allow_version:
+            refuse_other_schema(
+                contents, target, database.migrations(RESTORED), database.migrations()
+            )
+        exchange.bring_attachments(f"{UNPACKED}/files")
+        operation.info("Swapping in what was restored")
+        exchange.perform()
+    except BaseException:
+        _tidy(exchange, operation)
+        raise
+    _clean(exchange)
+    operation.info(f"{archive.name} is live")
+    _serve(target)
+    return Restored(contents, saved)
+
+
+def _safety(
+    archive: Archive, target: Target, paths: Paths, operation: Operation, progress: Progress
+) -> Archive:
+    try:
+        taken = take(
+            target.instance,
+            target.container,
+            paths,
+            operation,
+            trigger="restore",
+            progress=progress,
+            spare=(archive,),
+        )
+    except DeployError as failure:
+        failure.hint = (
+            f"{failure.hint} Nothing was changed. Where what is there is not worth keeping: "
+            "--no-backup restores without a backup of it."
+        ).strip()
+        raise
+    return taken.archive
+
+
+def _unpack(
+    archive: Archive, container: Container, keys: Sequence[Key], progress: Progress
+) -> Checked:
+    container.run(["sh", "-c", 'umask 077 && mkdir -p "$1"', "sh", UNPACKED])
+
+    def consume(stream: IO[bytes]) -> None:
+        container.run(extract_argv(UNPACKED), stdin=stream, timeout=STREAM_TIMEOUT)
+
+    return unpack(archive, consume, progress, keys)
+
+
+def _serve(target: Target) -> None:
+    """All that the instance needs runs, also where it was stopped, and its page answers."""
+    from tasks.lifecycle import services
+    from tasks.status.inside import look_inside
+
+    instance, container = target.instance, target.container
+    what = services.Subject(instance, container, look_inside(instance, container))
+    argv = ["sh", "-c", services.script("start"), "start", *services.start_arguments(what)]
+    timeout = 2 * what.patience + services.GRACE_SECONDS
+    completed = container.run(argv, timeout=timeout, check=False)
+    if completed.returncode != 0:
+        raise UnhealthyError(
+            "what was restored is live, and its page does not answer",
+            where=instance.id,
+            evidence=last_lines(completed.stderr),
+            hint=f"./doit status {instance.id} says what is down.",
+        )
+
+
+def _clean(exchange: Exchange) -> None:
+    """Nothing is left of this restore or of one that was killed."""
+    inside_run(exchange.container, "end", STAGING)
+    exchange.container.run(["rm", "-rf", UNPACKED], timeout=900)
+    exchange.drop()
+
+
+def _tidy(exchange: Exchange, operation: Operation) -> None:
+    """After a failure, whose cause is what matters; the next restore removes the rest."""
+    try:
+        _clean(exchange)
+    except DeployError as left:
+        operation.warn(f"What was unpacked could not be removed: {left}")

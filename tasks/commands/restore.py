@@ -1,0 +1,168 @@
+"""`restore`: an archive becomes what an instance serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tasks import console
+from tasks.commands.base import YES_OPTION, DeployCommand, caller_folder, load, only, option
+from tasks.errors import (
+    CancelledError,
+    DeployError,
+    ResourceError,
+    RollbackFailedError,
+    RolledBackError,
+    UnhealthyError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from tasks.backup.restore import Target
+    from tasks.backup.verify import Checked
+    from tasks.model.archive import Archive
+    from tasks.model.instance import Instance
+    from tasks.model.operations import Operation
+    from tasks.model.state import Status
+
+
+class Restore(DeployCommand):
+    name = "restore"
+    doc_purpose = "bring a backup back"
+    doc_usage = "[ID] --from latest|ARCHIVE"
+    needs_root = True
+    options = (
+        option("from", str, "", "an archive's path, its name, or latest"),
+        option("identity", str, "", "file with the private key or passphrase of an encrypted one"),
+        option("allow_version", bool, False, "also where the application would migrate it"),
+        option("no_backup", bool, False, "take no backup of what is there first"),
+        option("wait", int, 0, "seconds to wait for an operation that is under way"),
+        option("progress", bool, False, "a line for each step, also without a terminal"),
+        YES_OPTION,
+    )
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.backup.keys import keys_of
+        from tasks.backup.restore import find_target, refuse_other_engine, restore
+        from tasks.backup.verify import verify
+        from tasks.containers import container_for
+        from tasks.model import state as states
+        from tasks.model.operations import operation
+        from tasks.paths import host_paths
+        from tasks.working import working
+
+        instance = only(load(options), arguments, "restore")
+        archive = chosen(instance, options["from"])
+        identity = caller_folder() / options["identity"] if options["identity"] else None
+        keys = keys_of(instance.backup.encrypt, identity)
+        paths = host_paths()
+        with working([instance.id], lines=options["progress"]) as progress:
+            checked = verify(archive, progress(instance.id), keys)
+        target = find_target(instance, container_for(instance, paths), paths)
+        refuse_other_engine(checked.contents, target.instance)
+        for line in comparison(archive, checked, target):
+            console.note(line)
+        if not options["yes"]:
+            confirm(instance.id)
+        before = states.read(paths, instance.id)
+        with (
+            working([instance.id], lines=options["progress"]) as progress,
+            operation(
+                paths, instance.id, "restore", wait_seconds=options["wait"], warn=console.warning
+            ) as under_way,
+            serving_on(under_way, before.status if before else None),
+        ):
+            restored = restore(
+                archive,
+                target,
+                paths,
+                under_way,
+                keys=keys,
+                allow_version=options["allow_version"],
+                safety=not options["no_backup"],
+                progress=progress(instance.id),
+            )
+        console.result(f"{instance.id}: {archive.created_at} is back: {instance.public_url}")
+        if restored.safety is not None:
+            console.note(f"What was there before: {restored.safety.path}")
+        return 0
+
+
+@contextmanager
+def serving_on(operation: Operation, before: Status | None) -> Iterator[None]:
+    """A restore that failed before it touched anything leaves the instance as it was."""
+    try:
+        yield
+    except BaseException as error:
+        state = operation.state
+        touched = isinstance(error, (RolledBackError, RollbackFailedError, UnhealthyError))
+        if state is not None and state.status == "updating" and not touched:
+            operation.become("stopped" if before == "stopped" else "running")
+        raise
+
+
+def chosen(instance: Instance, named: str) -> Archive:
+    """The archive that is meant: `latest`, a name in the instance's folder, or a path."""
+    from tasks.backup.take import folder_of
+    from tasks.commands.verify import archive_at
+    from tasks.model import archive as model
+
+    folder = folder_of(instance)
+    if not named:
+        raise UsageError(
+            "restore needs --from", hint=f"--from latest, or one of ./doit backups {instance.id}"
+        )
+    if named == "latest":
+        there = model.archives(folder)
+        if not there:
+            raise ResourceError(
+                f"there is no backup in {folder}",
+                where=instance.id,
+                hint="Name an archive that is elsewhere: --from PATH",
+            )
+        return there[-1]
+    if "/" not in named and not (caller_folder() / named).exists():
+        return archive_at(folder / named)
+    return archive_at(caller_folder() / named)
+
+
+def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
+    """What is there against what is in the archive, line by line."""
+    from tasks.backup.databases import database_for
+    from tasks.backup.listing import size_text
+
+    contents = checked.contents
+    found = target.found
+    try:
+        database = database_for(target.instance, target.container)
+        rows = f"{sum(database.counts().values())} rows"
+    except DeployError as unreadable:
+        rows = f"cannot be read: {unreadable.what}"
+    secrets = (
+        "its secrets are in it; those of the instance are kept"
+        if archive.encrypted
+        else "holds no secrets; those of the instance are kept"
+    )
+    there = f"{found.version}, {rows}, attachments of {size_text(found.files_bytes)}"
+    new = (
+        f"{contents.vikunja_version}, {sum(contents.tables.values())} rows, "
+        f"{contents.files_count} attachments of {size_text(contents.files_size_bytes)}"
+    )
+    return [
+        f"{target.instance.id} now:  {there}",
+        f"the archive:  {new}",
+        f"              taken {archive.created_at} from {contents.instance_id} "
+        f"({contents.hostname}), whole, {secrets}",
+        f"All that {target.instance.id} holds now is replaced.",
+    ]
+
+
+def confirm(instance_id: str) -> None:
+    if not console.interactive():
+        raise UsageError(
+            "restore needs --yes where nobody can be asked",
+            hint=f"Run: ./doit restore --yes {instance_id} --from …",
+        )
+    if console.ask("Restore it? [y/N] ").lower() not in ("y", "yes"):
+        raise CancelledError("cancelled; nothing was changed", where=instance_id)
