@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from engines import ENGINES, LabDatabase, prepare
+from journey import Site, new_site
+from places import LabNetwork
 
 from tasks.containers.lxc.driver import LxcContainer
+from tasks.paths import Paths
 
 SERVERS = Path(__file__).parents[1] / "database_host.sh"
 MORE = """
@@ -41,3 +44,23 @@ def lab(made: LabDatabase) -> Iterator[LabDatabase]:
     yield made
     for place in made.database.places():
         made.database.drop(place)
+
+
+@pytest.fixture(scope="session")
+def engine_site(
+    lab_paths: Paths, lab_network: LabNetwork, request: pytest.FixtureRequest
+) -> Callable[[str], Site]:
+    """A deployed site by its engine, each made when it is first asked for. Who changes it, puts
+    it back."""
+    made: dict[str, Site] = {}
+
+    def of(engine: str) -> Site:
+        if engine == "sqlite":
+            site: Site = request.getfixturevalue("deployed")
+            return site
+        if engine not in made:
+            made[engine] = new_site(lab_paths, lab_network, engine[:2], database={"type": engine})
+            made[engine].run("apply", "--yes")
+        return made[engine]
+
+    return of
