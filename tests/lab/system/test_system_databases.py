@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from health_lab import findings, look, wait_until_well
 from system_lab import VERSION, Inside, Site
 
 from tasks.errors import DatabaseError
@@ -235,3 +236,24 @@ def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
         outside.inside.apply(external(outside, kind, tmp_path, admin=True, port=5999))
 
     assert "does not answer from the container: check database.host" in unreachable.value.what
+
+
+def test_the_server_is_measured_and_its_stop_found(site: Site, kind: str) -> None:
+    unit = {"postgresql": "postgresql", "mysql": "mariadb"}[kind]
+    served = Site(site.inside, within(site, kind))
+    wait_until_well(served)
+    measured = look(served).measured
+    assert measured is not None
+    database = measured.database
+    assert database.state == "present" and database.version
+    assert (database.size_bytes or 0) > 0 and (database.connections or 0) > 0
+    site.inside.sh('systemctl stop "$1" "$1@*"', unit)
+    try:
+        found = findings(served)["database"]
+    finally:
+        site.inside.sh('systemctl start "$1"', unit)
+    assert [text.partition(" → ")[0] for text in found] == [
+        f"{unit} is inactive",
+        "the database does not answer",
+    ]
+    wait_until_well(served)
