@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tasks.effects.work import INSTALL_TIMEOUT, SCRIPT, UNIT_TIMEOUT, Work, last_lines
-from tasks.errors import DatabaseError, DeployError, NetworkError, UnhealthyError
+from tasks.errors import (
+    DatabaseError,
+    DeployError,
+    NetworkError,
+    RolledBackError,
+    UnhealthyError,
+)
 from tasks.model.plan import Entry
 from tasks.resources.landing import landing
 from tasks.resources.observe import HERE, function_name, script_text
@@ -106,6 +112,13 @@ def settle_unit(batch: Sequence[Entry], work: Work) -> None:
             timeout=UNIT_TIMEOUT + (work.migration.start_seconds if work.migration else 0),
             check=False,
         )
+        if completed.returncode == 11:
+            raise RolledBackError(
+                f"{unit.unit} refuses its new files; those of before are back, and it serves on",
+                where=work.where,
+                evidence=last_lines(completed.stderr),
+                hint="Correct what the lines above name, then ./doit apply again.",
+            )
         if completed.returncode != 0:
             unhealthy = completed.returncode == 10
             kind = UnhealthyError if unhealthy else DeployError

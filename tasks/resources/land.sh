@@ -94,6 +94,18 @@ land_user() { # name home shell
 land_unstamp() { rm -f "$home/stamps/$1"; } # unit
 
 operations=$(cat "$landing/operations") || exit 1
+# The proxy's last good files are kept until it has taken up the new ones: unit.sh puts them back
+# where it refuses those.
+kept=$home/nginx-before
+[ -d /etc/nginx ] || [ ! -d "$kept" ] || mv -T "$kept" /etc/nginx
+case $operations in
+  *"$tab/etc/nginx/"*)
+    if [ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null; then
+      rm -rf "$kept.new"
+      cp -a /etc/nginx "$kept.new" && mv -T "$kept.new" "$kept" || fail "cannot keep a copy of /etc/nginx"
+    fi
+    ;;
+esac
 number=0
 IFS=$newline
 for operation in $operations; do

@@ -32,6 +32,15 @@ if [ "$verb" = stop ]; then
   exit 0
 fi
 
+if [ "$unit" = nginx.service ]; then
+  before=/var/lib/vikunja-deploy/nginx-before
+  if systemctl -q is-active nginx.service && ! nginx -t -q && [ -d "$before" ]; then
+    rm -rf "$before.refused"
+    mv -T /etc/nginx "$before.refused"
+    mv -T "$before" /etc/nginx
+    exit 11
+  fi
+fi
 rm -f "$stamp"
 case $(systemctl show -p LoadState --value -- "$unit") in
   masked) systemctl -q unmask -- "$unit"; systemctl -q --runtime unmask -- "$unit" || : ;;
@@ -58,6 +67,7 @@ if [ $# -gt 0 ]; then
   shift
   "health_$health" "$@" || { evidence; exit 10; }
 fi
+[ "$unit" != nginx.service ] || rm -rf "$before" "$before.refused"
 printf '%s\n' "$revision" >"$stamp.new"
 sync "$stamp.new"
 mv -f "$stamp.new" "$stamp"
