@@ -54,6 +54,14 @@ class Paths:
         """When the instance's last backup was taken."""
         return self.library / "last-backup" / f"{instance_id}.json"
 
+    def last_drill(self, instance_id: str) -> Path:
+        """How the instance's last drill went."""
+        return self.library / "last-drill" / f"{instance_id}.json"
+
+    def drill(self, instance_id: str) -> Path:
+        """Folder of the records of a drill's throw-away instance; gone after it."""
+        return self.library / "drill" / instance_id
+
     def measured(self, instance_id: str) -> Path:
         """How long the instance's last update with migrations took."""
         return self.library / "measured" / f"{instance_id}.json"

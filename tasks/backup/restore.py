@@ -9,7 +9,7 @@ back what was there (exchange.py). Killed anywhere, the next restore removes wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -126,12 +126,14 @@ def restore(
     keys: Sequence[Key] = (),
     allow_version: bool = False,
     safety: bool = True,
+    prove: Callable[[Contents], None] = lambda _: None,
     progress: Progress = SILENT,
 ) -> Restored:
     """Bring an archive back under an operation that has been entered.
 
     keys: what opens an encrypted one. allow_version: also where the application would migrate the
-    database, or does not know it. safety: take a backup of what is there first. Raises
+    database, or does not know it. safety: take a backup of what is there first. prove: called when
+    everything lies beside what is live, in UNPACKED and the place RESTORED; may raise. Raises
     RolledBackError where what was there serves again; before the swap, the failure itself, and
     nothing was touched.
     """
@@ -157,6 +159,7 @@ def restore(
             refuse_other_schema(
                 contents, target, database.migrations(RESTORED), database.migrations()
             )
+        prove(contents)
         exchange.bring_attachments(f"{UNPACKED}/files")
         operation.info("Swapping in what was restored")
         exchange.perform()

@@ -1,0 +1,93 @@
+"""`drill`: prove that the newest backup can be brought back, in a throw-away container."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING, Any
+
+from tasks import console
+from tasks.commands.base import JSON_OPTION, DeployCommand, caller_folder, load, only, option
+from tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from tasks.backup.drill import Place
+    from tasks.model.instance import Instance
+
+
+class Drill(DeployCommand):
+    name = "drill"
+    doc_purpose = "prove that the newest backup can be restored"
+    doc_usage = "[ID]"
+    needs_root = True
+    options = (
+        option("from", str, "latest", "an archive's path or its name"),
+        option("identity", str, "", "file with the private key or passphrase of an encrypted one"),
+        option("address", str, "", "of the container, on the instance's network [one of its own]"),
+        option("wait", int, 0, "seconds to wait for an operation that is under way"),
+        option("progress", bool, False, "a line for each step, also without a terminal"),
+        JSON_OPTION,
+    )
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.backup.drill import drill
+        from tasks.backup.keys import keys_of
+        from tasks.commands.restore import chosen
+        from tasks.model.operations import operation
+        from tasks.paths import host_paths
+        from tasks.present import duration
+        from tasks.working import working
+
+        instance = only(load(options), arguments, "drill")
+        archive = chosen(instance, options["from"])
+        identity = caller_folder() / options["identity"] if options["identity"] else None
+        keys = keys_of(instance.backup.encrypt, identity)
+        place = place_at(instance, options["address"])
+        paths = host_paths()
+        with (
+            working([instance.id], lines=options["progress"]) as progress,
+            operation(
+                paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
+            ) as under_way,
+        ):
+            went = drill(
+                instance,
+                archive,
+                paths,
+                under_way,
+                place=place,
+                keys=keys,
+                progress=progress(instance.id),
+            )
+        if options["json"]:
+            console.result(json.dumps({"instance_id": instance.id, **asdict(went)}, indent=2))
+        else:
+            console.result(
+                f"{instance.id}: {archive.name} can be restored: {went.version} came up with "
+                f"{went.rows} rows and {went.files} attachments, all as listed, in "
+                f"{duration(went.restore_seconds)} ({duration(went.total_seconds)} from nothing)"
+            )
+        return 0
+
+
+def place_at(instance: Instance, address: str) -> Place | None:
+    """Where --address says. Raises UsageError where it is none of the instance's network."""
+    from tasks.backup.drill import Place
+
+    if not address:
+        return None
+    network = instance.network
+    try:
+        wished = ip_interface(
+            address if "/" in address else f"{address}/{network.interface.network.prefixlen}"
+        )
+    except ValueError as error:
+        raise UsageError(f"--address {address}: {error}") from error
+    if wished.network != network.interface.network or wished.ip == network.interface.ip:
+        raise UsageError(
+            f"--address {address}: not a free address of {network.interface.network}",
+            hint="Give one that nothing else has.",
+        )
+    return Place(network.bridge, str(wished), network.gateway)

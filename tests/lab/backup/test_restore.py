@@ -1,0 +1,197 @@
+"""`restore`: what was lost comes back to the byte, and what goes wrong changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from journey import DOIT, Site, merged
+from load import written_to
+
+from tasks.backup.databases import Database, Table, database_for
+from tasks.config import load_instances
+from tasks.containers import container_for
+from tasks.containers.base import Container
+from tasks.model import archive as model
+
+LIST = 'cd "$1" && find . -printf "%P %y %u:%g %m %s " -exec sh -c \
+    \'if [ -f "$1" ]; then sha256sum <"$1"; else echo; fi\' sh {} \\; | sort'
+Seen = tuple[dict[str, Table], str]
+
+
+@dataclass
+class Backed(Site):
+    """A deployed site with a configuration file of these tests' own, for its archives' folder."""
+
+    @property
+    def file(self) -> Path:
+        return self.paths.prefix / "restore-tests.yaml"
+
+    @property
+    def container(self) -> Container:
+        (instance,) = load_instances([self.file])
+        return container_for(instance, self.paths)
+
+    @property
+    def database(self) -> Database:
+        (instance,) = load_instances([self.file])
+        return database_for(instance, self.container)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.document["backup"]["directory"]) / self.id
+
+    def shell(self, script: str, *arguments: str) -> str:
+        argv = ["sh", "-c", script, "sh", *arguments]
+        return self.container.run(argv, timeout=120).stdout.decode()
+
+    def seen(self) -> Seen:
+        """Every table by its digest, and every attachment with owner, mode and digest."""
+        return dict(self.database.tables()), self.shell(LIST, "/var/lib/vikunja/files")
+
+    def serves(self) -> bool:
+        argv = ["curl", "-skf", "--max-time", "60", f"https://{self.address}/api/v1/tasks"]
+        return subprocess.run(argv, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+    def nothing_left(self) -> None:
+        assert self.database.places() == ()
+        assert self.shell("ls -A /var/lib/vikunja-backup /var/lib/vikunja-deploy/migration") == (
+            "/var/lib/vikunja-backup:\n\n/var/lib/vikunja-deploy/migration:\n"
+        )
+        assert "vikunja-deploy" not in self.shell("ls -A /var/lib/vikunja")
+
+
+def backed(site: Site, folder: Path) -> Backed:
+    changes = {
+        "backup": {"directory": str(folder), "retention_count": 50},
+        "vikunja": {"start_timeout_seconds": 15},
+    }
+    made = Backed(site.paths, merged(site.document, changes))
+    made.edit({})
+    return made
+
+
+def wreck(site: Backed) -> None:
+    """Rows and attachments go, others come."""
+    site.shell("rm -f /var/lib/vikunja/files/*; echo other >/var/lib/vikunja/files/7")
+    query(site, "delete from task_attachments; update tasks set title = 'wrecked';")
+
+
+def query(site: Backed, statements: str) -> str:
+    argv = {
+        "sqlite": ["sqlite3", "-cmd", ".timeout 20000", site.database.name()],
+        "postgresql": ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql",
+                       "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", "vikunja"],
+        "mysql": ["mariadb", "--default-character-set=utf8mb4", "-N", "-B", "vikunja"],
+    }[site.document["database"]["type"]]  # fmt: skip
+    return site.container.run(argv, stdin=statements.encode()).stdout.decode()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mysql"])
+def test_a_site_that_was_wrecked_altogether_comes_back_to_the_byte(
+    engine: str, engine_site: Callable[[str], Site], tmp_path: Path
+) -> None:
+    site = backed(engine_site(engine), tmp_path / "backups")
+    with written_to(site) as writer:
+        writer.wait_for(40)
+    before = site.seen()
+    site.run("backup")
+    site.container.destroy()
+    site.run("apply", "--yes")
+    empty = site.seen()
+    assert empty[0]["tasks"].rows == 0
+    shown = site.run("restore", "--from", "latest", "--yes")
+    assert site.seen() == before
+    assert site.serves()
+    assert "no secrets" in shown.stderr
+    site.nothing_left()
+    assert site.addresses() == []
+    # What was there was backed up before, however little it was.
+    safety = model.archives(site.folder)[-1]
+    site.run("restore", "--from", safety.name, "--yes", "--no-backup")
+    assert site.seen() == empty
+    assert len(model.archives(site.folder)) == 2
+    assert site.serves()
+
+
+@pytest.fixture
+def site(deployed: Site, tmp_path: Path) -> Iterator[Backed]:
+    """A site that serves other data than its newest archive has."""
+    site = backed(deployed, tmp_path / "backups")
+    with written_to(site):
+        pass
+    site.run("backup")
+    wreck(site)
+    yield site
+
+
+def test_what_does_not_come_up_with_the_restored_data_goes_on_with_what_it_had(
+    site: Backed,
+) -> None:
+    now = site.seen()
+    # A database that says that it lacks what it has: the application's migration fails on it.
+    query(site, "create table aside as select * from migration;"
+                "delete from migration where id = '20240105101500';")  # fmt: skip
+    site.run("backup")
+    query(site, "delete from migration; insert into migration select * from aside;"
+                "drop table aside;")  # fmt: skip
+    assert site.seen() == now
+    refused = site.run("restore", "--from", "latest", "--yes", code=7)
+    assert "would run 1 migrations on it" in refused.stderr
+    assert "--allow-version" in refused.stderr
+    assert site.seen() == now
+    site.nothing_left()
+    failed = site.run("restore", "--from", "latest", "--yes", "--allow-version", code=11)
+    assert "what was there serves again" in failed.stderr
+    assert site.seen() == now
+    assert site.serves()
+    site.nothing_left()
+    assert site.addresses() == []
+
+
+KILLED_AT = ("Unpacking", "Loading", "stopping writes", "swapping in", "starting on")
+
+
+def test_a_kill_leaves_one_data_or_the_other_and_what_comes_next_goes_on(site: Backed) -> None:
+    now = site.seen()
+    archive = model.archives(site.folder)[0]
+    for step in KILLED_AT:
+        argv = [str(DOIT), "restore", "--from", str(archive.path), "--yes", "--no-backup",
+                "--progress", "--config", str(site.file)]  # fmt: skip
+        process = subprocess.Popen(
+            argv, env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert any(step in line for line in process.stderr), step
+        process.send_signal(signal.SIGKILL)
+        process.stderr.close()
+        process.wait(timeout=60)
+        site.run("apply", "--yes")
+        assert site.seen() == now, step
+        assert site.serves()
+    site.run("restore", "--from", "latest", "--yes")
+    there = site.seen()
+    assert there != now
+    site.nothing_left()
+    assert site.addresses() == []
+
+
+def test_what_cannot_be_restored_is_refused_before_anything_changes(
+    site: Backed, tmp_path: Path
+) -> None:
+    now = site.seen()
+    assert "--yes" in site.run("restore", "--from", "latest", code=3).stderr
+    assert "--from" in site.run("restore", "--yes", code=3).stderr
+    site.run("restore", "--from", str(tmp_path / "1.tar.gz"), "--yes", code=4)
+    (archive,) = model.archives(site.folder)
+    whole = bytearray(archive.path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    archive.path.write_bytes(whole)
+    damaged = site.run("restore", "--from", "latest", "--yes", code=1)
+    assert "the archive is damaged" in damaged.stderr
+    assert site.seen() == now
+    site.nothing_left()
