@@ -1,0 +1,97 @@
+"""`uninstall`: a last backup, then container, registry entry, records and state go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tasks import console
+from tasks.commands.base import YES_OPTION, DeployCommand, load, only, option
+from tasks.errors import CancelledError, UsageError
+
+if TYPE_CHECKING:
+    from tasks.lifecycle.removal import Remains, Wish
+    from tasks.model.instance import Instance
+
+
+class Uninstall(DeployCommand):
+    name = "uninstall"
+    doc_purpose = "remove an instance, after a last backup"
+    doc_usage = "[ID]"
+    needs_root = True
+    options = (
+        YES_OPTION,
+        option("keep_data", bool, False, "the container stays, stopped, with all data in it"),
+        option("no_backup", bool, False, "take no last backup"),
+        option("force", bool, False, "go on where the last backup fails", short="f"),
+    )
+
+    def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.lifecycle.removal import Wish, look, uninstall
+        from tasks.paths import host_paths
+
+        paths = host_paths()
+        instance = only(load(options), arguments, "uninstall")
+        remains = look(instance, paths)
+        if remains.nothing:
+            console.result(f"{instance.id}: nothing is left of it")
+            return 0
+        wish = Wish(
+            backup=not (options["no_backup"] or options["keep_data"]),
+            keep_data=options["keep_data"],
+            force=options["force"],
+        )
+        for line in what_goes(instance, remains, wish):
+            console.note(line)
+        if not options["yes"]:
+            wish = asked(instance, remains, wish)
+        archive = uninstall(instance, paths, wish, console.Lines(), console.warning)
+        console.result(f"{instance.id}: removed")
+        for line in what_stays(instance, remains, wish, str(archive.path) if archive else ""):
+            console.note(line)
+        return 0
+
+
+def what_goes(instance: Instance, remains: Remains, wish: Wish) -> list[str]:
+    """What is about to be lost, a line each."""
+    lines = [f"Of {instance.id} go:"]
+    for container in remains.containers:
+        what = "is stopped and stays" if wish.keep_data else "with everything in it"
+        lines.append(f"  container {container.spec.name} ({instance.network.ip_address}), {what}")
+    if remains.registered or remains.state or remains.records:
+        lines.append("  its registry entry, records and state on this machine")
+    return lines
+
+
+def what_stays(instance: Instance, remains: Remains, wish: Wish, archive: str) -> list[str]:
+    lines = []
+    if archive:
+        lines.append(f"Its last backup: {archive}")
+    if wish.keep_data and remains.containers:
+        lines.append(
+            f"Its container stays, stopped: ./doit apply {instance.id} takes it over again"
+        )
+    if instance.database.host:
+        database = instance.database
+        lines.append(f"Its database {database.name} on {database.host} was not touched")
+    folder = instance.backup.directory / instance.id
+    if folder.is_dir():
+        lines.append(f"Its backups stay in {folder}")
+    return lines
+
+
+def asked(instance: Instance, remains: Remains, wish: Wish) -> Wish:
+    """Ask whether to, and for a last backup. Raises UsageError without a terminal."""
+    if not console.interactive():
+        raise UsageError(
+            "uninstall needs --yes where nobody can be asked",
+            hint=f"Run: ./doit uninstall --yes {instance.id}; it takes a last backup"
+            " unless --no-backup says otherwise",
+        )
+    if wish.backup and remains.containers:
+        answer = console.ask("Take a last backup first? [Y/n] ").lower()
+        wish = replace(wish, backup=answer not in ("n", "no"))
+    if console.ask(f"Type {instance.id} to remove it: ") != instance.id:
+        raise CancelledError("cancelled; nothing was removed", where=instance.id)
+    return wish

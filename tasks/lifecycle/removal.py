@@ -1,0 +1,186 @@
+"""Removing an instance: its containers, its registry entry, its records, its state.
+
+    begin → final backup → services stopped (state `stopped`) → containers → records → state
+
+Each step is done already where a killed run has done it, so the next uninstall goes on. The
+archives on the host stay, and so do the log and a database outside.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.containers import container_for
+from tasks.containers.base import SILENT, Container, ContainerFacts, Progress
+from tasks.errors import DeployError, ResourceError
+from tasks.frozen import dataclass
+from tasks.model import health, registry
+from tasks.model import state as states
+from tasks.model.files import named
+from tasks.model.instance import Instance
+from tasks.model.operations import Operation, operation
+from tasks.model.state import State
+from tasks.paths import Paths
+from tasks.provision import refuse_foreign
+
+if TYPE_CHECKING:
+    from tasks.model.archive import Archive
+
+WALKED = ("running", "failed")
+"""Statuses that the state machine leads from to `stopped`, and on to null."""
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What there is of an instance. containers: that exist and are proven its own."""
+
+    containers: tuple[Container, ...]
+    registered: bool
+    state: State | None
+    records: tuple[Path, ...]
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.containers or self.registered or self.state or self.records)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How to remove. backup: a final one is taken. keep_data: the container stays, stopped.
+    force: go on where backup or stop fail."""
+
+    backup: bool = True
+    keep_data: bool = False
+    force: bool = False
+
+
+def look(instance: Instance, paths: Paths) -> Remains:
+    """What there is to remove. Raises ResourceError where the container's name is taken by one
+    that is not proven this instance's: nothing at all is removed then."""
+    containers = []
+    for container in _candidates(instance, paths):
+        found = container.observe()
+        refuse_foreign(instance.id, container.spec.name, found)
+        if found.exists:
+            containers.append(container)
+    return Remains(
+        tuple(containers),
+        registry.find(paths, instance.id) is not None,
+        states.read(paths, instance.id),
+        tuple(path for path in record_files(instance.id, paths) if path.exists()),
+    )
+
+
+def _candidates(instance: Instance, paths: Paths) -> list[Container]:
+    """The configured container, and others of plain LXC that are proven this instance's: its
+    name in the configuration may have been another one."""
+    wished = container_for(instance, paths)
+    if instance.lxc is None:
+        return [wished]
+    from tasks.containers.lxc.driver import LxcContainer
+
+    others = [
+        LxcContainer(replace(wished.spec, name=name), paths)
+        for name, owner in LxcContainer.list_owned(paths)
+        if owner == instance.id and name != wished.spec.name
+    ]
+    return [wished, *others]
+
+
+def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
+    """What the host knows of an instance beside state, registry, log and archives."""
+    return (
+        paths.rendered(instance_id),
+        paths.applied(instance_id),
+        paths.releases(instance_id),
+        paths.measured(instance_id),
+        paths.last_backup(instance_id),
+        paths.health(instance_id),
+        paths.health_history(instance_id),
+    )
+
+
+def uninstall(
+    instance: Instance,
+    paths: Paths,
+    wish: Wish,
+    progress: Progress = SILENT,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Archive | None:
+    """Remove the instance. Returns the final backup, where one was taken.
+
+    Raises DeployError where the backup fails and wish.force is not set: nothing was removed then.
+    """
+    with operation(paths, instance.id, "uninstall", warn=warn) as op:
+        # Under the lock: what was shown before may have changed.
+        remains = look(instance, paths)
+        archive = None
+        if wish.backup and remains.containers:
+            archive = _final_backup(instance, remains.containers[0], paths, op, wish, progress)
+        for container in remains.containers:
+            _rest(container, op, wish, progress)
+        if op.state is not None and op.state.status in WALKED:
+            op.become("stopped")
+        if not wish.keep_data:
+            for container in remains.containers:
+                container.destroy(progress)
+                op.info(f"Removed container {container.spec.name}")
+        progress.step("records removed")
+        registry.remove(paths, instance.id)
+        _remove_records(instance.id, paths)
+        op.info("Removed its registry entry and records")
+        return archive
+
+
+def _final_backup(
+    instance: Instance,
+    container: Container,
+    paths: Paths,
+    op: Operation,
+    wish: Wish,
+    progress: Progress,
+) -> Archive | None:
+    from tasks.backup.take import take
+
+    try:
+        if not container.observe().running:
+            container.start(progress)
+        return take(instance, container, paths, op, trigger="uninstall", progress=progress).archive
+    except DeployError as failure:
+        if wish.force:
+            op.warn(f"The final backup failed: {failure}")
+            return None
+        raise ResourceError(
+            f"the final backup failed, and nothing was removed: {failure.what}",
+            where=instance.id,
+            evidence=failure.evidence,
+            hint=f"{failure.hint} Without one: ./doit uninstall {instance.id} --no-backup".strip(),
+        ) from failure
+
+
+def _rest(container: Container, op: Operation, wish: Wish, progress: Progress) -> None:
+    """Let everything in the container end cleanly before it goes."""
+    found: ContainerFacts = container.observe()
+    if not found.exists or not found.running:
+        return
+    try:
+        container.stop(progress)
+        op.info(f"Stopped container {container.spec.name}")
+    except DeployError as failure:
+        if not wish.force or wish.keep_data:
+            raise
+        op.warn(f"It could not be stopped cleanly: {failure}")
+
+
+def _remove_records(instance_id: str, paths: Paths) -> None:
+    health.remove(paths, instance_id)
+    for path in record_files(instance_id, paths):
+        with named(path, "cannot be removed"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

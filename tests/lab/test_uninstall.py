@@ -1,0 +1,123 @@
+"""`uninstall` of a real instance, killed at every step on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from journey import DOIT, Site, new_site
+
+from tasks.config import load_instances
+from tasks.containers import container_for
+from tasks.containers.lxc.driver import LxcContainer
+from tasks.model import registry
+from tasks.model import state as states
+from tasks.model.archive import archives
+from tasks.paths import Paths
+
+STEPS = ("Copying the database", "container stopped", "container removed", "records removed")
+
+
+@pytest.fixture(scope="module")
+def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    site = new_site(
+        lab_paths,
+        lab_network,
+        "uninstall",
+        backup={"directory": str(lab_paths.prefix / "backups")},
+    )
+    site.run("apply", "--yes")
+    yield site
+
+
+def kill_at(site: Site, step: str) -> None:
+    """`kill -9` it when it says that this step begins."""
+    argv = [str(DOIT), "uninstall", "--yes", "--config", str(site.file)]
+    process = subprocess.Popen(
+        argv, env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line.strip())
+        if said[-1] == step:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.stderr.close()
+    process.wait(timeout=60)
+    assert said[-1] == step, said
+
+
+def left(site: Site) -> list[str]:
+    """What this machine still has of the instance, but for its configuration."""
+    library = site.paths.library.rglob(f"{site.id}*")
+    lxc = [name for name, owner in LxcContainer.list_owned(site.paths) if owner == site.id]
+    entry = registry.find(site.paths, site.id)
+    return [*map(str, library), *lxc, *([entry.instance_id] if entry else [])]
+
+
+def test_nothing_goes_without_being_asked(site: Site) -> None:
+    before = left(site)
+    said = site.run("uninstall", code=3)
+    assert f"container {site.id} ({site.document['network']['ip_address']})" in said.stderr
+    assert "uninstall needs --yes where nobody can be asked" in said.stderr
+    assert left(site) == before
+
+
+def test_kept_data_is_taken_over_again(site: Site) -> None:
+    marker = "/var/lib/vikunja/files/kept"
+    (instance,) = load_instances([site.file])
+    container = container_for(instance, site.paths)
+    container.run(["touch", marker])
+    said = site.run("uninstall", "--yes", "--keep-data")
+    assert "Its container stays, stopped" in said.stderr
+    assert left(site) == [site.id]
+    assert not container.observe().running
+    site.run("apply", "--yes")
+    container.run(["rm", marker])
+    assert site.plan() == []
+
+
+def test_killed_at_every_step_the_next_one_goes_on_and_backups_stay(
+    site: Site, tmp_path: Path
+) -> None:
+    folder = Path(site.document["backup"]["directory"]) / site.id
+    counts = []
+    for step in STEPS:
+        kill_at(site, step)
+        counts.append(len(archives(folder)))
+        if step == STEPS[-1] and states.read(site.paths, site.id) is None:
+            # It was faster than the kill.
+            break
+        (document,) = json.loads(site.run("status", "--json", code=None).stdout)
+        assert document["interrupted"]
+        hints = {note["what"]: note["hint"] for note in document["notes"]}
+        assert hints["the last uninstall was cut short"].startswith(f"./doit uninstall {site.id}")
+    assert counts[0] == 0 and counts[-1] > 0, counts
+    if left(site):
+        said = site.run("uninstall", "--yes")
+        assert said.stdout == f"{site.id}: removed\n"
+        assert f"Its backups stay in {folder}" in said.stderr
+    assert left(site) == []
+    assert states.read(site.paths, site.id) is None
+    assert len(archives(folder)) == counts[-1]
+    again = site.run("uninstall", "--yes")
+    assert again.stdout == f"{site.id}: nothing is left of it\n"
+
+
+def test_a_container_that_is_not_proven_ours_is_not_touched(
+    lab_paths: Paths, lab_network: object
+) -> None:
+    theirs = new_site(lab_paths, lab_network, "theirs")
+    (instance,) = load_instances([theirs.file])
+    container = container_for(instance, lab_paths)
+    container.create()
+    ours = Site(lab_paths, theirs.document)
+    ours.edit({"deployment": {"instance_id": "vkd-lab-ours"}, "lxc": {"name": theirs.id}})
+    said = ours.run("uninstall", "--yes", "--force", code=4)
+    assert f"container {theirs.id} exists and belongs to instance {theirs.id}" in said.stderr
+    assert container.observe().exists
