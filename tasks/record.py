@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.config import flatten
 from tasks.config.document import DeploymentFacts, deployment_document
+from tasks.containers.base import ContainerFacts
 from tasks.model import last_backup, registry
 from tasks.model import state as states
 from tasks.model.applied import Applied
@@ -56,7 +57,7 @@ def _document_data(instance: Instance, facts: Facts, applied: Applied) -> dict[s
     serving = green if active == "green" else blue
     mcp = instance.services.mcp.enabled
     facts_now = DeploymentFacts(
-        container_id=instance.proxmox.container_id if instance.proxmox else None,
+        container_id=found_number(facts.container),
         created_at=applied.created_at,
         updated_at=applied.updated_at,
         active_color=active,
@@ -98,7 +99,7 @@ def declare(
     return (
         Record(
             record="registry",
-            wished=_registered_text(entry(instance, applied)),
+            wished=_registered_text(entry(instance, applied, facts.container)),
             origin=origin_of(instance, ("network.ip_address", "network.domain")),
         ),
         Record(record="log-rotation", wished="as wished"),
@@ -112,13 +113,29 @@ def declare(
     )
 
 
-def entry(instance: Instance, applied: Applied) -> registry.Registered:
-    """The instance's line in the registry."""
+def found_number(found: ContainerFacts | None) -> int | None:
+    """The number that Proxmox VE gave the container."""
+    number = found.attributes.get("container_id") if found else None
+    return number if isinstance(number, int) else None
+
+
+def running(facts: Facts) -> tuple[Record, ...]:
+    """The state's record where it says that the instance does not run, though it will."""
+    status, _, rest = facts.host.get("record:state", "running").partition(" ")
+    return () if status == "running" else (Record(record="state", wished=f"running {rest}"),)
+
+
+def entry(
+    instance: Instance, applied: Applied, found: ContainerFacts | None = None
+) -> registry.Registered:
+    """The instance's line in the registry. found: its container, once it is there."""
+    node = found.attributes.get("node") if found else None
+    wish = instance.proxmox
     return registry.Registered(
         instance_id=instance.id,
         driver=instance.driver,
-        node=instance.proxmox.node if instance.proxmox else None,
-        container_id=instance.proxmox.container_id if instance.proxmox else None,
+        node=str(node or wish.node) if wish else None,
+        container_id=found_number(found) or (wish.container_id if wish else None),
         container_name=instance.container_name,
         ip_address=instance.network.ip_address,
         domain=instance.network.domain,
@@ -128,7 +145,8 @@ def entry(instance: Instance, applied: Applied) -> registry.Registered:
 
 
 def _registered_text(found: registry.Registered) -> str:
-    return f"{found.container_name} {found.ip_address} {found.domain} {found.config}"
+    place = f" as {found.container_id} on {found.node}" if found.node else ""
+    return f"{found.container_name}{place} {found.ip_address} {found.domain} {found.config}"
 
 
 def observe(instance: Instance, paths: Paths) -> dict[str, str]:

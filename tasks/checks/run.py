@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 from tasks.checks import (
     backup,
@@ -31,6 +32,17 @@ LXC: tuple[tuple[str, Concern], ...] = (
 )
 """Of plain LXC, by the topic of a check that cannot be made."""
 
+PROXMOX: tuple[tuple[str, Concern], ...] = (
+    ("node", lambda world: _proxmox().node(world)),
+    ("privileges", lambda world: _proxmox().privileges(world)),
+    ("container", container.check),
+    ("address", lambda world: _proxmox().address(world)),
+    ("template", lambda world: _proxmox().template(world)),
+    ("storage", lambda world: _proxmox().storage(world)),
+    ("bridge", lambda world: _proxmox().bridge(world)),
+)
+"""Of Proxmox VE; loaded where an instance lives there."""
+
 EVERY: tuple[tuple[str, Concern], ...] = (
     ("git", source.check),
     ("certificate", certificate.check),
@@ -43,7 +55,13 @@ THREADS = 8
 
 
 def concerns(instance: Instance) -> tuple[tuple[str, Concern], ...]:
-    return (*(LXC if instance.lxc else (("container", container.check),)), *EVERY)
+    return (*(LXC if instance.lxc else PROXMOX), *EVERY)
+
+
+def _proxmox() -> ModuleType:
+    from tasks.checks import proxmox
+
+    return proxmox
 
 
 def check_all(instances: Sequence[Instance], paths: Paths) -> list[Finding]:

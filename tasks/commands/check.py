@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import JSON_OPTION, DeployCommand, load, select
+from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
 from tasks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,11 +25,19 @@ class Check(DeployCommand):
     doc_purpose = "look whether an apply can work; change nothing"
     doc_usage = "[ID...]"
     needs_root = True
-    options = (JSON_OPTION,)
+    options = (
+        JSON_OPTION,
+        option("role", bool, False, "print the commands that grant the API token what it needs"),
+    )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.paths import host_paths
 
+        if options["role"]:
+            from tasks.checks.proxmox import role
+
+            console.result("\n".join(role(select(load(options), arguments))))
+            return 0
         findings = find(options, arguments, host_paths())
         if options["json"]:
             console.result(json.dumps(document(findings), indent=2, ensure_ascii=False))

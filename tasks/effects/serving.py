@@ -87,7 +87,8 @@ def write_records(batch: Sequence[Entry], work: Work) -> None:
 def write_document(work: Work, applied: Applied) -> None:
     """Write the document in the container as things are now."""
     instance = work.look.instance
-    facts = replace(releases(work), host=record.observe_backup(work.paths, instance.id))
+    host = record.observe_backup(work.paths, instance.id)
+    facts = replace(releases(work), host=host, container=work.container.observe())
     content = record.document(instance, facts, applied)
     document = File(path=record.DOCUMENT, content=content, mode="0640", group="vikunja")
     work.container.run(

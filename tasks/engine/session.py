@@ -198,14 +198,15 @@ class Session:
         now = format_time(utc_now())
         if name == "registry":
             created = run.applied.created_at or now
-            registry.add(
-                self.paths, record.entry(run.instance, replace(run.applied, created_at=created))
-            )
+            applied = replace(run.applied, created_at=created)
+            found = run.work.container.observe()
+            registry.add(self.paths, record.entry(run.instance, applied, found))
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
             color, line = serving.serving(run.work)
             run.operation.record(
+                container_id=record.found_number(run.work.container.observe()),
                 active_color=color,
                 deployed_version=line.version if line else None,
                 deployed_commit=line.commit if line and line.commit != "-" else None,

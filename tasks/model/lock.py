@@ -19,6 +19,9 @@ invisible to other tools and says nothing about its holder.
 
 Releasing renames the folder away first, so it is never seen half removed.
 
+A machine that is a node of a Proxmox VE cluster holds the cluster's lock of the instance as well
+(cluster_lock.py), acquired after this one and released before it.
+
 Judging. Dead: its pid is gone or was started at another time, it is a zombie, or this machine
 has booted since. Dead frees the lock at once. Alive is never stale. Unknown (another host,
 another pid namespace, no files) is stale after an hour, and then needs `unlock` all the same.
@@ -34,6 +37,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import LockedError
+from tasks.model.cluster_lock import ClusterLock, take
 from tasks.model.files import exclusive, make_folder, named, sync_folder, write_all
 from tasks.model.holder import FILES, LockInfo, inspect, ourselves
 from tasks.paths import Paths
@@ -60,6 +64,7 @@ class Lock:
         self._descriptor = descriptor
         self._process = os.getpid()
         self._depth = 0
+        self._beyond: ClusterLock | None = None
 
     @classmethod
     def acquire(
@@ -79,10 +84,19 @@ class Lock:
         while True:
             taken = _try(paths, instance_id, operation, warn)
             if not isinstance(taken, LockInfo):
-                return cls(paths, instance_id, taken)
+                return cls(paths, instance_id, taken)._taken_beyond(operation)
             if time.monotonic() >= deadline:
                 raise locked(taken)
             time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+
+    def _taken_beyond(self, operation: str) -> Lock:
+        """With the cluster's lock, where this machine is a node of one; else given back again."""
+        try:
+            self._beyond = take(self.paths, self.instance_id, operation)
+        except BaseException:
+            self.release()
+            raise
+        return self
 
     def release(self) -> None:
         """Give it back. A lock that `unlock` took away meanwhile is not touched."""
@@ -92,6 +106,8 @@ class Lock:
         try:
             # A forked child has the object too; the lock is its parent's.
             if os.getpid() == self._process:
+                if self._beyond is not None:
+                    self._beyond.release()
                 path = self.paths.lock(self.instance_id)
                 with _guard(path):
                     if _is(path, descriptor):

@@ -241,6 +241,13 @@ def storage_of(config: Mapping[str, str]) -> str | None:
     return volume.partition(":")[0] or None
 
 
+def parse_net(config: Mapping[str, str]) -> list[str]:
+    """The static addresses of all its interfaces, with prefix length."""
+    interfaces = (parse_properties(config[name]) for name in config if name.startswith("net"))
+    found = [one.get(key, "") for one in interfaces for key in ("ip", "ip6")]
+    return [address for address in found if "/" in address]
+
+
 def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
     """Fields of ContainerSpec that a configuration tells, by name."""
     interface = parse_properties(config.get("net0", ""))

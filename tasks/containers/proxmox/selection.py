@@ -98,6 +98,11 @@ def choose_storage(
     return str(max(fit, key=lambda row: (row["avail"], row["storage"]))["storage"])
 
 
+def has_content(row: Mapping[str, Any], content: str) -> bool:
+    """Whether a storage is active and takes that content."""
+    return bool(row.get("active")) and content in str(row.get("content", "")).split(",")
+
+
 def _unfit(row: Mapping[str, Any], content: str, needed_gb: float) -> str | None:
     if not row.get("active") or not row.get("enabled", 1):
         return "not active"

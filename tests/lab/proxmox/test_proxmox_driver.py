@@ -58,13 +58,7 @@ def over(
     ssh = Ssh("root", 22, {})
     reach = Reach(Connection(**given), ssh, standin.paths.run / "ssh")  # type: ignore[arg-type]
     yield Cluster(reach, standin.paths)
-    for guest in list(standin.cluster.guests.values()):
-        guest.config.pop("lock", None)
-        standin.cluster.backend.destroy(guest)
-    standin.cluster.guests.clear()
-    standin.cluster.ha.clear()
-    standin.cluster.replication.clear()
-    standin.cluster.publish()
+    standin.clear()
     standin.be_node("pve")
 
 

@@ -155,7 +155,7 @@ class Cluster:
 
     def settle(self) -> None:
         """Let what is over by now take effect."""
-        for task in self.tasks.values():
+        for task in list(self.tasks.values()):
             if task.exit_status is None and time.monotonic() >= task.ends:
                 self._finish(task)
 

@@ -24,12 +24,13 @@ class RealContainers(Backend):
     def __init__(self, paths: Paths, golden: Path | None = None) -> None:
         self.paths = paths
         self.golden = golden
+        self._owners: dict[int, str] = {}
 
     def box(self, guest: Guest) -> LxcContainer:
         found = attributes_of({name: str(value) for name, value in guest.config.items()})
         spec = ContainerSpec(
             name=str(guest.vmid),
-            instance_id=instance_in_notes(str(guest.config.get("description", ""))) or "nobody",
+            instance_id=self._owners.get(guest.vmid, "nobody"),
             template=SUITE,
             hostname=str(found["hostname"]),
             cpu_cores=int(guest.config.get("cores", 1)),
@@ -43,6 +44,9 @@ class RealContainers(Backend):
         return LxcContainer(spec, self.paths)
 
     def create(self, guest: Guest) -> None:
+        # Whatever becomes of its notes: plain LXC needs to know whose it is.
+        notes = str(guest.config.get("description", ""))
+        self._owners[guest.vmid] = instance_in_notes(notes) or "nobody"
         box = self.box(guest)
         attempt(box.create)
         if self.golden is not None:

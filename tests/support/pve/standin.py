@@ -8,6 +8,7 @@ with standing_in(paths, Cluster(("pve", "pve2"))) as standin:
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from pve.place import SECRET, USER
 from pve.programs import set_down, write_programs
 from pve.server import Certificate, make_certificate, serving
 from tasks.paths import PREFIX_VARIABLE, Paths
+
+TICK = 0.02
+"""Seconds between two looks at what tasks are over."""
 
 ROOT_TOKEN = "root@pam!pvesh"
 
@@ -57,6 +61,19 @@ class Standin:
     def set_down(self, node: str, *, down: bool = True) -> None:
         set_down(self.cluster, self.files, node, down=down)
 
+    def clear(self) -> None:
+        """Remove every container, whatever is being done to it."""
+        cluster = self.cluster
+        with cluster.lock:
+            for task in cluster.tasks.values():
+                task.ends = 0
+            cluster.settle()
+            for guest in cluster.guests.values():
+                cluster.backend.destroy(guest)
+            for found in (cluster.guests, cluster.ha, cluster.replication, cluster.machines):
+                found.clear()
+            cluster.publish()
+
     def connection(self, kind: str, node: str = "pve") -> dict[str, Any]:
         """The section proxmox.connection of a configuration."""
         if kind == "https":
@@ -76,6 +93,26 @@ class Standin:
 
 
 @contextmanager
+def working(cluster: Cluster) -> Iterator[None]:
+    """Tasks end in their time, whether or not anybody asks for them."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(TICK):
+            with cluster.lock:
+                cluster.settle()
+                cluster.publish()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
 def standing_in(paths: Paths, cluster: Cluster) -> Iterator[Standin]:
     """Everything up, on this machine, which is the cluster's first node."""
     root = paths.prefix / "standin"
@@ -89,7 +126,7 @@ def standing_in(paths: Paths, cluster: Cluster) -> Iterator[Standin]:
     files = ClusterFiles(root, cluster)
     cluster.publish = files.publish
     paths.cluster.parent.mkdir(parents=True, exist_ok=True)
-    with serving(cluster, certificate) as port:
+    with serving(cluster, certificate) as port, working(cluster):
         programs = root / "bin"
         write_programs(
             programs,

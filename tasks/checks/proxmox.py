@@ -1,0 +1,250 @@
+"""Whether Proxmox VE has what a container needs, and lets us make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING, Any
+
+from tasks.checks.finding import Finding, World
+from tasks.containers import container_for
+from tasks.containers.proxmox.access import Https
+from tasks.containers.proxmox.cluster import Cluster, cluster_of
+from tasks.containers.proxmox.parameters import parse_net
+from tasks.containers.proxmox.privileges import missing, needs
+from tasks.containers.proxmox.selection import (
+    choose_download,
+    choose_storage,
+    choose_template,
+    has_content,
+)
+from tasks.containers.proxmox.view import View
+from tasks.errors import DeployError, NetworkError, ResourceError
+
+if TYPE_CHECKING:
+    from tasks.model.instance import Instance, Proxmox
+
+SUPPORTED = (8, 9)
+TEMPLATE_GB = 0.5
+
+
+def _of(world: World) -> tuple[Proxmox, Cluster]:
+    wish = world.instance.proxmox
+    assert wish is not None
+    return wish, cluster_of(wish, world.paths)
+
+
+def node(world: World) -> Iterator[Finding]:
+    """The API answers, its version is known, the node is up, and the cluster can be changed."""
+    wish, cluster = _of(world)
+    view = cluster.view(0)
+    yield judge_quorum(world, view)
+    yield judge_node(world, view, wish.node)
+    version = str(cluster.session.call("GET", "/version")["version"])
+    yield judge_version(world, version)
+    cluster.running(wish.node, 0)
+    yield world.ok("programs", f"node {wish.node} starts them")
+
+
+def judge_version(world: World, version: str) -> Finding:
+    if version.partition(".")[0] in map(str, SUPPORTED):
+        return world.ok("api", f"Proxmox VE {version} answers")
+    known = " and ".join(map(str, SUPPORTED))
+    what = f"Proxmox VE {version} is none of {known}"
+    return world.warning("api", what, "Try it with an instance that may be lost")
+
+
+def judge_quorum(world: World, view: View) -> Finding:
+    if view.quorate:
+        return world.ok("quorum", "the cluster takes changes")
+    return world.problem(
+        "quorum",
+        "the cluster has no quorum: Proxmox VE refuses every change",
+        "`pvecm status` on a node shows who is missing",
+        NetworkError,
+    )
+
+
+def judge_node(world: World, view: View, name: str) -> Finding:
+    member = view.members.get(name)
+    if member is None:
+        known = ", ".join(sorted(view.members))
+        what = f"there is no node {name}"
+        return world.problem("node", what, f"Set proxmox.node to one of: {known}")
+    if not member.online:
+        what = f"node {name} is down"
+        return world.problem("node", what, "`pvecm status` on another shows more", NetworkError)
+    return world.ok("node", f"{name} is up")
+
+
+def privileges(world: World) -> Iterator[Finding]:
+    """Of the API token; root of a node may do everything."""
+    wish, cluster = _of(world)
+    if not isinstance(cluster.reach.api, Https):
+        yield world.ok("privileges", "root of a node may do everything")
+        return
+    granted = cluster.session.call("GET", "/access/permissions")
+    lacking = missing(needs(wish, world.instance.network.bridge), granted)
+    if not lacking:
+        yield world.ok("privileges", "the API token has all that is needed")
+    for need in lacking:
+        yield world.problem(
+            "privileges",
+            f"the API token lacks {', '.join(need.privileges)} on {need.path}",
+            "./doit check --role prints the commands that grant it",
+        )
+
+
+def storage(world: World) -> Iterator[Finding]:
+    """For the disk and further mount points; for a container that is there, of what grows."""
+    wish, cluster = _of(world)
+    rows = cluster.session.call("GET", f"/nodes/{wish.node}/storage")
+    found = container_for(world.instance, world.paths).observe()
+    wanted = float(world.instance.resources.disk_size_gb)
+    has: Any = found.attributes.get("disk_size_gb", 0)
+    place = str(found.attributes["storage"]) if found.exists else wish.storage
+    yield judge_storage(world, rows, "rootfs", place, max(wanted - float(has), 0))
+    for mount in wish.mounts:
+        there: Any = found.attributes.get(f"mounts[{mount.path}].size_gb") or 0
+        more = max(mount.size_gb - float(there), 0)
+        yield judge_storage(world, rows, mount.path, mount.storage, more)
+
+
+def judge_storage(
+    world: World,
+    rows: Sequence[Mapping[str, Any]],
+    disk: str,
+    wish: str | None,
+    needed_gb: float,
+) -> Finding:
+    try:
+        name = choose_storage(wish, "rootdir", needed_gb, rows, where=world.instance.id)
+    except DeployError as error:
+        return world.failed("storage", error)
+    return world.ok("storage", f"{name} has room for {needed_gb:g} GiB more for {disk}")
+
+
+def template(world: World) -> Iterator[Finding]:
+    wish, cluster = _of(world)
+    if container_for(world.instance, world.paths).observe().exists:
+        yield world.ok("template", "the container has been made")
+        return
+    session = cluster.session
+    rows = session.call("GET", f"/nodes/{wish.node}/storage")
+    volumes = [
+        str(row["volid"])
+        for one in rows
+        if has_content(one, "vztmpl")
+        for row in session.call(
+            "GET", f"/nodes/{wish.node}/storage/{one['storage']}/content", {"content": "vztmpl"}
+        )
+    ]
+    found = choose_template(wish.template, volumes, world.instance.id)
+    if found:
+        yield world.ok("template", f"{found} is there")
+        return
+    if not wish.download:
+        what = f"node {wish.node} has no template {wish.template}, and none may be downloaded"
+        yield world.problem("template", what, "`pveam download`, or proxmox.download: true")
+        return
+    available = session.call("GET", f"/nodes/{wish.node}/aplinfo")
+    names = [str(row["template"]) for row in available]
+    name = choose_download(wish.template, names, world.instance.id)
+    target = choose_storage(None, "vztmpl", TEMPLATE_GB, rows, where=world.instance.id)
+    yield world.ok("template", f"{name} can be downloaded to {target}")
+
+
+def bridge(world: World) -> Iterator[Finding]:
+    wish, cluster = _of(world)
+    rows = cluster.session.call("GET", f"/nodes/{wish.node}/network", {"type": "any_bridge"})
+    names = sorted(str(row["iface"]) for row in rows)
+    name = world.instance.network.bridge
+    if name in names:
+        yield world.ok("bridge", f"node {wish.node} has {name}")
+    else:
+        known = ", ".join(names) or "none that the token may use"
+        what = f"node {wish.node} has no bridge {name}"
+        yield world.problem("bridge", what, f"Set network.bridge to one of: {known}")
+
+
+def address(world: World) -> Iterator[Finding]:
+    """Whether another guest of the cluster, or another instance of this host, has it."""
+    from tasks import record
+    from tasks.model import registry
+    from tasks.model.applied import NOTHING_APPLIED
+
+    wish, cluster = _of(world)
+    entry = record.entry(world.instance, NOTHING_APPLIED)
+    try:
+        registry.refuse_conflicts(entry, registry.read(world.paths))
+    except DeployError as error:
+        yield world.failed("registry", error)
+        return
+    found = container_for(world.instance, world.paths).observe()
+    own: Any = found.attributes.get("container_id")
+    yield judge_address(world, cluster.view(0), own)
+    yield from probe(world, wish, cluster)
+
+
+def judge_address(world: World, view: View, own: int | None) -> Finding:
+    wished = world.instance.network.interface.ip
+    for vmid, text in view.confs.items():
+        if vmid == own or str(wished) not in text:
+            continue
+        held = (ip_interface(one).ip for one in parse_net(view.config(vmid).coming))
+        if wished in held:
+            what = f"{wished} is the address of container {vmid} on node {view.places[vmid]}"
+            return world.problem("address", what, "Set network.ip_address to a free one")
+    return world.ok("address", f"no other container of the cluster has {wished}")
+
+
+def probe(world: World, wish: Proxmox, cluster: Cluster) -> Iterator[Finding]:
+    """Ask the bridge who has address and gateway, where this machine is the node."""
+    from ipaddress import IPv4Address
+
+    from tasks.checks.arp import is_up, who_has
+    from tasks.checks.network import judge_address as judge_answer
+    from tasks.containers.lxc.host import execute
+
+    network = world.instance.network
+    here = cluster.is_node and cluster.view(0).node == wish.node
+    if not here or network.interface.version != 4 or not is_up(network.bridge):
+        return
+    found = container_for(world.instance, world.paths).observe()
+    if found.running and found.attributes.get("ip_address") == network.ip_address:
+        return
+    taken = who_has(IPv4Address(network.interface.ip), network.bridge)
+    yield judge_answer(world, asked=True, taken=taken)
+    gateway = IPv4Address(network.gateway)
+    own = bool(execute(["ip", "-o", "address", "show", "to", str(gateway)]).stdout.strip())
+    if own or who_has(gateway, network.bridge) is not None:
+        yield world.ok("gateway", f"{gateway} answers on {network.bridge}")
+    else:
+        yield world.warning(
+            "gateway",
+            f"{gateway} does not answer on {network.bridge}",
+            "Correct network.gateway, or give that address to the bridge",
+        )
+
+
+def role(instances: Sequence[Instance]) -> list[str]:
+    """Commands that grant the API tokens of these instances what they need, each once."""
+    from tasks.containers.proxmox.access import read_token
+    from tasks.containers.proxmox.privileges import TOKEN, commands
+
+    wanted: dict[str, list[Any]] = {}
+    for instance in instances:
+        wish = instance.proxmox
+        if wish is None:
+            continue
+        file = wish.connection.token_file
+        token = read_token(file) if file else None
+        name = f"{token.user}!{token.name}" if token else TOKEN
+        wanted.setdefault(name, []).extend(needs(wish, instance.network.bridge))
+    lines = [line for name, found in wanted.items() for line in commands(found, name)]
+    if not lines:
+        raise ResourceError(
+            "no instance of the configuration lives on Proxmox VE",
+            hint="Roles are for the API tokens of proxmox.connection",
+        )
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,105 @@
+"""What an API token needs to be allowed, for a configuration. Pure.
+
+As Proxmox VE's own description says for the calls, and pve-container checks for the parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tasks.frozen import dataclass
+from tasks.model.instance import Proxmox
+
+CONTAINER = (
+    "VM.Allocate",
+    "VM.Audit",
+    "VM.Config.CPU",
+    "VM.Config.Disk",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+    "VM.Migrate",
+    "VM.PowerMgmt",
+)
+TOKEN = "USER@REALM!TOKEN"
+
+
+@dataclass(frozen=True)
+class Need:
+    """Privileges on a path of Proxmox VE's access control. role: a name for them."""
+
+    role: str
+    path: str
+    privileges: tuple[str, ...]
+
+
+def needs(wish: Proxmox, bridge: str) -> tuple[Need, ...]:
+    """Everything that plan, apply and check call, and nothing more."""
+    found = [Need("VikunjaDeployContainer", _containers(wish), CONTAINER)]
+    storages = sorted({wish.storage or "", *(mount.storage for mount in wish.mounts)})
+    paths = ["/storage"] if "" in storages else [f"/storage/{name}" for name in storages]
+    found += [
+        Need("VikunjaDeployDisk", path, ("Datastore.AllocateSpace", "Datastore.Audit"))
+        for path in paths
+    ]
+    template = wish.template.partition(":")[0] if ":" in wish.template else ""
+    place = f"/storage/{template}" if template else "/storage"
+    if place not in paths:
+        found.append(Need("VikunjaDeployTemplate", place, ("Datastore.Audit",)))
+    if wish.download and not template:
+        found.append(Need("VikunjaDeployDownload", place, ("Datastore.AllocateTemplate",)))
+    vlan = f"/{wish.vlan}" if wish.vlan is not None else ""
+    zone = f"/sdn/zones/localnetwork/{bridge}{vlan}"
+    found.append(Need("VikunjaDeployNetwork", zone, ("SDN.Use",)))
+    if wish.pool:
+        found.append(Need("VikunjaDeployPool", f"/pool/{wish.pool}", ("Pool.Audit",)))
+    if wish.ha is not None:
+        found.append(Need("VikunjaDeployHa", "/", ("Sys.Audit", "Sys.Console")))
+    if wish.replication:
+        found.append(Need("VikunjaDeployReplication", "/storage", ("Datastore.Allocate",)))
+    return tuple(found)
+
+
+def _containers(wish: Proxmox) -> str:
+    if wish.pool:
+        return f"/pool/{wish.pool}"
+    return "/vms" if wish.container_id is None else f"/vms/{wish.container_id}"
+
+
+def missing(wanted: Iterable[Need], granted: Mapping[str, Mapping[str, int]]) -> list[Need]:
+    """What of it is not granted. granted: of `GET /access/permissions`: path → privilege → whether
+    it holds below the path, too. What is said of a path counts before what is said above it."""
+    found = []
+    for need in wanted:
+        said = _said_of(need.path, granted)
+        lacking = tuple(name for name in need.privileges if name not in said)
+        if lacking:
+            found.append(Need(need.role, need.path, lacking))
+    return found
+
+
+def _said_of(path: str, granted: Mapping[str, Mapping[str, int]]) -> set[str]:
+    if path in granted:
+        return set(granted[path])
+    above = path
+    while above != "/":
+        above = above.rpartition("/")[0] or "/"
+        if above in granted:
+            return {name for name, below in granted[above].items() if below}
+    return set()
+
+
+def commands(wanted: Iterable[Need], token: str = TOKEN) -> list[str]:
+    """Command lines for a node that grant it: one role a kind of path, then who has it where."""
+    roles: dict[str, set[str]] = {}
+    paths: dict[tuple[str, str], None] = {}
+    for need in wanted:
+        roles.setdefault(need.role, set()).update(need.privileges)
+        paths[need.path, need.role] = None
+    lines = [
+        f"pveum role add {role} --privs '{','.join(sorted(names))}'"
+        for role, names in roles.items()
+    ]
+    return lines + [
+        f"pveum acl modify {path} --tokens '{token}' --roles {role}" for path, role in paths
+    ]

@@ -1,0 +1,185 @@
+"""The journey of a user with Proxmox VE, over every connection: from nothing, an edit, a drift,
+kills, a removal. The stand-in answers, real containers are behind it, the command line drives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from places import LabNetwork
+from pve.standin import Standin
+from pve_site import PveSite, new_pve_site
+
+CONNECTIONS = ("local", "https", "openssh")
+
+
+@pytest.fixture(params=CONNECTIONS, scope="module")
+def site(
+    request: pytest.FixtureRequest, standin: Standin, golden: Path, pve_network: LabNetwork
+) -> Iterator[PveSite]:
+    """One after the other, so that this machine can be what the connection needs it to be."""
+    kind = request.param
+    standin.be_node("pve" if kind == "local" else None)
+    number = CONNECTIONS.index(kind)
+    site = new_pve_site(standin, pve_network, number, kind, "pve" if number != 1 else "pve2")
+    site.run("apply", "--yes")
+    yield site
+    standin.clear()
+
+
+def test_a_first_apply_serves_and_the_next_plan_is_empty(site: PveSite) -> None:
+    assert site.served()["version"] == "v1.0.0"
+    shown = site.run("plan", "--detailed-exitcode")
+    assert shown.stdout == f"Nothing to do: {site.id} is as wished.\n"
+    (known,) = [
+        one for one in json.loads(site.paths.registry.read_text()) if one["instance_id"] == site.id
+    ]
+    assert (known["container_id"], known["node"]) == (
+        site.vmid,
+        site.document["proxmox"]["node"],
+    )
+
+
+def test_an_edit_of_the_site_and_of_its_container_is_one_plan(site: PveSite) -> None:
+    site.edit(
+        {
+            "network": {"domain": "moved.example.com"},
+            "resources": {"memory_mb": 3072, "disk_size_gb": 24},
+            "proxmox": {"tags": ["web"], "startup": "order=3", "onboot": False},
+        }
+    )
+    (container,) = [
+        entry for entry in site.plan() if entry["address"].endswith(f"container:{site.id}")
+    ]
+    assert {change["name"]: change["after"] for change in container["changes"]} == {
+        "memory_mb": "3072",
+        "disk_size_gb": "24",
+        "onboot": "no",
+        "startup": "order=3",
+        "tags": "web",
+    }
+    assert container["action"] == "update"
+    assert not container["destructive"]
+    site.run("apply", "--yes")
+    assert site.addresses() == []
+    assert site.served()["frontend_url"] == "https://moved.example.com/"
+    assert (site.config["memory"], site.config["onboot"]) == (3072, 0)
+    assert "size=24G" in str(site.config["rootfs"])
+
+
+def test_a_change_that_needs_a_restart_says_so(site: PveSite) -> None:
+    before = site.inside("cat", "/proc/sys/kernel/random/boot_id"), site.inside("stat", "/proc/1")
+    site.edit({"network": {"nameservers": ["192.0.2.53"]}})
+    plan = {entry["address"].partition("/")[2]: entry for entry in site.plan()}
+    assert plan[f"running:{site.id}"]["interrupts"] == "the site, while it restarts"
+    site.run("apply", "--yes")
+    assert site.addresses() == []
+    assert site.config["nameserver"] == "192.0.2.53"
+    assert site.inside("stat", "/proc/1") != before[1]
+    assert site.served()["version"] == "v1.0.0"
+
+
+def test_a_smaller_disk_is_refused_before_anything_is_changed(site: PveSite) -> None:
+    site.edit({"resources": {"disk_size_gb": 21}, "network": {"domain": "never.example.com"}})
+    calls = len(site.standin.cluster.calls)
+    for command in (["plan"], ["apply", "--yes"]):
+        refused = site.run(*command, code=4)
+        assert "disk_size_gb: a disk of 24 GiB cannot shrink to 21 GiB" in refused.stderr
+    assert len(site.standin.cluster.calls) == calls
+    site.edit({"resources": {"disk_size_gb": 24}, "network": {"domain": "moved.example.com"}})
+    assert site.addresses() == []
+
+
+def test_a_drift_of_either_side_is_shown_and_mended(site: PveSite) -> None:
+    site.inside("sh", "-c", "echo edited >>/etc/nginx/nginx.conf")
+    site.config["cores"] = 7
+    site.standin.cluster.publish()
+    shown = site.run("plan").stdout
+    assert "drift: cpu_cores changed" in shown
+    assert "drift: edited in the container" in shown
+    site.run("apply", "--yes")
+    assert site.config["cores"] == 2
+    assert site.addresses() == []
+
+
+def test_a_container_that_somebody_stopped_is_started(site: PveSite) -> None:
+    guest = site.standin.cluster.guests[site.vmid]
+    site.standin.cluster.backend.stop(guest)
+    guest.running = False
+    assert site.addresses()[0] == f"running:{site.id}"
+    site.run("apply", "--yes")
+    assert site.served()["version"] == "v1.0.0"
+
+
+def test_a_locked_container_is_waited_for_and_then_left(site: PveSite) -> None:
+    site.config["lock"] = "backup"
+    site.edit({"resources": {"memory_mb": 4096}, "proxmox": {"lock_wait_seconds": 1}})
+    try:
+        site.standin.cluster.publish()
+        refused = site.run("apply", "--yes", code=5)
+    finally:
+        del site.config["lock"]
+        site.standin.cluster.publish()
+    assert "locked by Proxmox VE (backup)" in refused.stderr
+    assert site.config["memory"] == 3072
+    site.edit({"proxmox": {"lock_wait_seconds": 300}})
+    site.run("apply", "--yes")
+    assert site.config["memory"] == 4096
+
+
+def test_a_kill_at_any_step_of_another_container_is_finished_by_the_next_apply(
+    site: PveSite,
+) -> None:
+    site.edit({"proxmox": {"timezone": "Europe/Berlin"}, "redis": {"port": 6380}})
+    guest = site.standin.cluster.guests[site.vmid]
+    site.standin.cluster.backend.destroy(guest)
+    del site.standin.cluster.guests[site.vmid]
+    site.standin.cluster.publish()
+    kills = 0
+    for line in (1, 2, 2, 3, 4):
+        if not site.addresses():
+            break
+        site.apply_killed_at(line)
+        site.run("plan")
+        kills += 1
+    assert kills >= 3
+    # What Proxmox VE was told to do it finishes, whoever waits for it.
+    site.run("apply", "--yes")
+    assert site.addresses() == []
+    assert site.served()["version"] == "v1.0.0"
+    assert len([g for g in site.standin.cluster.guests.values() if g.vmid == site.vmid]) == 1
+
+
+def test_the_container_of_somebody_else_is_left_alone(site: PveSite) -> None:
+    own = dict(site.config)
+    site.config["tags"] = "somebody"
+    site.standin.cluster.publish()
+    tasks = len(site.standin.cluster.tasks)
+    refused = site.run("apply", "--yes", code=4)
+    assert f"container {site.vmid} exists and is not proven ours" in refused.stderr
+    site.config["tags"] = own["tags"]
+    site.config["description"] = "vikunja-deploy: another\n"
+    site.standin.cluster.publish()
+    site.run("apply", "--yes", code=4)
+    assert len(site.standin.cluster.tasks) == tasks
+    site.config.update(own)
+    site.standin.cluster.publish()
+    assert site.addresses() == []
+
+
+def test_another_template_is_another_container_and_needs_to_be_allowed(site: PveSite) -> None:
+    site.edit({"proxmox": {"template": "debian-13-standard"}})
+    (replaced,) = [entry for entry in site.plan() if entry["action"] == "replace"]
+    assert replaced["destructive"]
+    tasks = len(site.standin.cluster.tasks)
+    refused = site.run("apply", "--yes", code=3)
+    assert "data would be lost" in refused.stderr
+    assert len(site.standin.cluster.tasks) == tasks
+    if site.document["proxmox"]["connection"]["type"] != "https":
+        return
+    site.run("apply", "--yes", "--allow-destroy")
+    assert "made from: debian-13-standard" in str(site.config["description"])
+    assert site.addresses() == []
+    assert site.served()["version"] == "v1.0.0"
