@@ -64,7 +64,7 @@ def look(instance: Instance, paths: Paths) -> Remains:
     containers = []
     for container in _candidates(instance, paths):
         found = container.observe()
-        refuse_foreign(instance.id, container.spec.name, found)
+        refuse_foreign(container.spec.instance_id, container.spec.name, found)
         if found.exists:
             containers.append(container)
     return Remains(
@@ -77,16 +77,21 @@ def look(instance: Instance, paths: Paths) -> Remains:
 
 def _candidates(instance: Instance, paths: Paths) -> list[Container]:
     """The configured container, and others of plain LXC that are proven this instance's: its
-    name in the configuration may have been another one."""
+    name in the configuration may have been another one, and a killed drill leaves its own."""
     wished = container_for(instance, paths)
     if instance.lxc is None:
         return [wished]
+    from tasks.backup.drill import SUFFIX
     from tasks.containers.lxc.driver import LxcContainer
 
+    owners = [instance.id]
+    drill = f"{instance.id}{SUFFIX}"
+    if registry.find(paths, drill) is None:
+        owners.append(drill)
     others = [
-        LxcContainer(replace(wished.spec, name=name), paths)
+        LxcContainer(replace(wished.spec, name=name, instance_id=owner), paths)
         for name, owner in LxcContainer.list_owned(paths)
-        if owner == instance.id and name != wished.spec.name
+        if owner in owners and name != wished.spec.name
     ]
     return [wished, *others]
 
@@ -99,6 +104,8 @@ def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
         paths.releases(instance_id),
         paths.measured(instance_id),
         paths.last_backup(instance_id),
+        paths.last_drill(instance_id),
+        paths.drill(instance_id),
         paths.health(instance_id),
         paths.health_history(instance_id),
     )
@@ -119,8 +126,9 @@ def uninstall(
         # Under the lock: what was shown before may have changed.
         remains = look(instance, paths)
         archive = None
-        if wish.backup and remains.containers:
-            archive = _final_backup(instance, remains.containers[0], paths, op, wish, progress)
+        own = [one for one in remains.containers if one.spec.instance_id == instance.id]
+        if wish.backup and own:
+            archive = _final_backup(instance, own[0], paths, op, wish, progress)
         for container in remains.containers:
             _rest(container, op, wish, progress)
         if op.state is not None and op.state.status in WALKED:

@@ -12,11 +12,12 @@ from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
 from tasks.model import health as checks
-from tasks.model import registry
+from tasks.model import last_drill, registry
 from tasks.model import state as states
 from tasks.model.history import Performed
 from tasks.model.holder import LockInfo, inspect
 from tasks.model.instance import Instance
+from tasks.model.last_drill import LastDrill
 from tasks.model.operation_log import utc_now
 from tasks.model.registry import Registered
 from tasks.model.state import State
@@ -41,8 +42,8 @@ class Standing:
     configured: in the configuration that was loaded; where not, only the host's records and the
     container's place are known. address: without prefix length. created_at: ISO 8601, empty where
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
-    oldest first. checked: the health document of the last check, where that stands for a look
-    inside. problems: what could not be looked at.
+    oldest first. drill: the last that went well. checked: the health document of the last check,
+    where that stands for a look inside. problems: what could not be looked at.
     """
 
     instance_id: str
@@ -60,6 +61,7 @@ class Standing:
     database_type: str | None = None
     operations: tuple[Performed, ...] = ()
     backups: Backups | None = None
+    drill: LastDrill | None = None
     checked: Mapping[str, Any] | None = None
     problems: tuple[DeployError, ...] = ()
 
@@ -148,10 +150,11 @@ def with_records(standing: Standing, paths: Paths) -> Standing:
         standing = replace(standing, state=state, lock=again)
         entry = registry.find(paths, name)
         operations = recent(paths, name, RECENT_OPERATIONS)
+        drill = last_drill.read(paths, name)
     except DeployError as problem:
         return with_problem(standing, problem)
     created = entry.created_at if entry else ""
-    return replace(standing, created_at=created, operations=operations)
+    return replace(standing, created_at=created, operations=operations, drill=drill)
 
 
 def place(found: ContainerFacts, instance_id: str) -> Place:

@@ -8,6 +8,7 @@ that is not deployed or was stopped on purpose.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -188,6 +189,7 @@ def _backups(standing: Standing) -> dict[str, Any] | None:
         "last_backup": found.newest,
         "last_size_bytes": found.size_bytes,
         "last_verified": found.verified,
+        "last_drill": asdict(standing.drill) if standing.drill else None,
     }
 
 

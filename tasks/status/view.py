@@ -165,6 +165,8 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         rows.append(("Certificate", f"until {inside.certificate_until:%Y-%m-%d}"))
     if health["backups"] is not None:
         rows.append(("Backups", backups_text(health["backups"], now)))
+        if health["backups"]["last_drill"]:
+            rows.append(("Last drill", drill_text(health["backups"]["last_drill"], now)))
     rows.append(("Last operation", last_text(standing, now) + when))
     lines = _tabulated(rows, ()).splitlines()
     return "\n".join([standing.instance_id, *(f"  {line}" for line in lines)])
@@ -217,6 +219,15 @@ def backups_text(found: Mapping[str, Any], now: datetime) -> str:
     if found["last_verified"]:
         parts.append(f"verified is that of {ago(found['last_verified'], now)}")
     return ", ".join(parts)
+
+
+def drill_text(found: Mapping[str, Any], now: datetime) -> str:
+    """`3 h ago, v1.2.0 restored in 4.2s: 1200 rows, 48 files`"""
+    took = format_duration(found["restore_seconds"])
+    return (
+        f"{ago(found['drilled_at'], now)}, {found['version']} restored in {took}:"
+        f" {found['rows']} rows, {found['files']} files"
+    )
 
 
 def _tabulated(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from instance_samples import SOURCE
 
 from tasks.model.holder import LockInfo
+from tasks.model.last_drill import LastDrill
 from tasks.model.state import State
 from tasks.status.backups import Backups
 from tasks.status.facts import Standing
@@ -66,10 +67,17 @@ RUNNING = Standing(
     config=str(SOURCE),
     created_at="2025-10-19T09:00:00Z",
     database_type="postgresql",
+    drill=LastDrill("2025-10-19T09:00:00Z", "1.tar.gz", "v1.2.0", 1200, 48, 4.2, 31.0),
     backups=Backups(3, "2025-10-19T10:00:00Z", 12_900_000, "2025-10-18T10:00:00Z"),
 )
 NEW = replace(
-    RUNNING, instance_id="new", container="absent", state=None, inside=None, backups=Backups(0)
+    RUNNING,
+    instance_id="new",
+    container="absent",
+    state=None,
+    inside=None,
+    backups=Backups(0),
+    drill=None,
 )
 LOCK = LockInfo(
     instance_id="vikunja-main",

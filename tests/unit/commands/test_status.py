@@ -77,6 +77,7 @@ def test_the_page_of_one_instance_says_what_serves() -> None:
         "  Disk            15.0 GB free of 20.0 GB\n"
         "  Certificate     until 2026-10-19\n"
         "  Backups         3, newest 2 h ago (12.3 MB), verified is that of 26 h ago\n"
+        "  Last drill      3 h ago, v1.2.0 restored in 4.2s: 1200 rows, 48 files\n"
         "  Last operation  update success 5 min ago (2025-10-19T11:55:00Z)"
     )
 
