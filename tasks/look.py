@@ -224,7 +224,8 @@ def conclude(
     elif UNFINISHED.difference(facts) is not None:
         # What an update that broke off left decides what else there is to do.
         unseen, update = True, None
-        wishes = Wishes(instance.id, {"provision": steps["provision"], "switch": (UNFINISHED,)})
+        first = (UNFINISHED, *record.running(facts))
+        wishes = Wishes(instance.id, {"provision": steps["provision"], "switch": first})
     entries = plan(wishes, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
     instance_plan = InstancePlan(

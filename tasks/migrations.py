@@ -74,8 +74,8 @@ def planned(
     found = recorded(facts, instance)
     known = wanted is not None and found is not None
     to_run = pending(wanted or (), found or ()) if known else None
-    if wanted == ():
-        # No application of Vikunja's shape: there is nothing that could be run.
+    if wanted == () or found == frozenset():
+        # No application of Vikunja's shape, or a database that nothing was ever in.
         to_run = ()
     measured = measurements.read(paths, instance.id)
     way_back = _way_back(instance, to_run)

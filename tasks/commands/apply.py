@@ -269,7 +269,7 @@ def _report(session: Session, again: bool) -> dict[str, DeployError]:
             else:
                 console.note(f"{name}: failed after {took}, {len(run.done)} done")
         elif run.look is not None and run.look.plan.unseen:
-            console.note(f"{name}: the container runs after {took}; now for what is in it")
+            console.note(f"{name}: so far done after {took}; now for what could not be seen before")
         else:
             console.note(f"{name}: done in {took}: {run.instance.public_url}")
     return failures

@@ -252,9 +252,13 @@ def _recover(work: Work) -> str:
     return completed.stdout.decode().strip()
 
 
+def step_script() -> str:
+    return guarded("migrate.sh")
+
+
 def _step(work: Work, *arguments: str, timeout: float = UNIT_TIMEOUT) -> None:
     completed = work.container.run(
-        [SCRIPT, "-c", guarded("migrate.sh"), "migrate", *arguments], timeout=timeout, check=False
+        [SCRIPT, "-c", step_script(), "migrate", *arguments], timeout=timeout, check=False
     )
     if completed.returncode != 0:
         lines = last_lines(completed.stderr)

@@ -107,13 +107,11 @@ def _run(wish: Rehearsal, database: Database, work: Work) -> Rehearsed:
     )
     version = work.target.version or "-"
     migrated = 0.0
-    while True:
-        said = _script(work, "look", port, version).decode().strip()
+    # It answers once it has migrated, however long that takes, and then soon.
+    while (said := _script(work, "look", port, version).decode().strip()) != "healthy":
         ids = database.migrations(PLACE) if migrated == 0.0 else ()
         if migrated == 0.0 and not set(wish.pending or ()) - set(ids):
             migrated = time.monotonic()
-        if said == "healthy" and migrated:
-            break
         if migrated and time.monotonic() - migrated > instance.vikunja.start_timeout_seconds:
             raise UnhealthyError(
                 f"the rehearsal of {wish.label} ran its migrations, but is not healthy: {said}",
@@ -141,10 +139,15 @@ def quoted(value: str) -> str:
     return f'"{value}"'
 
 
-def _script(work: Work, *arguments: str, stdin: bytes | None = None, guard: bool = False) -> bytes:
+def rehearsal_script(*, guard: bool) -> str:
+    """guard: for what changes something."""
     text = (script_text("health"), (HERE / "rehearse.sh").read_text())
+    return "\n".join((guarded(), *text) if guard else text)
+
+
+def _script(work: Work, *arguments: str, stdin: bytes | None = None, guard: bool = False) -> bytes:
     completed = work.container.run(
-        [SCRIPT, "-c", "\n".join((guarded(), *text) if guard else text), "rehearse", *arguments],
+        [SCRIPT, "-c", rehearsal_script(guard=guard), "rehearse", *arguments],
         stdin=stdin,
         timeout=UNIT_TIMEOUT,
         check=False,

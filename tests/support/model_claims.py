@@ -17,6 +17,7 @@ from tasks.model import registry
 from tasks.model import state as states
 from tasks.model.plan import Entry, Plan
 from tasks.resources.files import Absent
+from tasks.resources.migration import HOME
 from tasks.resources.release import Record
 
 MEANS: dict[str, frozenset[str]] = {
@@ -47,6 +48,12 @@ def executed(log: list[tuple[str, str]]) -> list[tuple[str, str]]:
     and so are destroying and making it."""
     lines: list[tuple[str, str]] = []
     for address, how in log:
+        if address.partition(":")[2].startswith(f"{HOME}/"):
+            # What is noted for the case of a kill.
+            continue
+        if address == "migrations:unfinished" and lines and lines[-1][0] == "writes:go-on":
+            # The same script ends what went well.
+            continue
         if lines and lines[-1][0] == address and address.startswith(("running:", "container:")):
             lines[-1] = (address, "replace" if how == "create" else "update")
         elif how == "stop" and address.startswith("running:"):

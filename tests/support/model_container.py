@@ -15,10 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+import model_migration
 import model_scripts
 from model_machine import Machine
 from model_scripts import Answer
 
+from tasks.backup.databases.base import script as database_script
 from tasks.containers import spec_for
 from tasks.containers.base import (
     MARKER_PATH,
@@ -30,6 +32,8 @@ from tasks.containers.base import (
     Progress,
 )
 from tasks.effects.inside import guarded, unit_script
+from tasks.effects.migrating import recovery, step_script
+from tasks.effects.rehearsing import rehearsal_script
 from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
 from tasks.errors import DeployError, ResourceError
 from tasks.model.instance import Instance
@@ -121,6 +125,9 @@ def known_texts() -> dict[str, str]:
         confirm_script(): "confirm",
         back_script(): "back",
         drain_script(): "drain",
+        rehearsal_script(guard=True): "rehearse",
+        rehearsal_script(guard=False): "rehearse",
+        step_script(): "migrate",
     } | {
         "\n".join((guarded(), script_text(name), f'apply_{function_name(name)} "$@"')): name
         for name in script_names()
@@ -233,6 +240,19 @@ class ModelContainer:
             machine.daemon_reload()
             self.world.told("systemd:unit-files", "run")
             return Answer()
+        if argv[:2] == ["systemctl", "is-active"]:
+            return Answer(b"active\n")
+        if argv[0] == "systemd-run":
+            if stdin == b"done\n":
+                return Answer()
+            return model_migration.recover(machine, self.world.told)
+        if argv[:2] == ["bash", "-c"]:
+            if argv[2] == recovery():
+                return model_migration.recover(machine, self.world.told)
+            engine, action, *arguments = argv[3:]
+            if argv[2] == database_script(engine):
+                arguments = arguments[2 if engine == "sqlite" else 5 :]
+                return model_migration.database(machine, action, arguments)
         if argv[:2] != ["sh", "-c"]:
             raise self.world.refuse(f"unknown command {argv}")
         text, arguments = argv[2], argv[4:]
@@ -264,6 +284,10 @@ class ModelContainer:
                 return model_scripts.back(machine, color, port, units)
             case "drain", _:
                 return Answer()
+            case "rehearse", _:
+                return model_migration.rehearse(machine, arguments, told)
+            case "migrate", _:
+                return model_migration.migrate(machine, arguments, told)
             case str(name), _:
                 return model_scripts.run_script(machine, name, arguments, told)
         raise self.world.refuse(f"unknown script {text[-200:]!r} {arguments}")

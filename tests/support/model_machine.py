@@ -105,6 +105,8 @@ class Machine:
     serial: int = 0
     migrations: str = "none"
     """What is in the application's table of them, `unknown` where the database does not answer."""
+    places: dict[str, str] = field(default_factory=dict)
+    """The same of the copies beside the database."""
 
     def __post_init__(self) -> None:
         for path in BASE_FOLDERS:

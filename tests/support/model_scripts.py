@@ -346,6 +346,8 @@ def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         told(address, "failed")
         return Answer(stderr=f"{refused}\n".encode(), returncode=refused.code)
     machine.files.write(stamp, f"{revision}\n".encode())
+    if health and machine.migrations == "none":
+        machine.migrations = "SCHEMA_INIT"
     if state.starts > starts:
         how = "restart" if was_active else "start"
     elif state.reloads > reloads:
@@ -388,7 +390,15 @@ def _mcp(machine: Machine, name: str, arguments: Sequence[str]) -> None:
         raise Refused("redis does not answer", 10)
 
 
-_HEALTH = {"backend": _backend, "mcp": _mcp}
+def _migrating(machine: Machine, name: str, arguments: Sequence[str]) -> None:
+    from model_migration import started
+
+    _, port, version, seconds = arguments
+    started(machine)
+    _backend(machine, name, (port, version, seconds))
+
+
+_HEALTH = {"backend": _backend, "mcp": _mcp, "migrating": _migrating}
 
 
 def site(machine: Machine, domain: str, port: str, told: Told) -> Answer:
