@@ -32,18 +32,27 @@ class Broken(Exception):
     """A member that is not as it was made; the message says how."""
 
 
-def pack(block: bytes | bytearray | memoryview, level: int) -> bytes:
-    """One member that holds this block, of at most BLOCK bytes."""
+Bytes = bytes | bytearray | memoryview
+Parts = list[Bytes]
+
+
+def pack(block: Bytes, level: int) -> Parts:
+    """One member that holds this block, of at most BLOCK bytes, in parts.
+
+    What does not shrink is not copied: its parts are of the block itself.
+    """
     from isal import isal_zlib
 
-    body = None
+    body: Parts | None = None
     if not _incompressible(block):
-        body = _deflated(block, level)
-    if body is None or len(body) >= len(block):
+        deflated = _deflated(block, level)
+        if len(deflated) < len(block):
+            body = [deflated]
+    if body is None:
         body = _stored(block)
-    length = HEADER + len(body) + _TRAILER
+    length = HEADER + sum(map(len, body)) + _TRAILER
     trailer = struct.pack("<II", isal_zlib.crc32(block), len(block))
-    return b"".join((_FIXED, struct.pack("<I", length), body, trailer))
+    return [_FIXED + struct.pack("<I", length), *body, trailer]
 
 
 def length_of(header: bytes | memoryview) -> int:
@@ -56,35 +65,41 @@ def length_of(header: bytes | memoryview) -> int:
     return int(length)
 
 
-def unpack(member: bytes | memoryview) -> bytes:
-    """The block in a whole member. Raises Broken where its own checksum or length say so."""
+def unpack(rest: Bytes) -> bytes | bytearray:
+    """The block in a member, given without its header.
+
+    Raises Broken where its own checksum or length say so.
+    """
     import deflate
     from isal import isal_zlib
 
-    checksum, length = struct.unpack("<II", member[-_TRAILER:])
+    checksum, length = struct.unpack("<II", rest[-_TRAILER:])
     if length > BLOCK:
         raise Broken(f"a block of {length} bytes unpacked is impossible")
     try:
         # libdeflate needs room for one byte even where nothing comes out.
-        block = bytes(deflate.deflate_decompress(memoryview(member)[HEADER:-_TRAILER], length or 1))
+        block = deflate.deflate_decompress(memoryview(rest)[:-_TRAILER], length or 1)
     except deflate.DeflateError as error:
         raise Broken("a block cannot be unpacked") from error
     if len(block) != length or isal_zlib.crc32(block) != checksum:
         raise Broken("a block has another checksum or length than it says")
-    return block
+    unpacked: bytes | bytearray = block
+    return unpacked
 
 
-def _deflated(block: bytes | bytearray | memoryview, level: int) -> bytes:
+def _deflated(block: Bytes, level: int) -> Bytes:
     if level <= 3:
         from isal import isal_zlib
 
-        return bytes(isal_zlib.compress(block, level, -15))
+        fast: bytes = isal_zlib.compress(block, level, -15)
+        return fast
     import deflate
 
-    return bytes(deflate.deflate_compress(block, level))
+    small: bytes | bytearray = deflate.deflate_compress(block, level)
+    return small
 
 
-def _incompressible(block: bytes | bytearray | memoryview) -> bool:
+def _incompressible(block: Bytes) -> bool:
     """Whether three samples of it hardly shrink: pictures, archives, films."""
     from isal import isal_zlib
 
@@ -96,12 +111,12 @@ def _incompressible(block: bytes | bytearray | memoryview) -> bool:
     return len(isal_zlib.compress(samples, 1, -15)) > _WORTH_IT * len(samples)
 
 
-def _stored(block: bytes | bytearray | memoryview) -> bytes:
+def _stored(block: Bytes) -> Parts:
     """The block in DEFLATE's stored form: 5 bytes more for each 64 KiB."""
     view = memoryview(block)
-    parts: list[bytes | memoryview] = []
+    parts: Parts = []
     for start in range(0, len(view) or 1, _STORED):
         part = view[start : start + _STORED]
         last = start + _STORED >= len(view)
         parts += [struct.pack("<BHH", last, len(part), len(part) ^ 0xFFFF), part]
-    return b"".join(parts)
+    return parts

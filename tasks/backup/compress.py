@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from tasks.backup import blocks
-from tasks.backup.blocks import BEST, BLOCK, DEFAULT, FASTEST, SMALL
+from tasks.backup.blocks import BEST, BLOCK, DEFAULT, FASTEST, SMALL, Parts
+from tasks.backup.memory import keep_freed
 from tasks.errors import UsageError
 
 MOST_THREADS = 4
@@ -42,18 +43,23 @@ def threads() -> int:
     return min(MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
+Write = Callable[[Parts], object]
+"""Takes a member in parts, which are not to be kept."""
+
+
 class Compressor:
     """Made by `compressing`. room() and filled() write without a copy, write() with one.
 
     taken: bytes of the stream so far.
     """
 
-    def __init__(self, write: Callable[[bytes], object], level: int, pool: ThreadPoolExecutor):
+    def __init__(self, write: Write, level: int, pool: ThreadPoolExecutor):
         self._write = write
         self._level = level
         self._pool = pool
-        self._under_way: deque[Future[bytes]] = deque()
+        self._under_way: deque[tuple[bytearray, Future[Parts]]] = deque()
         self._most = threads() * AHEAD_PER_THREAD
+        self._free: list[bytearray] = []
         self._block = bytearray(BLOCK)
         self._used = 0
         self.taken = 0
@@ -82,27 +88,33 @@ class Compressor:
         if self._used or not self.taken:
             self._submit()
         while self._under_way:
-            self._put(self._under_way.popleft())
+            self._put()
 
     def _submit(self) -> None:
         block = memoryview(self._block)[: self._used]
-        self._under_way.append(self._pool.submit(blocks.pack, block, self._level))
-        self._block = bytearray(BLOCK)
+        self._under_way.append((self._block, self._pool.submit(blocks.pack, block, self._level)))
+        while self._under_way and (
+            self._under_way[0][1].done() or len(self._under_way) > self._most
+        ):
+            self._put()
+        # New memory costs as much as reading into it.
+        self._block = self._free.pop() if self._free else bytearray(BLOCK)
         self._used = 0
-        while self._under_way and (self._under_way[0].done() or len(self._under_way) > self._most):
-            self._put(self._under_way.popleft())
 
-    def _put(self, done: Future[bytes]) -> None:
+    def _put(self) -> None:
+        block, done = self._under_way.popleft()
         self._write(done.result())
+        self._free.append(block)
 
 
 @contextmanager
-def compressing(write: Callable[[bytes], object], level: int = DEFAULT) -> Iterator[Compressor]:
+def compressing(write: Write, level: int = DEFAULT) -> Iterator[Compressor]:
     """A compressor whose members go to `write`, in order, in the caller's thread.
 
     At the end of the block the stream is complete. Where the block or `write` raises, nothing
     more is written.
     """
+    keep_freed()
     pool = ThreadPoolExecutor(threads(), thread_name_prefix="compress")
     try:
         compressor = Compressor(write, level, pool)

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from tasks.backup import blocks
 from tasks.backup.blocks import HEADER, Broken
 from tasks.backup.compress import AHEAD_PER_THREAD, threads
+from tasks.backup.memory import keep_freed
 from tasks.errors import DeployError, UsageError
 from tasks.model.archive import Archive
 from tasks.model.files import named
@@ -94,13 +95,14 @@ class Reader:
     def sha256(self) -> str:
         return self._source.sha256 if self._source else hashlib.sha256().hexdigest()
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes | bytearray]:
         """The tar stream, block by block, each proven by its own checksum.
 
         Raises Damaged where a block is not whole, and where the file ends within one.
         """
+        keep_freed()
         pool = ThreadPoolExecutor(threads(), thread_name_prefix="unpack")
-        under_way: deque[tuple[int, Future[bytes]]] = deque()
+        under_way: deque[tuple[int, Future[bytes | bytearray]]] = deque()
         most = threads() * AHEAD_PER_THREAD
         try:
             with named(self.path, "cannot be read"), self.path.open("rb", blocks.LONGEST) as file:
@@ -138,7 +140,7 @@ class Reader:
             raise Damaged(self.path, str(error)) from error
 
     def _member(self, stream: Stream) -> bytes | None:
-        """The next member, or None at the end."""
+        """The next member without its header, or None at the end."""
         if self._encrypted:
             with self._decrypting():
                 return self._plain_member(stream)
@@ -158,9 +160,9 @@ class Reader:
         if len(rest) < length - HEADER:
             raise Damaged(self.path, f"it ends within a block, after {self._at} bytes")
         self._at += length
-        return header + rest
+        return rest
 
-    def _unpacked(self, end: int, block: Future[bytes]) -> bytes:
+    def _unpacked(self, end: int, block: Future[bytes | bytearray]) -> bytes | bytearray:
         try:
             return block.result()
         except Broken as error:

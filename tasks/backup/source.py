@@ -15,6 +15,9 @@ from tasks.errors import DeployError
 STAGING = "/var/lib/vikunja-backup"
 """In the container, root's alone: what is made for a backup and gone after it."""
 
+RECORDS = 256
+"""Of 512 bytes, in what tar reads and writes at once: its usual 20 cost it half of its time."""
+
 _DIFFERS = 1
 """GNU tar's exit code where a file went away or grew while it was read."""
 
@@ -28,6 +31,7 @@ def create_argv(root: str, staging: str, data: str) -> list[str]:
         "--create",
         "--file=-",
         "--format=gnu",
+        f"--blocking-factor={RECORDS}",
         "--hard-dereference",
         f"--transform=flags=r;s|^|{root}/|",
         f"--directory={staging}",

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tasks.backup import manifest as manifests
-from tasks.backup.compress import Compressor, compressing
+from tasks.backup.blocks import Parts
+from tasks.backup.compress import Compressor, Write, compressing
 from tasks.backup.manifest import Counted, Manifest
 from tasks.backup.members import RECORD, BrokenTar, MemberReader
 from tasks.containers.base import SILENT, Progress
@@ -114,22 +115,33 @@ class _Output:
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
-    def write(self, data: bytes) -> None:
-        self._digest.update(data)
-        write_all(self._descriptor, data)
-        self.size += len(data)
+    def write(self, parts: Parts) -> None:
+        size = 0
+        for part in parts:
+            self._digest.update(part)
+            size += len(part)
+        written = os.writev(self._descriptor, parts)
+        if written < size:
+            # The disk is about to be full, or it is not a disk: write(2) tells.
+            write_all(self._descriptor, b"".join(parts)[written:])
+        self.size += size
 
 
 @contextmanager
-def _sealing(output: _Output, lock: Lock | None) -> Iterator[Callable[[bytes], object]]:
+def _sealing(output: _Output, lock: Lock | None) -> Iterator[Write]:
     """Where compressed bytes go: to the output as they are, or encrypted."""
     if lock is None:
         yield output.write
         return
     from tasks.backup.age import Sealer
 
-    sealer = Sealer(output.write, lock)
-    yield sealer.write
+    sealer = Sealer(lambda data: output.write([data]), lock)
+
+    def write(parts: Parts) -> None:
+        for part in parts:
+            sealer.write(part)
+
+    yield write
     sealer.close()
 
 

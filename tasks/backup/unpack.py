@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from tasks.backup.reading import Reader
+from tasks.backup.source import RECORDS
 from tasks.backup.verify import Checked, compare_sidecars, inspecting
 from tasks.containers.base import SILENT, Progress
 from tasks.model.archive import Archive
@@ -35,6 +36,7 @@ def extract_argv(folder: str) -> list[str]:
         "tar",
         "--extract",
         "--file=-",
+        f"--blocking-factor={RECORDS}",
         f"--directory={folder}",
         "--strip-components=1",
         "--same-owner",

@@ -52,7 +52,7 @@ class Inspector:
         self._last = ""
         self._members = MemberReader(self._seen, f"{manifest.root}/{manifests.NAME}", said.write)
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes | bytearray) -> None:
         """Raises Damaged."""
         if self._members.ended:
             if any(block):

@@ -154,7 +154,7 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     """write(2) until everything is written: one call unless the disk fills or a pipe is slow."""
     view = memoryview(data)
     while view:

@@ -56,7 +56,7 @@ class Sealer:
         self._pending = bytearray()
         write(header(stanzas, key) + nonce)
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         self._pending += data
         at = 0
         # The last chunk is sealed differently, so a full one waits until something follows.

@@ -107,7 +107,7 @@ def test_what_follows_the_end_is_found(archive: Archive) -> None:
     archive.path.write_bytes(whole + b"\0")
     with pytest.raises(DeployError, match="ends within a block"):
         verify(archive)
-    archive.path.write_bytes(whole + blocks.pack(b"more", 1))
+    archive.path.write_bytes(whole + b"".join(blocks.pack(b"more", 1)))
     with pytest.raises(DeployError, match="follows its end"):
         verify(archive)
 

@@ -27,36 +27,36 @@ contents = st.one_of(
 
 @given(contents, st.sampled_from(LEVELS))
 def test_gunzip_reads_what_was_packed(data: bytes, level: int) -> None:
-    member = blocks.pack(data, level)
+    member = b"".join(blocks.pack(data, level))
     assert gzip.decompress(member) == data
     assert blocks.length_of(member[:HEADER]) == len(member) <= LONGEST
-    assert blocks.unpack(member) == data
+    assert blocks.unpack(member[HEADER:]) == data
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_does_not_shrink_hardly_grows(level: int) -> None:
-    assert len(blocks.pack(NOISE, level)) < BLOCK + 100
+    assert sum(map(len, blocks.pack(NOISE, level))) < BLOCK + 100
 
 
 def test_higher_levels_make_smaller_archives() -> None:
     text = "".join(f"task {n} is due at {n * 7919 % 86400}\n" for n in range(20000)).encode()[
         :BLOCK
     ]
-    sizes = [len(blocks.pack(text, level)) for level in (1, 2, 4, 6, 9)]
+    sizes = [sum(map(len, blocks.pack(text, level))) for level in (1, 2, 4, 6, 9)]
     assert sizes[0] >= sizes[1] > sizes[2] > sizes[3] >= sizes[4]
 
 
 @given(st.data())
 def test_a_flipped_bit_breaks_a_member_or_changes_nothing_in_it(data: st.DataObject) -> None:
     block = b"some text that repeats, that repeats " * 30 + NOISE[:100]
-    member = bytearray(blocks.pack(block, data.draw(st.sampled_from(LEVELS))))
+    member = bytearray(b"".join(blocks.pack(block, data.draw(st.sampled_from(LEVELS)))))
     position = data.draw(st.integers(0, len(member) * 8 - 1))
     member[position // 8] ^= 1 << position % 8
     try:
         if blocks.length_of(member[:HEADER]) != len(member):
             return
         # Padding, or another encoding of the same: only the archive's digest covers that.
-        assert blocks.unpack(member) == block
+        assert blocks.unpack(member[HEADER:]) == block
     except Broken:
         pass
 
@@ -66,7 +66,7 @@ def test_a_stream_comes_out_as_it_went_in_whatever_the_pieces(
     pieces: list[bytes], level: int
 ) -> None:
     out = io.BytesIO()
-    with compressing(out.write, level) as compressor:
+    with compressing(out.writelines, level) as compressor:
         for piece in pieces:
             compressor.write(piece)
     assert gzip.decompress(out.getvalue()) == b"".join(pieces)
@@ -74,7 +74,7 @@ def test_a_stream_comes_out_as_it_went_in_whatever_the_pieces(
 
 
 def test_what_the_writer_raises_comes_out() -> None:
-    def full(_: bytes) -> None:
+    def full(_: blocks.Parts) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"), compressing(full) as compressor:
