@@ -23,7 +23,7 @@ from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS
 from tasks.containers.proxmox.properties import is_unmarked, marked
 from tasks.containers.proxmox.wish import ProxmoxWish
-from tasks.errors import ResourceError
+from tasks.errors import NetworkError, ResourceError
 
 
 class ProxmoxContainer:
@@ -61,9 +61,18 @@ class ProxmoxContainer:
         """Where in the cluster it is now, and what; NetworkError where its node is not reached."""
         since = time.monotonic() if self._made is None else self._made
         self._made = None
+        self._guest = None
+        try:
+            return self._look(since)
+        except NetworkError as error:
+            # Of several instances, whose is not seen is more than which node is not reached.
+            raise NetworkError(
+                error.what, where=self.spec.name, hint=error.hint, evidence=error.evidence
+            ) from error
+
+    def _look(self, since: float) -> Found | None:
         view = self._cluster.view(since)
         guest = choose(self.spec, self._wish, view.guests)
-        self._guest = None
         if guest is None:
             return None
         config = view.config(guest.vmid)

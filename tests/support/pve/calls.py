@@ -28,6 +28,15 @@ PRIVILEGES: Mapping[str, tuple[str, str]] = {
 }
 
 
+EVERY_PRIVILEGE = frozenset(
+    """Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit
+    Pool.Allocate Pool.Audit SDN.Allocate SDN.Audit SDN.Use Sys.Audit Sys.Console Sys.Modify
+    VM.Allocate VM.Audit VM.Backup VM.Config.CPU VM.Config.Disk VM.Config.Memory VM.Config.Network
+    VM.Config.Options VM.Console VM.Migrate VM.PowerMgmt VM.Snapshot""".split()
+)
+"""What root@pam has, of what matters to containers."""
+
+
 def has(rights: Mapping[str, frozenset[str]] | None, path: str, privilege: str) -> bool:
     """Rights on a path hold for everything below it."""
     if rights is None:
@@ -233,7 +242,7 @@ def _bridges(cluster: Cluster, _: str, values: Parameters) -> Any:
 
 def _permissions(cluster: Cluster, user: str, _: Parameters) -> Any:
     rights = rights_of(cluster, user)
-    every = {"/": frozenset(privilege for _, privilege in PRIVILEGES.values())}
+    every = {"/": EVERY_PRIVILEGE}
     granted = every if rights is None else rights
     return {path: dict.fromkeys(sorted(names), 1) for path, names in granted.items()}
 
