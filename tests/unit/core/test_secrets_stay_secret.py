@@ -59,8 +59,10 @@ def test_neither_plan_nor_apply_nor_records_hold_a_secret(
         assert made not in text
     for path in guarded.paths.prefix.rglob("*"):
         if path.is_file() and b"canary" in path.read_bytes():
-            # What is rendered for the container is for root only, as is its folder.
-            assert path.is_relative_to(guarded.paths.rendered(guarded.instance.id))
+            # What is rendered for the container, and what the configuration file was read as, is
+            # for root only, as are their folders.
+            rendered = guarded.paths.rendered(guarded.instance.id)
+            assert path.parent in (rendered, guarded.paths.readings)
             assert (path.stat().st_mode & 0o077, path.parent.stat().st_mode & 0o077) == (0, 0)
 
 
