@@ -51,7 +51,7 @@ def require_running(container: Container, instance: Instance) -> None:
         raise ResourceError(
             "its container is stopped",
             where=name,
-            hint=f"Start it, then try again: ./doit apply {name} starts it.",
+            hint=f"Start it, then try again: ./doit start {name}",
         )
 
 

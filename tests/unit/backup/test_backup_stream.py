@@ -80,6 +80,17 @@ def test_the_sidecar_says_what_is_true(archive: Archive) -> None:
     assert asdict(metadata) == record
 
 
+def test_what_is_inside_fits_its_schema(archive: Archive) -> None:
+    with tarfile.open(archive.path) as tar:
+        member = tar.extractfile(f"{ROOT}/metadata.json")
+        assert member is not None
+        record = json.load(member)
+    schema = json.loads((SCHEMAS / "archive-contents.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(record)
+    assert set(schema["required"]) == set(schema["properties"]) == set(record)
+
+
 def test_there_is_nothing_but_the_archive_its_sidecars_and_the_link(archive: Archive) -> None:
     assert sorted(path.name for path in archive.folder.iterdir()) == [
         f"{EPOCH}.json",
