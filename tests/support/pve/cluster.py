@@ -145,6 +145,8 @@ class Cluster:
         """Virtual machines: id → node."""
         self.ha: dict[str, dict[str, str | int]] = {}
         self.replication: dict[str, dict[str, str | int]] = {}
+        self.delays: Mapping[str, float] = {}
+        """Seconds that a call of the contract takes beside what it does."""
         self.publish: Callable[[], None] = lambda: None
         self.quorate = True
         self.backend = Backend()
