@@ -122,8 +122,9 @@ def settle_unit(batch: Sequence[Entry], work: Work) -> None:
         if completed.returncode != 0:
             unhealthy = completed.returncode == 10
             kind = UnhealthyError if unhealthy else DeployError
+            why = completed.stderr.decode(errors="replace").strip().partition("\n")[0]
             raise kind(
-                f"{unit.unit} {'is not healthy' if unhealthy else 'could not be started'}",
+                f"{unit.unit} {'is not healthy' if unhealthy else 'could not be started'}: {why}",
                 where=work.where,
                 evidence=last_lines(completed.stderr),
                 hint=f"Look at it: ./doit logs {work.where}, mend the cause, ./doit apply again.",

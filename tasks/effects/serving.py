@@ -9,7 +9,7 @@ from tasks import build, record
 from tasks.build import artifact
 from tasks.effects.inside import guarded
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
-from tasks.errors import BuildError, UnhealthyError
+from tasks.errors import BuildError, DeployError, UnhealthyError
 from tasks.model import releases as records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color
@@ -52,10 +52,19 @@ def put_release(batch: Sequence[Entry], work: Work) -> None:
         before = records.read(work.paths, work.where)
         records.write(work.paths, work.where, records.trying(before, wish.key))
         with found.path.open("rb") as archive:
-            work.container.run(
+            completed = work.container.run(
                 [SCRIPT, "-c", guarded("release.sh"), "release", wish.color, line],
                 stdin=archive,
                 timeout=UNIT_TIMEOUT,
+                check=False,
+            )
+        if completed.returncode != 0:
+            raise DeployError(
+                f"{found.version} could not be put into {wish.color}'s folders",
+                where=work.where,
+                evidence=last_lines(completed.stderr),
+                hint="Is the container's disk full? resources.disk_size_gb makes it larger. Then"
+                " ./doit apply again.",
             )
 
 

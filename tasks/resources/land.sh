@@ -101,8 +101,10 @@ kept=$home/nginx-before
 case $operations in
   *"$tab/etc/nginx/"*)
     if [ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null; then
-      rm -rf "$kept.new"
-      cp -a /etc/nginx "$kept.new" && mv -T "$kept.new" "$kept" || fail "cannot keep a copy of /etc/nginx"
+      rm -rf "$kept.new" "$kept.stamp"
+      cp -a /etc/nginx "$kept.new" &&
+        { [ ! -e "$home/stamps/nginx.service" ] || cp "$home/stamps/nginx.service" "$kept.stamp"; } &&
+        mv -T "$kept.new" "$kept" || fail "cannot keep a copy of /etc/nginx"
     fi
     ;;
 esac

@@ -38,6 +38,8 @@ if [ "$unit" = nginx.service ]; then
     rm -rf "$before.refused"
     mv -T /etc/nginx "$before.refused"
     mv -T "$before" /etc/nginx
+    # What runs was started with these.
+    [ ! -e "$before.stamp" ] || mv -fT "$before.stamp" "$stamp"
     exit 11
   fi
 fi
@@ -67,7 +69,7 @@ if [ $# -gt 0 ]; then
   shift
   "health_$health" "$@" || { evidence; exit 10; }
 fi
-[ "$unit" != nginx.service ] || rm -rf "$before" "$before.refused"
+[ "$unit" != nginx.service ] || rm -rf "$before" "$before.refused" "$before.stamp"
 printf '%s\n' "$revision" >"$stamp.new"
 sync "$stamp.new"
 mv -f "$stamp.new" "$stamp"

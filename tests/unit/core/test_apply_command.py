@@ -272,7 +272,7 @@ def test_a_failure_ends_with_its_own_code_evidence_and_hint_and_is_recorded(
         moved.machine.files.write(f"/opt/vikunja/{part}/blue/.release", line)
     assert apply(moved, "--yes") == 10
     error = capsys.readouterr().err
-    assert "error: vikunja-main: vikunja-backend@blue.service is not healthy\n" in error
+    assert "error: vikunja-main: vikunja-backend@blue.service is not healthy: " in error
     assert "       | says version" in error
     assert "./doit logs vikunja-main" in error
     state = states.read(moved.paths, NAME)

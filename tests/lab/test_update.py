@@ -1,0 +1,229 @@
+"""Updates of a serving site under load: they take over, or leave the old version as it was.
+
+Every request of the load counts: none may fail, whatever happens to the update.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inside import Inside
+from journey import DOIT, Site, new_site
+
+from bench.support.clients import Clients
+from tasks.host_packages import ensure
+from tasks.paths import Paths
+from tasks.sample import IDENTITY, make_repository
+
+GO, NODE = ("golang-go", "gcc", "libc6-dev"), ("nodejs",)
+OLD, NEW = "v1.0.0", "v1.1.0"
+GREEN = "vikunja-backend@green.service"
+
+
+def commit(repository: Path, branch: str, files: Mapping[str, str], tag: str = "") -> None:
+    """A commit on a branch of its own that starts at main."""
+    tree = repository.with_name(f"{repository.name}-{branch}")
+    git = ["git", "-c", "commit.gpgsign=false", "-C", str(tree)]
+    subprocess.run(["git", "clone", "-q", str(repository), str(tree)], check=True)
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        with (tree / name).open("a") as file:
+            file.write(text)
+    environment = {**os.environ, **IDENTITY}
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", branch], check=True, env=environment)
+    if tag:
+        subprocess.run([*git, "tag", tag], check=True)
+    subprocess.run([*git, "push", "-q", "--tags", "origin", f"HEAD:{branch}"], check=True)
+    shutil.rmtree(tree)
+
+
+@pytest.fixture(scope="module")
+def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    ensure([*(() if shutil.which("go") else GO), *(() if shutil.which("node") else NODE)])
+    repository = lab_paths.prefix / "update.git"
+    make_repository(repository)
+    commit(repository, "next", {"frontend/src/index.html": "<!-- next -->\n"}, NEW)
+    site = new_site(
+        lab_paths,
+        lab_network,
+        "update",
+        git={"repository": str(repository), "branch": "main"},
+        vikunja={"start_timeout_seconds": 2},
+        update={"observe_seconds": 1, "drain_seconds": 6},
+    )
+    site.run("apply", "--yes")
+    yield site
+
+
+def clients(site: Site) -> Clients:
+    load = Clients(site.address, site.document["network"]["domain"])
+    return load.keep_alive(3, 0.03).new_connections(1, 0.1).slow(1, 3).writing(1, 0.1)
+
+
+def curl(site: Site, path: str) -> Any:
+    argv = ["curl", "-sk", "--max-time", "20", f"https://{site.address}{path}"]
+    return json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+
+def version(site: Site) -> str:
+    found: str = curl(site, "/api/v1/info")["version"]
+    return found
+
+
+def assert_unharmed(site: Site, load: Clients) -> None:
+    """No request failed, some were answered, and everything acknowledged is there."""
+    tally = load.tally
+    assert tally.failures == []
+    assert tally.of("keep-alive") and tally.of("new") and tally.of("slow")
+    there = {task["id"] for task in curl(site, "/api/v1/tasks")}
+    assert tally.acknowledged
+    assert set(tally.acknowledged) <= there
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """changes: of the configuration; break, mend: in the container, before and after. why: what
+    the error says."""
+
+    changes: dict[str, Any]
+    why: str
+    breaking: str = ""
+    mending: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+TAKE_PORT = """
+systemd-run --quiet --unit=taken --setenv=VIKUNJA_SERVICE_INTERFACE=127.0.0.1:3457 \
+    --setenv=VIKUNJA_SERVICE_PUBLICURL=http://127.0.0.1 --setenv=VIKUNJA_DATABASE_PATH=/tmp/x.db \
+    /opt/vikunja/backend/blue/vikunja
+until curl -sf -o /dev/null http://127.0.0.1:3457/health; do sleep 0.1; done
+"""
+FILL_DISK = """
+mkdir -p /mnt/small
+size=$(du -sm /opt/vikunja | cut -f 1)
+mount -t tmpfs -o "size=$((size + 4))m,mode=755" tmpfs /mnt/small
+cp -a /opt/vikunja/. /mnt/small
+mount --bind /mnt/small /opt/vikunja
+umount /mnt/small
+"""
+NO_DIRECTIVE = {"path": "/etc/nginx/conf.d/zz.conf", "content": "this is no directive;\n"}
+
+TROUBLES = {
+    "a build that fails": Trouble(
+        {"build": {"where": "local", "frontend": [["false"]]}}, "frontend: false"
+    ),
+    "a full disk": Trouble({}, "could not be put into green", FILL_DISK, "umount /opt/vikunja"),
+    "a template that nginx refuses": Trouble({"files": [NO_DIRECTIVE]}, "refuses its new files"),
+    "a wrong version": Trouble({}, "not v1.1.0", environment={"SAMPLE_VERSION": "v9"}),
+    "a slow start": Trouble({}, "not healthy", environment={"SAMPLE_START_DELAY": "8"}),
+    "a port that is taken": Trouble(
+        {}, "says version v1.0.0, not v1.1.0", TAKE_PORT, "systemctl stop taken.service"
+    ),
+    "a health check that fails, and a stop that hangs": Trouble(
+        {},
+        "answered 500",
+        environment={"SAMPLE_FAIL_HEALTH": "true", "SAMPLE_HANG_ON_STOP": "true"},
+    ),
+    "a health check that fails once it serves": Trouble(
+        {"update": {"observe_seconds": 12}},
+        "did not serve well",
+        environment={"SAMPLE_FAIL_HEALTH_AFTER": "3"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: str) -> None:
+    trouble = TROUBLES[name]
+    before = dict(site.document)
+    site.edit({"git": {"branch": "next"}, "vikunja": {"environment": trouble.environment}})
+    site.edit(trouble.changes)
+    inside = Inside(site)
+    inside.shell(trouble.breaking)
+    try:
+        with clients(site) as load:
+            failed = site.run("apply", "--yes", code=None)
+            load.one_more()
+        assert version(site) == OLD
+    finally:
+        inside.shell(trouble.mending)
+        site.document = before
+        site.edit({})
+
+    assert failed.returncode == 11, failed.stderr
+    assert trouble.why in failed.stderr, failed.stderr
+    assert "serves on" in failed.stderr
+    assert_unharmed(site, load)
+    state = json.loads(site.paths.state(site.id).read_text())
+    assert (state["status"], state["active_color"]) == ("running", "blue")
+    assert state["last_operation_status"] == "failure"
+    assert "exit code 11" in site.log().splitlines()[-1]
+    assert inside.shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
+
+
+def test_an_update_and_its_rollback_fail_no_request(site: Site) -> None:
+    refused = site.run("rollback", "--yes", code=4)
+    assert "no release that served before v1.0.0 is kept" in refused.stderr
+    site.edit({"git": {"branch": "next"}})
+    with clients(site) as load:
+        site.run("apply", "--yes")
+        assert version(site) == NEW
+        assert "Nothing to do" in site.run("plan").stdout
+        rolled = site.run("rollback", "--yes")
+        assert version(site) == OLD
+        forward = site.addresses()
+    assert_unharmed(site, load)
+    assert "v1.0.0) serves" in rolled.stderr
+    assert "color:active" in forward and "release:green" not in forward
+    assert Inside(site).shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
+
+
+def test_an_update_that_is_killed_at_every_step_fails_no_request(site: Site) -> None:
+    with clients(site) as load:
+        kills = 0
+        while site.addresses() and kills < 20:
+            site.apply_killed_at(2)
+            kills += 1
+        assert version(site) == NEW
+    assert 3 <= kills < 20
+    assert_unharmed(site, load)
+
+
+def test_a_switch_that_nobody_confirms_is_undone_by_itself(site: Site) -> None:
+    site.run("rollback", "--yes")
+    with clients(site) as load:
+        argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+        process = subprocess.Popen(
+            argv, env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "color:active" in line:
+                break
+        await_version(site, NEW)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=60)
+        await_version(site, OLD)
+        again = site.addresses()
+        site.run("apply", "--yes")
+        assert version(site) == NEW
+    assert "color:active" in again
+    assert_unharmed(site, load)
+
+
+def await_version(site: Site, wanted: str) -> None:
+    until = time.monotonic() + 120
+    while version(site) != wanted:
+        assert time.monotonic() < until, f"{wanted} did not come to serve"
+        time.sleep(0.1)
