@@ -58,9 +58,10 @@ class Exchange:
         names = ["backend", "mcp"] if self.instance.services.mcp.enabled else ["backend"]
         return [f"vikunja-{name}@{self.color}.service" for name in names]
 
-    def perform(self) -> None:
+    def perform(self, secret: str = "") -> None:
         """Swap in what is in the place `restored`, and let the application start on it.
 
+        secret: file in the container with the service secret of the archive, where it is to come.
         Raises RolledBackError where what was there serves again, RollbackFailedError where it does
         not yet, and what the guard raises where nothing was touched.
         """
@@ -69,7 +70,9 @@ class Exchange:
             self._stop(guard)
             self.progress.step("swapping in what was restored")
             self.database.swap(RESTORED, SAVED)
-            self._attachments("swap-attachments", RESTORED, SAVED)
+            self._beside("swap-attachments", RESTORED, SAVED)
+            if secret:
+                self._beside("swap-secret", secret)
             self._start()
             self._step("commit")
         except (DeployError, KeyboardInterrupt) as failure:
@@ -79,7 +82,7 @@ class Exchange:
 
     def bring_attachments(self, folder: str) -> None:
         """Move unpacked attachments beside the live ones."""
-        self._attachments("bring-attachments", folder, RESTORED)
+        self._beside("bring-attachments", folder, RESTORED)
 
     def drop(self) -> None:
         """What was restored and is not wanted goes."""
@@ -89,7 +92,7 @@ class Exchange:
     def _text(self) -> str:
         return f"{ATTACHMENTS.read_text()}\n{script(self.database.engine)}"
 
-    def _attachments(self, action: str, *arguments: str) -> None:
+    def _beside(self, action: str, *arguments: str) -> None:
         argv = ["bash", "-c", ATTACHMENTS.read_text(), "exchange", action, *arguments]
         self.container.run(argv, timeout=UNIT_TIMEOUT)
 

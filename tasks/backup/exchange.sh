@@ -1,8 +1,11 @@
-# Attachments that change places with the database: `files` of a place lie beside the live ones.
+# What changes places with the database: attachments, of which those of a place lie beside the live
+# ones, and the secret that signs sessions, of which the one of before is kept while it is needed.
 # For bash, in front of an engine's script, of which it takes the arguments: ACTION … [PLACE…].
 # An update's recovery (recover.sh) calls both as one: it puts back files before the database, so
 # that a kill in between is told by the place that is still there.
 attachments=/var/lib/vikunja/files
+secret=/etc/vikunja/secrets/service-secret
+secret_before=/var/lib/vikunja-deploy/migration/service-secret
 
 attachments_of() {
 	printf '/var/lib/vikunja/vikunja-deploy-files-%s' "$1"
@@ -17,14 +20,24 @@ swap_attachments() {
 	mv -T "$(attachments_of "$1")" "$attachments" && sync "${attachments%/*}"
 }
 
+put_secret() {
+	# FILE: its content, under the owner and mode that the secret has.
+	install -m 0600 -o vikunja -g vikunja "$1" "$secret.new" && sync "$secret.new" &&
+		mv -fT "$secret.new" "$secret" && sync "${secret%/*}"
+}
+
 case $1 in
 swap)
+	if [ -e "$secret_before" ]; then
+		put_secret "$secret_before" || exit 1
+	fi
 	swap_attachments "${*: -2:1}" "${!#}" || exit 1
 	;;
 drop)
 	rm -rf "$(attachments_of "${!#}")"
 	if [ "${!#}" = saved ]; then
 		# The last that a recovery does: what was unpacked goes, too.
+		rm -f "$secret_before"
 		rm -rf /var/lib/vikunja-backup/restore
 		bash -c "$BASH_EXECUTION_STRING" restored "${@:1:$#-1}" restored
 	fi
@@ -33,6 +46,16 @@ swap-attachments)
 	# PLACE ASIDE, without the database.
 	set -eu
 	swap_attachments "$2" "$3"
+	exit
+	;;
+swap-secret)
+	# FILE: with another one's content.
+	set -eu
+	umask 077
+	cp "$secret" "$secret_before.new"
+	sync "$secret_before.new"
+	mv -fT "$secret_before.new" "$secret_before"
+	put_secret "$2"
 	exit
 	;;
 bring-attachments)

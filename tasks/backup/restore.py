@@ -33,6 +33,9 @@ from tasks.paths import Paths
 UNPACKED = f"{STAGING}/restore"
 """In the container, while an archive is brought back."""
 
+SECRET = "secrets/service-secret"
+"""In encrypted archives: what signs sessions."""
+
 ENGINES: dict[DatabaseType, str] = {
     "sqlite": "SQLite",
     "postgresql": "PostgreSQL",
@@ -162,7 +165,8 @@ def restore(
         prove(contents)
         exchange.bring_attachments(f"{UNPACKED}/files")
         operation.info("Swapping in what was restored")
-        exchange.perform()
+        own_secret = archive.encrypted and contents.instance_id == instance.id
+        exchange.perform(f"{UNPACKED}/{SECRET}" if own_secret else "")
     except BaseException:
         _tidy(exchange, operation)
         raise

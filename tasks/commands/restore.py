@@ -114,17 +114,26 @@ def chosen(instance: Instance, named: str) -> Archive:
             "restore needs --from", hint=f"--from latest, or one of ./doit backups {instance.id}"
         )
     if named == "latest":
-        there = model.archives(folder)
+        newest = model.archives(folder)[::-1]
+        there = [one for one in newest if not _before_a_restore(one)]
         if not there:
             raise ResourceError(
                 f"there is no backup in {folder}",
                 where=instance.id,
                 hint="Name an archive that is elsewhere: --from PATH",
             )
-        return there[-1]
+        return there[0]
     if "/" not in named and not (caller_folder() / named).exists():
         return archive_at(folder / named)
     return archive_at(caller_folder() / named)
+
+
+def _before_a_restore(archive: Archive) -> bool:
+    """Whether a restore took it of what it was about to replace: to be asked for by its name."""
+    from tasks.model import archive as model
+
+    metadata = model.read_metadata(archive)
+    return metadata is not None and metadata.backup_trigger == "restore"
 
 
 def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
@@ -139,11 +148,11 @@ def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
         rows = f"{sum(database.counts().values())} rows"
     except DeployError as unreadable:
         rows = f"cannot be read: {unreadable.what}"
-    secrets = (
-        "its secrets are in it; those of the instance are kept"
-        if archive.encrypted
-        else "holds no secrets; those of the instance are kept"
-    )
+    secrets = "holds no secrets; those of the instance are kept"
+    if archive.encrypted and contents.instance_id == target.instance.id:
+        secrets = "brings back the secret that signs sessions; passwords are kept"
+    elif archive.encrypted:
+        secrets = "has another instance's secrets, which stay in it"
     there = f"{found.version}, {rows}, attachments of {size_text(found.files_bytes)}"
     new = (
         f"{contents.vikunja_version}, {sum(contents.tables.values())} rows, "

@@ -1,0 +1,158 @@
+"""What may be restored into what, which archive is meant, and where a drill takes place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from backup_samples import CONTENTS
+
+from tasks.backup.drill import Place, digests, own_place, throw_away
+from tasks.backup.restore import Target, refuse_other_engine, refuse_other_schema
+from tasks.backup.subject import Subject
+from tasks.commands.drill import place_at
+from tasks.commands.restore import chosen
+from tasks.config.make import make_instance
+from tasks.config.schema import with_defaults
+from tasks.effects.rehearsing import QUIET
+from tasks.errors import DatabaseError, ResourceError, UsageError
+from tasks.model.archive import Archive, Trigger, sealed, sidecar_text
+from tasks.model.instance import Instance
+
+
+def instance(tmp_path: Path, **changes: Any) -> Instance:
+    document = {
+        "deployment": {"instance_id": "vikunja-main"},
+        "lxc": {"name": "tasks"},
+        "network": {
+            "bridge": "br0",
+            "ip_address": "10.0.0.5/24",
+            "gateway": "10.0.0.1",
+            "domain": "tasks.example.org",
+        },
+        "git": {"repository": "https://example.org/vikunja.git"},
+        "database": {"type": "sqlite"},
+        "backup": {"directory": str(tmp_path / "backups")},
+        "admin": {"email": "admin@example.org"},
+        **changes,
+    }
+    return make_instance(with_defaults(document, tmp_path), tmp_path / "config.yaml")
+
+
+def target(tmp_path: Path) -> Target:
+    found = cast(Subject, type("Found", (), {"version": "v1.1.0"}))
+    return Target(instance(tmp_path), cast(Any, None), found)
+
+
+def test_an_archive_of_another_engine_is_refused(tmp_path: Path) -> None:
+    refuse_other_engine(CONTENTS, instance(tmp_path))
+    with pytest.raises(DatabaseError, match="of PostgreSQL, and this instance uses SQLite"):
+        refuse_other_engine(replace(CONTENTS, database_type="postgresql"), instance(tmp_path))
+
+
+def test_the_same_migrations_in_any_order_are_restored_whatever_the_version(tmp_path: Path) -> None:
+    refuse_other_schema(CONTENTS, target(tmp_path), ["1", "2"], ["2", "1"])
+
+
+def test_a_database_that_would_be_migrated_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"v1\.1\.0 would run 2 migrations on it") as refused:
+        refuse_other_schema(CONTENTS, target(tmp_path), ["1"], ["1", "2", "3"])
+    assert "--allow-version" in refused.value.hint
+
+
+def test_a_database_that_is_ahead_is_refused_even_if_it_also_lacks_some(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"through 1 migrations that v1\.1\.0 does not know"):
+        refuse_other_schema(CONTENTS, target(tmp_path), ["1", "9"], ["1", "2"])
+
+
+def put(folder: Path, epoch: int, trigger: Trigger) -> Archive:
+    archive = Archive(epoch, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    archive.path.write_bytes(b"archive")
+    metadata = sealed(replace(CONTENTS, backup_trigger=trigger), 7, "0" * 64)
+    archive.sidecar.write_bytes(sidecar_text(metadata))
+    return archive
+
+
+def test_latest_is_the_newest_that_no_restore_has_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wished = instance(tmp_path)
+    folder = tmp_path / "backups/vikunja-main"
+    with pytest.raises(ResourceError, match="no backup"):
+        chosen(wished, "latest")
+    put(folder, 1, "scheduled")
+    wanted = put(folder, 2, "manual")
+    before = put(folder, 3, "restore")
+    assert chosen(wished, "latest") == wanted
+    assert chosen(wished, before.name) == before
+    assert chosen(wished, f"backups/vikunja-main/{wanted.name}").path == wanted.path
+    with pytest.raises(ResourceError, match="no such archive"):
+        chosen(wished, "4.tar.gz")
+    with pytest.raises(UsageError, match="needs --from"):
+        chosen(wished, "")
+
+
+def test_a_drills_double_shares_nothing_that_others_could_notice(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    original = instance(
+        tmp_path,
+        database={"type": "postgresql", "host": "10.0.0.9", "password_file": str(password)},
+        vikunja={"environment": {"VIKUNJA_MAILER_ENABLED": "true", "VIKUNJA_X": "1"}},
+    )
+    place = own_place(original.id, Path("/"))
+    double = throw_away(original, place)
+    assert (double.id, double.container_name) == ("vikunja-main-drill", "tasks-drill")
+    assert ip_interface(double.network.ip_address).network != original.network.interface.network
+    assert ip_interface(place.address).ip in ip_interface("198.18.0.0/15").network
+    assert ip_interface(place.gateway).ip in ip_interface(place.address).network
+    assert len(place.bridge) <= 15
+    assert double.database.inside and double.database.password_file is None
+    assert double.database.name == original.database.name
+    environment = double.vikunja.environment
+    assert environment["VIKUNJA_X"] == "1"
+    quiet = {f"VIKUNJA_{name}" for name in QUIET} - {"VIKUNJA_REDIS_ENABLED"}
+    assert {name for name, value in environment.items() if value == "false"} == quiet
+    assert original.vikunja.environment["VIKUNJA_MAILER_ENABLED"] == "true"
+
+
+def test_two_instances_drill_on_different_bridges() -> None:
+    places = {own_place(name, Path("/")) for name in ("a", "b", "c")}
+    assert len({place.bridge for place in places}) == 3
+
+
+def test_a_drills_address_is_another_one_of_the_instances_network(tmp_path: Path) -> None:
+    original = instance(tmp_path)
+    wanted = Place("br0", "10.0.0.77/24", "10.0.0.1")
+    assert place_at(original, "10.0.0.77/24") == place_at(original, "10.0.0.77") == wanted
+    assert place_at(original, "") is None
+    for wrong in ("10.0.0.5", "10.0.1.7/24", "10.0.0.7/25", "nonsense"):
+        with pytest.raises(UsageError, match=f"--address {wrong}"):
+            place_at(original, wrong)
+
+
+def test_digests_are_read_whatever_the_files_are_called() -> None:
+    said = b"aa  ./1\0bb  ./with space\nand line\0"
+    assert digests(said) == {"files/1": "aa", "files/with space\nand line": "bb"}
+    assert digests(b"") == {}
+
+
+def test_what_is_noted_of_a_drill_is_read_again(tmp_path: Path) -> None:
+    from tasks.errors import DeployError
+    from tasks.model import last_drill
+    from tasks.paths import Paths
+
+    paths = Paths(tmp_path)
+    assert last_drill.read(paths, "one") is None
+    went = last_drill.LastDrill("2025-01-01T00:00:00Z", "1.tar.gz", "v1", 10, 2, 1.5, 20.0)
+    last_drill.write(paths, "one", went)
+    assert last_drill.read(paths, "one") == went
+    path = paths.last_drill("one")
+    path.write_text(json.dumps({**asdict(went), "rows": -1}))
+    with pytest.raises(DeployError, match="rows"):
+        last_drill.read(paths, "one")
