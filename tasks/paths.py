@@ -62,6 +62,10 @@ class Paths:
         """Folder of the records of a drill's throw-away instance; gone after it."""
         return self.library / "drill" / instance_id
 
+    def told(self, instance_id: str) -> Path:
+        """Of which failures of the instance somebody was told."""
+        return self.library / "told" / f"{instance_id}.json"
+
     def measured(self, instance_id: str) -> Path:
         """How long the instance's last update with migrations took."""
         return self.library / "measured" / f"{instance_id}.json"

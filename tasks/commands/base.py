@@ -121,7 +121,12 @@ def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:
     from tasks.paths import host_paths
 
     files = find_configuration(options.get("config"), caller_folder(), os.environ)
-    return load_instances(files, memo=host_paths().readings)
+    instances = load_instances(files, memo=host_paths().readings)
+    if any(instance.notifications.wanted for instance in instances):
+        from tasks.notify import watch
+
+        watch(instances, console.warning)
+    return instances
 
 
 def caller_folder() -> Path:

@@ -25,6 +25,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     passphrase = value_at(document, "backup.encrypt.passphrase_file")
     if isinstance(passphrase, str):
         yield from _password_file(("backup", "encrypt", "passphrase_file"), Path(passphrase))
+    yield from _notification_files(document)
     yield from _certificate(document)
     yield from _time_zone(value_at(document, "vikunja.timezone"))
     for index, item in enumerate(document.get("files") or ()):
@@ -52,6 +53,26 @@ def _password_file(key: Key, path: Path) -> Iterator[Finding]:
         yield Finding(key, "the file is empty", "Write the password into it, on one line.")
     elif len(lines) > 1:
         yield Finding(key, "the file holds more than one line", "Only the password goes into it.")
+
+
+def _notification_files(document: Mapping[str, Any]) -> Iterator[Finding]:
+    password = value_at(document, "notifications.smtp.password_file")
+    if isinstance(password, str):
+        yield from _password_file(("notifications", "smtp", "password_file"), Path(password))
+    addresses = value_at(document, "notifications.apprise_file")
+    if not isinstance(addresses, str):
+        return
+    key = ("notifications", "apprise_file")
+    found = _read(Path(addresses))
+    if isinstance(found, str):
+        yield Finding(key, f"the file {found}", _PRESENT)
+        return
+    content, mode = found
+    if mode & 0o077:
+        what = "the file is readable for others than its owner"
+        yield Finding(key, what, "Close it: chmod 600 FILE")
+    if not any(line.strip() and not line.startswith(b"#") for line in content.splitlines()):
+        yield Finding(key, "the file is empty", "Write an address a line, such as ntfy://TOPIC.")
 
 
 def _connection_files(document: Mapping[str, Any]) -> Iterator[Finding]:

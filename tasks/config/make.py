@@ -23,12 +23,14 @@ from tasks.model.instance import (
     Mcp,
     Mount,
     Network,
+    Notifications,
     Proxmox,
     Redis,
     Release,
     Replication,
     Resources,
     Services,
+    Smtp,
     Ssh,
     Update,
     Vikunja,
@@ -58,6 +60,7 @@ def make_instance(document: Document, source: Path) -> Instance:
         update=Update(**document["update"]),
         backup=_backup(document["backup"]),
         admin=Admin(**document["admin"]),
+        notifications=_notifications(document["notifications"]),
         files=tuple(_extra_file(item) for item in document["files"]),
         source=source,
         document=document,
@@ -113,6 +116,13 @@ def _backup(wish: Document) -> Backup:
     )
     changed = {"directory": Path(wish["directory"]), "after": tuple(wish["after"])}
     return Backup(**{**wish, **changed, "encrypt": encrypt})
+
+
+def _notifications(wish: Document) -> Notifications:
+    smtp = Smtp(**{**wish["smtp"], "password_file": _path(wish["smtp"]["password_file"])})
+    return Notifications(
+        **{**wish, "smtp": smtp, "apprise_file": _path(wish["apprise_file"])},
+    )
 
 
 def _extra_file(wish: Document) -> ExtraFile:

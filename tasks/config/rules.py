@@ -195,6 +195,31 @@ def backups(document: Document) -> Iterator[Finding]:
                 )
 
 
+def notifications(document: Document) -> Iterator[Finding]:
+    """Mail by a server needs one; a login needs both of its halves."""
+    smtp = ("notifications", "smtp")
+    if value_at(document, "notifications.mail") == "smtp" and not value_at(
+        document, "notifications.smtp.host"
+    ):
+        yield Finding((*smtp, "host"), "is missing, mail: smtp needs it")
+    user = value_at(document, "notifications.smtp.user")
+    password = value_at(document, "notifications.smtp.password_file")
+    if bool(user) != bool(password):
+        given, missing = ("user", "password_file") if user else ("password_file", "user")
+        yield Finding((*smtp, missing), f"is missing, {given} is given")
+    encryption = value_at(document, "notifications.smtp.encryption")
+    if password and encryption == "none" and not _is_here(document):
+        yield Finding(
+            (*smtp, "encryption"),
+            "is none, and the password would travel in clear",
+            "Write starttls or tls.",
+        )
+
+
+def _is_here(document: Document) -> bool:
+    return value_at(document, "notifications.smtp.host") in ("localhost", "127.0.0.1", "::1")
+
+
 _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     network,
     proxmox,
@@ -202,5 +227,6 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     repository,
     commands,
     backups,
+    notifications,
     extra_files,
 )

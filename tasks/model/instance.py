@@ -283,6 +283,33 @@ class Admin:
 
 
 @dataclass(frozen=True)
+class Smtp:
+    """host is None where mail goes another way. password_file: an absolute path of the host."""
+
+    host: str | None
+    port: int
+    encryption: Literal["starttls", "tls", "none"]
+    user: str | None
+    password_file: Path | None
+
+
+@dataclass(frozen=True)
+class Notifications:
+    """Who is told how operations end. sender: None for this machine's own. apprise_file: an
+    absolute path of the host, addresses of services in it. success: that of success, too."""
+
+    mail: Literal["none", "sendmail", "smtp"]
+    sender: str | None
+    smtp: Smtp
+    apprise_file: Path | None
+    success: bool
+
+    @property
+    def wanted(self) -> bool:
+        return self.mail != "none" or self.apprise_file is not None
+
+
+@dataclass(frozen=True)
 class ExtraFile:
     """A file of the user's own in the container; exactly one of content and source is set."""
 
@@ -314,6 +341,7 @@ class Instance:
     update: Update
     backup: Backup
     admin: Admin
+    notifications: Notifications
     files: tuple[ExtraFile, ...]
     source: Path
     """The file it was read from."""

@@ -15,7 +15,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Unpack
 
@@ -76,6 +78,28 @@ END: dict[OperationName, dict[Status, Walk]] = {
 }
 """Statuses that a successful operation goes through at its end, by the one it is in. A failed
 instance stays failed until an apply or a rollback has put it right."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an operation ended. error: None for success. begun: when. log: the instance's."""
+
+    paths: Paths
+    instance_id: str
+    operation: OperationName
+    error: BaseException | None
+    begun: datetime
+    seconds: float
+    log: Path
+
+
+_listeners: list[Callable[[Ended], None]] = []
+
+
+def when_ended(listener: Callable[[Ended], None]) -> None:
+    """From now on call this after every operation of this process, when its lock is free. It must
+    not raise. A second one takes the first one's place."""
+    _listeners[:] = [listener]
 
 
 def _ignore(text: str) -> None:
@@ -155,11 +179,16 @@ class Operation:
             self._depth -= 1
             if self._depth > 0 or self._lock is None:
                 return False
-        with self._lock:
-            if error is None:
-                self._succeed()
-            else:
-                self._fail(error)
+        try:
+            with self._lock:
+                if error is None:
+                    self._succeed()
+                else:
+                    self._fail(error)
+        except DeployError as unrecorded:
+            self._tell(unrecorded)
+            raise
+        self._tell(error)
         if isinstance(error, KeyboardInterrupt):
             raise CancelledError(
                 f"{self.name} cancelled",
@@ -167,6 +196,14 @@ class Operation:
                 hint="./doit plan shows what is left to do.",
             ) from error
         return False
+
+    def _tell(self, error: BaseException | None) -> None:
+        seconds = time.monotonic() - self._begun
+        begun = utc_now() - timedelta(seconds=round(seconds))
+        log = self.paths.log(self.instance_id)
+        end = Ended(self.paths, self.instance_id, self.name, error, begun, seconds, log)
+        for listener in _listeners:
+            listener(end)
 
     def _begin(self) -> None:
         self._begun = time.monotonic()

@@ -60,7 +60,8 @@ def _with_empty_sections(given: object) -> object:
     services = {"services": dict.fromkeys(("backend", "mcp", "frontend"))}
     # Those that the section given has, given or not.
     proxmox = {**dict.fromkeys(("connection", "ssh", "ha")), **given["proxmox"]}
-    return {**empty, **services, "backup": {"encrypt": None}, **given, "proxmox": proxmox}
+    nested = {"backup": {"encrypt": None}, "notifications": {"smtp": None}}
+    return {**empty, **services, **nested, **given, "proxmox": proxmox}
 
 
 def test_what_the_sample_comments_out_are_the_defaults() -> None:

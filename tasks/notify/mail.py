@@ -1,0 +1,137 @@
+"""Mail to the administrator: by the machine's sendmail, or by a mail server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from typing import assert_never
+
+from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.model.instance import Instance, Smtp
+from tasks.model.operation_log import utc_now
+from tasks.model.redaction import protect
+from tasks.notify.message import Message
+
+LIMIT_SECONDS = 30
+PLACES = os.pathsep.join(("/usr/sbin", "/usr/lib", "/sbin"))
+"""Where sendmail is besides the caller's PATH: cron's may have neither."""
+
+
+def sender_of(instance: Instance, host: str) -> str:
+    name = host if "." in host else f"{host}.localdomain"
+    return instance.notifications.sender or f"root@{name}"
+
+
+def mail_of(instance: Instance, message: Message, host: str) -> EmailMessage:
+    """The mail, with the headers that keep other machines from answering it."""
+    mail = EmailMessage()
+    mail["Subject"] = message.title
+    mail["From"] = sender_of(instance, host)
+    mail["To"] = instance.admin.email
+    mail["Date"] = format_datetime(utc_now())
+    mail["Message-ID"] = make_msgid(domain=host)
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Vikunja-Deploy"] = f"{instance.id} {message.kind}"
+    mail.set_content(message.body)
+    return mail
+
+
+def send(instance: Instance, message: Message, host: str) -> None:
+    """Send it the way that the configuration says. Raises DeployError."""
+    way = instance.notifications.mail
+    mail = mail_of(instance, message, host)
+    if way == "sendmail":
+        by_sendmail(mail, os.environ)
+    elif way == "smtp":
+        by_server(mail, instance.notifications.smtp, host)
+    elif way != "none":
+        assert_never(way)
+
+
+def by_sendmail(mail: EmailMessage, environment: Mapping[str, str]) -> None:
+    path = environment.get("PATH") or os.defpath
+    program = shutil.which("sendmail", path=f"{path}{os.pathsep}{PLACES}")
+    if program is None:
+        raise ResourceError(
+            "sendmail is not installed on this machine",
+            hint="Install a mail program that has it (Debian: msmtp-mta), or use mail: smtp",
+        )
+    argv = [program, "-i", "-f", mail["From"], "--", mail["To"]]
+    try:
+        subprocess.run(
+            argv,
+            input=mail.as_bytes(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=LIMIT_SECONDS,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        lines = error.output.decode(errors="replace").strip().splitlines()
+        raise DeployError(
+            f"sendmail failed with exit code {error.returncode}: {' '.join(lines[-1:])}".rstrip(
+                ": "
+            )
+        ) from error
+    except (subprocess.TimeoutExpired, OSError) as error:
+        raise DeployError(f"sendmail could not be run: {error}") from error
+
+
+def by_server(mail: EmailMessage, smtp: Smtp, host: str) -> None:
+    """Nothing is said in clear where encryption is wished and cannot be had."""
+    assert smtp.host is not None
+    where = f"{smtp.host}:{smtp.port}"
+    password = _password(smtp)
+    context = ssl.create_default_context()
+    try:
+        with _connected(smtp, host, context) as server:
+            if smtp.encryption == "starttls":
+                server.starttls(context=context)
+            if smtp.user:
+                server.login(smtp.user, password)
+            server.send_message(mail)
+    except (smtplib.SMTPException, OSError) as error:
+        raise NetworkError(f"the mail server {where} did not take it: {_reason(error)}") from error
+
+
+def _connected(smtp: Smtp, host: str, context: ssl.SSLContext) -> smtplib.SMTP:
+    assert smtp.host is not None
+    # Without a name of its own, smtplib would ask name servers for one.
+    if smtp.encryption == "tls":
+        return smtplib.SMTP_SSL(
+            smtp.host, smtp.port, local_hostname=host, timeout=LIMIT_SECONDS, context=context
+        )
+    return smtplib.SMTP(smtp.host, smtp.port, local_hostname=host, timeout=LIMIT_SECONDS)
+
+
+def _password(smtp: Smtp) -> str:
+    if smtp.password_file is None:
+        return ""
+    try:
+        password = smtp.password_file.read_text().strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResourceError(f"{smtp.password_file} cannot be read: {error}") from error
+    protect(password)
+    return password
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, refusal = next(iter(error.recipients.values()))
+        return f"{code} {refusal.decode(errors='replace')}"
+    if isinstance(error, smtplib.SMTPResponseException):
+        text: bytes | str = error.smtp_error
+        said = text.decode(errors="replace") if isinstance(text, bytes) else text
+        return f"{error.smtp_code} {said}"
+    return str(error) or type(error).__name__
+
+
+def this_host() -> str:
+    return socket.gethostname()

@@ -1,0 +1,113 @@
+"""A mail server of RFC 5321 on loopback, as much of it as a client that sends one mail needs."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import threading
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from types import TracebackType
+
+
+@dataclass
+class Received:
+    """One mail. logins: user and password of those who sent it; encrypted: over TLS."""
+
+    sender: str
+    recipients: list[str]
+    mail: EmailMessage
+    logins: list[str]
+    encrypted: bool
+
+
+@dataclass
+class MailServer:
+    """Runs within its `with`. tls: given, STARTTLS is offered. refuse: what RCPT is answered."""
+
+    tls: ssl.SSLContext | None = None
+    refuse: str = ""
+    login: str = ""
+    received: list[Received] = field(default_factory=list)
+
+    def __enter__(self) -> MailServer:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Closing alone would not wake the thread that accepts.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                self._converse(connection)
+
+    def _converse(self, connection: socket.socket) -> None:
+        encrypted = False
+        stream = connection.makefile("rwb")
+
+        def say(text: str) -> None:
+            stream.write(f"{text}\r\n".encode())
+            stream.flush()
+
+        sender, recipients, logins = "", list[str](), list[str]()
+        say("220 mail.example.com ESMTP")
+        while line := stream.readline():
+            words = line.decode().strip().split(" ", 1)
+            verb, rest = words[0].upper(), words[-1]
+            if verb in ("EHLO", "HELO"):
+                offers = ["mail.example.com", "8BITMIME"]
+                offers += ["STARTTLS"] if self.tls and not encrypted else []
+                offers += ["AUTH PLAIN"] if self.login else []
+                for offer in offers[:-1]:
+                    say(f"250-{offer}")
+                say(f"250 {offers[-1]}")
+            elif verb == "STARTTLS" and self.tls:
+                say("220 go on")
+                try:
+                    connection = self.tls.wrap_socket(connection, server_side=True)
+                except (ssl.SSLError, OSError):
+                    return
+                stream, encrypted = connection.makefile("rwb"), True
+            elif verb == "AUTH":
+                _, user, password = base64.b64decode(rest.split(" ")[1]).decode().split("\0")
+                logins.append(f"{user}:{password}")
+                good = logins[-1] == self.login
+                say("235 welcome" if good else "535 5.7.8 wrong user or password")
+            elif verb == "MAIL":
+                sender = rest.partition("<")[2].partition(">")[0]
+                say("250 ok")
+            elif verb == "RCPT":
+                recipients.append(rest.partition("<")[2].partition(">")[0])
+                say(self.refuse or "250 ok")
+            elif verb == "DATA":
+                say("354 end with a dot")
+                data = b""
+                while (part := stream.readline()) != b".\r\n":
+                    data += part.removeprefix(b".")
+                mail = message_from_bytes(data, policy=policy.default)
+                assert isinstance(mail, EmailMessage)
+                self.received.append(Received(sender, recipients, mail, logins, encrypted))
+                say("250 taken")
+            elif verb == "QUIT":
+                say("221 bye")
+                return
+            else:
+                say("250 ok")
