@@ -163,13 +163,15 @@ def drill(
     _remove(container, own)
     begun = time.monotonic()
     try:
-        refuse_other_engine(verify(archive, progress, keys).contents, instance)
+        expected = verify(archive, progress, keys).contents
+        refuse_other_engine(expected, instance)
         _deploy(double, instance, paths, own, progress)
         operation.info(f"Made {double.container_name}; restoring {archive.name} into it")
         ready = time.monotonic()
         found = find_target(double, container, own)
         restored = restore(
             archive,
+            expected,
             found,
             own,
             operation,

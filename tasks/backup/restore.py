@@ -1,7 +1,7 @@
 """An archive brought back into an instance: checked, unpacked aside, swapped in at once.
 
     with operation(paths, instance.id, "restore") as op:
-        restore(archive, target, paths, op)
+        restore(archive, verify(archive).contents, target, paths, op)
 
 Until the swap nothing that serves is touched; from then on the container itself knows how to put
 back what was there (exchange.py). Killed anywhere, the next restore removes what is left.
@@ -15,9 +15,11 @@ from typing import IO
 
 from tasks.backup import subject
 from tasks.backup.age import Key
-from tasks.backup.databases import database_for
+from tasks.backup.databases import Database, database_for
 from tasks.backup.exchange import RESTORED, Exchange, settle
+from tasks.backup.listing import size_text
 from tasks.backup.source import STAGING
+from tasks.backup.space import SPARE
 from tasks.backup.subject import Subject, inside_run
 from tasks.backup.take import STREAM_TIMEOUT, take
 from tasks.backup.unpack import extract_argv, unpack
@@ -29,6 +31,7 @@ from tasks.model.archive import Archive, Contents
 from tasks.model.instance import DatabaseType, Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
+from tasks.services import DATA
 
 UNPACKED = f"{STAGING}/restore"
 """In the container, while an archive is brought back."""
@@ -122,6 +125,7 @@ def refuse_other_schema(
 
 def restore(
     archive: Archive,
+    expected: Contents,
     target: Target,
     paths: Paths,
     operation: Operation,
@@ -134,11 +138,11 @@ def restore(
 ) -> Restored:
     """Bring an archive back under an operation that has been entered.
 
-    keys: what opens an encrypted one. allow_version: also where the application would migrate the
-    database, or does not know it. safety: take a backup of what is there first. prove: called when
-    everything lies beside what is live, in UNPACKED and the place RESTORED; may raise. Raises
-    RolledBackError where what was there serves again; before the swap, the failure itself, and
-    nothing was touched.
+    expected: what a check of the archive has found in it. keys: what opens an encrypted one.
+    allow_version: also where the application would migrate the database, or does not know it.
+    safety: take a backup of what is there first. prove: called when everything lies beside what is
+    live, in UNPACKED and the place RESTORED; may raise. Raises RolledBackError where what was there
+    serves again; before the swap, the failure itself, and nothing was touched.
     """
     instance, container = target.instance, target.container
     said = settle(container, instance.id)
@@ -149,6 +153,7 @@ def restore(
         instance, container, database, target.found.color, target.found.version, progress
     )
     _clean(exchange)
+    require_room(expected, container, instance.id)
     saved = _safety(archive, target, paths, operation, progress) if safety else None
     try:
         checked = _unpack(archive, container, keys, progress)
@@ -159,9 +164,7 @@ def restore(
         database.load(f"{UNPACKED}/database", RESTORED)
         operation.info("Loaded the database beside the live one")
         if not allow_version:
-            refuse_other_schema(
-                contents, target, database.migrations(RESTORED), database.migrations()
-            )
+            refuse_other_schema(contents, target, database.migrations(RESTORED), _live(database))
         prove(contents)
         exchange.bring_attachments(f"{UNPACKED}/files")
         operation.info("Swapping in what was restored")
@@ -174,6 +177,32 @@ def restore(
     operation.info(f"{archive.name} is live")
     _serve(target)
     return Restored(contents, saved)
+
+
+def require_room(expected: Contents, container: Container, where: str) -> None:
+    """Raise ResourceError where the container has not enough free for what is unpacked and loaded
+    beside what serves."""
+    said = container.run(["df", "--output=avail", "-B", "1", DATA]).stdout.split()
+    free = int(said[-1])
+    wanted = 2 * expected.database_size_bytes + expected.files_size_bytes + SPARE
+    if free < wanted:
+        raise ResourceError(
+            f"the container may need {size_text(wanted)} for a restore beside what serves, and "
+            f"{size_text(free)} are free",
+            where=where,
+            hint="Raise resources.disk_size_gb, or make room; nothing was changed.",
+        )
+
+
+def _live(database: Database) -> Sequence[str]:
+    try:
+        return database.migrations()
+    except DatabaseError as failure:
+        failure.hint = (
+            "Versions cannot be compared with a database that cannot be read. Where it is lost "
+            "anyway: --no-backup --allow-version restores without looking at it."
+        )
+        raise
 
 
 def _safety(

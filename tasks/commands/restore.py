@@ -75,6 +75,7 @@ class Restore(DeployCommand):
         ):
             restored = restore(
                 archive,
+                checked.contents,
                 target,
                 paths,
                 under_way,

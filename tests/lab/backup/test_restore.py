@@ -159,6 +159,45 @@ def test_what_does_not_come_up_with_the_restored_data_goes_on_with_what_it_had(
     assert site.origin.addresses() == []
 
 
+SECRET = "/etc/vikunja/secrets/service-secret"
+
+
+def test_an_encrypted_archive_brings_back_the_secret_that_signs_sessions(
+    site: Backed, tmp_path: Path
+) -> None:
+    before = site.shell('cat "$1"', SECRET)
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    passphrase.chmod(0o600)
+    site.edit({"backup": {"encrypt": {"passphrase_file": str(passphrase)}}})
+    site.run("backup")
+    site.shell('echo other >"$1"', SECRET)
+    shown = site.run("restore", "--from", "latest", "--yes", "--no-backup")
+    assert "brings back the secret" in shown.stderr
+    assert site.shell('cat "$1" && stat -c "%a %U" "$1"', SECRET) == f"{before}600 vikunja\n"
+    assert site.serves()
+    site.nothing_left()
+    assert site.origin.addresses() == []
+
+
+def test_a_database_that_nobody_can_read_any_more_is_replaced(site: Backed) -> None:
+    site.run("restore", "--from", "latest", "--yes", "--no-backup")
+    there = site.seen()
+    site.shell(
+        "systemctl stop vikunja-backend@blue; cd /var/lib/vikunja && rm -f vikunja.db-*; "
+        "yes 'no database at all' | head -c 100000 >vikunja.db"
+    )
+    refused = site.run("restore", "--from", "latest", "--yes", code=7)
+    assert "--no-backup" in refused.stderr
+    refused = site.run("restore", "--from", "latest", "--yes", "--no-backup", code=7)
+    assert "--allow-version" in refused.stderr
+    site.run("restore", "--from", "latest", "--yes", "--no-backup", "--allow-version")
+    assert site.seen() == there
+    assert site.serves()
+    site.nothing_left()
+    assert site.origin.addresses() == []
+
+
 KILLED_AT = ("Unpacking", "Loading", "stopping writes", "swapping in", "starting on")
 
 

@@ -12,12 +12,18 @@ import pytest
 from backup_samples import CONTENTS
 
 from tasks.backup.drill import Place, digests, own_place, throw_away
-from tasks.backup.restore import Target, refuse_other_engine, refuse_other_schema
+from tasks.backup.restore import (
+    Target,
+    refuse_other_engine,
+    refuse_other_schema,
+    require_room,
+)
 from tasks.backup.subject import Subject
 from tasks.commands.drill import place_at
 from tasks.commands.restore import chosen
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
+from tasks.containers.base import Completed
 from tasks.effects.rehearsing import QUIET
 from tasks.errors import DatabaseError, ResourceError, UsageError
 from tasks.model.archive import Archive, Trigger, sealed, sidecar_text
@@ -67,6 +73,18 @@ def test_a_database_that_would_be_migrated_is_refused(tmp_path: Path) -> None:
 def test_a_database_that_is_ahead_is_refused_even_if_it_also_lacks_some(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"through 1 migrations that v1\.1\.0 does not know"):
         refuse_other_schema(CONTENTS, target(tmp_path), ["1", "9"], ["1", "2"])
+
+
+def test_room_for_what_lies_beside_is_asked_for_before_it_is_needed() -> None:
+    class Disk:
+        def run(self, argv: list[str]) -> Completed:
+            return Completed(tuple(argv), 0, b"Avail\n1000000000\n", b"")
+
+    container = cast(Any, Disk())
+    large = replace(CONTENTS, database_size_bytes=100_000_000, files_size_bytes=700_000_000)
+    require_room(large, container, "one")
+    with pytest.raises(ResourceError, match=r"may need 1\.1 GB .*, and 1\.0 GB are free"):
+        require_room(replace(large, database_size_bytes=150_000_000), container, "one")
 
 
 def put(folder: Path, epoch: int, trigger: Trigger) -> Archive:
