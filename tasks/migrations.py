@@ -20,14 +20,20 @@ from tasks.model.update import PlannedUpdate, Version, WayBack
 from tasks.paths import Paths
 from tasks.release import Target
 from tasks.resources.base import Facts, Resource
-from tasks.resources.migration import Rehearsal, WritesGoOn, WriteStop, recorded
+from tasks.resources.migration import (
+    BackupBefore,
+    Rehearsal,
+    WritesGoOn,
+    WriteStop,
+    recorded,
+)
 from tasks.resources.release import ActiveColor, HealthCheck, ReleaseLine
 
 FOLDER = "pkg/migration"
 FILE = re.compile(r"([0-9]{14})\.go")
 ID = re.compile(r"[0-9]{14}")
 
-WHOLE = (Rehearsal, WriteStop, ActiveColor, HealthCheck, WritesGoOn)
+WHOLE = (Rehearsal, BackupBefore, WriteStop, ActiveColor, HealthCheck, WritesGoOn)
 """What an update that changes the database consists of."""
 
 
@@ -89,10 +95,7 @@ def planned(
         mode=instance.update.migrations,
         write_stop_seconds=measured.write_stop,
         way_back=way_back,
-        # The same is done in both: stop, copy, start.
-        way_back_seconds=(
-            (measured.way_back or measured.write_stop) if way_back == "restore" else None
-        ),
+        way_back_seconds=measured.way_back if way_back == "restore" else None,
     )
 
 
@@ -119,6 +122,7 @@ def around(
     site = next(at for at, one in enumerate(switching) if isinstance(one, HealthCheck)) + 1
     return (
         Rehearsal(color=color, pending=pending, label=update.after.label),
+        BackupBefore(pending=pending),
         WriteStop(color=color, pending=pending),
         *switching[:site],
         WritesGoOn(color=color),

@@ -10,7 +10,13 @@ from tasks.errors import DeployError
 from tasks.model.plan import Entry
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
-from tasks.resources.migration import Rehearsal, Unfinished, WritesGoOn, WriteStop
+from tasks.resources.migration import (
+    BackupBefore,
+    Rehearsal,
+    Unfinished,
+    WritesGoOn,
+    WriteStop,
+)
 from tasks.resources.place import ContainerRunning, ContainerWish
 from tasks.resources.release import ActiveColor, ArtifactWish, HealthCheck, Record, ReleaseWish
 from tasks.resources.system import (
@@ -91,6 +97,7 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (HealthCheck, serving.check_site),
     (Record, serving.write_records),
     (Rehearsal, rehearsing.rehearse),
+    (BackupBefore, migrating.back_up),
     (WriteStop, migrating.stop_writes),
     (WritesGoOn, migrating.let_writes_go_on),
     (Unfinished, migrating.settle),

@@ -29,7 +29,14 @@ from tasks.model.plan import Entry
 from tasks.release import other
 from tasks.resources.files import File
 from tasks.resources.landing import landing
-from tasks.resources.migration import HOME, REHEARSAL, Unfinished, WritesGoOn, WriteStop
+from tasks.resources.migration import (
+    HOME,
+    REHEARSAL,
+    BackupBefore,
+    Unfinished,
+    WritesGoOn,
+    WriteStop,
+)
 from tasks.resources.observe import HERE, script_text
 from tasks.resources.release import released
 
@@ -95,20 +102,47 @@ class Guard:
 @dataclass
 class Migration:
     """A write-stop that is under way. start_seconds: how long the new version may take to come up,
-    migrations included."""
+    migrations included. backup_seconds: what the backup before it took."""
 
     old: Color
     version: str
     guard: Guard
     start_seconds: int
+    backup_seconds: float
     begun: float = field(default_factory=time.monotonic)
+
+
+def back_up(batch: Sequence[Entry], work: Work) -> None:
+    """Take a backup, while the old version serves, to go back to from a changed database."""
+    from tasks.backup import take
+
+    for entry in batch:
+        assert isinstance(entry.resource, BackupBefore)
+        if _nothing_ran(work):
+            continue
+        assert work.operation is not None
+        begun = time.monotonic()
+        take.take(
+            work.look.instance,
+            work.container,
+            work.paths,
+            work.operation,
+            trigger="update",
+            progress=work.progress,
+        )
+        work.backup_seconds = time.monotonic() - begun
+
+
+def _nothing_ran(work: Work) -> bool:
+    """Whether the rehearsal has shown that there is no migration after all."""
+    return work.rehearsed is not None and not work.rehearsed.ran
 
 
 def stop_writes(batch: Sequence[Entry], work: Work) -> None:
     """Refuse requests, wait for those under way, stop the old version, save the database."""
     for entry in batch:
         assert isinstance(entry.resource, WriteStop)
-        if work.rehearsed is not None and not work.rehearsed.ran:
+        if _nothing_ran(work):
             work.log("no migration ran in the rehearsal: writes go on, both versions overlap")
             continue
         _prepare(entry.resource.color, work)
@@ -140,6 +174,7 @@ def _prepare(new: Color, work: Work) -> None:
         version=line.version if line else "-",
         guard=guard,
         start_seconds=instance.vikunja.start_timeout_seconds + round(SLOWER * rehearsed),
+        backup_seconds=work.backup_seconds,
     )
 
 
@@ -175,8 +210,8 @@ def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
         migration.guard.well()
         work.migration = None
         work.log(f"Writes go on after {seconds:.1f} s")
-        known = measurements.read(work.paths, work.where)
-        measurements.write(work.paths, work.where, Measured(seconds, known.way_back))
+        measured = Measured(seconds, migration.backup_seconds + seconds)
+        measurements.write(work.paths, work.where, measured)
         _recover(work)
 
 
@@ -198,7 +233,6 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
     migration = work.migration
     assert migration is not None
     work.migration = None
-    begun = time.monotonic()
     name = f"{migration.old} ({migration.version})"
     work.progress.step(f"putting the database back, for {name} to serve")
     try:
@@ -217,9 +251,6 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
     if said == COMMITTED:
         work.switched = True
         return failure
-    known = measurements.read(work.paths, work.where)
-    took = time.monotonic() - begun
-    measurements.write(work.paths, work.where, Measured(known.write_stop, took))
     return RolledBackError(
         f"{failure.what}; {name} serves on, with the database as it was",
         where=work.where,

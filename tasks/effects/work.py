@@ -16,6 +16,7 @@ from tasks.release import Target
 if TYPE_CHECKING:
     from tasks.effects.migrating import Migration
     from tasks.effects.rehearsing import Rehearsed
+    from tasks.model.operations import Operation
 
 INSTALL_TIMEOUT = 1800
 UNIT_TIMEOUT = 300
@@ -39,6 +40,9 @@ class Work:
     """Colours whose requests have been waited for."""
     rehearsed: Rehearsed | None = None
     """What a rehearsal of the update's migrations showed."""
+    backup_seconds: float = 0.0
+    """What the backup before a write-stop took."""
+    operation: Operation | None = None
     migration: Migration | None = None
     """The write-stop that is under way."""
 

@@ -146,6 +146,7 @@ class Session:
             run.look.target,
             lambda name: self._write_record(run, name),
             done,
+            operation=begun,
         )
 
     def settle(self, run: Run) -> None:

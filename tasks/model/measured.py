@@ -13,7 +13,8 @@ from tasks.paths import Paths
 @dataclass(frozen=True)
 class Measured:
     """Seconds; None where it was not measured yet. write_stop: from the first refused write to
-    the first that was taken again. way_back: to put the database back and serve as before."""
+    the first that was taken again. way_back: to bring a backup back, as long as taking it took and
+    such a stop."""
 
     write_stop: float | None = None
     way_back: float | None = None

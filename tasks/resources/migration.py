@@ -1,8 +1,9 @@
 """Migrations of the database: which it has been through, and the steps of an update that has some.
 
-An update that changes the database is tried on a copy (`Rehearsal`); then writes stop, the database
-is saved (`WriteStop`), the new version starts and migrates, and once it serves writes go on
-(`WritesGoOn`). What breaks off in between is put in order by `Unfinished`.
+An update that changes the database is tried on a copy (`Rehearsal`), a backup is taken
+(`BackupBefore`); then writes stop, the database is saved (`WriteStop`), the new version starts and
+migrates, and once it serves writes go on (`WritesGoOn`). What breaks off in between is put in order
+by `Unfinished`.
 """
 
 from __future__ import annotations
@@ -67,6 +68,25 @@ class Rehearsal(Resource):
 
     def wish(self) -> Mapping[str, Any]:
         return {"color": self.color, "pending": self.pending and list(self.pending)}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        return Difference("run", "", because=because(self.pending))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupBefore(Resource):
+    """There is a backup of the version that serves, to go back to once the database is another."""
+
+    kind: ClassVar[str] = "backup"
+
+    pending: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str:
+        return "before-update"
+
+    def wish(self) -> Mapping[str, Any]:
+        return {"pending": self.pending and list(self.pending)}
 
     def difference(self, facts: Facts) -> Difference | None:
         return Difference("run", "", because=because(self.pending))

@@ -395,6 +395,8 @@ def _migrating(machine: Machine, name: str, arguments: Sequence[str]) -> None:
 
     _, port, version, seconds = arguments
     started(machine)
+    if machine.fails_to_migrate:
+        raise Refused(f"{name} has ended: no such table", 10)
     _backend(machine, name, (port, version, seconds))
 
 

@@ -238,6 +238,11 @@ def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             return found
 
         monkeypatch.setattr(build, "build", built)
+
+        def taken(*_: object, **__: object) -> None:
+            world.told("backup:before-update", "run")
+
+        monkeypatch.setattr("tasks.backup.take.take", taken)
         # What builds without tools needs none.
         monkeypatch.setattr(build, "check_toolchain", lambda *_: [])
         yield site

@@ -1,0 +1,143 @@
+"""An update that changes the database: rehearsed, done in a write-stop, put back where it fails."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from model_claims import apply_killed, executed
+from model_migration import MAINTENANCE
+from model_site import NAME, Site
+
+from tasks.commands.apply import Apply
+from tasks.effects.rehearsing import settings
+from tasks.model import measured
+from tasks.resources.migration import JOURNAL
+
+FIRST, SECOND = "20250101000000", "20260101000002"
+"""The second one is what the model's application runs next."""
+
+OLD_DATABASE = f"SCHEMA_INIT {FIRST}"
+NEW_DATABASE = f"{OLD_DATABASE} {SECOND}"
+
+
+@pytest.fixture
+def pending(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
+    """A version serves, and one with another migration is wished for."""
+    site.repository.commit(migrations=[FIRST])
+    site.apply()
+    site.machine.migrations = OLD_DATABASE
+    site.repository.commit(migrations=[FIRST, SECOND])
+    site.world.log.clear()
+    capsys.readouterr()
+    return site
+
+
+def apply(site: Site, *arguments: str) -> int:
+    code: int = Apply().parse_execute(["--yes", *arguments, "--config", str(site.config)])
+    return code
+
+
+def serves(site: Site, color: str) -> bool:
+    other = "blue" if color == "green" else "green"
+    units = (site.machine.unit(f"vikunja-backend@{name}.service") for name in (color, other))
+    marked = site.machine.files.get("/etc/vikunja/active/green") is not None
+    return [unit.active for unit in units] == ["active", "inactive"] and marked == (
+        color == "green"
+    )
+
+
+def assert_open(site: Site) -> None:
+    """Requests are taken, and nothing is left of the update."""
+    assert site.machine.files.get(MAINTENANCE) is None
+    assert site.machine.files.get(JOURNAL) is None
+    assert site.machine.places == {}
+
+
+def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serves(
+    pending: Site,
+) -> None:
+    assert apply(pending) == 0
+    done = [address for address, _ in executed(pending.world.log)]
+    assert [one for one in done if not one.startswith(("artifact:", "release:", "record:"))] == [
+        "migrations:rehearsal",
+        "backup:before-update",
+        "writes:stop",
+        "unit:vikunja-backend@green.service",
+        "color:active",
+        "health:site",
+        "writes:go-on",
+        "unit:vikunja-backend@blue.service",
+    ]
+    assert pending.machine.migrations == NEW_DATABASE
+    assert serves(pending, "green")
+    assert_open(pending)
+    seconds = measured.read(pending.paths, NAME).write_stop
+    assert seconds is not None and seconds > 0
+    assert "Writes go on after" in pending.paths.log(NAME).read_text()
+
+
+def test_a_migration_that_fails_puts_the_database_back_and_the_old_version_serves(
+    pending: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pending.machine.fails_to_migrate = True
+    assert apply(pending) == 11
+    error = capsys.readouterr().err
+    assert "no such table" in error and "serves on, with the database as it was" in error
+    assert pending.machine.migrations == OLD_DATABASE
+    assert serves(pending, "blue")
+    assert_open(pending)
+    assert "exit code 11" in pending.paths.log(NAME).read_text().splitlines()[-1]
+    pending.machine.fails_to_migrate = False
+    assert apply(pending) == 0
+    assert pending.machine.migrations == NEW_DATABASE
+
+
+def test_killed_at_every_moment_the_next_apply_finishes_and_migrates_once(pending: Site) -> None:
+    killed_in = set()
+    wanted = [FIRST, SECOND]
+    # Whatever comes before is the switch of any update.
+    for at in count(20, 2):
+        looks, plan = pending.plan()
+        if plan.empty:
+            wanted.append(f"20260101{len(wanted) + 1:06}")
+            pending.repository.commit(migrations=wanted)
+            looks, plan = pending.plan()
+        if not apply_killed(pending, looks, plan, at):
+            break
+        journal = pending.machine.files.content(JOURNAL)
+        if journal is not None:
+            killed_in.add(journal.split()[0].decode())
+            _, then = pending.plan()
+            assert then.entries[0].address == "migrations:unfinished"
+            assert then.instances[0].unseen
+        assert apply(pending) == 0
+        # Whatever was half done was undone: no migration has run twice.
+        assert pending.machine.migrations.split() == ["SCHEMA_INIT", *wanted]
+        assert_open(pending)
+    assert killed_in == {"stopping", "saved", "committed"}
+
+
+def test_a_part_of_it_is_refused(pending: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert apply(pending, "--target", "color:active") == 3
+    assert "done as a whole" in capsys.readouterr().err
+    assert pending.world.log == []
+
+
+def test_online_nothing_is_rehearsed_and_nothing_stops(pending: Site) -> None:
+    pending.document["update"] = {"migrations": "online"}
+    pending.write()
+    assert apply(pending) == 0
+    done = {address.partition(":")[0] for address, _ in pending.world.log}
+    assert not done & {"migrations", "writes", "backup"}
+    assert serves(pending, "green")
+
+
+def test_a_rehearsal_reaches_nobody_and_has_values_as_systemd_reads_them(site: Site) -> None:
+    site.document["database"] = {"type": "postgresql"}
+    site.write()
+    text = settings(site.instance, 'vikunja-deploy-rehearsal-vik"u$nja').decode()
+    assert 'VIKUNJA_DATABASE_DATABASE="vikunja-deploy-rehearsal-vik\\"u\\$nja"\n' in text
+    for name in ("MAILER", "WEBHOOKS", "REDIS", "TYPESENSE", "PLUGINS"):
+        assert f'VIKUNJA_{name}_ENABLED="false"\n' in text
+    assert 'VIKUNJA_FILES_TYPE="local"\n' in text
