@@ -72,6 +72,10 @@ class Clients:
         """Requests one after another on one connection each, `pause` seconds between."""
         return self._add(count, lambda: self._repeat("keep-alive", pause, path))
 
+    def probing(self) -> Clients:
+        """Asks which version answers, every few milliseconds."""
+        return self._add(1, lambda: self._repeat("probe", 0.004, INFO))
+
     def new_connections(self, count: int, pause: float, path: str = INFO) -> Clients:
         """Each request on a connection of its own."""
         return self._add(count, lambda: self._repeat("new", pause, path, fresh=True))
