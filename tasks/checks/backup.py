@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,22 @@ def check(world: World) -> Iterator[Finding]:
         writable=os.access(nearest, os.W_OK | os.X_OK),
         holds_container=directory.is_relative_to(world.paths.lxc),
     )
+    command = world.instance.backup.after
+    if command:
+        yield judge_second_target(world, command[0], shutil.which(command[0]))
 
 
 def nearest_existing(path: Path) -> Path:
     """The path itself, or the deepest of its parents that is there."""
     return next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+
+
+def judge_second_target(world: World, program: str, found: str | None) -> Finding:
+    """found: the path of `backup.after`'s program, where it can be run."""
+    if found is None:
+        what = f"backup.after: there is no program {program} to run"
+        return world.warning("backups", what, "Install it, or correct backup.after")
+    return world.ok("backups", f"copied elsewhere by {found}")
 
 
 def judge(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.proxmox.access import Https
 from tasks.containers.proxmox.cluster import Cluster, cluster_of
-from tasks.containers.proxmox.parameters import parse_net
 from tasks.containers.proxmox.privileges import missing, needs
 from tasks.containers.proxmox.selection import (
     choose_download,
@@ -188,13 +186,10 @@ def address(world: World) -> Iterator[Finding]:
 
 def judge_address(world: World, view: View, own: int | None) -> Finding:
     wished = world.instance.network.interface.ip
-    for vmid, text in view.confs.items():
-        if vmid == own or str(wished) not in text:
-            continue
-        held = (ip_interface(one).ip for one in parse_net(view.config(vmid).coming))
-        if wished in held:
-            what = f"{wished} is the address of container {vmid} on node {view.places[vmid]}"
-            return world.problem("address", what, "Set network.ip_address to a free one")
+    vmid = view.holder(str(wished), own)
+    if vmid is not None:
+        what = f"{wished} is the address of container {vmid} on node {view.places[vmid]}"
+        return world.problem("address", what, "Set network.ip_address to a free one")
     return world.ok("address", f"no other container of the cluster has {wished}")
 
 

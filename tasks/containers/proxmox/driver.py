@@ -112,12 +112,26 @@ class ProxmoxContainer:
 
     def create(self, progress: Progress = SILENT) -> None:
         self._changing()
+        found = self._find()
+        self._refuse_taken_address(found.guest.vmid if found else None)
         self._lifecycle.create(progress)
+
+    def _refuse_taken_address(self, own: int | None) -> None:
+        view = self._cluster.view(0)
+        address = self.spec.ip_address.partition("/")[0]
+        holder = view.holder(address, own)
+        if holder is not None:
+            raise ResourceError(
+                f"{address} is the address of container {holder} on node {view.places[holder]}",
+                where=self.spec.name,
+                hint="set network.ip_address to a free one",
+            )
 
     def configure(self, progress: Progress = SILENT) -> None:
         self._changing()
         self._prove_marker()
         was = self._lifecycle.require("configure")
+        self._refuse_taken_address(was.guest.vmid)
         self._lifecycle.migrate(progress)
         self._lifecycle.move_disk(progress)
         self._lifecycle.configure(progress)

@@ -90,7 +90,12 @@ def _said_of(path: str, granted: Mapping[str, Mapping[str, int]]) -> set[str]:
 
 
 def commands(wanted: Iterable[Need], token: str = TOKEN) -> list[str]:
-    """Command lines for a node that grant it: one role a kind of path, then who has it where."""
+    """Command lines for a node that grant it: one role a kind of path, then who has it where.
+
+    Both the token and its user: what a token may is what both may, unless it was made without
+    separation.
+    """
+    user = token.partition("!")[0]
     roles: dict[str, set[str]] = {}
     paths: dict[tuple[str, str], None] = {}
     for need in wanted:
@@ -101,5 +106,6 @@ def commands(wanted: Iterable[Need], token: str = TOKEN) -> list[str]:
         for role, names in roles.items()
     ]
     return lines + [
-        f"pveum acl modify {path} --tokens '{token}' --roles {role}" for path, role in paths
+        f"pveum acl modify {path} --users '{user}' --tokens '{token}' --roles {role}"
+        for path, role in paths
     ]

@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cache, cached_property
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
 from tasks.containers.proxmox.guests import Guest
-from tasks.containers.proxmox.parameters import Config
+from tasks.containers.proxmox.parameters import Config, parse_net
 from tasks.containers.proxmox.properties import TAG, parse_tags
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
@@ -71,6 +72,15 @@ class View:
 
     def config(self, vmid: int) -> Config:
         return parse_conf(self.confs[vmid])
+
+    def holder(self, address: str, own: int | None) -> int | None:
+        """The container, another than `own`, that has or will have an address (no prefix)."""
+        for vmid, text in self.confs.items():
+            if vmid != own and address in text:
+                nets = parse_net(self.config(vmid).coming)
+                if address in [str(ip_interface(net).ip) for net in nets]:
+                    return vmid
+        return None
 
 
 def _tags(text: str) -> tuple[str, ...]:

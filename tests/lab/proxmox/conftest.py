@@ -16,7 +16,7 @@ from tasks.containers.base import ContainerSpec
 
 NODES = ("pve", "pve2", "pve3")
 
-PACKAGES = ["nginx", "openssl", "curl", "ca-certificates", "sqlite3", "logrotate"]
+PACKAGES = ["nginx", "openssl", "curl", "ca-certificates", "sqlite3", "logrotate", "tzdata"]
 """What an instance with SQLite installs: templates have it here, so that it is done once."""
 
 

@@ -219,4 +219,5 @@ def test_check_names_everything_that_is_missing_before_the_first_change(
 def test_check_prints_the_commands_that_grant_the_least(fleet: Fleet, standin: Standin) -> None:
     lines = fleet.sites[0].run("check", "--role").stdout.splitlines()
     assert any(line.startswith("pveum role add VikunjaDeployContainer --privs") for line in lines)
-    assert f"pveum acl modify /vms --tokens '{USER}' --roles VikunjaDeployContainer" in lines
+    who = f"--users '{USER.partition('!')[0]}' --tokens '{USER}'"
+    assert f"pveum acl modify /vms {who} --roles VikunjaDeployContainer" in lines

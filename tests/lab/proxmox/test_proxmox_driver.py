@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from places import LabNetwork
+from pve.cluster import Guest
 from pve.contract import VERSIONS, check_call, load
 from pve.standin import Standin
 
@@ -72,6 +73,20 @@ def box(over: Cluster, spec: ContainerSpec) -> ProxmoxContainer:
 
 
 everywhere = pytest.mark.parametrize("over", ["local", "https", "openssh"], indirect=True)
+
+
+def test_an_address_that_another_container_has_is_refused(
+    box: ProxmoxContainer, spec: ContainerSpec, standin: Standin
+) -> None:
+    net = f"name=eth0,bridge=vmbr0,ip={spec.ip_address},type=veth"
+    standin.cluster.guests[VMID + 1] = Guest(VMID + 1, "pve2", {"memory": 512, "net0": net})
+    standin.cluster.publish()
+    tasks = len(standin.cluster.tasks)
+    with pytest.raises(ResourceError, match=f"is the address of container {VMID + 1} on node pve2"):
+        box.create()
+    assert len(standin.cluster.tasks) == tasks
+    del standin.cluster.guests[VMID + 1]
+    standin.cluster.publish()
 
 
 def test_it_is_a_container(box: ProxmoxContainer) -> None:

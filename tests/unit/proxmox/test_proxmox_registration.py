@@ -151,13 +151,11 @@ def test_what_is_granted_further_down_counts_first() -> None:
 def test_the_commands_grant_what_is_missing() -> None:
     wanted = needs(proxmox(), "vmbr0")
     lines = commands(wanted, "deploy@pve!tool")
-    roles = {
-        line.split()[3]: line.split("'")[1].split(",") for line in lines if "role add" in line
-    }
+    roles = {line.split()[3]: line.split("'")[1].split(",") for line in lines if "role add" in line}
     granted: dict[str, dict[str, int]] = {}
     for line in lines:
         if "acl modify" in line:
-            assert "--tokens 'deploy@pve!tool'" in line
+            assert "--users 'deploy@pve' --tokens 'deploy@pve!tool'" in line
             path, role = line.split()[3], line.split()[-1]
             granted.setdefault(path, {}).update(dict.fromkeys(roles[role], 1))
     assert missing(wanted, granted) == []
