@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tasks.backup.age import Key
 
 
+_WORTH_A_THREAD = 64 * 1024
+_MOST_UNDER_WAY = 8
+
+
 class Stream(Protocol):
     """Plain bytes: read gives fewer than asked for at the end only."""
 
@@ -51,15 +55,20 @@ class Sealed(UsageError):
 
 
 class Source:
-    """An archive's file. bytes: read so far; sha256: of those, hex."""
+    """An archive's file. bytes: read so far; sha256: of those, hex, made in a thread beside."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
+        self._under_way: deque[Future[None]] = deque()
+        self._waiting: list[bytes] = []
+        self._size = 0
         self.bytes = 0
 
     @property
     def sha256(self) -> str:
+        self._pass_on(0)
         return self._digest.hexdigest()
 
     def read(self, count: int) -> bytes:
@@ -68,10 +77,30 @@ class Source:
     def readline(self, count: int) -> bytes:
         return self._seen(self._file.readline(count))
 
+    def close(self) -> None:
+        """Nothing more is read; `sha256` stays."""
+        self._pass_on(0)
+        self._pool.shutdown()
+
     def _seen(self, data: bytes) -> bytes:
-        self._digest.update(data)
         self.bytes += len(data)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= _WORTH_A_THREAD:
+            self._pass_on(_MOST_UNDER_WAY)
         return data
+
+    def _pass_on(self, most: int) -> None:
+        """Have what waits hashed; then no more than so many batches are under way."""
+        if self._waiting:
+            self._under_way.append(self._pool.submit(self._update, self._waiting))
+            self._waiting, self._size = [], 0
+        while len(self._under_way) > most:
+            self._under_way.popleft().result()
+
+    def _update(self, batch: Sequence[bytes]) -> None:
+        for data in batch:
+            self._digest.update(data)
 
 
 class Reader:
@@ -115,6 +144,8 @@ class Reader:
                 yield self._unpacked(*under_way.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+            if self._source is not None:
+                self._source.close()
 
     def _opened(self, file: IO[bytes]) -> Stream:
         self._source = Source(file)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -127,9 +127,9 @@ def verify_sealed(archive: Archive, progress: Progress = SILENT) -> Metadata:
         raise Sealed(archive.path, "without its sidecars nothing is known of it")
     with named(archive.path, "cannot be read"), archive.path.open("rb") as file:
         size = archive.path.stat().st_size
-        source = Source(file)
-        while source.read(_IN_MEMORY):
-            progress.step(_STEP, min(0.99, source.bytes / size))
+        with closing(Source(file)) as source:
+            while source.read(_IN_MEMORY):
+                progress.step(_STEP, min(0.99, source.bytes / size))
     if (source.bytes, source.sha256) != (metadata.total_size_bytes, metadata.checksum_sha256):
         raise Damaged(archive.path, "it is not what its sidecars were made for")
     _same(archive.sidecar, model.sidecar_text(metadata))

@@ -199,6 +199,7 @@ EDITS: tuple[Edit, ...] = (
     _choose("vikunja.secrets", "files", "environment"),
     _choose("vikunja.start_timeout_seconds", 60, 90),
     _choose("backup.retention_count", 3, 7),
+    _choose("backup.keep_daily", 7, 0),
     _choose("update.drain_seconds", 10, 30),
     _choose("update.keep_releases", 2, 4),
     _choose("admin.email", "admin@example.com", "other@example.com"),

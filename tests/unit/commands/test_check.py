@@ -498,6 +498,20 @@ def test_backups_on_a_disk_mounted_read_only_are_a_problem(
     assert told(backups(tmp_path))[:2] == ("problem", f"nothing can be written to {tmp_path}")
 
 
+def test_a_second_target_needs_its_program(tmp_path: Path) -> None:
+    def found(program: str) -> Finding:
+        section = {"directory": str(tmp_path), "after": [program, "{archive}"]}
+        _, target = backup.check(world(Paths(tmp_path / "other"), backup=section))
+        return target
+
+    assert told(found("sh"))[0] == "ok"
+    assert told(found("rclone-x"))[:3] == (
+        "warning",
+        "backup.after: there is no program rclone-x to run",
+        "Install it, or correct backup.after",
+    )
+
+
 @pytest.fixture
 def held() -> Callable[[Any], LockInfo]:
     def make(holder: Any) -> LockInfo:
