@@ -11,6 +11,8 @@ from tasks.frozen import dataclass
 from tasks.model.instance import Connection, Proxmox, Ssh
 from tasks.paths import Paths
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -33,8 +35,9 @@ class Reach:
         return Https(wish.host, wish.token_file, wish.port, wish.ca_file, wish.fingerprint)
 
     def entry(self, *, is_node: bool) -> Local | OpenSsh:
-        """The way to a node, whichever. is_node: this machine is one."""
-        if is_node or self.connection.host is None:
+        """The way to a node, whichever. is_node: this machine is one, maybe of another cluster:
+        it is meant only where the connection leads back to it."""
+        if self.connection.host is None or (is_node and self.connection.host in LOOPBACK):
             return Local()
         return self._ssh(self.connection.host)
 
@@ -48,7 +51,6 @@ class Reach:
         if not member.online:
             raise NetworkError(
                 f"node {member.name} is down, or the cluster does not reach it",
-                where=member.name,
                 hint="`pvecm status` on another node shows who is missing",
             )
         # Between nodes, the cluster keeps the keys of all under their names.
