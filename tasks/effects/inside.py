@@ -105,7 +105,8 @@ def settle_unit(batch: Sequence[Entry], work: Work) -> None:
                 "unit",
                 unit.unit,
                 unit.on_change if takes_up else "ensure",
-                "yes" if unit.enabled else "no",
+                # A new version that has yet to prove that it can migrate starts with no container.
+                "yes" if unit.enabled and work.migration is None else "no",
                 unit.revision,
                 *unit.health,
             ],

@@ -27,10 +27,11 @@ from tasks.model.instance import Color
 from tasks.model.measured import Measured
 from tasks.model.plan import Entry
 from tasks.release import other
-from tasks.resources.files import File
+from tasks.resources.files import File, Link
 from tasks.resources.landing import landing
 from tasks.resources.migration import (
     HOME,
+    JOURNAL,
     REHEARSAL,
     BackupBefore,
     Unfinished,
@@ -48,6 +49,22 @@ SLOWER = 3
 """A migration may take that many times as long as in its rehearsal."""
 
 GUARD = f'IFS= read -r word && [ "$word" = done ] || {{ sleep 1; exec bash {HOME}/recover; }}'
+
+
+AT_BOOT = "/etc/systemd/system/vikunja-deploy-recover.service"
+WANTED = "/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service"
+AT_BOOT_UNIT = f"""\
+# Written by vikunja-deploy while an update changes the database; gone after it.
+[Unit]
+Description=Ends an update of Vikunja that was cut short
+After=network.target postgresql.service mariadb.service redis-server.service
+ConditionPathExists={JOURNAL}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/bash {HOME}/recover
+""".encode()
+"""Where the container itself went down in between."""
 
 
 class Guard:
@@ -163,8 +180,9 @@ def _prepare(new: Color, work: Work) -> None:
         File(path=f"{HOME}/{name}", content=text.encode(), mode="0600")
         for name, text in contents.items()
     ]
+    landed = [*files, File(path=AT_BOOT, content=AT_BOOT_UNIT), Link(path=WANTED, target=AT_BOOT)]
     work.container.run(
-        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(files), timeout=UNIT_TIMEOUT
+        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(landed), timeout=UNIT_TIMEOUT
     )
     rehearsed = work.rehearsed.seconds if work.rehearsed else 0.0
     guard = Guard(work.container)
@@ -184,18 +202,22 @@ def _stop(work: Work) -> None:
     old, mcp = migration.old, instance.services.mcp.enabled
     port, timeout = instance.backend_port(old), instance.vikunja.start_timeout_seconds
     words = (old, other(old), port, migration.version, timeout, "yes" if mcp else "no")
-    units = [f"vikunja-backend@{old}.service"]
-    if mcp:
-        units.insert(0, f"vikunja-mcp@{old}.service")
     work.progress.step("stopping writes")
     work.log(f"Writes stop: {old} finishes what it has, then the database is saved")
     migration.begun = time.monotonic()
     wait = instance.update.upload_wait_seconds
     journal = " ".join(str(word) for word in words)
-    _step(work, "stop", journal, old, str(wait), *units, timeout=wait + UNIT_TIMEOUT)
+    _step(work, "stop", journal, old, str(wait), *_units(old, work), timeout=wait + UNIT_TIMEOUT)
     work.progress.step("saving the database")
     database_for(instance, work.container).save(SAVED)
     _step(work, "saved")
+
+
+def _units(color: Color, work: Work) -> tuple[str, ...]:
+    """In the order in which they stop."""
+    backend = f"vikunja-backend@{color}.service"
+    mcp = work.look.instance.services.mcp.enabled
+    return (f"vikunja-mcp@{color}.service", backend) if mcp else (backend,)
 
 
 def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
@@ -205,7 +227,7 @@ def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
         migration = work.migration
         if migration is None:
             continue
-        _step(work, "commit")
+        _step(work, "commit", *_units(other(migration.old), work))
         seconds = time.monotonic() - migration.begun
         migration.guard.well()
         work.migration = None

@@ -6,7 +6,8 @@
 # Arguments: ACTION, then
 #   stop JOURNAL COLOR SECONDS UNIT…   JOURNAL: its line but for the first word. Uploads to COLOR that
 #                                      are under way may take so many SECONDS, then the units stop
-#   saved · commit
+#   saved
+#   commit UNIT…                       they serve from now on
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -51,12 +52,16 @@ stop)
 		if uploading "$color"; then idle=0; else idle=$((idle + 1)); fi
 		sleep 0.1
 	done
-	# Each finishes the requests that it has.
+	# Each finishes the requests that it has. Should the container start anew before all is over, no
+	# version may be at the database.
 	systemctl stop -- "$@"
+	systemctl -q --no-reload disable -- "$@"
 	;;
 saved) phase stopping saved ;;
 commit)
+	shift
 	phase saved committed
+	systemctl -q enable -- "$@"
 	rm -f "$active/maintenance"
 	sync "$active"
 	;;

@@ -41,10 +41,15 @@ open_again() {
 forget() {
 	rm -f "$home/journal"
 	sync "$home"
-	rm -f "$home/database" "$home/connection" "$home/recover"
+	rm -f "$home/database" "$home/connection" "$home/recover" \
+		/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service \
+		/etc/systemd/system/vikunja-deploy-recover.service
 }
 
 if [ "$phase" = committed ]; then
+	mapfile -t started < <(units "$new")
+	systemctl -q enable -- "${started[@]}"
+	systemctl start -- "${started[@]}"
 	open_again
 	database drop saved || echo "the saved database could not be dropped" >&2
 	forget
@@ -79,6 +84,7 @@ else
 fi
 sync "$active"
 mapfile -t started < <(units "$old")
+systemctl -q enable -- "${started[@]}"
 systemctl start -- "${started[@]}"
 health_backend "$port" "$version" "$timeout" >/dev/null || exit 12
 open_again

@@ -48,7 +48,7 @@ def executed(log: list[tuple[str, str]]) -> list[tuple[str, str]]:
     and so are destroying and making it."""
     lines: list[tuple[str, str]] = []
     for address, how in log:
-        if address.partition(":")[2].startswith(f"{HOME}/"):
+        if address.partition(":")[2].startswith(f"{HOME}/") or address.endswith(RECOVERY):
             # What is noted for the case of a kill.
             continue
         if address == "migrations:unfinished" and lines and lines[-1][0] == "writes:go-on":
@@ -129,6 +129,8 @@ MANAGED = (
 )
 OF_ONE_LIFE = ("/etc/vikunja/secrets", "/etc/vikunja/tls/self-signed", GREEN, DOCUMENT)
 """Made anew in every container: secrets, certificates, which colour happens to serve."""
+
+RECOVERY = "/vikunja-deploy-recover.service"
 
 SOMEBODYS = re.compile(rb"somebody|# put back|no folder")
 

@@ -22,7 +22,7 @@ GREEN = "/etc/vikunja/active/green"
 
 BASE_FOLDERS = (
     "/etc/logrotate.d",
-    "/etc/systemd/system",
+    "/etc/systemd/system/multi-user.target.wants",
     "/etc/tmpfiles.d",
     "/lib/systemd/system",
     "/opt",

@@ -12,6 +12,7 @@ from model_files import folder
 from model_machine import GREEN, STAMPS, Machine
 from model_scripts import Answer, Told
 
+from tasks.effects.migrating import AT_BOOT, WANTED
 from tasks.resources.migration import HOME, JOURNAL
 
 MAINTENANCE = "/etc/vikunja/active/maintenance"
@@ -68,6 +69,7 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         files.write(MAINTENANCE, b"")
         for unit in units:
             machine.stop(unit)
+            machine.unit(unit).enabled = False
         told("writes:stop", "run")
         return Answer()
     before, after = {"saved": ("stopping", "saved"), "commit": ("saved", "committed")}[arguments[0]]
@@ -77,6 +79,8 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
     files.write(JOURNAL, found.replace(before, after, 1).encode())
     if after == "committed":
         files.remove(MAINTENANCE)
+        for unit in arguments[1:]:
+            machine.unit(unit).enabled = True
         told("writes:go-on", "run")
     return Answer()
 
@@ -94,8 +98,8 @@ def recover(machine: Machine, told: Told) -> Answer:
         return Answer()
     phase, old, new, _, _, _, mcp = journal
     said = b"done already\n"
+    kinds = ("backend", "mcp") if mcp == "yes" else ("backend",)
     if phase != "committed":
-        kinds = ("backend", "mcp") if mcp == "yes" else ("backend",)
         for kind in kinds:
             unit = f"vikunja-{kind}@{new}.service"
             files.remove(f"{STAMPS}/{unit}")
@@ -108,8 +112,14 @@ def recover(machine: Machine, told: Told) -> Answer:
             files.write(GREEN, b"")
         for kind in kinds:
             machine.start(f"vikunja-{kind}@{old}.service")
+            machine.unit(f"vikunja-{kind}@{old}.service").enabled = True
         said = b"undone\n"
+    else:
+        for kind in kinds:
+            machine.start(f"vikunja-{kind}@{new}.service")
+            machine.unit(f"vikunja-{kind}@{new}.service").enabled = True
     files.remove(MAINTENANCE)
     machine.places.clear()
-    files.remove(JOURNAL)
+    for path in (JOURNAL, AT_BOOT, WANTED):
+        files.remove(path)
     return Answer(said)
