@@ -15,7 +15,16 @@ from tasks.backup.databases import Database
 from tasks.backup.databases.base import script
 from tasks.containers.base import Completed, Container, Progress
 from tasks.effects.inside import guarded
-from tasks.effects.migrating import COMMITTED, RECOVERY_SECONDS, SAVED, Guard, recovery
+from tasks.effects.migrating import (
+    AT_BOOT,
+    AT_BOOT_UNIT,
+    COMMITTED,
+    RECOVERY_SECONDS,
+    SAVED,
+    WANTED,
+    Guard,
+    recovery,
+)
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines
 from tasks.errors import (
     CancelledError,
@@ -25,8 +34,7 @@ from tasks.errors import (
     UnhealthyError,
 )
 from tasks.model.instance import Color, Instance
-from tasks.release import other
-from tasks.resources.files import File
+from tasks.resources.files import File, Link
 from tasks.resources.landing import landing
 from tasks.resources.migration import HOME
 from tasks.resources.observe import script_text
@@ -74,7 +82,7 @@ class Exchange:
             if secret:
                 self._beside("swap-secret", secret)
             self._start()
-            self._step("commit")
+            self._step("commit", *self.units)
         except (DeployError, KeyboardInterrupt) as failure:
             raise self._put_back(failure, guard) from failure
         guard.well()
@@ -106,8 +114,13 @@ class Exchange:
             File(path=f"{HOME}/{name}", content=text.encode(), mode="0600")
             for name, text in contents.items()
         ]
+        landed = [
+            *files,
+            File(path=AT_BOOT, content=AT_BOOT_UNIT),
+            Link(path=WANTED, target=AT_BOOT),
+        ]
         self.container.run(
-            [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(files), timeout=UNIT_TIMEOUT
+            [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(landed), timeout=UNIT_TIMEOUT
         )
         guard = Guard(self.container)
         guard.must_be_there()
@@ -117,7 +130,8 @@ class Exchange:
         instance = self.instance
         timeout, mcp = instance.vikunja.start_timeout_seconds, instance.services.mcp.enabled
         port = instance.backend_port(self.color)
-        words = (self.color, other(self.color), port, self.version, timeout, "yes" if mcp else "no")
+        # The same colour serves whatever comes of it: it is the old one and the new one.
+        words = (self.color, self.color, port, self.version, timeout, "yes" if mcp else "no")
         wait = instance.update.upload_wait_seconds
         self.progress.step("stopping writes")
         self._step(

@@ -27,6 +27,7 @@ require_space() {
 
 place_of() {
 	# PLACE: the name of the database beside the live one. A server may cut longer names.
+	# shellcheck disable=SC2154 # the engine's script has it
 	rest=$name
 	if [ "$((${#1} + ${#name}))" -gt 45 ]; then
 		rest=${name:0:20}-$(printf %s "$name" | sha256sum | cut -c 1-8)

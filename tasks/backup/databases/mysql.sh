@@ -47,6 +47,7 @@ ask() {
 }
 
 quoted() {
+	# shellcheck disable=SC2016 # a literal backtick
 	printf '`%s`' "${1//\`/\`\`}"
 }
 

@@ -169,6 +169,7 @@ dump)
 	begin_dump "$1" "$(size)"
 	# One session holds the state that the dump and the counts both see.
 	coproc held { ask "$name"; }
+	# shellcheck disable=SC2154 # coproc sets it
 	from=${held[0]} to=${held[1]} session=$held_PID
 	cat >&"$to" <<-'SQL'
 		set statement_timeout = 0;

@@ -159,6 +159,25 @@ def test_what_does_not_come_up_with_the_restored_data_goes_on_with_what_it_had(
     assert site.origin.addresses() == []
 
 
+def test_a_full_disk_changes_nothing(site: Backed) -> None:
+    now = site.seen()
+    site.shell("head -c 3000000 /dev/urandom >/var/lib/vikunja/files/99")
+    site.run("backup")
+    site.shell("rm /var/lib/vikunja/files/99")
+    site.shell("mkdir -p /var/lib/vikunja-backup")
+    site.shell("mount -t tmpfs -o size=1m none /var/lib/vikunja-backup")
+    try:
+        argv = ["restore", "--from", "latest", "--yes", "--no-backup"]
+        full = site.run(*argv, code=1)
+        assert "No space left on device" in full.stderr
+        assert site.seen() == now
+        assert site.serves()
+        site.nothing_left()
+    finally:
+        site.shell("umount /var/lib/vikunja-backup")
+    assert site.origin.addresses() == []
+
+
 SECRET = "/etc/vikunja/secrets/service-secret"
 
 
