@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import CONFIG_OPTION, JSON_OPTION, DeployCommand, load, option
+from tasks.commands.base import (
+    CONFIG_OPTION,
+    JSON_OPTION,
+    DeployCommand,
+    caller_folder,
+    load,
+    option,
+)
 from tasks.commands.instances import known_ids
 from tasks.errors import DeployError, ResourceError, UnhealthyError, UsageError
+from tasks.model.operation_log import utc_now
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +41,7 @@ class Status(DeployCommand):
         JSON_OPTION,
         option("watch", bool, False, "look again and again until Ctrl-C", short="w"),
         option("interval", int, DEFAULT_INTERVAL, "seconds between two looks of --watch"),
+        option("html", str, None, "also write one self-contained page to this file"),
         option("cached", bool, False, "take what was measured less than 60 s ago as it is"),
     )
 
@@ -47,6 +57,8 @@ class Status(DeployCommand):
 
         def once() -> int:
             found = judged(look_at(ids, instances, paths, options["cached"]), paths)
+            if options["html"]:
+                write_page(found, paths, caller_folder() / options["html"])
             if options["watch"]:
                 console.clear()
             say(found, options["json"], one_line=options["watch"])
@@ -126,7 +138,6 @@ def look_at(
 def judged(standings: Sequence[Standing], paths: Paths) -> list[Judged]:
     """What is to be said of each; what was measured now is kept as its last check."""
     from tasks.model import health as checks
-    from tasks.model.operation_log import utc_now
     from tasks.status import health
     from tasks.status.notes import notes
 
@@ -162,6 +173,25 @@ def say(found: Sequence[Judged], as_json: bool, one_line: bool = False) -> None:
         console.result(table(standings, [one.health for one in found], found[0].now))
     else:
         console.note("No instances yet: ./doit apply makes the first")
+
+
+def write_page(found: Sequence[Judged], paths: Paths, file: Path) -> None:
+    """The page of all of them. Raises DeployError where the file cannot be written."""
+    from tasks.model import health as checks
+    from tasks.model.files import write_atomically
+    from tasks.status.html import Shown, render
+
+    shown = [
+        Shown(
+            one.standing,
+            one.notes,
+            one.health,
+            checks.history(paths, one.standing.instance_id),
+        )
+        for one in found
+    ]
+    write_atomically(file, render(shown, found[0].now if found else utc_now()).encode())
+    console.note(f"Written: {file}")
 
 
 def report(found: Sequence[Judged]) -> int:

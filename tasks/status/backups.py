@@ -7,18 +7,22 @@ from tasks.frozen import dataclass
 from tasks.model import archive as archives
 from tasks.model.instance import Instance
 
+RECENT = 5
+
 
 @dataclass(frozen=True)
 class Backups:
     """newest, verified: when they were begun, ISO 8601; None where there is none.
 
-    size_bytes: of the newest archive. encrypted ones count like the others.
+    size_bytes: of the newest archive. recent: when the newest were begun and their sizes, oldest
+    first. encrypted ones count like the others.
     """
 
     count: int
     newest: str | None = None
     size_bytes: int | None = None
     verified: str | None = None
+    recent: tuple[tuple[str, int | None], ...] = ()
 
 
 def look(instance: Instance) -> Backups:
@@ -33,6 +37,7 @@ def look(instance: Instance) -> Backups:
         newest=found[-1].created_at,
         size_bytes=_size(found[-1]),
         verified=verified.created_at if verified else None,
+        recent=tuple((one.created_at, _size(one)) for one in found[-RECENT:]),
     )
 
 

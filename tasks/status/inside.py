@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import datetime
 
 from tasks import services
@@ -30,8 +31,9 @@ class Inside:
 
     units: unit → systemd's ActiveState, of every unit that may serve. serving: the colour nginx
     passes requests to. recorded: the colour that the record in the container names. version,
-    commit: of the release in the serving colour's folder, empty where there is none. measured:
-    None where the container could not measure anything.
+    commit: of the release in the serving colour's folder, empty where there is none. releases: of
+    each colour that has one, version and commit. measured: None where the container could not
+    measure anything.
     """
 
     units: Mapping[str, str]
@@ -41,6 +43,7 @@ class Inside:
     commit: str
     measured: Measured | None
     certificate_until: datetime | None = None
+    releases: Mapping[Color, tuple[str, str]] = field(default_factory=dict)
 
 
 def shared_units(instance: Instance) -> tuple[str, ...]:
@@ -107,6 +110,11 @@ def conclude(instance: Instance, facts: Facts) -> Inside:
         commit=release.commit if release and release.commit != "-" else "",
         measured=measured.parse(instance, answer),
         certificate_until=until((certificate and certificate.content) or b""),
+        releases={
+            color: (line.version, line.commit.removeprefix("-"))
+            for color in COLORS
+            if (line := released(facts, color))
+        },
     )
 
 

@@ -54,6 +54,7 @@ INSIDE = Inside(
     commit=COMMIT,
     measured=MEASURED,
     certificate_until=datetime(2026, 10, 19, tzinfo=UTC),
+    releases={"blue": ("v1.2.0", COMMIT), "green": ("v1.1.0", "fedcba9876" * 4)},
 )
 RUNNING = Standing(
     "vikunja-main",
@@ -68,7 +69,13 @@ RUNNING = Standing(
     created_at="2025-10-19T09:00:00Z",
     database_type="postgresql",
     drill=LastDrill("2025-10-19T09:00:00Z", "1.tar.gz", "v1.2.0", 1200, 48, 4.2, 31.0),
-    backups=Backups(3, "2025-10-19T10:00:00Z", 12_900_000, "2025-10-18T10:00:00Z"),
+    backups=Backups(
+        3,
+        "2025-10-19T10:00:00Z",
+        12_900_000,
+        "2025-10-18T10:00:00Z",
+        (("2025-10-18T10:00:00Z", 12_000_000), ("2025-10-19T10:00:00Z", 12_900_000)),
+    ),
 )
 NEW = replace(
     RUNNING,

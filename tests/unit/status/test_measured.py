@@ -201,6 +201,7 @@ def test_facts_of_one_round_trip_become_what_they_mean() -> None:
         version="v2.0.0",
         commit=COMMIT,
         measured=parse(instance, answer("backend 200 0.1 ")),
+        releases={"green": ("v2.0.0", COMMIT)},
     )
 
 
