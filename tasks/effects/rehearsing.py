@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from tasks.backup.databases import LIVE, Database, database_for
 from tasks.effects.inside import guarded
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
-from tasks.errors import DatabaseError, UnhealthyError
+from tasks.errors import DatabaseError, DeployError, UnhealthyError
 from tasks.migrations import shown
 from tasks.model.instance import Instance
 from tasks.model.plan import Entry
@@ -60,8 +61,12 @@ def rehearse(batch: Sequence[Entry], work: Work) -> None:
             work.progress.step("copying the database for the rehearsal")
             database.copy(PLACE)
             work.rehearsed = _run(entry.resource, database, work)
-        finally:
-            end(work, database)
+        except BaseException:
+            # What cannot be cleared away now shows in the next plan; why it failed counts.
+            with contextlib.suppress(DeployError):
+                end(work, database)
+            raise
+        end(work, database)
         ran = work.rehearsed
         what = shown(ran.ran) if ran.ran else "no migration"
         work.log(f"rehearsed on a copy: {what} in {ran.seconds:.1f} s")

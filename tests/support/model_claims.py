@@ -104,9 +104,10 @@ def _without_replacement_stop(done: list[tuple[str, str]]) -> list[tuple[str, st
 
 def _subsumed(entry: Entry, plan: Plan) -> bool:
     """Whether an earlier entry brings it about as well: a new or restarted container starts what
-    is enabled, a new user owns what its number owned."""
+    is enabled, a new user owns what its number owned, a write-stop stops the old version."""
     addresses = {e.address for e in plan.entries}
-    return any(address.startswith(("running:", "user:", "package:")) for address in addresses)
+    earlier = ("running:", "user:", "package:", "writes:")
+    return any(address.startswith(earlier) for address in addresses)
 
 
 def check_settled(site: Site) -> None:
