@@ -30,7 +30,14 @@ from tasks.config.make import make_instance
 from tasks.containers import container_for
 from tasks.containers.base import SILENT, Container, Progress
 from tasks.effects.rehearsing import QUIET
-from tasks.errors import DatabaseError, DeployError, UsageError
+from tasks.errors import (
+    DatabaseError,
+    DeployError,
+    RollbackFailedError,
+    RolledBackError,
+    UnhealthyError,
+    UsageError,
+)
 from tasks.model import last_drill
 from tasks.model.archive import Archive, Contents
 from tasks.model.files import named
@@ -182,6 +189,14 @@ def drill(
             progress=progress,
         )
         ended = time.monotonic()
+    except (RolledBackError, RollbackFailedError) as failure:
+        # What was put back was the throw-away's own, which is nothing.
+        raise UnhealthyError(
+            f"{archive.name} is whole, but the application does not come up with it",
+            where=instance.id,
+            evidence=[failure.what, *failure.evidence],
+            hint="A restore would put back what was there. Drill an older one: --from ARCHIVE",
+        ) from failure
     finally:
         progress.step("Removing the throw-away container")
         _remove(container, own)

@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator
 from load import written_to
 from test_restore import Backed, backed
 
+from tasks.backup.drill import own_place
 from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.network import INTERFACES
 from tasks.paths import SCHEMAS
 
 
@@ -23,8 +25,7 @@ def containers(site: Site) -> list[str]:
 def assert_nothing_left(site: Backed) -> None:
     assert containers(site) == [site.id]
     assert not (site.paths.library / "drill").exists()
-    bridges = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True)
-    assert "vkdr" not in bridges.stdout
+    assert not (INTERFACES / own_place(site.id, site.paths.prefix).bridge).exists()
     assert [one["instance_id"] for one in json.loads(site.paths.registry.read_text())] == [site.id]
 
 
