@@ -121,7 +121,7 @@ class ReleaseWish(Resource):
         if whole is not None and whole.key == self.key:
             return None
         before = f"{whole.commit[:10]} ({whole.version})" if whole else None
-        drift = "removed" if line is None else "damaged"
+        drift = "another release" if whole else "damaged" if line else "removed"
         action: Action = "create" if whole is None else "update"
         return Difference(action, drift, (AttributeChange("build", before, self.label),))
 

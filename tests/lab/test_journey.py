@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from journey import DOIT, Site, new_site
 
+from tasks.config import load_instances
+from tasks.look import look
 from tasks.paths import Paths
+from tasks.resources.migration import recorded
 
 CANARY = "canary-7f3a91c2e5"
 
@@ -212,3 +215,5 @@ def test_a_database_outside(
     assert [task["title"] for task in add_task(site)] == ["kept"]
     assert_kept(site, sampler, applied.stdout + applied.stderr)
     assert site.addresses() == []
+    (instance,) = load_instances([site.file])
+    assert "SCHEMA_INIT" in (recorded(look(instance, site.paths).facts, instance) or ())
