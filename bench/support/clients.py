@@ -136,7 +136,7 @@ class Clients:
                 head, _ = await connection.ask("GET", path)
                 took = time.perf_counter() - begun
                 self.tally.answered.append(Answered(kind, time.time(), took, head))
-                if fresh:
+                if fresh or connection.ended:
                     connection = await connection.close()
             except (OSError, EOFError, TimeoutError, Refused) as error:
                 self._failed(f"{kind} {path}", error)
@@ -150,7 +150,8 @@ class Clients:
             number += 1
             begun = time.perf_counter()
             try:
-                connection = connection or await self._connect()
+                if connection is None or connection.ended:
+                    connection = await self._connect()
                 body = b'{"title": "written %d"}' % number
                 _, answer = await connection.ask("PUT", "/api/v1/tasks", body)
                 identity = answer.partition(b'"id":')[2].partition(b",")[0]
@@ -265,6 +266,8 @@ class Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     domain: str
+    ended: bool = False
+    """Whether the server said that the last answer ends the connection."""
 
     async def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[str, bytes]:
         """Send a request, read its answer; the version that an answer of INFO names, the body."""
@@ -294,6 +297,8 @@ class Connection:
         while header := (await self.line()).strip():
             name, _, value = header.partition(b":")
             match name.lower():
+                case b"connection":
+                    self.ended = value.strip().lower() == b"close"
                 case b"content-length":
                     length = int(value)
                 case b"transfer-encoding":

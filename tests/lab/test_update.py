@@ -189,6 +189,14 @@ def test_an_update_and_its_rollback_fail_no_request(site: Site) -> None:
     assert Inside(site).shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
 
 
+def test_a_reload_of_the_proxy_fails_no_request(site: Site) -> None:
+    with clients(site) as load:
+        for _ in range(2):
+            load.one_more()
+            Inside(site).run("systemctl", "reload", "nginx.service")
+    assert_unharmed(site, load)
+
+
 def test_an_update_that_is_killed_at_every_step_fails_no_request(site: Site) -> None:
     with clients(site) as load:
         kills = 0
