@@ -160,7 +160,12 @@ def restart(
         progress.step(f"{subject.color} started anew, behind a stand-in")
         update = instance.update
         waits = 2 * (subject.patience * 2 + update.drain_seconds + update.upload_wait_seconds)
-        completed = _run(container, "restart", restart_arguments(subject), waits)
+        try:
+            completed = _run(container, "restart", restart_arguments(subject), waits)
+        except KeyboardInterrupt:
+            # Its script was killed wherever it was: the stand-in goes, the colour serves.
+            _start(subject, op, progress)
+            raise
         if completed.returncode != 0:
             raise _not_restarted(completed, subject)
         op.info(f"Restarted {subject.color} ({subject.found.version})")

@@ -273,3 +273,20 @@ def test_an_instance_that_is_not_there_cannot_be_started(deployed: Site) -> None
     other.edit({"deployment": {"instance_id": "vkd-lab-none"}, "lxc": {"name": "vkd-lab-none"}})
     said = other.run("start", code=4)
     assert "start needs a deployed instance" in said.stderr
+
+
+def test_a_restart_that_is_cancelled_is_put_back(deployed: Site, inside: Inside) -> None:
+    marker = deployed.paths.lxc / deployed.id / "upper" / MARKER
+
+    def cancelled_behind_the_stand_in() -> bool:
+        process = started(deployed, "restart", stderr=subprocess.DEVNULL)
+        wait_for(lambda: marker.exists() or process.poll() is not None, "the stand-in serves")
+        process.send_signal(signal.SIGINT)
+        return process.wait(timeout=LIMIT_SECONDS) == 20
+
+    # A slow machine may look too late.
+    wait_for(cancelled_behind_the_stand_in, "it was cancelled in the middle")
+    assert not marker.exists()
+    assert inside.shell(LEFT) == ""
+    assert status(deployed)["backend"]["code"] == 200
+    assert deployed.plan() == []
