@@ -130,7 +130,9 @@ def throw_away(instance: Instance, place: Place) -> Instance:
     if instance.lxc:
         document["lxc"]["name"] = f"{instance.container_name}{SUFFIX}"
     else:
-        document["proxmox"]["container_id"] = None
+        # Nobody may keep it alive, or from being removed.
+        kept = {"onboot": False, "protection": False, "ha": None, "replication": []}
+        document["proxmox"] |= {"container_id": None, **kept}
     document["network"] |= {
         "bridge": place.bridge,
         "ip_address": place.address,

@@ -40,6 +40,11 @@ class PveSite(Site):
         info: dict[str, Any] = json.loads(found)
         return info
 
+    def template(self) -> str:
+        """What its container was made from."""
+        notes = str(self.config["description"])
+        return notes.partition("made from: ")[2].split()[0]
+
     def inside(self, *argv: str) -> str:
         """Done in the container by somebody else than the tool."""
         done = attach(
@@ -64,6 +69,7 @@ def new_pve_site(
         name, network.bridge, network.free_address(), network.gateway, repository
     )
     del document["lxc"]
+    document["backup"] = {"directory": str(standin.paths.prefix / "backups")}
     document["proxmox"] = {
         "node": node,
         "container_id": FIRST_ID + number,

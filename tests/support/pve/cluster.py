@@ -192,6 +192,17 @@ class Cluster:
         self.tasks[upid] = Task(upid, node, kind, guest, ends, effect, list(log))
         return upid
 
+    def used(self, node: str, storage: str) -> int:
+        """Bytes of a storage that are taken, by containers' root disks and by others."""
+        disks = (
+            str(guest.config["rootfs"])
+            for guest in self.guests.values()
+            if guest.node == node and "rootfs" in guest.config
+        )
+        mine = (disk for disk in disks if disk.partition(":")[0] == storage)
+        sizes = sum(int(disk.rpartition("=")[2][:-1]) << 30 for disk in mine)
+        return self.nodes[node].storages[storage].used + sizes
+
     def busy(self, guest: int) -> bool:
         return any(task.guest == guest and task.exit_status is None for task in self.tasks.values())
 

@@ -69,11 +69,10 @@ def _create(cluster: Cluster, user: str, values: Parameters) -> str:
                 f"unable to create CT {vmid} - volume '{values['ostemplate']}' does not exist"
             )
         storage = cluster.nodes[node].storages[str(config["rootfs"]).partition(":")[0]]
-        size = int(str(config["rootfs"]).rpartition("=")[2][:-1]) << 30
-        if storage.used + size > storage.total:
+        # The new one's disk is among those that are counted.
+        if cluster.used(node, storage.name) > storage.total:
             del cluster.guests[vmid]
             raise Failed(f"unable to create CT {vmid} - no space left on device")
-        storage.used += size
         task.log.append(f"extracting archive '{values['ostemplate']}'")
         cluster.backend.create(cluster.guests[vmid])
         del config["lock"]

@@ -62,6 +62,10 @@ class ClusterFiles:
 
     def publish(self) -> None:
         """Write what has changed, each file by a rename."""
+        with self.cluster.lock:
+            self._publish()
+
+    def _publish(self) -> None:
         wanted = self._contents()
         for path in [path for path in self._written if path not in wanted]:
             path.unlink()
