@@ -131,8 +131,8 @@ def throw_away(instance: Instance, place: Place) -> Instance:
         document["lxc"]["name"] = f"{instance.container_name}{SUFFIX}"
     else:
         # Nobody may keep it alive, or from being removed.
-        kept = {"onboot": False, "protection": False, "ha": None, "replication": []}
-        document["proxmox"] |= {"container_id": None, **kept}
+        document["proxmox"] |= {"container_id": None, "onboot": False, "protection": False}
+        document["proxmox"] |= {"ha": None, "replication": []}
     document["network"] |= {
         "bridge": place.bridge,
         "ip_address": place.address,
