@@ -94,15 +94,15 @@ class Exchange:
 
     def drop(self) -> None:
         """What was restored and is not wanted goes."""
-        argv = ["bash", "-c", self._text(), "drop", "drop", *self.database.connection]
-        self.container.run([*argv, RESTORED], timeout=UNIT_TIMEOUT)
+        self.database.drop(RESTORED)
+        self._beside("drop", RESTORED)
 
     def _text(self) -> str:
         return f"{ATTACHMENTS.read_text()}\n{script(self.database.engine)}"
 
     def _beside(self, action: str, *arguments: str) -> None:
         argv = ["bash", "-c", ATTACHMENTS.read_text(), "exchange", action, *arguments]
-        self.container.run(argv, timeout=UNIT_TIMEOUT)
+        self.container.run(argv, timeout=self.database.timeout)
 
     def _prepare(self) -> Guard:
         contents = {

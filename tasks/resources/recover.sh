@@ -59,7 +59,8 @@ fi
 
 mapfile -t stopped < <(units "$new")
 for unit in "${stopped[@]}"; do
-	rm -f "$stamps/$unit"
+	# A restore stays with its colour, whose unit is as it was started.
+	[ "$new" = "$old" ] || rm -f "$stamps/$unit"
 	systemctl -q disable -- "$unit" 2>/dev/null
 done
 mapfile -t -O "${#stopped[@]}" stopped < <(units "$old")
