@@ -241,6 +241,8 @@ def killed_at(site: Site, at: str, what: str) -> None:
         said.append(line)
         if at in line:
             if what == "container":
+                # It must neither notice nor end before the container is gone.
+                process.send_signal(signal.SIGSTOP)
                 cut = ["lxc-stop", f"--lxcpath={site.paths.lxc}", f"--name={site.id}", "--kill"]
                 subprocess.run(cut, check=True)
             process.send_signal(signal.SIGKILL)

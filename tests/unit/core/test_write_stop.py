@@ -118,6 +118,14 @@ def test_killed_at_every_moment_the_next_apply_finishes_and_migrates_once(pendin
     assert killed_in == {"stopping", "saved", "committed"}
 
 
+def test_the_proxy_lets_the_tool_see_the_new_version_before_anybody_else(site: Site) -> None:
+    site.apply()
+    text = site.machine.files.content("/etc/nginx/conf.d/vikunja.conf").decode()
+    closing = text.index("if (-f /etc/vikunja/active/maintenance)")
+    inside = text.index('if ($remote_addr ~ "^(::ffff:)?127\\.0\\.0\\.1$")')
+    assert closing < inside < text.index("return 503;")
+
+
 def test_a_part_of_it_is_refused(pending: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert apply(pending, "--target", "color:active") == 3
     assert "done as a whole" in capsys.readouterr().err
