@@ -1,0 +1,131 @@
+"""What `check` finds out about Proxmox VE, on the stand-in, without a container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pve.cluster import Cluster, Guest, Token
+from pve.place import SECRET, USER
+from pve.standin import Standin, standing_in
+
+from tasks.checks import proxmox
+from tasks.checks.finding import Finding, World
+from tasks.config import load_instances
+from tasks.errors import DeployError
+from tasks.paths import Paths
+
+
+@pytest.fixture
+def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Standin]:
+    with standing_in(Paths(tmp_path), Cluster(("pve", "pve2"))) as made:
+        # A look at this node needs none; ssh would need root here.
+        monkeypatch.setenv("PATH", made.environment["PATH"])
+        yield made
+
+
+def world(standin: Standin, **changes: Any) -> World:
+    """Over https, from a node: its token counts, and nothing goes through ssh."""
+    document = {
+        "deployment": {"instance_id": "vikunja-main"},
+        "proxmox": {"node": "pve", "connection": standin.connection("https")},
+        "network": {
+            "ip_address": "192.0.2.10/24",
+            "gateway": "192.0.2.1",
+            "domain": "vikunja.example.com",
+        },
+        "database": {"type": "sqlite"},
+        "git": {"repository": "https://git.example.com/vikunja.git"},
+        "admin": {"email": "admin@example.com"},
+    }
+    for section, values in changes.items():
+        document[section] = {**document.get(section, {}), **values}  # type: ignore[dict-item]
+    file = standin.paths.prefix / "config.yaml"
+    file.write_text(yaml.safe_dump(document))
+    (instance,) = load_instances([file])
+    return World(instance, standin.paths, lambda: None)
+
+
+def told(findings: Iterator[Finding]) -> list[tuple[str, str]]:
+    return [(finding.level, finding.what) for finding in findings]
+
+
+def test_where_all_is_there_each_concern_says_so(standin: Standin) -> None:
+    here = world(standin)
+    assert told(proxmox.node(here)) == [
+        ("ok", "the cluster takes changes"),
+        ("ok", "pve is up"),
+        ("ok", "Proxmox VE 8.4.5 answers"),
+        ("ok", "node pve starts them"),
+    ]
+    assert told(proxmox.privileges(here)) == [("ok", "the API token has all that is needed")]
+    assert told(proxmox.storage(here))[0][0] == "ok"
+    assert told(proxmox.template(here)) == [
+        ("ok", "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst is there")
+    ]
+    assert told(proxmox.bridge(here)) == [("ok", "node pve has vmbr0")]
+    assert told(proxmox.address(here)) == [
+        ("ok", "no other container of the cluster has 192.0.2.10")
+    ]
+
+
+def test_a_token_that_lacks_something_is_told_what_and_where(standin: Standin) -> None:
+    standin.cluster.tokens[USER] = Token(SECRET, {"/": frozenset({"VM.Audit"})})
+    found = dict.fromkeys(what for _, what in told(proxmox.privileges(world(standin))))
+    assert "the API token lacks SDN.Use on /sdn/zones/localnetwork/vmbr0" in found
+    assert any("VM.Allocate" in what and what.endswith("on /vms") for what in found)
+
+
+def test_a_template_is_downloaded_only_where_that_is_allowed(standin: Standin) -> None:
+    standin.cluster.nodes["pve"].templates.clear()
+    assert told(proxmox.template(world(standin))) == [
+        ("ok", "debian-12-standard_12.12-1_amd64.tar.zst can be downloaded to local")
+    ]
+    refused = world(
+        standin,
+        proxmox={"node": "pve", "connection": standin.connection("https"), "download": False},
+    )
+    ((level, what),) = told(proxmox.template(refused))
+    assert (level, "none may be downloaded" in what) == ("problem", True)
+    unknown = {"connection": standin.connection("https"), "template": "debian-99", "node": "pve"}
+    with pytest.raises(DeployError, match="there is no template debian-99"):
+        told(proxmox.template(world(standin, proxmox=unknown)))
+
+
+def test_an_address_of_another_container_is_a_problem_even_on_another_node(
+    standin: Standin,
+) -> None:
+    net = "name=eth0,bridge=vmbr0,ip=192.0.2.10/24,type=veth"
+    standin.cluster.guests[105] = Guest(105, "pve2", {"memory": 512, "net0": net})
+    standin.cluster.publish()
+    assert told(proxmox.address(world(standin))) == [
+        ("problem", "192.0.2.10 is the address of container 105 on node pve2")
+    ]
+
+
+def test_a_node_that_is_unknown_or_down_and_a_lost_quorum_are_problems(standin: Standin) -> None:
+    here = world(standin)
+    standin.set_down("pve2")
+    standin.cluster.quorate = False
+    standin.cluster.publish()
+    view = proxmox.cluster_of(here.instance.proxmox, here.paths).view(0)  # type: ignore[arg-type]
+    assert proxmox.judge_quorum(here, view).exit_code == 6
+    assert proxmox.judge_node(here, view, "pve2").what == "node pve2 is down"
+    assert proxmox.judge_node(here, view, "pve7").hint == "Set proxmox.node to one of: pve, pve2"
+    assert proxmox.judge_version(here, "7.4-1").level == "warning"
+
+
+def test_a_bridge_or_a_room_that_is_not_there_is_a_problem(standin: Standin) -> None:
+    here = world(standin, network={"bridge": "vmbr9"}, resources={"disk_size_gb": 500})
+    assert told(proxmox.bridge(here)) == [("problem", "node pve has no bridge vmbr9")]
+    ((level, what),) = told(proxmox.storage(here))
+    assert (level, "GiB free of 500 needed" in what) == ("problem", True)
+
+
+def test_the_role_is_for_the_token_of_the_file(standin: Standin) -> None:
+    lines = proxmox.role([world(standin).instance])
+    assert f"pveum acl modify /vms --users 'deploy@pve' --tokens '{USER}'" in "\n".join(lines)
+    assert SECRET not in "\n".join(lines)
