@@ -24,6 +24,12 @@ serving() {
   if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi
 }
 
+refuse_standin() { # where only a restart's stand-in serves, the colour has an older release
+  [ ! -e "$home/switching" ] && systemctl -q is-active "$standin-backend.service" &&
+    ! systemctl -q is-active "vikunja-backend@$(serving).service" || return 0
+  fail 1 'only the stand-in of a restart serves: ./doit apply brings the release itself back'
+}
+
 settle() { # undo what a restart that was killed has left: its switch first, then its stand-ins
   if [ -e "$home/switching" ] || [ -e "$home/switching-back" ]; then
     /usr/local/lib/vikunja/switch-back >/dev/null || fail 1 'a switch that was cut short cannot be undone'

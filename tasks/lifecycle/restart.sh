@@ -76,6 +76,7 @@ disarm() {
 parts=backend
 [ "$mcp" = - ] || parts='backend mcp'
 
+refuse_standin
 settle
 [ "$(serving)" = "$color" ] || fail 1 "nginx passes requests to $(serving) now, not to $color: try again"
 for part in $parts; do

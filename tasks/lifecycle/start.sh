@@ -3,6 +3,7 @@
 # none. Exit code 10: it runs and is not healthy.
 port=$1 version=$2 mcp=$3 domain=$4 ssl=$5 seconds=$6 color=$7
 shift 7
+refuse_standin
 settle
 up "$@"
 healthy "$port" "$version" "$mcp" "$seconds" "$color" || exit 10

@@ -22,6 +22,9 @@ ROUND_TRIP_SECONDS = 20.0
 WITH_CONTENT = "0" * 64
 """A digest that no file has: the observer sends the content of what differs from it."""
 
+STANDIN = "vikunja-standin-backend.service"
+"""Serves while a restart starts the colour anew; at rest, and gone, otherwise."""
+
 BY_COLOR = ("vikunja-backend", "vikunja-mcp")
 
 
@@ -31,9 +34,9 @@ class Inside:
 
     units: unit → systemd's ActiveState, of every unit that may serve. serving: the colour nginx
     passes requests to. recorded: the colour that the record in the container names. version,
-    commit: of the release in the serving colour's folder, empty where there is none. releases: of
-    each colour that has one, version and commit. measured: None where the container could not
-    measure anything.
+    commit: of the release in the serving colour's folder, empty where there is none. measured:
+    None where the container could not measure anything. releases: of each colour that has one,
+    version and commit. standin: one of a restart runs.
     """
 
     units: Mapping[str, str]
@@ -44,6 +47,7 @@ class Inside:
     measured: Measured | None
     certificate_until: datetime | None = None
     releases: Mapping[Color, tuple[str, str]] = field(default_factory=dict)
+    standin: bool = False
 
 
 def shared_units(instance: Instance) -> tuple[str, ...]:
@@ -69,7 +73,7 @@ def questions(instance: Instance) -> tuple[Question, ...]:
         *(u for color in COLORS for u in color_units(instance, color)),
     ]
     return (
-        *(("unit", unit) for unit in units),
+        *(("unit", unit) for unit in (*units, STANDIN)),
         ("file", "-", GREEN_MARKER),
         *(("text", release_file(color)) for color in COLORS),
         *(("file", "-", binary(color)) for color in COLORS),
@@ -103,7 +107,7 @@ def conclude(instance: Instance, facts: Facts) -> Inside:
     certificate = facts.files.get(certificate_file(instance))
     answer = facts.probes.get(measured.question(instance)[1:], "")
     return Inside(
-        units={name: unit.active for name, unit in facts.units.items()},
+        units={name: unit.active for name, unit in facts.units.items() if name != STANDIN},
         serving=serving,
         recorded=recorded_color((record and record.content) or b""),
         version=release.version if release else "",
@@ -115,6 +119,7 @@ def conclude(instance: Instance, facts: Facts) -> Inside:
             for color in COLORS
             if (line := released(facts, color))
         },
+        standin=(found := facts.units.get(STANDIN)) is not None and found.active == "active",
     )
 
 

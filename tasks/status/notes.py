@@ -46,6 +46,8 @@ def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
         if interrupts(standing):
             services = [replace(note, level="note") for note in services]
         found += services
+        if not standing.locked:
+            found += rules.standin_notes(name, inside)
     if inside is not None and inside.measured is not None:
         found += rules.usage_notes(name, inside.measured, standing.own_disk)
     found += [

@@ -63,6 +63,8 @@ def service_notes(name: str, inside: Inside) -> list[Note]:
 
 def _unit_notes(name: str, inside: Inside) -> Iterator[Note]:
     for unit, active in shown_units(inside):
+        if only_standin(inside) and unit.endswith(f"@{inside.serving}.service"):
+            continue
         if active in WANTED or unit.endswith(f"@{other(inside)}.service"):
             continue
         program = unit.removesuffix(".service").partition("@")[0]
@@ -71,6 +73,25 @@ def _unit_notes(name: str, inside: Inside) -> Iterator[Note]:
         why = f"./doit logs {name} --component {logs} says why it is not" if logs else ""
         hint = f"./doit start {name} starts it" + (f", {why}" if why else "")
         yield Note("unhealthy", f"{short(unit)} is {active}", hint, component)
+
+
+def only_standin(inside: Inside) -> bool:
+    """Whether what serves is the stand-in of a restart that could not start the colour anew."""
+    own = inside.units.get(f"vikunja-backend@{inside.serving}.service")
+    return inside.standin and own not in WANTED
+
+
+def standin_notes(name: str, inside: Inside) -> list[Note]:
+    """Of a stand-in that outlived its restart. Not while one is under way."""
+    if not inside.standin:
+        return []
+    if only_standin(inside):
+        what = "only the stand-in of a restart serves, until the container restarts"
+        hint = f"./doit apply {name} brings the release itself back"
+    else:
+        what = "the stand-in of a restart still runs beside what serves"
+        hint = f"./doit start {name} ends it"
+    return [Note("warning", what, hint, "backend")]
 
 
 def _answer_notes(name: str, inside: Inside) -> Iterator[Note]:

@@ -15,6 +15,7 @@ from standing_samples import (
     RUNNING,
     UNDER_WAY,
     with_inside,
+    with_measured,
 )
 
 from tasks.commands import status as command
@@ -308,3 +309,29 @@ def test_all_instances_are_looked_at_at_once(paths: Paths, monkeypatch: pytest.M
     monkeypatch.setattr(facts, "look_from_outside", look_from_outside)
     found = command.look_at(["c", "a", "b"], {}, paths)
     assert [standing.instance_id for standing in found] == ["c", "a", "b"]
+
+
+def test_a_check_that_cannot_be_kept_is_a_warning_and_nothing_else(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = paths.health("x").parent
+    folder.parent.mkdir(parents=True)
+    folder.write_text("no folder")
+    (found,) = command.judged([RUNNING], paths)
+    assert ": this check is not kept" in capsys.readouterr().err
+    assert report([found]) == 0
+
+
+def test_what_was_measured_is_kept_and_cached_notes_are_told_again(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tasks.model import health as checks
+
+    down = with_measured(redis="")
+    command.judged([down], paths)
+    kept = checks.read(paths, "vikunja-main")
+    assert kept is not None and kept["overall_status"] == "unhealthy"
+    (again,) = command.judged([replace(down, inside=None, checked=kept)], paths)
+    assert report([again]) == 10
+    assert "redis does not answer" in capsys.readouterr().err
+    assert len(checks.history(paths, "vikunja-main")) == 1

@@ -215,4 +215,5 @@ def test_every_unit_that_may_serve_is_asked_after() -> None:
         "vikunja-mcp@blue.service",
         "vikunja-backend@green.service",
         "vikunja-mcp@green.service",
+        inside.STANDIN,
     ]

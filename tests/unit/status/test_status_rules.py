@@ -160,6 +160,45 @@ CASES = [
         id="what the idle colour does makes nobody unhealthy",
     ),
     pytest.param(
+        with_inside(standin=True),
+        [
+            Note(
+                "warning",
+                "the stand-in of a restart still runs beside what serves",
+                "./doit start vikunja-main ends it",
+                "backend",
+            )
+        ],
+        "degraded",
+        id="a stand-in that outlived its restart",
+    ),
+    pytest.param(
+        with_inside(standin=True, units={**INSIDE.units, "vikunja-backend@blue.service": "failed"}),
+        [
+            Note(
+                "warning",
+                "only the stand-in of a restart serves, until the container restarts",
+                "./doit apply vikunja-main brings the release itself back",
+                "backend",
+            )
+        ],
+        "degraded",
+        id="nothing but a stand-in serves",
+    ),
+    pytest.param(
+        replace(with_inside(standin=True), lock=replace(LOCK, operation="restart")),
+        [
+            Note(
+                "note",
+                "under way: restart by root@pve (pid 4711) since 2025-10-19T11:55:00Z",
+                "Wait until it has finished",
+                "operation",
+            )
+        ],
+        "healthy",
+        id="the stand-in of a restart under way",
+    ),
+    pytest.param(
         with_measured(page=Answer(0, error="Connection refused")),
         [
             Note(
