@@ -6,7 +6,9 @@ import os
 import re
 import select
 import subprocess
+import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -15,6 +17,9 @@ from tasks.errors import DeployError, NetworkError, ResourceError
 
 KEEP_CONNECTION = 60
 """Seconds that ssh keeps the connection after the last use."""
+
+SESSIONS = 8
+"""Programs at once over one connection: sshd takes 10 by itself, and refuses the next."""
 
 SSH_FAILED = 255
 OTHER_FAILED = 254
@@ -88,14 +93,39 @@ def unreachable(access: OpenSsh, where: str, errors: bytes) -> NetworkError:
     )
 
 
+_slots: dict[tuple[str, int], threading.BoundedSemaphore] = {}
+_guard = threading.Lock()
+
+
+def slot(access: Local | OpenSsh) -> AbstractContextManager[object]:
+    """Held while a program runs over the shared connection; whoever is one too many waits."""
+    if isinstance(access, Local):
+        return nullcontext()
+    with _guard:
+        key = (access.host, access.port)
+        return _slots.setdefault(key, threading.BoundedSemaphore(SESSIONS))
+
+
 def execute(
-    access: Local | OpenSsh, argv: Sequence[str], *, timeout: float, where: str = ""
+    access: Local | OpenSsh,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    where: str = "",
+    urgent: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program on the node as root, without input of its own. Any exit code comes back.
 
     timeout: seconds; the program is left running then, and when this process is interrupted:
-    what Proxmox VE's tools began, they shall finish.
+    what Proxmox VE's tools began, they shall finish. urgent: it waits for no slot.
     """
+    with nullcontext() if urgent else slot(access):
+        return _execute(access, argv, timeout, where)
+
+
+def _execute(
+    access: Local | OpenSsh, argv: Sequence[str], timeout: float, where: str
+) -> subprocess.CompletedProcess[bytes]:
     place = where or access.where
     if isinstance(access, OpenSsh):
         access.control.mkdir(mode=0o700, parents=True, exist_ok=True)

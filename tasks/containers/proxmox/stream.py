@@ -21,6 +21,7 @@ from tasks.containers.proxmox.remote import (
     ends_within,
     execute,
     head,
+    slot,
     ssh_argv,
     unreachable,
 )
@@ -70,7 +71,7 @@ def stream(
     variables = [f"{key}={value}" for key, value in {**ENVIRONMENT, MARK: token}.items()]
     start = head(["env", *variables, *argv])
     # Files, no pipes, for what comes back: the shared connection would hold a pipe open.
-    with TemporaryFile() as errors, TemporaryFile() as output:
+    with slot(access), TemporaryFile() as errors, TemporaryFile() as output:
         process = subprocess.Popen(
             [*ssh_argv(access), RECEIVE],
             stdin=subprocess.PIPE,
@@ -118,7 +119,7 @@ def _feed(pipe: IO[bytes] | None, start: bytes, data: bytes | IO[bytes] | None) 
 def _kill(access: OpenSsh, token: str, process: subprocess.Popen[bytes]) -> None:
     """End the program on the node, then ssh here."""
     try:
-        execute(access, ["sh", "-c", KILL, "sh", token], timeout=KILL_LIMIT)
+        execute(access, ["sh", "-c", KILL, "sh", token], timeout=KILL_LIMIT, urgent=True)
     finally:
         process.kill()
         process.wait()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.containers.proxmox.api import open_session
-from tasks.containers.proxmox.remote import RECEIVE, execute, head, ssh_argv
+from tasks.containers.proxmox.remote import RECEIVE, SESSIONS, execute, head, ssh_argv
 from tasks.errors import DeployError, NetworkError, ResourceError
 
 SHOW = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
@@ -74,6 +75,29 @@ def over_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenSsh:
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return OpenSsh("pve.example.org", tmp_path / "control")
+
+
+def test_no_more_programs_run_at_once_than_a_connection_takes(
+    over_ssh: OpenSsh, tmp_path: Path
+) -> None:
+    """Each waits until as many as may be have begun, and says how many are there then."""
+    for name in ("begun", "there"):
+        (tmp_path / name).mkdir()
+    count = """
+        touch "$1/there/$$" "$1/begun/$$"
+        until [ "$(ls "$1/begun" | wc -l)" -ge "$2" ]; do sleep 0.02; done
+        ls "$1/there" | wc -l
+        sleep 0.1
+        rm "$1/there/$$"
+    """
+
+    def program() -> int:
+        argv = ["sh", "-c", count, "sh", str(tmp_path), str(SESSIONS)]
+        return int(execute(over_ssh, argv, timeout=60).stdout)
+
+    with ThreadPoolExecutor(3 * SESSIONS) as pool:
+        seen = list(pool.map(lambda _: program(), range(3 * SESSIONS)))
+    assert max(seen) <= SESSIONS
 
 
 def test_ssh_asks_nothing_and_shares_one_connection(over_ssh: OpenSsh) -> None:
