@@ -174,6 +174,21 @@ def test_the_marker_decides_per_request_which_colour_answers(site: Site) -> None
     assert before == after
 
 
+def test_a_switch_that_nobody_confirmed_is_undone_before_nginx_starts(site: Site) -> None:
+    release_marker(site.inside, "green")
+    found = site.inside.sh(
+        """
+        echo blue >/var/lib/vikunja-deploy/switching
+        systemctl restart nginx.service
+        ls /etc/vikunja/active /var/lib/vikunja-deploy
+        """
+    )
+    release_marker(site.inside, "blue")
+
+    assert "green" not in found and "switching" not in found
+    assert VERSION.encode() in site.ask("/api/v1/info").body
+
+
 def test_a_backend_that_is_down_shows_a_page_that_says_so(site: Site) -> None:
     site.inside.sh("systemctl stop vikunja-backend@blue.service")
     answer = site.ask("/projects")
