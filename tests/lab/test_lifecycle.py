@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from inside import Inside
 from journey import DOIT, Site
+from mail_server import MailServer
 
 LIMIT_SECONDS = 60
 MARKER = "etc/vikunja/active/green"
@@ -188,22 +189,29 @@ def test_killed_in_the_middle_the_next_command_goes_on(
     assert deployed.plan() == []
 
 
-def test_a_release_that_does_not_start_anew_leaves_what_runs_serving(
+def test_a_release_that_does_not_start_anew_leaves_what_runs_serving_and_is_mailed(
     deployed: Site, inside: Inside
 ) -> None:
     binary = "/opt/vikunja/backend/blue/vikunja"
     mode = inside.run("stat", "-c", "%a", binary).strip()
     inside.run("chmod", "0600", binary)
-    try:
-        with patience(deployed, 2), Clients(deployed) as clients:
-            said = deployed.run("restart", code=11)
-    finally:
-        inside.run("chmod", mode, binary)
+    with MailServer() as mails:
+        smtp = {"host": "127.0.0.1", "port": mails.port, "encryption": "none"}
+        deployed.edit({"notifications": {"mail": "smtp", "smtp": smtp}})
+        try:
+            with patience(deployed, 2), Clients(deployed) as clients:
+                said = deployed.run("restart", code=11)
+            inside.run("chmod", mode, binary)
+            assert inside.shell(LEFT) == ""
+            deployed.run("restart")
+        finally:
+            inside.run("chmod", mode, binary)
+            deployed.edit({"notifications": None})
     assert "a second v1.0.0 does not come up; what ran serves on" in said.stderr
     assert clients.failures == []
-    assert inside.shell(LEFT) == ""
-    deployed.run("restart")
     assert deployed.plan() == []
+    subjects = [one.mail["Subject"] for one in mails.received]
+    assert subjects == [f"[{deployed.id}] restart failed", f"[{deployed.id}] restart works again"]
 
 
 def test_what_does_not_serve_is_restarted_all_the_same(deployed: Site, inside: Inside) -> None:
