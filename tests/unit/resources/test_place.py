@@ -1,0 +1,95 @@
+"""What a plan says of the container itself: in place, at a restart, by a move, or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.errors import ResourceError
+from tasks.resources.base import Facts
+from tasks.resources.place import ContainerRunning, ContainerWish
+
+SPEC = ContainerSpec(
+    name="vikunja-main",
+    instance_id="vikunja-main",
+    template="debian-12-standard",
+    hostname="vikunja-main",
+    cpu_cores=2,
+    memory_mb=2048,
+    disk_size_gb=20,
+    bridge="vmbr0",
+    ip_address="192.0.2.10/24",
+    gateway="192.0.2.1",
+    nameservers=("192.0.2.53",),
+    more={"node": "pve", "onboot": True, "vlan": None, "mounts[/srv].size_gb": 50},
+)
+WISH = ContainerWish(spec=SPEC, restarting=frozenset({"nameservers"}))
+AS_WISHED: dict[str, Any] = {
+    "template": "debian-12-standard",
+    "disk_size_gb": 20,
+    "nameservers": ("192.0.2.53",),
+    "node": "pve",
+    "onboot": True,
+    "vlan": None,
+    "mounts[/srv].size_gb": 50,
+    "container_id": 100,
+}
+
+
+def found(pending: dict[str, object] | None = None, **changes: Any) -> Facts:
+    attributes = {**AS_WISHED, **changes}
+    return Facts(container=ContainerFacts(True, True, "vikunja-main", attributes, pending or {}))
+
+
+def test_what_nothing_is_wished_about_is_no_difference() -> None:
+    assert WISH.difference(found()) is None
+    assert WISH.difference(found(container_id=101)) is None
+
+
+def test_values_are_said_in_words() -> None:
+    difference = WISH.difference(found(onboot=False, vlan=20))
+    assert difference is not None
+    said = {change.name: (change.before, change.after) for change in difference.changes}
+    assert said == {"onboot": ("no", "yes"), "vlan": ("20", "none")}
+    assert (difference.action, difference.interrupts) == ("update", "")
+
+
+def test_a_pending_value_is_shown_beside_the_one_that_holds() -> None:
+    facts = found({"nameservers": ("192.0.2.53",)}, nameservers=())
+    difference = WISH.difference(facts)
+    assert difference is not None
+    (change,) = difference.changes
+    assert (change.before, change.after) == ("as the host (pending: 192.0.2.53)", "192.0.2.53")
+    restart = ContainerRunning(container=WISH).difference(facts)
+    assert restart is not None
+    assert restart.interrupts == "the site, while it restarts"
+
+
+def test_another_node_is_a_move_and_destroys_nothing() -> None:
+    difference = WISH.difference(found(node="pve2"))
+    assert difference is not None
+    assert (difference.action, difference.destructive) == ("update", False)
+    assert difference.interrupts == "the site, while the container moves"
+
+
+@pytest.mark.parametrize("name", ["disk_size_gb", "mounts[/srv].size_gb"])
+def test_a_disk_grows_and_never_shrinks(name: str) -> None:
+    grown = WISH.difference(found(**{name: 10}))
+    assert grown is not None
+    assert grown.action == "update"
+    with pytest.raises(ResourceError, match="a disk of 99 GiB cannot shrink"):
+        WISH.difference(found(**{name: 99}))
+
+
+def test_a_mount_point_that_is_not_there_is_made() -> None:
+    made = WISH.difference(found(**{"mounts[/srv].size_gb": None}))
+    assert made is not None
+    assert made.changes[0].before == "none"
+
+
+def test_another_template_is_another_container() -> None:
+    difference = WISH.difference(found(template="debian-11-standard"))
+    assert difference is not None
+    assert (difference.action, difference.destructive) == ("replace", True)
