@@ -1,0 +1,100 @@
+"""What `uninstall` asks, and what it says goes and stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from instance_samples import sample_instance
+
+from tasks import console
+from tasks.commands.uninstall import asked, what_goes, what_stays
+from tasks.containers import container_for
+from tasks.errors import CancelledError, UsageError
+from tasks.lifecycle.removal import Remains, Wish
+from tasks.model.instance import Instance
+from tasks.paths import Paths
+
+NAME = "vikunja-main"
+
+
+def remains(instance: Instance) -> Remains:
+    return Remains((container_for(instance, Paths(Path("/nowhere"))),), True, None, ())
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
+    """Somebody at a terminal who types these; returns what they were asked."""
+    questions: list[str] = []
+    left = list(answers)
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return left.pop(0)
+
+    monkeypatch.setattr(console, "interactive", lambda: True)
+    monkeypatch.setattr(console, "ask", ask)
+    return questions
+
+
+@pytest.mark.parametrize(
+    ("typed", "backup"), [("", True), ("y", True), ("n", False), ("No", False)]
+)
+def test_a_last_backup_is_offered_and_the_id_has_to_be_typed(
+    monkeypatch: pytest.MonkeyPatch, typed: str, backup: bool
+) -> None:
+    instance = sample_instance()
+    questions = answer(monkeypatch, typed, NAME)
+    assert asked(instance, remains(instance), Wish()).backup is backup
+    assert questions == [
+        "Take a last backup first? [Y/n] ",
+        f"Type {NAME} to remove it: ",
+    ]
+
+
+@pytest.mark.parametrize("typed", ["", "y", "yes", "vikunja-mian"])
+def test_anything_but_the_id_removes_nothing(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    instance = sample_instance()
+    answer(monkeypatch, "y", typed)
+    with pytest.raises(CancelledError, match="nothing was removed"):
+        asked(instance, remains(instance), Wish())
+
+
+def test_where_there_is_nothing_to_back_up_no_backup_is_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instance = sample_instance()
+    questions = answer(monkeypatch, NAME, NAME)
+    asked(instance, replace(remains(instance), containers=()), Wish())
+    asked(instance, remains(instance), Wish(backup=False))
+    assert questions == [f"Type {NAME} to remove it: "] * 2
+
+
+def test_nobody_to_ask_is_told_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "interactive", lambda: False)
+    instance = sample_instance()
+    with pytest.raises(UsageError) as caught:
+        asked(instance, remains(instance), Wish())
+    assert f"./doit uninstall --yes {NAME}" in caught.value.hint
+
+
+def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    instance = sample_instance(
+        backup={"directory": str(tmp_path)},
+        database={"type": "mysql", "host": "db.example.com", "password_file": "/p"},
+    )
+    there = remains(instance)
+    assert what_goes(instance, there, Wish()) == [
+        f"Of {NAME} go:",
+        f"  container {NAME} (10.98.0.10/24), with everything in it",
+        "  its registry entry, records and state on this machine",
+    ]
+    assert what_goes(instance, there, Wish(keep_data=True))[1].endswith("is stopped and stays")
+    assert what_stays(instance, there, Wish(), "/b/1.tar.gz") == [
+        "Its last backup: /b/1.tar.gz",
+        "Its database vikunja on db.example.com was not touched",
+        f"Its backups stay in {tmp_path / NAME}",
+    ]
+    kept = what_stays(instance, there, Wish(keep_data=True), "")
+    assert kept[0] == f"Its container stays, stopped: ./doit apply {NAME} takes it over again"
