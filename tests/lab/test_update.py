@@ -59,7 +59,7 @@ def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
         lab_network,
         "update",
         git={"repository": str(repository), "branch": "main"},
-        vikunja={"start_timeout_seconds": 2},
+        vikunja={"start_timeout_seconds": 20},
         update={"observe_seconds": 1, "drain_seconds": 6},
     )
     site.run("apply", "--yes")
@@ -119,26 +119,31 @@ umount /mnt/small
 """
 NO_DIRECTIVE = {"path": "/etc/nginx/conf.d/zz.conf", "content": "this is no directive;\n"}
 
+SOON = {"vikunja": {"start_timeout_seconds": 2}}
+"""What does not come up is given up soon."""
+LATER = {"vikunja": {"start_timeout_seconds": 6}}
+"""Time enough for an answer, on a busy machine, too."""
+
 TROUBLES = {
     "a build that fails": Trouble(
         {"build": {"where": "local", "frontend": [["false"]]}}, "frontend: false"
     ),
     "a full disk": Trouble({}, "could not be put into green", FILL_DISK, "umount /opt/vikunja"),
     "a template that nginx refuses": Trouble({"files": [NO_DIRECTIVE]}, "refuses its new files"),
-    "a wrong version": Trouble({}, "not v1.1.0", environment={"SAMPLE_VERSION": "v9"}),
-    "a slow start": Trouble({}, "not healthy", environment={"SAMPLE_START_DELAY": "8"}),
+    "a wrong version": Trouble(LATER, "not v1.1.0", environment={"SAMPLE_VERSION": "v9"}),
+    "a slow start": Trouble(SOON, "not healthy", environment={"SAMPLE_START_DELAY": "8"}),
     "a port that is taken": Trouble(
-        {}, "says version v1.0.0, not v1.1.0", TAKE_PORT, "systemctl stop taken.service"
+        SOON, "says version v1.0.0, not v1.1.0", TAKE_PORT, "systemctl stop taken.service"
     ),
     "a health check that fails, and a stop that hangs": Trouble(
-        {},
+        LATER,
         "answered 500",
         environment={"SAMPLE_FAIL_HEALTH": "true", "SAMPLE_HANG_ON_STOP": "true"},
     ),
     "a health check that fails once it serves": Trouble(
-        {"update": {"observe_seconds": 12}},
+        {"update": {"observe_seconds": 60}},
         "did not serve well",
-        environment={"SAMPLE_FAIL_HEALTH_AFTER": "3"},
+        environment={"SAMPLE_FAIL_HEALTH_AFTER": "8"},
     ),
 }
 
@@ -210,6 +215,7 @@ def test_an_update_that_is_killed_at_every_step_fails_no_request(site: Site) -> 
 
 def test_a_switch_that_nobody_confirms_is_undone_by_itself(site: Site) -> None:
     site.run("rollback", "--yes")
+    site.edit({"update": {"observe_seconds": 8}})
     with clients(site) as load:
         argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
         process = subprocess.Popen(
@@ -224,6 +230,7 @@ def test_a_switch_that_nobody_confirms_is_undone_by_itself(site: Site) -> None:
         process.wait(timeout=60)
         await_version(site, OLD)
         again = site.addresses()
+        site.edit({"update": {"observe_seconds": 1}})
         site.run("apply", "--yes")
         assert version(site) == NEW
     assert "color:active" in again
