@@ -81,6 +81,13 @@ def version(site: Site) -> str:
     return found
 
 
+def before_an_update(site: Site) -> None:
+    """The old version serves, the new one is wished for."""
+    site.edit({"git": {"branch": "next"}})
+    if version(site) == NEW:
+        site.run("rollback", "--yes")
+
+
 def assert_unharmed(site: Site, load: Clients) -> None:
     """No request failed, some were answered, and everything acknowledged is there."""
     tally = load.tally
@@ -203,6 +210,7 @@ def test_a_reload_of_the_proxy_fails_no_request(site: Site) -> None:
 
 
 def test_an_update_that_is_killed_at_every_step_fails_no_request(site: Site) -> None:
+    before_an_update(site)
     with clients(site) as load:
         kills = 0
         while site.addresses() and kills < 20:
@@ -214,7 +222,7 @@ def test_an_update_that_is_killed_at_every_step_fails_no_request(site: Site) -> 
 
 
 def test_a_switch_that_nobody_confirms_is_undone_by_itself(site: Site) -> None:
-    site.run("rollback", "--yes")
+    before_an_update(site)
     site.edit({"update": {"observe_seconds": 8}})
     with clients(site) as load:
         argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
