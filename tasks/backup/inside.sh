@@ -14,6 +14,10 @@ begin)
 	mkdir "$2/$3"
 	;;
 end)
+	# STAGING. A dump that was cancelled as it began may still be at work, and is waited for.
+	mkdir -p /run/vikunja-deploy
+	exec 9>/run/vikunja-deploy/apply.lock
+	flock -w 60 9 || :
 	rm -rf "$2"/backup-*
 	;;
 configuration)

@@ -38,7 +38,10 @@ QUERY = {
 HOLD = """
 cat >/usr/local/bin/sqlite3 <<'END'
 #!/bin/sh
-case "$*" in *"vacuum into"*) until [ -e /root/go ]; do sleep 0.05; done ;; esac
+case "$*" in *"vacuum into"*)
+    touch /root/held
+    until [ -e /root/go ]; do sleep 0.05; done ;;
+esac
 exec /usr/bin/sqlite3 "$@"
 END
 chmod 0755 /usr/local/bin/sqlite3
@@ -112,7 +115,12 @@ def held(heavy: Configured) -> Iterator[Configured]:
     """Whose database is not copied before `/root/go` is there in the container."""
     heavy.shell(HOLD)
     yield heavy
-    heavy.shell("rm -f /usr/local/bin/sqlite3 /root/go")
+    # Whatever still waits ends, too.
+    heavy.shell("rm /usr/local/bin/sqlite3 && touch /root/go")
+    heavy.shell("flock /run/vikunja-deploy/apply.lock rm -f /root/held /root/go")
+
+
+UNTIL_HELD = "until [ -e /root/held ]; do sleep 0.05; done"
 
 
 def nothing_left(site: Configured) -> None:
@@ -269,6 +277,7 @@ def test_a_backup_killed_at_any_step_harms_nothing(heavy: Configured, step: str)
 def test_a_cancelled_backup_leaves_nothing(held: Configured) -> None:
     process = started(held, "backup", "--progress")
     until(process, "Copying the database")
+    held.shell(UNTIL_HELD)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == 20
@@ -293,6 +302,7 @@ def test_a_disk_that_fills_up_leaves_no_archive_and_the_site_serving(
     site = small_disk
     process = started(site, "backup", "--progress")
     until(process, "Copying the database")
+    site.shell(UNTIL_HELD)
     fill(site.folder.parent / "somebody-elses", leave=NOISE // 8)
     site.shell("touch /root/go")
     _, said = process.communicate(timeout=300)
@@ -336,6 +346,25 @@ def test_overlapping_runs_are_refused_or_wait(deployed: Site, tmp_path: Path) ->
     assert (first.returncode, waiting.returncode) == (0, 0)
     assert held.exists()
     assert len(site.archives()) == 2
+
+
+def test_a_backup_killed_while_it_is_copied_elsewhere_is_there(
+    deployed: Site, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    command = ["sh", "-c", 'until [ -e "$1" ]; do sleep 0.05; done', "sh", str(go)]
+    site = configured(deployed, tmp_path / "backups", after=command)
+    process = started(site, "backup", "--progress")
+    until(process, "second target")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    go.touch()
+    assert "whole" in site.run("verify").stdout
+    history = json.loads(site.run("history", "--json", "--lines", "1").stdout)
+    assert (history[0]["operation"], history[0]["outcome"]) == ("backup", "interrupted")
+    site.run("backup")
+    assert len(site.archives()) == 2
+    nothing_left(site)
 
 
 def test_a_second_target_that_fails_is_one_message_and_the_archive_stays(
