@@ -93,11 +93,12 @@ def test_every_answer_can_be_a_flag(here: Path) -> None:
 
 def _given(path: Path) -> dict[str, object]:
     document = yaml.safe_load(path.read_text())
-    return {
-        name: section
+    given = {
+        name: {key: value for key, value in section.items() if value is not None}
         for name, section in document.items()
-        if section and any(value is not None for value in section.values())
+        if section
     }
+    return {name: section for name, section in given.items() if section}
 
 
 def test_what_is_missing_without_a_terminal_is_one_error_with_the_flags(

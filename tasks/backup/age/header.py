@@ -143,9 +143,12 @@ def header(stanzas: Sequence[Stanza], key: bytes) -> bytes:
 
 def read_header(file: Source) -> tuple[list[Stanza], bytes, bytes]:
     """Stanzas, checksum, and the bytes that it covers."""
-    covered = _line(file) + b"\n"
-    if covered != _VERSION + b"\n":
+    version = _VERSION + b"\n"
+    covered = file.readline(len(version))
+    if not version.startswith(covered):
         raise NotAge("it is no archive that was encrypted with age")
+    if covered != version:
+        raise NotAge("its header is not as it was made, or cut short")
     stanzas: list[Stanza] = []
     while True:
         line = _line(file)
