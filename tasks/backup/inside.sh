@@ -5,7 +5,7 @@ umask 077
 case $1 in
 size)
 	# FOLDER: bytes of all files in it.
-	du -s -B 1 --apparent-size "$2" | cut -f 1
+	find "$2" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 	;;
 begin)
 	# STAGING NAME: a folder for this backup's dump; what killed ones left goes.
