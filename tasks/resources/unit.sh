@@ -51,7 +51,8 @@ esac
 [ "$enable" = no ] || systemctl -q is-enabled -- "$unit" 2>/dev/null ||
   systemctl -q enable -- "$unit"
 active=$(systemctl show -p ActiveState --value -- "$unit")
-if [ "$active" = failed ]; then systemctl reset-failed -- "$unit"; fi
+# Also where it is between two of its tries: those count towards the limit of starts, too.
+systemctl reset-failed -- "$unit" 2>/dev/null || :
 if [ "$verb" = reload ] && [ "$active" = active ]; then
   # Its own unit file and drop-ins are taken up by no reload.
   since=$(systemctl show --timestamp=us+utc -p ActiveEnterTimestamp --value -- "$unit")

@@ -93,7 +93,7 @@ def test_killed_at_every_step_the_next_one_goes_on_and_backups_stay(
         if step == STEPS[-1] and states.read(site.paths, site.id) is None:
             # It was faster than the kill.
             break
-        (document,) = json.loads(site.run("status", "--json", code=None).stdout)
+        (document,) = json.loads(site.run("status", site.id, "--json", code=None).stdout)
         assert document["interrupted"]
         hints = {note["what"]: note["hint"] for note in document["notes"]}
         assert hints["the last uninstall was cut short"].startswith(f"./doit uninstall {site.id}")
