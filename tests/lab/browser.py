@@ -105,6 +105,10 @@ class Browser:
     def open(self, url: str) -> None:
         self._load("Page.navigate", url=url)
 
+    def prepare(self, script: str) -> None:
+        """Run this in every page that is opened from now on, before what the page runs itself."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def reload(self) -> None:
         self._load("Page.reload")
 

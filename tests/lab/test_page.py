@@ -16,6 +16,17 @@ PICTURES = ROOT / "test-output"
 TITLES = "[...document.querySelectorAll('#tasks .title')].map((title) => title.textContent)"
 CONNECTED = "document.querySelector('#link').dataset.state === 'live'"
 TASK = "Bäume gießen"
+HOLD_LISTS = """
+    const ask = fetch;
+    window.held = [];
+    window.fetch = async (path, request) => {
+      const answer = await ask(path, request);
+      const list = path === "/api/v1/tasks" && request.method === "GET";
+      if (list) await new Promise((release) => held.push(release));
+      return answer;
+    };
+"""
+"""Lists have been answered, but do not arrive before they are released."""
 
 
 @pytest.fixture
@@ -63,9 +74,27 @@ def test_a_change_reaches_an_open_page_by_itself(browser: Browser, deployed: Sit
     browser.open(url(deployed))
     browser.wait_for(CONNECTED)
     title = "Added behind the page's back"
+    add(browser, title)
+    browser.wait_for(f"{TITLES}.includes({title!r})")
+
+
+def test_a_list_older_than_a_change_does_not_undo_it(browser: Browser, deployed: Site) -> None:
+    browser.prepare(HOLD_LISTS)
+    browser.open(url(deployed))
+    browser.wait_for(CONNECTED)
+    browser.wait_for("held.length === 2")
+    title = "Newer than both lists"
+    add(browser, title)
+    browser.wait_for(f"{TITLES}.includes({title!r})")
+    browser.evaluate("held.forEach((release) => release())")
+    browser.wait_for("document.querySelector('#version').textContent === 'v1.0.0'")
+    assert browser.evaluate(f"{TITLES}.includes({title!r})")
+
+
+def add(browser: Browser, title: str) -> None:
+    """Add a task without the page's doing."""
     added = browser.evaluate(
         "fetch('/api/v1/tasks', {method: 'POST', headers: {'content-type': 'application/json'},"
         f" body: JSON.stringify({{title: {title!r}}})}}).then((answer) => answer.ok)"
     )
     assert added
-    browser.wait_for(f"{TITLES}.includes({title!r})")

@@ -6,15 +6,27 @@ const tasks = new Map();
 const filters = ["all", "open", "done"];
 let filter = filters.includes(location.hash.slice(1)) ? location.hash.slice(1) : "all";
 
+// What changed since the newest list was asked for, by id (null: deleted). A list may have been made
+// before a change that is known already, and must not undo it.
+let since = new Map();
+let loads = 0;
+
 const redraw = () => view.draw([...tasks.values()], filter, actions);
 
+function change(id, task) {
+  if (task) tasks.set(id, task);
+  else tasks.delete(id);
+}
+
 function keep(task) {
-  tasks.set(task.id, task);
+  since.set(task.id, task);
+  change(task.id, task);
   redraw();
 }
 
 function forget(id) {
-  tasks.delete(id);
+  since.set(id, null);
+  change(id, null);
   redraw();
 }
 
@@ -59,10 +71,14 @@ const actions = {
 };
 
 async function load() {
+  const mine = ++loads;
+  since = new Map();
   const [info, all] = await Promise.all([api.info(), api.list()]);
+  if (mine !== loads) return; // a newer list is on its way
   view.showInfo(info);
   tasks.clear();
-  for (const task of all) tasks.set(task.id, task);
+  for (const task of all) change(task.id, task);
+  for (const [id, task] of since) change(id, task);
   redraw();
 }
 
