@@ -179,6 +179,7 @@ def test_private_keys_and_passphrases_do_not_show() -> None:
         str(OWNER.to_public())[:-1] + ("q" if str(OWNER.to_public())[-1] != "q" else "p"),
         str(OWNER),
     ],
+    ids=["empty", "its beginning", "of ssh", "cut off", "wrong checksum", "a private one"],
 )
 def test_a_wrong_public_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="key") as raised:

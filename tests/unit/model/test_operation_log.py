@@ -177,7 +177,11 @@ def test_a_log_that_is_being_compressed_is_read_once(paths: Paths) -> None:
     assert [entry.message for entry in read_entries(paths, NAME)] == ["one"]
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"x" * 99)[:-9], b"\x1f\x8b" * 30])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"x" * 99)[:-9], b"\x1f\x8b" * 30],
+    ids=["no gzip", "cut off", "nothing but its sign"],
+)
 def test_a_damaged_rotated_log_is_an_error_that_names_it(paths: Paths, content: bytes) -> None:
     Log(paths, NAME, "deploy").info("one")
     broken = paths.log(NAME).with_name("vikunja-main.log.2.gz")
