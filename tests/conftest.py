@@ -1,8 +1,13 @@
-"""What all tests share."""
+"""What holds for all tests: none judges how long something takes, and all may interrupt."""
 
 from __future__ import annotations
 
 import signal
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
