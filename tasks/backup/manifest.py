@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from itertools import zip_longest
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,7 @@ DATABASE = "database/"
 FILES = "files/"
 
 _IN_MEMORY = 1024 * 1024
+_AT_ONCE = 256
 _OPEN = b'  "members": {\n'
 _CLOSE = b"\n  }\n}\n"
 
@@ -54,11 +56,12 @@ class Manifest:
     lines: IO[bytes]
     counted: Counted = field(default_factory=Counted)
     length: int = 0
+    _waiting: list[bytes] = field(default_factory=list)
 
     def add(self, member: Member) -> None:
         """Note a member; folders and links have no digest. Raises BrokenTar for a foreign one."""
         root, _, name = member.name.partition("/")
-        if root != self.root or ".." in name.split("/"):
+        if root != self.root or (".." in name and ".." in name.split("/")):
             raise BrokenTar(f"{member.name!r} is outside {self.root}")
         if member.sha256 is None or name == NAME:
             return
@@ -67,13 +70,16 @@ class Manifest:
         elif name.startswith(FILES):
             self.counted.files_count += 1
             self.counted.files_size_bytes += member.size
-        separator = b",\n" if self.length else b""
-        line = separator + f'    {json.dumps(name)}: "{member.sha256}"'.encode()
-        self.lines.write(line)
+        separator = ",\n" if self.length else ""
+        line = f'{separator}    {encode_basestring_ascii(name)}: "{member.sha256}"'.encode("ascii")
         self.length += len(line)
+        self._waiting.append(line)
+        if len(self._waiting) == _AT_ONCE:
+            self._flush()
 
     def text(self, contents: Contents) -> Iterator[bytes]:
         """metadata.json, piece by piece."""
+        self._flush()
         yield self.head(contents)
         self.lines.seek(0)
         while piece := self.lines.read(_IN_MEMORY):
@@ -82,6 +88,10 @@ class Manifest:
 
     def size(self, contents: Contents) -> int:
         return len(self.head(contents)) + self.length + len(_CLOSE)
+
+    def _flush(self) -> None:
+        self.lines.write(b"".join(self._waiting))
+        self._waiting.clear()
 
     @staticmethod
     def head(contents: Contents) -> bytes:
@@ -116,10 +126,16 @@ def read_contents(text: IO[bytes]) -> Contents:
     return Contents(**{field.name: record[field.name] for field in fields(Contents)})
 
 
-def first_difference(said: IO[bytes], found: Iterator[bytes]) -> str | None:
-    """The line in which two metadata.json differ; None where they are the same to the letter."""
+def first_difference(said: IO[bytes], found: Callable[[], Iterator[bytes]]) -> str | None:
+    """The line in which two metadata.json differ; None where they are the same to the letter.
+
+    found: begins the text of the second, piece by piece.
+    """
     said.seek(0)
-    for one, other in zip_longest(said, _lines(found)):
+    if all(said.read(len(piece)) == piece for piece in found()) and not said.read(1):
+        return None
+    said.seek(0)
+    for one, other in zip_longest(said, _lines(found())):
         if one != other:
             shown = one if one is not None else other
             assert shown is not None

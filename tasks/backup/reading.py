@@ -130,9 +130,11 @@ class Reader:
         Raises Damaged where a block is not whole, and where the file ends within one.
         """
         keep_freed()
-        pool = ThreadPoolExecutor(threads(), thread_name_prefix="unpack")
+        # What is unpacked is checked in this thread: it has a core of its own where there are two.
+        unpacking = max(1, threads() - 1)
+        pool = ThreadPoolExecutor(unpacking, thread_name_prefix="unpack")
         under_way: deque[tuple[int, Future[bytes | bytearray]]] = deque()
-        most = threads() * AHEAD_PER_THREAD
+        most = unpacking * AHEAD_PER_THREAD
         try:
             with named(self.path, "cannot be read"), self.path.open("rb", blocks.LONGEST) as file:
                 stream = self._opened(file)

@@ -83,7 +83,7 @@ class Inspector:
             contents.files_size_bytes,
         ):
             raise Damaged(self._path, f"{manifests.NAME} counts other files than there are")
-        line = manifests.first_difference(self._said, self._manifest.text(contents))
+        line = manifests.first_difference(self._said, lambda: self._manifest.text(contents))
         if line is not None:
             raise Damaged(self._path, f"{manifests.NAME} says otherwise of {line}")
         return contents
