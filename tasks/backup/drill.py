@@ -21,10 +21,11 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
+from tasks.backup.beside import UNPACKED, refuse_other_engine
 from tasks.backup.databases import database_for
 from tasks.backup.exchange import RESTORED
 from tasks.backup.manifest import FILES, NAME
-from tasks.backup.restore import UNPACKED, find_target, refuse_other_engine, restore
+from tasks.backup.restore import find_target, restore
 from tasks.backup.verify import verify
 from tasks.config.make import make_instance
 from tasks.containers import container_for

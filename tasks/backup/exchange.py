@@ -14,17 +14,9 @@ from pathlib import Path
 from tasks.backup.databases import Database
 from tasks.backup.databases.base import script
 from tasks.containers.base import Completed, Container, Progress
+from tasks.effects.guarding import COMMITTED, RECOVERY_SECONDS, Guard, post_guard, recovery
 from tasks.effects.inside import guarded
-from tasks.effects.migrating import (
-    AT_BOOT,
-    AT_BOOT_UNIT,
-    COMMITTED,
-    RECOVERY_SECONDS,
-    SAVED,
-    WANTED,
-    Guard,
-    recovery,
-)
+from tasks.effects.migrating import SAVED
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines
 from tasks.errors import (
     CancelledError,
@@ -34,9 +26,6 @@ from tasks.errors import (
     UnhealthyError,
 )
 from tasks.model.instance import Color, Instance
-from tasks.resources.files import File, Link
-from tasks.resources.landing import landing
-from tasks.resources.migration import HOME
 from tasks.resources.observe import script_text
 
 RESTORED = "restored"
@@ -73,20 +62,25 @@ class Exchange:
         Raises RolledBackError where what was there serves again, RollbackFailedError where it does
         not yet, and what the guard raises where nothing was touched.
         """
-        guard = self._prepare()
+        guard = self.post_guard()
         try:
-            self._stop(guard)
+            self._stop()
             self.progress.step("swapping in what was restored")
-            self.database.swap(RESTORED, SAVED)
-            self._beside("swap-attachments", RESTORED, SAVED)
-            if secret:
-                self._beside("swap-secret", secret)
+            self.swap_in(secret)
             self._start()
             self._step("commit", *self.units)
         except (DeployError, KeyboardInterrupt) as failure:
             raise self._put_back(failure, guard) from failure
         guard.well()
         settle(self.container, self.where)
+
+    def swap_in(self, secret: str = "") -> None:
+        """What is in the place `restored` becomes live, what was live is in the place `saved`. With
+        services stopped, and the guard on its post."""
+        self.database.swap(RESTORED, SAVED)
+        self._beside("swap-attachments", RESTORED, SAVED)
+        if secret:
+            self._beside("swap-secret", secret)
 
     def bring_attachments(self, folder: str) -> None:
         """Move unpacked attachments beside the live ones."""
@@ -104,29 +98,11 @@ class Exchange:
         argv = ["bash", "-c", ATTACHMENTS.read_text(), "exchange", action, *arguments]
         self.container.run(argv, timeout=self.database.timeout)
 
-    def _prepare(self) -> Guard:
-        contents = {
-            "recover": recovery(),
-            "database": self._text(),
-            "connection": "".join(f"{word}\n" for word in self.database.connection),
-        }
-        files = [
-            File(path=f"{HOME}/{name}", content=text.encode(), mode="0600")
-            for name, text in contents.items()
-        ]
-        landed = [
-            *files,
-            File(path=AT_BOOT, content=AT_BOOT_UNIT),
-            Link(path=WANTED, target=AT_BOOT),
-        ]
-        self.container.run(
-            [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(landed), timeout=UNIT_TIMEOUT
-        )
-        guard = Guard(self.container)
-        guard.must_be_there()
-        return guard
+    def post_guard(self) -> Guard:
+        """Lay what puts everything back in the container, and have somebody there who does."""
+        return post_guard(self.container, self.database, self._text())
 
-    def _stop(self, guard: Guard) -> None:
+    def _stop(self) -> None:
         instance = self.instance
         timeout, mcp = instance.vikunja.start_timeout_seconds, instance.services.mcp.enabled
         port = instance.backend_port(self.color)

@@ -11,39 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from tasks.backup import subject
 from tasks.backup.age import Key
+from tasks.backup.beside import clean, lay, tidy
 from tasks.backup.databases import Database, database_for
 from tasks.backup.exchange import RESTORED, Exchange, settle
-from tasks.backup.listing import size_text
-from tasks.backup.source import STAGING
-from tasks.backup.space import SPARE
-from tasks.backup.subject import Subject, inside_run
-from tasks.backup.take import STREAM_TIMEOUT, take
-from tasks.backup.unpack import extract_argv, unpack
-from tasks.backup.verify import Checked
+from tasks.backup.subject import Subject
 from tasks.containers.base import SILENT, Container, Progress
 from tasks.effects.work import last_lines
-from tasks.errors import DatabaseError, DeployError, ResourceError, UnhealthyError
+from tasks.errors import DatabaseError, ResourceError, UnhealthyError
 from tasks.model.archive import Archive, Contents
-from tasks.model.instance import DatabaseType, Instance
+from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
-from tasks.services import DATA
-
-UNPACKED = f"{STAGING}/restore"
-"""In the container, while an archive is brought back."""
-
-SECRET = "secrets/service-secret"
-"""In encrypted archives: what signs sessions."""
-
-ENGINES: dict[DatabaseType, str] = {
-    "sqlite": "SQLite",
-    "postgresql": "PostgreSQL",
-    "mysql": "MySQL",
-}
 
 
 @dataclass(frozen=True)
@@ -82,18 +63,6 @@ def find_target(instance: Instance, container: Container, paths: Paths) -> Targe
             hint=f"Finish it first: ./doit apply {instance.id}; then restore again.",
         )
     return Target(found.instance, container, found)
-
-
-def refuse_other_engine(contents: Contents, instance: Instance) -> None:
-    """Raise DatabaseError where the archive's database is another engine's."""
-    there, wanted = contents.database_type, instance.database.type
-    if there != wanted:
-        raise DatabaseError(
-            f"the archive holds a database of {ENGINES[there]}, and this instance uses "
-            f"{ENGINES[wanted]}",
-            where=instance.id,
-            hint=f"Restore it into an instance with database.type {there}.",
-        )
 
 
 def refuse_other_schema(
@@ -154,46 +123,23 @@ def restore(
     exchange = Exchange(
         instance, container, database, target.found.color, target.found.version, progress
     )
-    _clean(exchange)
-    require_room(expected, container, instance.id)
-    saved = _safety(archive, target, paths, operation, progress) if safety else None
-    try:
-        checked = _unpack(archive, container, keys, progress)
-        contents = checked.contents
-        refuse_other_engine(contents, instance)
-        operation.info(f"Unpacked {archive.name}: {contents.files_count} files")
-        progress.step("Loading the database")
-        database.load(f"{UNPACKED}/database", RESTORED)
-        operation.info("Loaded the database beside the live one")
+
+    def judge(contents: Contents, database: Database) -> None:
         if not allow_version:
             refuse_other_schema(contents, target, database.migrations(RESTORED), _live(database))
         prove(contents)
-        exchange.bring_attachments(f"{UNPACKED}/files")
+
+    laid = lay(archive, expected, exchange, paths, operation, judge=judge, keys=keys, safety=safety)
+    try:
         operation.info("Swapping in what was restored")
-        own_secret = archive.encrypted and contents.instance_id == instance.id
-        exchange.perform(f"{UNPACKED}/{SECRET}" if own_secret else "")
+        exchange.perform(laid.secret)
     except BaseException:
-        _tidy(exchange, operation)
+        tidy(exchange, operation)
         raise
-    _clean(exchange)
+    clean(exchange)
     operation.info(f"{archive.name} is live")
     _serve(target)
-    return Restored(contents, saved)
-
-
-def require_room(expected: Contents, container: Container, where: str) -> None:
-    """Raise ResourceError where the container has not enough free for what is unpacked and loaded
-    beside what serves."""
-    said = container.run(["df", "--output=avail", "-B", "1", DATA]).stdout.split()
-    free = int(said[-1])
-    wanted = 2 * expected.database_size_bytes + expected.files_size_bytes + SPARE
-    if free < wanted:
-        raise ResourceError(
-            f"the container may need {size_text(wanted)} for a restore beside what serves, and "
-            f"{size_text(free)} are free",
-            where=where,
-            hint="Raise resources.disk_size_gb, or make room; nothing was changed.",
-        )
+    return Restored(laid.contents, laid.safety)
 
 
 def _live(database: Database) -> Sequence[str]:
@@ -205,39 +151,6 @@ def _live(database: Database) -> Sequence[str]:
             "anyway: --no-backup --allow-version restores without looking at it."
         )
         raise
-
-
-def _safety(
-    archive: Archive, target: Target, paths: Paths, operation: Operation, progress: Progress
-) -> Archive:
-    try:
-        taken = take(
-            target.instance,
-            target.container,
-            paths,
-            operation,
-            trigger="restore",
-            progress=progress,
-            spare=(archive,),
-        )
-    except DeployError as failure:
-        failure.hint = (
-            f"{failure.hint} Nothing was changed. Where what is there is not worth keeping: "
-            "--no-backup restores without a backup of it."
-        ).strip()
-        raise
-    return taken.archive
-
-
-def _unpack(
-    archive: Archive, container: Container, keys: Sequence[Key], progress: Progress
-) -> Checked:
-    container.run(["sh", "-c", 'umask 077 && mkdir -p "$1"', "sh", UNPACKED])
-
-    def consume(stream: IO[bytes]) -> None:
-        container.run(extract_argv(UNPACKED), stdin=stream, timeout=STREAM_TIMEOUT)
-
-    return unpack(archive, consume, progress, keys)
 
 
 def _serve(target: Target) -> None:
@@ -257,18 +170,3 @@ def _serve(target: Target) -> None:
             evidence=last_lines(completed.stderr),
             hint=f"./doit status {instance.id} says what is down.",
         )
-
-
-def _clean(exchange: Exchange) -> None:
-    """Nothing is left of this restore or of one that was killed."""
-    inside_run(exchange.container, "end", STAGING)
-    exchange.container.run(["rm", "-rf", UNPACKED], timeout=900)
-    exchange.drop()
-
-
-def _tidy(exchange: Exchange, operation: Operation) -> None:
-    """After a failure, whose cause is what matters; the next restore removes the rest."""
-    try:
-        _clean(exchange)
-    except DeployError as left:
-        operation.warn(f"What was unpacked could not be removed: {left}")

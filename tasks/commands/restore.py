@@ -43,8 +43,9 @@ class Restore(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.backup.beside import refuse_other_engine
         from tasks.backup.keys import keys_of
-        from tasks.backup.restore import find_target, refuse_other_engine, restore
+        from tasks.backup.restore import find_target, restore
         from tasks.backup.verify import verify
         from tasks.containers import container_for
         from tasks.model import state as states

@@ -1,23 +1,18 @@
 """The write-stop of an update that changes the database, and the way back from it.
 
-Everything that puts it in order again lies in the container before the first write is refused
-(recover.sh), and a process there waits for the word that all went well: if this one dies, or its
-connection does, that one goes back by itself.
+From the first refused write on somebody in the container waits who goes back by himself
+(guarding.py).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from tasks.backup.databases import database_for
 from tasks.backup.databases.base import script
-from tasks.containers.base import Completed, Container
+from tasks.effects.guarding import COMMITTED, RECOVERY_SECONDS, Guard, post_guard, recovery
 from tasks.effects.inside import guarded
 from tasks.effects.rehearsing import PLACE, end
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
@@ -27,93 +22,20 @@ from tasks.model.instance import Color
 from tasks.model.measured import Measured
 from tasks.model.plan import Entry
 from tasks.release import other
-from tasks.resources.files import File, Link
-from tasks.resources.landing import landing
 from tasks.resources.migration import (
-    HOME,
-    JOURNAL,
     REHEARSAL,
     BackupBefore,
     Unfinished,
     WritesGoOn,
     WriteStop,
 )
-from tasks.resources.observe import HERE, script_text
 from tasks.resources.release import released
 
 SAVED = "saved"
 """The place of the database's state at the write-stop."""
 
-RECOVERY_SECONDS = 7200.0
 SLOWER = 3
 """A migration may take that many times as long as in its rehearsal."""
-
-GUARD = f'IFS= read -r word && [ "$word" = done ] || {{ sleep 1; exec bash {HOME}/recover; }}'
-
-
-AT_BOOT = "/etc/systemd/system/vikunja-deploy-recover.service"
-WANTED = "/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service"
-AT_BOOT_UNIT = f"""\
-# Written by vikunja-deploy while an update changes the database; gone after it.
-[Unit]
-Description=Ends an update of Vikunja that was cut short
-After=network.target postgresql.service mariadb.service redis-server.service
-ConditionPathExists={JOURNAL}
-
-[Service]
-Type=oneshot
-ExecStart=/bin/bash {HOME}/recover
-""".encode()
-"""Where the container itself went down in between."""
-
-
-class Guard:
-    """A process in the container that puts the database back unless it is told that all is well.
-
-    It hears of the end of this process, however sudden, by the end of its input.
-    """
-
-    def __init__(self, container: Container) -> None:
-        self.unit = f"vikunja-deploy-guard-{time.time_ns()}.service"
-        self.answer: Completed | None = None
-        self._container = container
-        reading, writing = os.pipe()
-        self._told = os.fdopen(writing, "wb", buffering=0)
-        self._thread = threading.Thread(
-            target=self._wait, args=(os.fdopen(reading, "rb"),), daemon=True
-        )
-        self._thread.start()
-
-    def _wait(self, given: BinaryIO) -> None:
-        argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={self.unit}"]
-        # Without an answer what is left is put in order from here.
-        with given, contextlib.suppress(DeployError):
-            self.answer = self._container.run(
-                [*argv, "bash", "-c", GUARD], stdin=given, timeout=86400, check=False
-            )
-
-    def must_be_there(self) -> None:
-        """Wait until it is on its post. Raises DeployError where it does not come."""
-        until = time.monotonic() + 30
-        while self._thread.is_alive() and time.monotonic() < until:
-            found = self._container.run(["systemctl", "is-active", self.unit], check=False)
-            if found.stdout.strip() == b"active":
-                return
-            time.sleep(0.1)
-        self.go()
-        evidence = last_lines(self.answer.stderr) if self.answer else []
-        raise DeployError("systemd-run in the container starts nothing", evidence=evidence)
-
-    def well(self) -> None:
-        """All went well: there is nothing to guard."""
-        with self._told:
-            self._told.write(b"done\n")
-        self._thread.join()
-
-    def go(self) -> None:
-        """Let it put the database back, and wait for that."""
-        self._told.close()
-        self._thread.join()
 
 
 @dataclass
@@ -162,38 +84,27 @@ def stop_writes(batch: Sequence[Entry], work: Work) -> None:
         if _nothing_ran(work):
             work.log("no migration ran in the rehearsal: writes go on, both versions overlap")
             continue
-        _prepare(entry.resource.color, work)
-        _stop(work)
+        database = database_for(work.look.instance, work.container)
+        guard = post_guard(work.container, database, script(database.engine))
+        begin(entry.resource.color, guard, work)
+        work.progress.step("saving the database")
+        database.save(SAVED)
+        step(work, "saved")
 
 
-def _prepare(new: Color, work: Work) -> None:
+def begin(new: Color, guard: Guard, work: Work) -> None:
+    """Stop writes and the old version: from here on a failure puts back what was there."""
     instance = work.look.instance
-    old = other(new)
-    line = released(work.look.facts, old)
-    database = database_for(instance, work.container)
-    contents = {
-        "recover": recovery(),
-        "database": script(database.engine),
-        "connection": "".join(f"{word}\n" for word in database.connection),
-    }
-    files = [
-        File(path=f"{HOME}/{name}", content=text.encode(), mode="0600")
-        for name, text in contents.items()
-    ]
-    landed = [*files, File(path=AT_BOOT, content=AT_BOOT_UNIT), Link(path=WANTED, target=AT_BOOT)]
-    work.container.run(
-        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(landed), timeout=UNIT_TIMEOUT
-    )
+    line = released(work.look.facts, other(new))
     rehearsed = work.rehearsed.seconds if work.rehearsed else 0.0
-    guard = Guard(work.container)
-    guard.must_be_there()
     work.migration = Migration(
-        old=old,
+        old=other(new),
         version=line.version if line else "-",
         guard=guard,
         start_seconds=instance.vikunja.start_timeout_seconds + round(SLOWER * rehearsed),
         backup_seconds=work.backup_seconds,
     )
+    _stop(work)
 
 
 def _stop(work: Work) -> None:
@@ -207,10 +118,7 @@ def _stop(work: Work) -> None:
     migration.begun = time.monotonic()
     wait = instance.update.upload_wait_seconds
     journal = " ".join(str(word) for word in words)
-    _step(work, "stop", journal, old, str(wait), *_units(old, work), timeout=wait + UNIT_TIMEOUT)
-    work.progress.step("saving the database")
-    database_for(instance, work.container).save(SAVED)
-    _step(work, "saved")
+    step(work, "stop", journal, old, str(wait), *_units(old, work), timeout=wait + UNIT_TIMEOUT)
 
 
 def _units(color: Color, work: Work) -> tuple[str, ...]:
@@ -227,7 +135,7 @@ def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
         migration = work.migration
         if migration is None:
             continue
-        _step(work, "commit", *_units(other(migration.old), work))
+        step(work, "commit", *_units(other(migration.old), work))
         seconds = time.monotonic() - migration.begun
         migration.guard.well()
         work.migration = None
@@ -281,14 +189,6 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
     )
 
 
-COMMITTED = "The update was done already: the new version serves"
-"""What recover.sh says where there was nothing to put back."""
-
-
-def recovery() -> str:
-    return "\n".join((script_text("health"), (HERE / "recover.sh").read_text()))
-
-
 def _recover(work: Work) -> str:
     """Run recover.sh; what it says that it did, nothing where there was nothing to do."""
     completed = work.container.run(
@@ -309,7 +209,7 @@ def step_script() -> str:
     return guarded("migrate.sh")
 
 
-def _step(work: Work, *arguments: str, timeout: float = UNIT_TIMEOUT) -> None:
+def step(work: Work, *arguments: str, timeout: float = UNIT_TIMEOUT) -> None:
     completed = work.container.run(
         [SCRIPT, "-c", step_script(), "migrate", *arguments], timeout=timeout, check=False
     )

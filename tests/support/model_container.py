@@ -31,8 +31,9 @@ from tasks.containers.base import (
     ContainerSpec,
     Progress,
 )
+from tasks.effects.guarding import recovery
 from tasks.effects.inside import guarded, unit_script
-from tasks.effects.migrating import recovery, step_script
+from tasks.effects.migrating import step_script
 from tasks.effects.rehearsing import rehearsal_script
 from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
 from tasks.errors import DeployError, ResourceError

@@ -12,7 +12,7 @@ from model_files import folder
 from model_machine import GREEN, STAMPS, Machine
 from model_scripts import Answer, Told
 
-from tasks.effects.migrating import AT_BOOT, WANTED
+from tasks.effects.guarding import AT_BOOT, WANTED
 from tasks.resources.migration import HOME, JOURNAL
 
 MAINTENANCE = "/etc/vikunja/active/maintenance"

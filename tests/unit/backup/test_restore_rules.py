@@ -11,13 +11,9 @@ from typing import Any, cast
 import pytest
 from backup_samples import CONTENTS
 
+from tasks.backup.beside import refuse_other_engine, require_room
 from tasks.backup.drill import Place, digests, own_place, throw_away
-from tasks.backup.restore import (
-    Target,
-    refuse_other_engine,
-    refuse_other_schema,
-    require_room,
-)
+from tasks.backup.restore import Target, refuse_other_schema
 from tasks.backup.subject import Subject
 from tasks.commands.drill import place_at
 from tasks.commands.restore import chosen

@@ -1,0 +1,123 @@
+"""Who puts things back in the container where an update or a restore breaks off in its write-stop.
+
+All that it takes lies there before the first write is refused (recover.sh), and a process there
+waits for the word that all went well: if this one dies, or its connection does, that one goes back
+by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import BinaryIO
+
+from tasks.backup.databases.base import Database
+from tasks.containers.base import Completed, Container
+from tasks.effects.inside import guarded
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines
+from tasks.errors import DeployError
+from tasks.resources.files import File, Link
+from tasks.resources.landing import landing
+from tasks.resources.migration import HOME, JOURNAL
+from tasks.resources.observe import HERE, script_text
+
+RECOVERY_SECONDS = 7200.0
+GUARD = f'IFS= read -r word && [ "$word" = done ] || {{ sleep 1; exec bash {HOME}/recover; }}'
+
+
+AT_BOOT = "/etc/systemd/system/vikunja-deploy-recover.service"
+WANTED = "/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service"
+AT_BOOT_UNIT = f"""\
+# Written by vikunja-deploy while an update changes the database; gone after it.
+[Unit]
+Description=Ends an update of Vikunja that was cut short
+After=network.target postgresql.service mariadb.service redis-server.service
+ConditionPathExists={JOURNAL}
+
+[Service]
+Type=oneshot
+ExecStart=/bin/bash {HOME}/recover
+""".encode()
+"""Where the container itself went down in between."""
+
+
+class Guard:
+    """A process in the container that puts the database back unless it is told that all is well.
+
+    It hears of the end of this process, however sudden, by the end of its input.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self.unit = f"vikunja-deploy-guard-{time.time_ns()}.service"
+        self.answer: Completed | None = None
+        self._container = container
+        reading, writing = os.pipe()
+        self._told = os.fdopen(writing, "wb", buffering=0)
+        self._thread = threading.Thread(
+            target=self._wait, args=(os.fdopen(reading, "rb"),), daemon=True
+        )
+        self._thread.start()
+
+    def _wait(self, given: BinaryIO) -> None:
+        argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={self.unit}"]
+        # Without an answer what is left is put in order from here.
+        with given, contextlib.suppress(DeployError):
+            self.answer = self._container.run(
+                [*argv, "bash", "-c", GUARD], stdin=given, timeout=86400, check=False
+            )
+
+    def must_be_there(self) -> None:
+        """Wait until it is on its post. Raises DeployError where it does not come."""
+        until = time.monotonic() + 30
+        while self._thread.is_alive() and time.monotonic() < until:
+            found = self._container.run(["systemctl", "is-active", self.unit], check=False)
+            if found.stdout.strip() == b"active":
+                return
+            time.sleep(0.1)
+        self.go()
+        evidence = last_lines(self.answer.stderr) if self.answer else []
+        raise DeployError("systemd-run in the container starts nothing", evidence=evidence)
+
+    def well(self) -> None:
+        """All went well: there is nothing to guard."""
+        with self._told:
+            self._told.write(b"done\n")
+        self._thread.join()
+
+    def go(self) -> None:
+        """Let it put the database back, and wait for that."""
+        self._told.close()
+        self._thread.join()
+
+
+def post_guard(container: Container, database: Database, text: str) -> Guard:
+    """Lay what puts the database back in the container, and have somebody there who does.
+
+    text: of the script that knows how, in the database's engine. Raises DeployError.
+    """
+    contents = {
+        "recover": recovery(),
+        "database": text,
+        "connection": "".join(f"{word}\n" for word in database.connection),
+    }
+    files = [
+        File(path=f"{HOME}/{name}", content=content.encode(), mode="0600")
+        for name, content in contents.items()
+    ]
+    landed = [*files, File(path=AT_BOOT, content=AT_BOOT_UNIT), Link(path=WANTED, target=AT_BOOT)]
+    container.run(
+        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(landed), timeout=UNIT_TIMEOUT
+    )
+    guard = Guard(container)
+    guard.must_be_there()
+    return guard
+
+
+COMMITTED = "The update was done already: the new version serves"
+"""What recover.sh says where there was nothing to put back."""
+
+
+def recovery() -> str:
+    return "\n".join((script_text("health"), (HERE / "recover.sh").read_text()))
