@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getopt
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,11 +52,20 @@ class DeployCommand(Command):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> Any:
         try:
-            arguments = options_first(in_args, self.cmdparser, self.name)
+            arguments = options_first(as_typed(in_args, self.name), self.cmdparser, self.name)
+            if arguments is None:
+                console.result(self.help())
+                return 0
+            return super().parse_execute(arguments)
         except UsageError as failure:
             console.error(failure)
             return failure.exit_code
-        return super().parse_execute(arguments)
+
+    def help(self) -> str:
+        from tasks.commands import usage
+
+        options = (*self.options, CONFIG_OPTION, DEBUG_OPTION)
+        return usage.of_command(self.name, self.doc_usage, self.doc_purpose, options)
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         """Do it. options: by option name; arguments: the positional ones. Returns the exit code."""
@@ -92,13 +102,24 @@ class DeployCommand(Command):  # type: ignore[misc]
             return 1
 
 
-def options_first(arguments: Sequence[str], parser: Any, command: str) -> list[str]:
+def as_typed(arguments: Sequence[str], command: str, argv: Sequence[str] = ()) -> list[str]:
+    """The arguments of the command with those that doit took away, as `a=b` sets a variable of it.
+
+    A path may have such a name. argv: what was typed, the program's name first [this process's].
+    """
+    argv = argv or sys.argv
+    typed = list(argv[argv.index(command) + 1 :]) if command in argv else []
+    left = [word for word in typed if word[:1] == "-" or "=" not in word]
+    return typed if left == list(arguments) else list(arguments)
+
+
+def options_first(arguments: Sequence[str], parser: Any, command: str) -> list[str] | None:
     """The arguments with the options before all others: doit's parser stops at the first other.
 
-    parser: doit's CmdParse. Raises UsageError for an option that the command does not have, or
-    one without the value that it needs.
+    parser: doit's CmdParse. None where help is asked for. Raises UsageError for an option that the
+    command does not have, one without the value that it needs, or with one of another kind.
     """
-    short, long = parser.get_short(), parser.get_long()
+    short, long = parser.get_short() + "h", [*parser.get_long(), "help"]
     try:
         options, others = getopt.gnu_getopt(list(arguments), short, long)
     except getopt.GetoptError as error:
@@ -109,10 +130,25 @@ def options_first(arguments: Sequence[str], parser: Any, command: str) -> list[s
         raise UsageError(
             f"{command}: {error.msg}", hint=f"{meant}./doit help {command} shows what it takes."
         ) from None
+    if any(name in ("-h", "--help") for name, _ in options):
+        return None
+    refuse_other_kinds(options, parser)
     valued = {f"--{name[:-1]}" for name in long if name.endswith("=")}
     valued |= {f"-{name[-1]}" for name in short.split(":")[:-1]}
     words = [word for name, value in options for word in (name, value)[: 1 + (name in valued)]]
     return [*words, "--", *others]
+
+
+def refuse_other_kinds(options: Sequence[tuple[str, str]], parser: Any) -> None:
+    """Raise UsageError where the value of a number's option is none."""
+    numbers = {int: "a whole number", float: "a number"}
+    for name, value in options:
+        kind = parser.get_option(name)[0].type
+        if kind in numbers:
+            try:
+                kind(value)
+            except ValueError:
+                raise UsageError(f"{name} {value}: {numbers[kind]} is needed") from None
 
 
 def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:

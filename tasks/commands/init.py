@@ -20,7 +20,7 @@ MOST_TRIES = 5
 
 class Init(DeployCommand):
     doc_purpose = "write a commented config.yaml"
-    doc_usage = "[OPTIONS]"
+    doc_usage = ""
     doc_description = (
         "Asks on a terminal for what is not given by options. Without a terminal, or where all "
         "that is needed is given, it asks nothing: --ip-address, --domain and --email are needed, "

@@ -10,6 +10,7 @@ import re
 import tomllib
 
 from tasks.commands.base import DeployCommand, Option
+from tasks.commands.usage import words
 from tasks.paths import ROOT
 
 PAGE = ROOT / "docs" / "commands.md"
@@ -17,20 +18,20 @@ _TABLE = re.compile(r"(<!-- options of (\S+) -->\n)(?:.+\n)*")
 
 
 def commands() -> dict[str, type[DeployCommand]]:
-    """The commands by what the user types."""
+    """Our commands by what the user types."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     found = {}
     for name, place in project["entry-points"]["doit.COMMAND"].items():
         module, _, kind = place.partition(":")
-        found[name] = getattr(importlib.import_module(module), kind)
+        command = getattr(importlib.import_module(module), kind)
+        if issubclass(command, DeployCommand):
+            found[name] = command
     return found
 
 
 def spelled(option: Option) -> str:
     """`-c`, `--config VALUE`"""
-    value = "" if option["type"] is bool else f" {option['name'].rpartition('_')[2].upper()}"
-    words = [f"-{option['short']}"] if option["short"] else []
-    return ", ".join(f"`{word}`" for word in (*words, f"--{option['long']}{value}"))
+    return ", ".join(f"`{word}`" for word in words(option))
 
 
 def table(command: type[DeployCommand]) -> str:
