@@ -105,18 +105,7 @@ def watching(plan: Plan) -> Iterator[Watcher]:
     if not sys.stderr.isatty():
         yield Lines(plan)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Display
-    from rich.table import Column
+    from tasks.bars import display
 
-    with Display(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[step]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-        console=Console(stderr=True),
-        transient=True,
-    ) as display:
-        yield Bars(plan, display)
+    with display() as shown:
+        yield Bars(plan, shown)

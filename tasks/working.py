@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from tasks import console
 from tasks.containers.base import SILENT, Progress
@@ -24,26 +23,11 @@ def working(names: Sequence[str], *, lines: bool = False) -> Iterator[Of]:
     if not sys.stderr.isatty():
         yield _Line if lines else lambda _: SILENT
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Display
-    from rich.table import Column
+    from tasks.bars import StepBar, display
 
-    width = max(map(len, names), default=0)
-    with Display(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[step]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-        console=Console(stderr=True),
-        transient=True,
-    ) as display:
-        bars = {
-            name: display.add_task(name.ljust(width), total=1, start=False, step="waiting")
-            for name in names
-        }
-        yield lambda name: _Bar(display, bars[name])
+    with display() as shown:
+        bars = {name: StepBar(shown, name) for name in names}
+        yield lambda name: bars[name]
 
 
 class _Line:
@@ -59,20 +43,3 @@ class _Line:
             self._last = text
             took = format_duration(time.monotonic() - self._begun)
             console.note(f"{self._name}  {took:>8}  {text}")
-
-
-class _Bar:
-    """The percentage is that of the current step, where it is known."""
-
-    def __init__(self, display: Any, bar: Any) -> None:
-        self._display = display
-        self._bar = bar
-        self._shown = ("", -1)
-        display.start_task(bar)
-
-    def step(self, text: str, fraction: float | None = None) -> None:
-        shown = (text, -1 if fraction is None else int(fraction * 200))
-        if shown != self._shown:
-            self._shown = shown
-            total = None if fraction is None else 1
-            self._display.update(self._bar, step=text, total=total, completed=fraction or 0)

@@ -1,0 +1,59 @@
+"""Bars as a terminal shows them, without one."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tasks.bars import StepBar, display
+
+LONG = "frontend: pnpm run build: " + "a very long line of what is being built " * 5
+
+
+def drawn(columns: int, monkeypatch: pytest.MonkeyPatch, *steps: tuple[str, float | None]) -> str:
+    """The one line that is shown after these steps, in a terminal of that width."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = display()
+    bar = StepBar(shown, "vikunja-main")
+    for text, fraction in steps:
+        bar.step(text, fraction)
+    page = io.StringIO()
+    Console(file=page, width=columns).print(shown.get_renderable())
+    (line,) = page.getvalue().splitlines()
+    return line.rstrip()
+
+
+def test_a_step_without_a_fraction_shows_no_percentage(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = drawn(100, monkeypatch, ("Reading", 0.5), ("Starting", None))
+    assert line.endswith("Starting")
+    assert "%" not in line
+
+
+def test_the_clock_goes_on_behind_a_step_that_is_done() -> None:
+    shown = display()
+    bar = StepBar(shown, "vikunja-main")
+    (task,) = shown.tasks
+    bar.step("Reading the archive", 1.0)
+    assert round(task.percentage) == 100
+    assert not task.finished
+    bar.step("Loading the database")
+    assert task.finished_time is None
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80, 200])
+def test_a_long_step_leaves_name_percentage_and_time(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = drawn(columns, monkeypatch, (LONG, 0.25))
+    assert line.startswith("vikunja-main ")
+    assert "25% 0:00:0" in line
+    assert line.endswith("…")
+
+
+@pytest.mark.parametrize("text", ["[/usr/bin] not found", "[vite] built", "[bold]x"])
+def test_what_looks_like_markup_is_shown_as_it_is(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert drawn(100, monkeypatch, (text, None)).endswith(text)
