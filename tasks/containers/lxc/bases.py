@@ -18,10 +18,11 @@ def bases_folder(paths: Paths) -> Path:
     return paths.lxc / ".vikunja-deploy.bases"
 
 
-def keep_base(paths: Paths, cached: Path, where: str) -> Path:
+def keep_base(paths: Paths, cached: Path, where: str, lock: int) -> Path:
     """The kept twin of a cached root file system (`…/<key>/root`), made where missing.
 
-    The caller holds the lock of all containers.
+    lock: that of all containers, which the caller holds. Where the caller is killed, whoever comes
+    next waits until nothing writes there any more.
     """
     folder = bases_folder(paths)
     kept = folder / cached.parent.name
@@ -37,6 +38,7 @@ def keep_base(paths: Paths, cached: Path, where: str) -> Path:
         where=where,
         timeout=600,
         hint=f"look for free room below {folder}",
+        lock=lock,
     )
     aside.rename(kept)
     sync_folder(folder)

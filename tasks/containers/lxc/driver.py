@@ -139,13 +139,13 @@ class LxcContainer:
         )
         progress.step("container created")
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
-        with locked(self._lock):
+        with locked(self._lock) as lock:
             if facts.read_config(self.folder) is not None:
                 self._require_ours("keep")
                 return
             network.check_free(spec, self.paths)
             remove_tree(self._aside, spec.name)
-            settings = self._wished(bases.keep_base(self.paths, cached, spec.name))
+            settings = self._wished(bases.keep_base(self.paths, cached, spec.name, lock))
             self._build(self._aside, settings, ids)
             try:
                 self._aside.rename(self.folder)
