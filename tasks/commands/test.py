@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks import console
 from tasks.commands.base import DeployCommand, option
 
 TEST_PACKAGES = ("chromium", "fonts-dejavu-core")
+MOST_WORKERS = 4
+"""Each runs containers of its own."""
 
 
 class Test(DeployCommand):
@@ -18,7 +20,16 @@ class Test(DeployCommand):
     doc_purpose = "install what the tests need, then run all of them"
     doc_usage = "[PYTEST-ARGUMENT...]"
     needs_root = True
-    options = (option("coverage", bool, False, "measure which lines the tests run"),)
+    options = (
+        option("coverage", bool, False, "measure which lines the tests run"),
+        option(
+            "workers",
+            int,
+            0,
+            "how many files of tests run at once [all of them: one a core, 4 at most; "
+            "those that are named: 1]",
+        ),
+    )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.host_packages import LXC, ensure, ensure_user_ids
@@ -26,8 +37,17 @@ class Test(DeployCommand):
 
         ensure(("git", *LXC, *TEST_PACKAGES), console.Lines())
         ensure_user_ids()
-        pytest = ["-m", "pytest", *arguments]
-        measured = ["-m", "coverage", "run", *pytest]
+        workers = options["workers"] or (1 if arguments else min(os.cpu_count() or 1, MOST_WORKERS))
         os.chdir(ROOT)
-        argv = [sys.executable, *(measured if options["coverage"] else pytest)]
-        os.execv(sys.executable, argv)
+        argv = pytest_argv(arguments, workers=workers, coverage=options["coverage"])
+        os.execv(sys.executable, [sys.executable, *argv])
+
+
+def pytest_argv(arguments: Sequence[str], *, workers: int, coverage: bool) -> list[str]:
+    """The interpreter's arguments. A file's tests stay with one worker: they share containers."""
+    argv = ["-m", "pytest", *arguments]
+    if workers > 1:
+        argv += ["--numprocesses", str(workers), "--dist", "loadfile"]
+    if coverage:
+        argv += ["--cov", "--cov-report="]
+    return argv

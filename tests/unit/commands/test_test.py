@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from tasks.commands.test import pytest_argv
+
+
+def test_tests_run_side_by_side_a_file_at_a_time() -> None:
+    assert pytest_argv([], workers=2, coverage=True) == [
+        *("-m", "pytest", "--numprocesses", "2", "--dist", "loadfile"),
+        *("--cov", "--cov-report="),
+    ]
+
+
+def test_one_worker_is_plain_pytest() -> None:
+    argv = pytest_argv(["tests/unit", "-x"], workers=1, coverage=False)
+    assert argv == ["-m", "pytest", "tests/unit", "-x"]
