@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ class WriteThrough:
         self._lock = threading.RLock()
         self._cache: dict[str, dict[str, Any]] = {}
         self._known: dict[str, str] = {}
-        try:
+        with self._usable():
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._open()
@@ -49,23 +51,33 @@ class WriteThrough:
                 # Damaged. It holds nothing that is not found out again.
                 Path(name).rename(f"{name}.damaged")
                 self._open()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.Error, OSError) as error:
             raise Unusable(
                 f"doit's database cannot be used: {error}",
-                where=name,
-                hint="Look at its folder. The file holds nothing that cannot be made again.",
+                where=self.name,
+                hint="Look at its folder: is its disk full, read-only or not mounted? The file"
+                " holds nothing that cannot be made again.",
             ) from error
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(
             self.name, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
-        self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma synchronous = normal")
-        self._connection.execute(
-            "create table if not exists task (name text primary key, record text not null)"
-        )
-        self._known = dict(self._connection.execute("select name, record from task"))
+        try:
+            self._connection.execute("pragma journal_mode = wal")
+            self._connection.execute("pragma synchronous = normal")
+            self._connection.execute(
+                "create table if not exists task (name text primary key, record text not null)"
+            )
+            self._known = dict(self._connection.execute("select name, record from task"))
+        except sqlite3.Error:
+            self._connection.close()
+            raise
 
     def _record(self, task_id: str) -> dict[str, Any]:
         if task_id not in self._cache:
@@ -82,11 +94,12 @@ class WriteThrough:
             record = self._record(task_id)
             record[dependency] = value
             if dependency in ALONE:
-                self._connection.execute(
-                    "insert into task values (?, ?)"
-                    " on conflict (name) do update set record = excluded.record",
-                    (task_id, self.codec.encode(record)),
-                )
+                with self._usable():
+                    self._connection.execute(
+                        "insert into task values (?, ?)"
+                        " on conflict (name) do update set record = excluded.record",
+                        (task_id, self.codec.encode(record)),
+                    )
 
     def in_(self, task_id: str) -> bool:
         with self._lock:
@@ -96,13 +109,15 @@ class WriteThrough:
         with self._lock:
             self._cache[task_id] = {}
             self._known.pop(task_id, None)
-            self._connection.execute("delete from task where name = ?", (task_id,))
+            with self._usable():
+                self._connection.execute("delete from task where name = ?", (task_id,))
 
     def remove_all(self) -> None:
         with self._lock:
             self._cache.clear()
             self._known.clear()
-            self._connection.execute("delete from task")
+            with self._usable():
+                self._connection.execute("delete from task")
 
     def dump(self) -> None:
         """doit's end of a run: everything is written already."""

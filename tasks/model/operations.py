@@ -6,6 +6,7 @@
 
 Entering takes the lock, finishes what a killed process left in the records, and writes the
 start line and then the state; leaving writes the state, then the line, and gives the lock back.
+Where one of these cannot be written the command fails; lines in between only warn.
 The first write and the last are the lock: whatever lies between them when the process dies is
 found by the next operation, which holds the lock and so knows that nothing is under way.
 """
@@ -25,6 +26,7 @@ from tasks.errors import CancelledError, DeployError, ResourceError, RolledBackE
 from tasks.model import state as states
 from tasks.model.lock import Lock
 from tasks.model.operation_log import (
+    Level,
     Log,
     OperationName,
     format_time,
@@ -133,20 +135,31 @@ class Operation:
         self._mutex = threading.RLock()
         self._depth = 0
         self._begun = 0.0
+        self._unlogged = False
 
     def debug(self, text: str) -> None:
-        self.log.debug(text)
+        self._note("DEBUG", text)
 
     def info(self, text: str) -> None:
-        self.log.info(text)
+        self._note("INFO", text)
 
     def warn(self, text: str) -> None:
         """To the log and to whoever watches."""
-        self.log.warn(text)
+        self._note("WARN", text)
         self._warn(text)
 
     def error(self, text: str) -> None:
-        self.log.error(text)
+        self._note("ERROR", text)
+
+    def _note(self, level: Level, text: str) -> None:
+        """A line for the log. Where it cannot be written, work under way goes on: to break it off
+        in the middle would be the greater harm. Whoever watches is told, once."""
+        try:
+            self.log.write(level, text)
+        except DeployError as unwritten:
+            if not self._unlogged:
+                self._unlogged = True
+                self._warn(f"{unwritten}; {self.name} goes on without its log")
 
     def record(self, **changes: Unpack[Changes]) -> None:
         """Put facts into the state at once, so that a kill does not lose them."""

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from doit.dependency import JSONCodec
+from small_disk import small_disk
 
-from tasks.engine.backend import WriteThrough
+from tasks.engine.backend import Unusable, WriteThrough
 
 DODO = """
 import os, signal, time
@@ -113,3 +114,35 @@ def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     assert failed.returncode != 0
     assert f"{folder}/doit.db: doit's database cannot be used: " in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_full_disk_is_told_and_nothing_done_before_is_forgotten(tmp_path: Path) -> None:
+    told: set[str] = set()
+    with small_disk(tmp_path / "disk", 200) as disk:
+        file = disk.folder / "doit.db"
+        before = WriteThrough(str(file), JSONCodec())
+        before.set("a", "deps:", ["b"])
+        before.dump()
+        for pages in range(12):
+            disk.leave(pages)
+            try:
+                database = WriteThrough(str(file), JSONCodec())
+            except Unusable as failure:
+                told.add("opening")
+                failures = [failure]
+            else:
+                failures = []
+                for number in range(60):
+                    try:
+                        database.set(f"t{number}", "deps:", ["x" * 900])
+                    except Unusable as failure:
+                        told.add("writing")
+                        failures = [failure]
+                database.dump()
+            assert failures
+            assert "is its disk full" in failures[0].hint
+            disk.free()
+            after = WriteThrough(str(file), JSONCodec())
+            assert after.get("a", "deps:") == ["b"]
+            after.dump()
+    assert told == {"opening", "writing"}
