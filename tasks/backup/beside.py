@@ -21,6 +21,7 @@ from tasks.backup.take import STREAM_TIMEOUT, take
 from tasks.backup.unpack import extract_argv, unpack
 from tasks.backup.verify import Checked
 from tasks.containers.base import Container, Progress
+from tasks.effects.work import last_lines
 from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.model.archive import Archive, Contents, Metadata
 from tasks.model.instance import DatabaseType, Instance
@@ -146,7 +147,16 @@ def _unpack(
     container.run(["sh", "-c", 'umask 077 && mkdir -p "$1"', "sh", UNPACKED])
 
     def consume(stream: IO[bytes]) -> None:
-        container.run(extract_argv(UNPACKED), stdin=stream, timeout=STREAM_TIMEOUT)
+        completed = container.run(
+            extract_argv(UNPACKED), stdin=stream, timeout=STREAM_TIMEOUT, check=False
+        )
+        if completed.returncode != 0:
+            raise DeployError(
+                f"{archive.name} could not be unpacked in the container; nothing was changed",
+                where=container.spec.instance_id,
+                evidence=last_lines(completed.stderr),
+                hint="Is the container's disk full or read-only? Mend that, then run it again.",
+            )
 
     return unpack(archive, consume, progress, keys)
 

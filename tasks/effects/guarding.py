@@ -95,7 +95,8 @@ class Guard:
 def post_guard(container: Container, database: Database, text: str) -> Guard:
     """Lay what puts the database back in the container, and have somebody there who does.
 
-    text: of the script that knows how, in the database's engine. Raises DeployError.
+    text: of the script that knows how, in the database's engine. Raises DeployError where not all
+    of it is there; nothing has been touched then.
     """
     contents = {
         "recover": recovery(),
@@ -107,9 +108,19 @@ def post_guard(container: Container, database: Database, text: str) -> Guard:
         for name, content in contents.items()
     ]
     landed = [*files, File(path=AT_BOOT, content=AT_BOOT_UNIT), Link(path=WANTED, target=AT_BOOT)]
-    container.run(
-        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(landed), timeout=UNIT_TIMEOUT
+    completed = container.run(
+        [SCRIPT, "-c", guarded("land.sh"), "land"],
+        stdin=landing(landed),
+        timeout=UNIT_TIMEOUT,
+        check=False,
     )
+    if completed.returncode != 0:
+        raise DeployError(
+            "what would put everything back could not be laid ready; nothing was changed",
+            where=container.spec.instance_id,
+            evidence=last_lines(completed.stderr),
+            hint="Is the container's disk full or read-only? Mend that, then run it again.",
+        )
     guard = Guard(container)
     guard.must_be_there()
     return guard

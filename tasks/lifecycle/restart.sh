@@ -6,7 +6,8 @@
 #   VERSION SECONDS                 what has to answer, and how long it may take
 #   DRAIN UPLOADS                   how long requests, and uploads, in hand may take: seconds
 # Exit codes: 10 it was not healthy before it was touched, or is not now · 11 the stand-in did not
-# come up, and what ran serves on · 12 only the stand-in serves
+# come up, and what ran serves on · 12 only the stand-in serves · 13 it could not be prepared, as
+# the last line says, and what ran serves on
 color=$1 port=$2 mcp=$3 idle=$4 idle_port=$5 idle_mcp=$6 version=$7 seconds=$8 drain=$9
 shift 9
 uploads=$1
@@ -94,11 +95,11 @@ healthy "$idle_port" "$version" "$idle_mcp" "$seconds" "$idle" || {
 arm || {
   disarm
   remove_standins
-  fail 11 'the way back could not be prepared'
+  fail 13 'the way back could not be prepared'
 }
 flip "$idle" || {
   settle
-  fail 11 'the marker could not be put'
+  fail 13 'the marker could not be put'
 }
 wait_for_requests "$color"
 for part in $parts; do

@@ -269,4 +269,11 @@ def _not_restarted(completed: Completed, subject: Subject) -> DeployError:
             evidence=lines,
             hint=f"{log} shows why; then: ./doit apply {where}",
         )
+    if completed.returncode == 13:
+        return DeployError(
+            f"it was not restarted: {lines[-1]}; what ran serves on",
+            where=where,
+            evidence=lines[:-1],
+            hint="Is the container's disk full, or read-only? Then run it again.",
+        )
     return _failure(completed, where, "it could not be restarted")

@@ -314,6 +314,9 @@ def test_a_disk_that_fills_up_leaves_no_archive_and_the_site_serving(
     # What is known before is said before.
     refused = site.quietly("backup", code=4)
     assert "the backup may need" in refused.stderr
+    refused = site.run("uninstall", "--yes", code=4)
+    assert "the final backup failed, and nothing was removed: the backup may need" in refused.stderr
+    assert serves(site)
     (site.folder.parent / "somebody-elses").unlink()
     site.quietly("backup")
     assert len(site.archives()) == 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from journey import DOIT, Site, merged
 from load import written_to
+from small_disk import small_disk
 
 from tasks.backup.databases import Database, Table, database_for
 from tasks.config import load_instances
@@ -161,22 +163,45 @@ def test_what_does_not_come_up_with_the_restored_data_goes_on_with_what_it_had(
     assert site.origin.addresses() == []
 
 
-def test_a_full_disk_changes_nothing(site: Backed) -> None:
-    now = site.seen()
-    site.shell("head -c 3000000 /dev/urandom >/var/lib/vikunja/files/99")
-    site.run("backup")
-    site.shell("rm /var/lib/vikunja/files/99")
-    site.shell("mkdir -p /var/lib/vikunja-backup")
-    site.shell("mount -t tmpfs -o size=1m none /var/lib/vikunja-backup")
+@contextmanager
+def full_inside(site: Backed, folder: str) -> Iterator[None]:
+    """A folder of the container on a disk of its own, of a megabyte, without a free page."""
+    site.shell(
+        'mkdir -p "$1" && cp -a "$1" /root/aside && mount -t tmpfs -o size=1m none "$1" &&'
+        ' cp -a /root/aside/. "$1" && { cat /dev/zero >"$1/filler" 2>/dev/null || :; }',
+        folder,
+    )
     try:
-        argv = ["restore", "--from", "latest", "--yes", "--no-backup"]
-        full = site.run(*argv, code=1)
-        assert "No space left on device" in full.stderr
-        assert site.seen() == now
-        assert site.serves()
-        site.nothing_left()
+        yield
     finally:
-        site.shell("umount /var/lib/vikunja-backup")
+        site.shell('umount "$1" && rm -rf /root/aside', folder)
+
+
+def test_a_full_disk_changes_nothing(site: Backed, tmp_path: Path) -> None:
+    now = site.seen()
+    argv = ["restore", "--from", str(model.archives(site.folder)[0].path), "--yes"]
+    # In the container: of what is unpacked, and of what puts everything back.
+    for folder in ("/var/lib/vikunja-backup", "/var/lib/vikunja-deploy"):
+        with full_inside(site, folder):
+            full = site.run(*argv, "--no-backup", code=1)
+            assert "No space left on device" in full.stderr
+            assert "the container's disk" in full.stderr
+            assert site.seen() == now
+            assert site.serves()
+            site.shell('rm "$1/filler"', folder)
+            site.nothing_left()
+    # On the host: of the backup of what is there.
+    with small_disk(tmp_path / "small", 64):
+        site.edit({"backup": {"directory": str(tmp_path / "small")}})
+        refused = site.run(*argv, code=4)
+        assert "the backup may need" in refused.stderr
+        assert "--no-backup" in refused.stderr
+        assert site.seen() == now
+        assert model.archives(site.folder) == []
+    site.run(*argv, "--no-backup")
+    assert site.seen() != now
+    assert site.serves()
+    site.nothing_left()
     assert site.origin.addresses() == []
 
 
