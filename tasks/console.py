@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import TextIO
 
-from tasks.errors import ConfigError, DeployError
+from tasks.errors import CancelledError, ConfigError, DeployError
 
 STYLES = {
     "bold": "1",
@@ -77,10 +77,21 @@ def trace() -> None:
 
 
 def ask(question: str) -> str:
-    """An answer from the terminal; the question goes to stderr. EOF is an empty answer."""
+    """An answer from the terminal; the question goes to stderr. EOF is an empty answer.
+
+    Raises CancelledError for Ctrl-C: what is asked about has not been begun.
+    """
     sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        # The terminal has left the cursor behind the question and its own ^C.
+        note("")
+        raise CancelledError("cancelled; nothing was changed") from None
+    if not answer.endswith("\n"):
+        note("")
+    return answer.strip()
 
 
 def interactive() -> bool:

@@ -31,6 +31,7 @@ class Apply(DeployCommand):
     doc_purpose = "show what would change, ask, and do exactly that"
     doc_usage = "[ID...]"
     needs_root = True
+    changes = True
     options = (
         YES_OPTION,
         option("plan", str, None, "apply this saved plan; refused if anything moved since"),

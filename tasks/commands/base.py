@@ -45,6 +45,8 @@ class DeployCommand(Command):  # type: ignore[misc]
 
     options: ClassVar[tuple[Option, ...]] = ()
     needs_root: ClassVar[bool] = False
+    changes: ClassVar[bool] = False
+    """Whether an instance may be another one after it: a plan shows what a cancelled one left."""
 
     def get_options(self) -> Any:
         self.cmd_options = (*self.options, CONFIG_OPTION, DEBUG_OPTION)
@@ -79,7 +81,8 @@ class DeployCommand(Command):  # type: ignore[misc]
                 )
             return self.perform(opt_values, pos_args)
         except KeyboardInterrupt:
-            console.error(CancelledError("cancelled", hint="./doit plan shows what is left to do"))
+            hint = "./doit plan shows what is left to do" if self.changes else ""
+            console.error(CancelledError("cancelled", hint=hint))
             return CancelledError.exit_code
         except BrokenPipeError:
             # Whoever read stdout has gone; the interpreter must not fail on flushing it.

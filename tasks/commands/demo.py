@@ -16,6 +16,7 @@ class Demo(DeployCommand):
     doc_purpose = "deploy the sample application on this machine and print its address"
     doc_usage = ""
     needs_root = True
+    changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.commands.apply import Request, apply_all

@@ -14,6 +14,7 @@ class Restart(DeployCommand):
     doc_purpose = "start backend and MCP server anew without a request lost"
     doc_usage = "[ID]"
     needs_root = True
+    changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.lifecycle.services import restart

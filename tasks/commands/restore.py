@@ -32,6 +32,7 @@ class Restore(DeployCommand):
     doc_purpose = "bring a backup back"
     doc_usage = "[ID] --from latest|ARCHIVE"
     needs_root = True
+    changes = True
     options = (
         option("from", str, "", "an archive's path, its name, or latest"),
         option("identity", str, "", "file with the private key or passphrase of an encrypted one"),

@@ -17,6 +17,7 @@ class Rollback(DeployCommand):
     doc_purpose = "go back to the release that served before"
     doc_usage = "[ID]"
     needs_root = True
+    changes = True
     options = (YES_OPTION,)
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:

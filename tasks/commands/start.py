@@ -14,6 +14,7 @@ class Start(DeployCommand):
     doc_purpose = "start what serves, and wait until it is healthy"
     doc_usage = "[ID]"
     needs_root = True
+    changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.lifecycle.services import start

@@ -14,6 +14,7 @@ class Stop(DeployCommand):
     doc_purpose = "stop what serves, until start or apply"
     doc_usage = "[ID]"
     needs_root = True
+    changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.lifecycle.services import stop

@@ -20,6 +20,7 @@ class Uninstall(DeployCommand):
     doc_purpose = "remove an instance, after a last backup"
     doc_usage = "[ID]"
     needs_root = True
+    changes = True
     options = (
         YES_OPTION,
         option("keep_data", bool, False, "the container stays, stopped, with all data in it"),
