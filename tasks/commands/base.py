@@ -34,6 +34,8 @@ def option(
     }
 
 
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
 CONFIG_OPTION = option("config", str, None, "a file, or a folder of *.yaml", short="c")
 DEBUG_OPTION = option("debug", bool, False, "show tracebacks and details")
 JSON_OPTION = option("json", bool, False, "one JSON document on stdout")
@@ -74,6 +76,7 @@ class DeployCommand(Command):  # type: ignore[misc]
         raise UsageError(f"{self.name} does nothing yet")
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
+        os.environ["PATH"] = with_system_folders(os.environ.get("PATH", ""))
         try:
             if self.needs_root and os.geteuid() != 0:
                 raise UsageError(
@@ -103,6 +106,12 @@ class DeployCommand(Command):  # type: ignore[misc]
                 )
             )
             return 1
+
+
+def with_system_folders(path: str) -> str:
+    """A PATH with the folders of an administrator's programs: cron's and `su`'s have none."""
+    folders = [folder for folder in path.split(os.pathsep) if folder]
+    return os.pathsep.join([*folders, *(one for one in SYSTEM_FOLDERS if one not in folders)])
 
 
 def as_typed(arguments: Sequence[str], command: str, argv: Sequence[str] = ()) -> list[str]:
