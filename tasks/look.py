@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks import build, provision, record, release, render, switch, system
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tasks.model.update import PlannedUpdate
 
 T = TypeVar("T")
+
+Enclose = Callable[[tuple[Resource, ...], Color], tuple[Resource, ...]]
 
 UNFINISHED = Unfinished()
 
@@ -181,8 +183,13 @@ def conclude(
     facts: Facts,
     paths: Paths,
     update: PlannedUpdate | None = None,
+    enclose: Enclose | None = None,
 ) -> Look:
-    """Wishes and plan from what was found. No effect."""
+    """Wishes and plan from what was found. No effect.
+
+    enclose: puts what else it takes around the switch, given its steps and the colour that is to
+    serve; None where that is what the update's migrations call for, if anything.
+    """
     instance = sources.instance
     wished_inside = sources.inside
     observed = facts.index()
@@ -208,10 +215,12 @@ def conclude(
         "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
     }
     before: Iterable[Resource] = [r for resources in steps.values() for r in resources]
-    if update is not None and update.stops_writes:
+    if enclose is None and update is not None and update.stops_writes:
         from tasks.migrations import around
 
-        steps["switch"] = around(steps["switch"], update, color)
+        enclose = partial(around, update)
+    if enclose is not None:
+        steps["switch"] = enclose(steps["switch"], color)
         before = [r for resources in steps.values() for r in resources]
     steps["record"] = record.declare(
         instance, facts, sources.applied, target, color, before, Kept(paths.documents)

@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.build import git
-from tasks.errors import DatabaseError, UsageError
+from tasks.errors import DatabaseError, DeployError, UsageError
+from tasks.model import archive as archives
 from tasks.model import measured as measurements
+from tasks.model.archive import Archive
 from tasks.model.instance import Color, Instance
 from tasks.model.plan import InstancePlan
+from tasks.model.releases import Served
 from tasks.model.update import PlannedUpdate, Version, WayBack
 from tasks.paths import Paths
 from tasks.release import Target
@@ -59,32 +62,50 @@ def beyond(wanted: Iterable[str], found: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(i for i in set(found) - known if ID.fullmatch(i) and i > oldest))
 
 
+def known(instance: Instance, target: Target, paths: Paths) -> tuple[str, ...] | None:
+    """The migrations that a version brings along, oldest first; None where that cannot be known
+    before it runs. Raises GitError or NetworkError."""
+    if instance.git is None or target.commit is None:
+        return None
+    mirror = git.fetch(instance.git, target.commit, paths)
+    return _in_tree(mirror, target.commit)
+
+
+def _in_tree(mirror: Path, commit: str) -> tuple[str, ...]:
+    return ids_of(git.files(mirror, commit, FOLDER))
+
+
 def planned(
-    instance: Instance, target: Target, serving: ReleaseLine, facts: Facts, paths: Paths
+    instance: Instance,
+    target: Target,
+    serving: ReleaseLine,
+    facts: Facts,
+    paths: Paths,
+    served: Served | None = None,
 ) -> PlannedUpdate:
     """What is known of an update to the target. serving: the release that it takes over from.
 
-    Asks the remote for the target's files where they are not in the mirror yet. Raises GitError or
-    NetworkError.
+    served: what is recorded of the target, where it has served before. Asks the remote for the
+    target's files where they are not in the mirror yet. Raises GitError or NetworkError.
     """
     commit = None if serving.commit == "-" else serving.commit
     before = Version(commit, serving.version)
-    wanted: tuple[str, ...] | None = None
+    wanted = served.migrations if served else None
     version = target.version
     counts: tuple[int, int] | None = None
     if instance.git is not None and target.commit is not None:
         mirror = git.fetch(instance.git, target.commit, paths)
         version = version or git.describe(mirror, target.commit)
-        wanted = ids_of(git.files(mirror, target.commit, FOLDER))
+        wanted = _in_tree(mirror, target.commit)
         counts = git.apart(mirror, commit, target.commit) if commit else None
     found = recorded(facts, instance)
-    known = wanted is not None and found is not None
-    to_run = pending(wanted or (), found or ()) if known else None
+    both = wanted is not None and found is not None
+    to_run = pending(wanted or (), found or ()) if both else None
     if wanted == () or found == frozenset():
         # No application of Vikunja's shape, or a database that nothing was ever in.
         to_run = ()
     measured = measurements.read(paths, instance.id)
-    way_back = _way_back(instance, to_run)
+    way_back, since = _way_back(instance, to_run, before)
     return PlannedUpdate(
         before=before,
         after=Version(target.commit, version),
@@ -96,37 +117,80 @@ def planned(
         write_stop_seconds=measured.write_stop,
         way_back=way_back,
         way_back_seconds=measured.way_back if way_back == "restore" else None,
+        way_back_since=since,
     )
 
 
-def _way_back(instance: Instance, to_run: tuple[str, ...] | None) -> WayBack:
+def _way_back(
+    instance: Instance, to_run: tuple[str, ...] | None, before: Version
+) -> tuple[WayBack, str | None]:
+    """How a rollback would go, and of when the backup is that it would bring back; None for one
+    that the update itself takes."""
     if to_run == ():
-        return "instant"
-    if instance.update.migrations == "rehearse" or newest_backup(instance).exists():
-        return "restore"
-    return "impossible"
+        return "instant", None
+    if instance.update.migrations == "rehearse":
+        return "restore", None
+    found = backup_of(instance, before)
+    return ("restore", found.created_at) if found else ("impossible", None)
 
 
-def newest_backup(instance: Instance) -> Path:
-    """Where the instance's newest backup is, there or not."""
-    return instance.backup.directory / instance.id / "latest"
+def backup_of(instance: Instance, version: Version) -> Archive | None:
+    """The newest backup of the instance when this version served it; None where there is none.
+
+    Only sidecars are read: whether the archive is whole is for who takes it.
+    """
+    for archive in reversed(archives.archives(instance.backup.directory / instance.id)):
+        try:
+            said = archives.read_metadata(archive)
+        except DeployError:
+            # Nobody can tell of which version it is.
+            continue
+        if said is None or said.instance_id != instance.id:
+            continue
+        if (said.vikunja_commit, said.vikunja_version) == (version.commit, version.version):
+            return archive
+    return None
 
 
 def around(
-    switching: tuple[Resource, ...], update: PlannedUpdate, color: Color
+    update: PlannedUpdate, switching: tuple[Resource, ...], color: Color
 ) -> tuple[Resource, ...]:
     """The switch of an update that changes the database: tried before, and in a write-stop."""
     if not update.stops_writes or update.beyond:
         return switching
     pending = update.pending
-    site = next(at for at, one in enumerate(switching) if isinstance(one, HealthCheck)) + 1
     return (
         Rehearsal(color=color, pending=pending, label=update.after.label),
         BackupBefore(pending=pending),
         WriteStop(color=color, pending=pending),
-        *switching[:site],
-        WritesGoOn(color=color),
-        *switching[site:],
+        *going_on(switching, color),
+    )
+
+
+def going_on(switching: tuple[Resource, ...], color: Color) -> tuple[Resource, ...]:
+    """The switch of a version that starts in a write-stop, which ends once its page answers."""
+    site = next(at for at, one in enumerate(switching) if isinstance(one, HealthCheck)) + 1
+    return (*switching[:site], WritesGoOn(color=color), *switching[site:])
+
+
+def refuse_unfit(
+    known: tuple[str, ...] | None, restored: Iterable[str], label: str, where: str
+) -> None:
+    """Raise DatabaseError where a database that is to come back is not the version's own.
+
+    known: the migrations that the version brings along; None where nothing is known of them.
+    """
+    if known is None:
+        return
+    unknown, missing = beyond(known, restored), pending(known, restored)
+    if not unknown and not missing:
+        return
+    what = f"does not know {shown(unknown)}" if unknown else f"would run {shown(missing)}"
+    raise DatabaseError(
+        f"the archive's database is not as {label} left it: {label} {what}",
+        where=where,
+        hint="Nothing was changed. Bring back another archive of that version: ./doit backups "
+        f"{where}, then ./doit restore {where} --from ARCHIVE",
     )
 
 

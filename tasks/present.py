@@ -34,8 +34,16 @@ def plain(text: str, style: str) -> str:
     return text
 
 
-def plan_lines(plan: Plan, *, style: Style = plain, diffs: bool = False) -> list[str]:
-    """The whole plan: a block an instance that changes, then one line of sums."""
+REFUSED = "apply refuses without --allow-destroy"
+
+
+def plan_lines(
+    plan: Plan, *, style: Style = plain, diffs: bool = False, refused: str = REFUSED
+) -> list[str]:
+    """The whole plan: a block an instance that changes, then one line of sums.
+
+    refused: what is said where data is lost.
+    """
     lines: list[str] = []
     for instance in plan.instances:
         if instance.entries:
@@ -49,7 +57,7 @@ def plan_lines(plan: Plan, *, style: Style = plain, diffs: bool = False) -> list
     lines.append(f"Plan: {counts(plan.entries)}.")
     lost = [entry.full_address for entry in plan.destructive]
     if lost:
-        warning = f"Data is lost by {', '.join(lost)}: apply refuses without --allow-destroy."
+        warning = f"Data is lost by {', '.join(lost)}: {refused}."
         lines.append(style(warning, "red"))
     return lines
 

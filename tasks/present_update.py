@@ -80,7 +80,8 @@ def way_back(update: PlannedUpdate) -> str:
     if update.way_back == "instant":
         return "instant"
     if update.way_back == "impossible":
-        return "impossible, there is no backup"
+        return f"impossible, there is no backup of {update.before.version}"
     took = update.way_back_seconds
     how_long = f"in about {duration(took)}" if took is not None else "of unknown duration"
-    return f"restore {how_long}, what was written since is lost"
+    since = f"since {update.way_back_since}" if update.way_back_since else "since"
+    return f"restore {how_long}, what was written {since} is lost"

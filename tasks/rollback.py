@@ -1,24 +1,28 @@
 """Back to the release that the other colour keeps: an update with that release as its target.
 
 The plan is that of an apply whose target is the kept release, of which only the switch and the
-records are done: whatever else differs from the configuration stays for the next apply.
+records are done: whatever else differs from the configuration stays for the next apply. Where a
+migration stands between, a backup from before it comes back with that release.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from tasks import build, migrations
 from tasks import look as looking
 from tasks.containers import container_for
 from tasks.errors import DatabaseError, ResourceError
-from tasks.look import Look
+from tasks.look import Enclose, Look
 from tasks.model import releases
-from tasks.model.instance import Instance
+from tasks.model.instance import Color, Instance
 from tasks.model.releases import Served
+from tasks.model.update import PlannedUpdate, Version
 from tasks.paths import Paths
 from tasks.release import Target, other
-from tasks.resources.base import Facts
+from tasks.resources.base import Facts, Resource
+from tasks.resources.going_back import Beside, SwappedIn
 from tasks.resources.release import ReleaseLine, active_color, released
 
 STEPS = ("release", "switch", "record")
@@ -28,28 +32,42 @@ OBSERVE_SECONDS = 1
 """How long the old release is watched: it has served before."""
 
 
-def look_back(instance: Instance, paths: Paths) -> Look:
+def look_back(instance: Instance, paths: Paths, identity: Path | None = None) -> Look:
     """What a rollback finds and would do. One round trip to the container, no change.
 
-    Raises ResourceError where no other release is kept or the container does not run,
-    DatabaseError where a migration stands between.
+    identity: the file that opens an encrypted archive. Raises ResourceError where no other release
+    is kept, the container does not run or something in it is unfinished, DatabaseError where a
+    migration stands between and there is no backup from before it.
     """
     container = container_for(instance, paths)
     sources = looking.gather(instance, paths)
     facts = looking.find(sources, container, paths)
     serving, kept = _kept(instance, facts, paths)
     target = Target(kept.commit, kept.key, kept.version)
-    _refuse_migrations(instance, target, serving, facts, paths)
+    planned = migrations.planned(instance, target, serving, facts, paths, kept)
+    enclose = _through_restore(instance, target, planned, kept, paths, identity)
     update = replace(
         instance.update, observe_seconds=min(instance.update.observe_seconds, OBSERVE_SECONDS)
     )
-    look = looking.conclude(sources, container, target, facts, paths)
+    look = looking.conclude(sources, container, target, facts, paths, enclose=enclose)
+    if look.plan.unseen:
+        raise ResourceError(
+            "an update or a restore in it is not finished",
+            where=instance.id,
+            hint=f"./doit apply {instance.id} puts it in order; then roll back.",
+        )
     entries = tuple(entry for entry in look.plan.entries if entry.step in STEPS)
     return replace(
         look,
         instance=replace(instance, update=update),
         plan=replace(look.plan, entries=entries),
     )
+
+
+def restored_by(look: Look) -> Beside | None:
+    """The archive that a rollback brings back; None where it needs none."""
+    resources = (entry.resource for entry in look.plan.entries)
+    return next((one for one in resources if isinstance(one, Beside)), None)
 
 
 def _kept(instance: Instance, facts: Facts, paths: Paths) -> tuple[ReleaseLine, Served]:
@@ -78,15 +96,37 @@ def _kept(instance: Instance, facts: Facts, paths: Paths) -> tuple[ReleaseLine, 
     return serving, kept
 
 
-def _refuse_migrations(
-    instance: Instance, target: Target, serving: ReleaseLine, facts: Facts, paths: Paths
-) -> None:
-    update = migrations.planned(instance, target, serving, facts, paths)
-    if update.beyond:
+def _through_restore(
+    instance: Instance,
+    target: Target,
+    planned: PlannedUpdate,
+    kept: Served,
+    paths: Paths,
+    identity: Path | None,
+) -> Enclose | None:
+    """What a migration in between puts around the switch; None where none does."""
+    if not planned.beyond:
+        return None
+    beyond = migrations.shown(planned.beyond)
+    archive = migrations.backup_of(instance, Version(target.commit, target.version))
+    if archive is None:
         raise DatabaseError(
-            f"{target.version} does not know {migrations.shown(update.beyond)} that the database "
-            "has been through",
+            f"{target.version} does not know {beyond} that the database has been through, and there"
+            f" is no backup of {target.version}",
             where=instance.id,
-            hint="Migrations cannot be undone. Bring back a backup of that version: "
+            hint="Migrations cannot be undone. What there is: "
             f"./doit backups {instance.id}, then ./doit restore {instance.id} --from ARCHIVE",
         )
+    beside = Beside(
+        archive=archive,
+        label=target.version,
+        known=migrations.known(instance, target, paths) or kept.migrations,
+        beyond=beyond,
+        identity=identity,
+    )
+
+    def enclose(switching: tuple[Resource, ...], color: Color) -> tuple[Resource, ...]:
+        swapped = SwappedIn(color=color, since=archive.created_at)
+        return (beside, swapped, *migrations.going_on(switching, color))
+
+    return enclose

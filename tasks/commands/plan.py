@@ -107,8 +107,9 @@ def save(plan: PlanValue, path: Path) -> None:
     console.note(f"Saved to {path}. Apply it: ./doit apply --plan {path}")
 
 
-def show(plan: PlanValue, options: Mapping[str, Any]) -> None:
-    from tasks.present import plan_lines
+def show(plan: PlanValue, options: Mapping[str, Any], refused: str = "") -> None:
+    """refused: what is said of a loss of data; of an apply's where it is empty."""
+    from tasks.present import REFUSED, plan_lines
 
     if options["json"]:
         console.result(json.dumps(plan.as_data(), indent=2, ensure_ascii=False))
@@ -117,5 +118,6 @@ def show(plan: PlanValue, options: Mapping[str, Any]) -> None:
         plan,
         style=lambda text, style: console.styled(text, style, sys.stdout),
         diffs=options["diff"],
+        refused=refused or REFUSED,
     )
     console.result("\n".join(lines))

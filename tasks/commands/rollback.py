@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tasks import console
 from tasks.commands.apply import carry_out, refuse_locked
-from tasks.commands.base import YES_OPTION, DeployCommand, load, only
+from tasks.commands.base import YES_OPTION, DeployCommand, caller_folder, load, only, option
 from tasks.commands.plan import show
 from tasks.errors import CancelledError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.look import Look
+    from tasks.paths import Paths
+    from tasks.resources.going_back import Beside
 
 
 class Rollback(DeployCommand):
@@ -18,23 +26,37 @@ class Rollback(DeployCommand):
     doc_usage = "[ID]"
     needs_root = True
     changes = True
-    options = (YES_OPTION,)
+    options = (
+        YES_OPTION,
+        option("allow_destroy", bool, False, "with --yes: also over a migration, by a backup"),
+        option("identity", str, "", "file with the private key or passphrase of that backup"),
+    )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.model.plan import Plan
         from tasks.paths import host_paths
-        from tasks.rollback import look_back
+        from tasks.rollback import look_back, restored_by
 
         paths = host_paths()
         instance = only(load(options), arguments, "rollback")
+        identity = caller_folder() / options["identity"] if options["identity"] else None
         refuse_locked([instance], paths)
-        look = look_back(instance, paths)
+        looking = partial(look_back, identity=identity)
+        look = looking(instance, paths)
         plan = Plan((look.plan,))
-        show(plan, {"json": False, "diff": False})
+        show(plan, {"json": False, "diff": False}, REFUSED)
+        beside = restored_by(look)
+        question = f"Go back to {look.target.label}? [y/N] "
+        if beside is not None:
+            since = beside.archive.created_at
+            question = f"Go back to {look.target.label}, and lose what was written since {since}?"
+            question += " [y/N] "
+            refuse_loss(instance.id, since, options)
+            show_loss(look, beside, paths, identity)
         if not options["yes"]:
-            confirm(instance.id, look.target.label)
+            confirm(instance.id, question, losing=beside is not None)
         failures = carry_out(
-            {instance.id: look}, plan, paths, whole=False, name="rollback", look=look_back
+            {instance.id: look}, plan, paths, whole=False, name="rollback", look=looking
         )
         for failure in failures.values():
             console.error(failure)
@@ -46,12 +68,46 @@ class Rollback(DeployCommand):
         return 0
 
 
-def confirm(instance_id: str, label: str) -> None:
-    if not console.interactive():
+REFUSED = "--yes alone does not do that, --allow-destroy does"
+
+
+def show_loss(look: Look, beside: Beside, paths: Paths, identity: Path | None) -> None:
+    """Check the archive that comes back, and say what is there against what is in it."""
+    from tasks.backup.keys import keys_of
+    from tasks.backup.restore import find_target
+    from tasks.backup.verify import verify
+    from tasks.commands.restore import comparison
+    from tasks.model import measured
+    from tasks.present import duration
+    from tasks.working import working
+
+    instance = look.instance
+    with working([instance.id]) as progress:
+        keys = keys_of(instance.backup.encrypt, identity)
+        checked = verify(beside.archive, progress(instance.id), keys)
+    target = find_target(instance, look.container, paths)
+    for line in comparison(beside.archive, checked, target):
+        console.note(line)
+    took = measured.read(paths, instance.id).way_back
+    how_long = f"It takes about {duration(took)}. " if took is not None else ""
+    console.note(f"{how_long}What is there now is backed up first.")
+
+
+def refuse_loss(instance_id: str, since: str, options: Mapping[str, Any]) -> None:
+    if options["yes"] and not options["allow_destroy"]:
         raise UsageError(
-            "rollback needs --yes where nobody can be asked",
-            hint=f"Run: ./doit rollback --yes {instance_id}",
+            f"what was written since {since} would be lost",
+            where=instance_id,
+            hint=f"Where that is meant: ./doit rollback --yes --allow-destroy {instance_id}",
         )
-    answer = console.ask(f"Go back to {label}? [y/N] ")
-    if answer.lower() not in ("y", "yes"):
+
+
+def confirm(instance_id: str, question: str, *, losing: bool) -> None:
+    if not console.interactive():
+        options = "--yes --allow-destroy" if losing else "--yes"
+        raise UsageError(
+            f"rollback needs {options} where nobody can be asked",
+            hint=f"Run: ./doit rollback {options} {instance_id}",
+        )
+    if console.ask(question).lower() not in ("y", "yes"):
         raise CancelledError("cancelled; nothing was changed", where=instance_id)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.effects import inside, migrating, place, rehearsing, serving, switching
+from tasks.effects import going_back, inside, migrating, place, rehearsing, serving, switching
 from tasks.effects.work import Effect, Work
 from tasks.errors import DeployError
 from tasks.model.plan import Entry
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
+from tasks.resources.going_back import Beside, SwappedIn
 from tasks.resources.migration import (
     BackupBefore,
     Rehearsal,
@@ -99,6 +100,8 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (Rehearsal, rehearsing.rehearse),
     (BackupBefore, migrating.back_up),
     (WriteStop, migrating.stop_writes),
+    (Beside, going_back.lay_beside),
+    (SwappedIn, going_back.swap_in),
     (WritesGoOn, migrating.let_writes_go_on),
     (Unfinished, migrating.settle),
 )

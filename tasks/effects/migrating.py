@@ -41,13 +41,12 @@ SLOWER = 3
 @dataclass
 class Migration:
     """A write-stop that is under way. start_seconds: how long the new version may take to come up,
-    migrations included. backup_seconds: what the backup before it took."""
+    migrations included."""
 
     old: Color
     version: str
     guard: Guard
     start_seconds: int
-    backup_seconds: float
     begun: float = field(default_factory=time.monotonic)
 
 
@@ -102,7 +101,6 @@ def begin(new: Color, guard: Guard, work: Work) -> None:
         version=line.version if line else "-",
         guard=guard,
         start_seconds=instance.vikunja.start_timeout_seconds + round(SLOWER * rehearsed),
-        backup_seconds=work.backup_seconds,
     )
     _stop(work)
 
@@ -140,9 +138,16 @@ def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
         migration.guard.well()
         work.migration = None
         work.log(f"Writes go on after {seconds:.1f} s")
-        measured = Measured(seconds, migration.backup_seconds + seconds)
-        measurements.write(work.paths, work.where, measured)
+        measurements.write(work.paths, work.where, _measured(seconds, work))
         _recover(work)
+
+
+def _measured(seconds: float, work: Work) -> Measured:
+    """What is known now of how long such things take. seconds: that writes were stopped."""
+    if work.going_back is not None:
+        before = measurements.read(work.paths, work.where)
+        return Measured(before.write_stop, time.monotonic() - work.going_back.begun)
+    return Measured(seconds, work.backup_seconds + seconds)
 
 
 def settle(batch: Sequence[Entry], work: Work) -> None:

@@ -18,6 +18,7 @@ from tasks.model.releases import Served
 from tasks.resources.base import Facts
 from tasks.resources.files import File
 from tasks.resources.landing import landing
+from tasks.resources.migration import migrations_question, recorded
 from tasks.resources.observe import observe, script_text
 from tasks.resources.release import (
     ActiveColor,
@@ -106,27 +107,31 @@ def write_document(work: Work, applied: Applied) -> None:
 
 
 def releases(work: Work) -> Facts:
-    """What is released in both colours, and which of them is active."""
+    """What is released in both colours, which of them is active, and the database's migrations."""
     questions = [
         question
         for color in COLORS
         for question in ReleaseWish(color=color, key="", label="").questions()
     ]
+    questions.append(migrations_question(work.look.instance))
     return observe(work.container, [*questions, *ActiveColor(color="blue").questions()])
 
 
-def serving(work: Work) -> tuple[Color, ReleaseLine | None]:
-    """The colour that serves and its release."""
+def serving(work: Work) -> tuple[Color, ReleaseLine | None, tuple[str, ...] | None]:
+    """The colour that serves, its release, and the migrations that the database has been through;
+    None where it could not be asked."""
     facts = releases(work)
     color = active_color(facts)
-    return color, released(facts, color)
+    migrations = recorded(facts, work.look.instance)
+    return color, released(facts, color), None if migrations is None else tuple(sorted(migrations))
 
 
-def remember(line: ReleaseLine, work: Work) -> None:
+def remember(line: ReleaseLine, migrations: tuple[str, ...] | None, work: Work) -> None:
     """Record what serves now, and take builds out of the cache that no instance keeps any more."""
     instance = work.look.instance
     before = records.read(work.paths, instance.id)
-    served = Served(line.key, None if line.commit == "-" else line.commit, line.version)
+    commit = None if line.commit == "-" else line.commit
+    served = Served(line.key, commit, line.version, migrations)
     after = records.serving(before, served, instance.update.keep_releases)
     if after == before:
         return

@@ -14,6 +14,7 @@ from tasks.paths import Paths
 from tasks.release import Target
 
 if TYPE_CHECKING:
+    from tasks.effects.going_back import GoingBack
     from tasks.effects.migrating import Migration
     from tasks.effects.rehearsing import Rehearsed
     from tasks.model.operations import Operation
@@ -42,6 +43,8 @@ class Work:
     """What a rehearsal of the update's migrations showed."""
     backup_seconds: float = 0.0
     """What the backup before a write-stop took."""
+    going_back: GoingBack | None = None
+    """What lies beside what is live, in a rollback over a migration."""
     operation: Operation | None = None
     migration: Migration | None = None
     """The write-stop that is under way."""

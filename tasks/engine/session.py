@@ -205,7 +205,7 @@ class Session:
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
-            color, line = serving.serving(run.work)
+            color, line, migrations = serving.serving(run.work)
             run.operation.record(
                 container_id=record.found_number(run.work.container.observe()),
                 active_color=color,
@@ -213,7 +213,7 @@ class Session:
                 deployed_commit=line.commit if line and line.commit != "-" else None,
             )
             if line is not None:
-                serving.remember(line, run.work)
+                serving.remember(line, migrations, run.work)
         else:
             run.applied = replace(
                 run.applied, created_at=run.applied.created_at or now, updated_at=now

@@ -13,8 +13,8 @@ from tasks.paths import Paths
 @dataclass(frozen=True)
 class Measured:
     """Seconds; None where it was not measured yet. write_stop: from the first refused write to
-    the first that was taken again. way_back: to bring a backup back, as long as taking it took and
-    such a stop."""
+    the first that was taken again. way_back: a rollback over a migration, as long
+    as the last one took; before there was one, as long as the backup and such a stop took."""
 
     write_stop: float | None = None
     way_back: float | None = None

@@ -8,7 +8,9 @@ are in the cache.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from tasks.frozen import dataclass
 from tasks.model.files import write_json
@@ -17,11 +19,16 @@ from tasks.paths import Paths
 
 @dataclass(frozen=True)
 class Served:
-    """key: of the build. commit: 40 hex digits, None for a finished archive."""
+    """key: of the build. commit: 40 hex digits, None for a finished archive.
+
+    migrations: that the database had been through when it came to serve, oldest first; None where
+    that was not seen. Of a finished archive nothing else tells which ones it knows.
+    """
 
     key: str
     commit: str | None
     version: str
+    migrations: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,10 +79,15 @@ def read(paths: Paths, instance_id: str) -> Releases:
     """The record; an empty one where it is missing or damaged: the next apply begins it anew."""
     try:
         data = json.loads(paths.releases(instance_id).read_bytes())
-        served = tuple(Served(**release) for release in data["served"])
+        served = tuple(map(_served, data["served"]))
         return Releases(served, str(data["current"]), tuple(map(str, data["tried"])))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return Releases()
+
+
+def _served(data: Mapping[str, Any]) -> Served:
+    migrations = data.get("migrations")
+    return Served(**{**data, "migrations": None if migrations is None else tuple(migrations)})
 
 
 def write(paths: Paths, instance_id: str, releases: Releases) -> None:

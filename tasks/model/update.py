@@ -36,7 +36,8 @@ class PlannedUpdate:
     None where the repository does not know the old one. pending: ids of the migrations that it
     would run, oldest first, None where that cannot be known before it runs. beyond: ids that the
     database has and the new version is too old to know. way_back: how a rollback would go
-    afterwards. Times in seconds, None where nothing was measured yet.
+    afterwards; way_back_since: when the backup was made that it would bring back, None for one that
+    the update takes. Times in seconds, None where nothing was measured yet.
     """
 
     before: Version
@@ -49,6 +50,7 @@ class PlannedUpdate:
     write_stop_seconds: float | None
     way_back: WayBack
     way_back_seconds: float | None
+    way_back_since: str | None = None
 
     @property
     def migrates(self) -> bool:
@@ -72,4 +74,5 @@ class PlannedUpdate:
             "write_stop_seconds": self.write_stop_seconds,
             "rollback": self.way_back,
             "rollback_seconds": self.way_back_seconds,
+            "rollback_since": self.way_back_since,
         }

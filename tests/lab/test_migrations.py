@@ -26,8 +26,10 @@ from inside import Inside
 from journey import DOIT, Site, new_site
 
 from tasks.backup.databases import Database, Table, database_for
+from tasks.backup.take import folder_of
 from tasks.config import load_instances
 from tasks.containers import container_for
+from tasks.model import archive as archives
 from tasks.paths import Paths
 from tasks.sample import IDENTITY, SOURCE, make_repository
 
@@ -78,14 +80,19 @@ def site(request: pytest.FixtureRequest, lab_paths: Paths, lab_network: object) 
         database={"type": request.param},
     )
     site.run("apply", "--yes")
+    attach(site)
+    site.edit({"git": {"branch": "more"}})
+    yield site
+
+
+def attach(site: Site) -> None:
+    """Add a task, and an attachment to the first one."""
     Writer(site).write("with an attachment")
     attachment = site.paths.prefix / "attachment"
     attachment.write_bytes(os.urandom(4096))
     upload = f"https://{site.address}/api/v1/tasks/1/attachments"
     curl = ["curl", "-skf", "--max-time", "60", "-F", f"files=@{attachment}", upload]
     subprocess.run(curl, check=True, capture_output=True)
-    site.edit({"git": {"branch": "more"}})
-    yield site
 
 
 class Writer:
@@ -176,6 +183,11 @@ def beside_tasks(site: Site) -> dict[str, Table]:
     return {name: table for name, table in database(site).tables().items() if name != "tasks"}
 
 
+def everything(site: Site) -> tuple[dict[str, Table], str]:
+    """Every table and every attachment, by digest."""
+    return dict(database(site).tables()), files(site)
+
+
 def files(site: Site) -> str:
     return Inside(site).shell("cd /var/lib/vikunja/files && sha256sum -- *")
 
@@ -227,6 +239,48 @@ def test_a_migration_that_fails_halfway_leaves_everything_as_it_was(site: Site) 
     assert f"rehearsed on a copy: 1 migration ({MORE})" in site.log()
     assert "[ERROR] [update] Update failed" in site.log().splitlines()[-1]
     inside.shell(f"rm -r {BROKEN} && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_a_rollback_over_a_migration_is_the_old_version_with_its_data_or_nothing(
+    site: Site,
+) -> None:
+    inside, before = Inside(site), everything(site)
+    site.run("apply", "--yes")
+    assert version(site) == NEW
+    attach(site)
+    now = everything(site)
+    assert now[0]["migration"] != before[0]["migration"] and now[1] != before[1]
+    refused = site.run("rollback", "--yes", code=3)
+    assert "would be lost" in refused.stderr and "--allow-destroy" in refused.stderr
+    assert f"1 migration ({MORE}), which {OLD} does not know" in refused.stdout
+
+    broken = BROKEN.replace("green", "blue")
+    inside.shell(f'mkdir -p {broken} && printf "[Service]\nExecStartPre=false\n" >{broken}/x.conf')
+    inside.run("systemctl", "daemon-reload")
+    with writing(site, "going back") as writers:
+        failed = site.run("rollback", "--yes", "--allow-destroy", code=11)
+    assert f"green ({NEW}) serves on, with the database as it was" in failed.stderr
+    assert version(site) == NEW
+    assert_nothing_lost(site, writers, "going back")
+    assert (beside_tasks(site), files(site)) == (
+        {name: table for name, table in now[0].items() if name != "tasks"},
+        now[1],
+    )
+    assert_nothing_left(site)
+    inside.shell(f"rm -r {broken} && systemctl daemon-reload")
+
+    now = everything(site)
+    went = site.run("rollback", "--yes", "--allow-destroy")
+    assert f"({OLD}) serves" in went.stderr and "All that" in went.stderr
+    assert version(site) == OLD
+    assert everything(site) == before
+    assert_nothing_left(site)
+    (instance,) = load_instances([site.file])
+    safety = archives.read_metadata(archives.archives(folder_of(instance))[-1])
+    assert safety is not None
+    assert (safety.vikunja_version, safety.backup_trigger) == (NEW, "restore")
+    assert "migrations:rehearsal" in site.addresses()
 
 
 def killed_at(site: Site, at: str, what: str) -> None:

@@ -101,14 +101,19 @@ def test_migrations_online_stop_nothing_and_go_back_only_by_a_backup(
     serving.document["backup"] = {"directory": str(tmp_path)}
     serving.write()
     serving.repository.commit(migrations=[FIRST, SECOND])
+    version = planned(serving).before.version
     assert shown(serving, capsys)[1:] == [
         f"    migrations: 1 pending ({SECOND}), run while the old version serves",
         "    write-stop: none",
-        "    rollback afterwards: impossible, there is no backup",
+        f"    rollback afterwards: impossible, there is no backup of {version}",
     ]
-    (tmp_path / NAME).mkdir()
-    (tmp_path / NAME / "latest").write_text("")
-    assert "restore of unknown duration" in shown(serving, capsys)[3]
+    serving.backup_sidecar(1729338000, of="another")
+    assert "impossible" in shown(serving, capsys)[3]
+    serving.backup_sidecar(1729338600)
+    assert shown(serving, capsys)[3] == (
+        "    rollback afterwards: restore of unknown duration, what was written since "
+        "2024-10-19T11:50:00Z is lost"
+    )
 
 
 def test_a_branch_that_was_set_back_says_what_is_taken_back_and_that_it_is_refused(
@@ -204,6 +209,7 @@ def test_json_has_it_all_and_null_where_the_release_stays(
         "write_stop_seconds": None,
         "rollback": "restore",
         "rollback_seconds": None,
+        "rollback_since": None,
     }
 
 

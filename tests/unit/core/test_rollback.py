@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,13 @@ from tasks import build
 from tasks.build import artifact
 from tasks.commands.apply import Apply
 from tasks.commands.rollback import Rollback
+from tasks.errors import DatabaseError
+from tasks.migrations import refuse_unfit
 from tasks.model import state as states
+from tasks.model.archive import archives
+from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.release import SWITCHING
+from tasks.rollback import look_back, restored_by
 
 
 @pytest.fixture
@@ -115,20 +121,97 @@ def test_a_rollback_asks_and_without_a_terminal_wants_yes(
     assert served(site) == second
 
 
-def test_a_migration_between_refuses_the_rollback(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def migrated(site: Site, tmp_path: Path) -> Iterator[Site]:
+    """A migration stands between what serves and what served before, of which there is a backup."""
+    site.document["backup"] = {"directory": str(tmp_path)}
+    site.write()
     site.repository.commit(migrations=["20250101000000"])
     site.apply()
     site.machine.migrations = "SCHEMA_INIT 20250101000000"
-    site.repository.commit()
-    second = update(site)
+    site.backup_sidecar(1729338000)
+    site.backup_sidecar(1729338300, of="another")
+    update(site)
     site.machine.migrations = "SCHEMA_INIT 20250101000000 20250901120000"
-    assert rollback(site, "--yes") == 7
-    assert "1 migration (20250901120000) that the database has been through" in (
-        capsys.readouterr().err
-    )
-    assert served(site) == second
+    site.backup_sidecar(1729338600)
+    site.world.log.clear()
+    yield site
+
+
+def test_a_migration_between_refuses_the_rollback_where_no_backup_is_of_that_version(
+    migrated: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (oldest, *_) = archives(migrated.instance.backup.directory / NAME)
+    oldest.sidecar.write_text("no metadata")
+    assert rollback(migrated, "--yes", "--allow-destroy") == 7
+    error = capsys.readouterr().err
+    assert "1 migration (20250901120000) that the database has been through" in error
+    assert "there is no backup of v1.0.0-" in error
+    assert migrated.world.log == []
+
+
+def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is_lost(
+    migrated: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rollback(migrated, "--yes") == 3
+    said = capsys.readouterr()
+    lost = "what was written since 2024-10-19T11:40:00Z"
+    assert f"{NAME}: {lost} would be lost" in said.err
+    assert "./doit rollback --yes --allow-destroy" in said.err
+    assert f"{lost} is lost" in said.out and "destructive: data is lost" in said.out
+    assert "--yes alone does not do that" in said.out
+    assert migrated.world.log == []
+    look = look_back(migrated.instance, migrated.paths)
+    assert [entry.address for entry in look.plan.entries if entry.step == "switch"] == [
+        "archive:1729338000.tar.gz",
+        "writes:stop",
+        "unit:vikunja-backend@blue.service",
+        "color:active",
+        "health:site",
+        "writes:go-on",
+        "unit:vikunja-backend@green.service",
+    ]
+    beside = restored_by(look)
+    assert beside is not None and beside.known == ("20250101000000",)
+
+
+def test_of_a_finished_archive_it_is_recorded_which_migrations_it_knows(
+    migrated: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody can look its files up."""
+    del migrated.document["git"]
+    for version in ("v2.0.0", "v3.0.0"):
+        migrated.document["release"] = {
+            "url": "https://example.com/vikunja.zip", "sha256": "a" * 64, "version": version
+        }  # fmt: skip
+        migrated.document["update"] = {"migrations": "online"}
+        migrated.write()
+        migrated.apply()
+        migrated.machine.migrations += " 20260101000000"
+    assert rollback(migrated, "--yes") == 7
+    error = capsys.readouterr().err
+    assert "v2.0.0 does not know 1 migration (20260101000000)" in error
+    assert "there is no backup of v2.0.0" in error
+    migrated.machine.migrations = "SCHEMA_INIT 20250101000000 20250901120000"
+    assert rollback(migrated, "--yes") == 0
+
+
+def test_an_archive_with_another_schema_than_the_version_has_is_not_brought_back() -> None:
+    refuse_unfit(("1" * 14, "2" * 14), ["1" * 14, "2" * 14, "SCHEMA_INIT"], "v1", "one")
+    refuse_unfit(None, ["1" * 14], "v1", "one")
+    with pytest.raises(DatabaseError, match="v1 does not know 1 migration"):
+        refuse_unfit(("1" * 14,), ["1" * 14, "2" * 14], "v1", "one")
+    with pytest.raises(DatabaseError, match="v1 would run 1 migration"):
+        refuse_unfit(("1" * 14, "2" * 14), ["1" * 14], "v1", "one")
+
+
+def test_what_is_unfinished_in_the_container_comes_first(
+    migrated: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrated.machine.files.make_folders(HOME)
+    migrated.machine.files.write(JOURNAL, b"saved blue green 3456 v1 60 no\n")
+    assert rollback(migrated, "--yes", "--allow-destroy") == 4
+    assert "is not finished" in capsys.readouterr().err
 
 
 def test_an_update_that_does_not_come_up_leaves_the_old_one_serving_with_code_11(
