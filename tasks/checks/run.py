@@ -40,6 +40,7 @@ PROXMOX: tuple[tuple[str, Concern], ...] = (
     ("template", lambda world: _proxmox().template(world)),
     ("storage", lambda world: _proxmox().storage(world)),
     ("bridge", lambda world: _proxmox().bridge(world)),
+    ("ha", lambda world: _availability().check(world)),
 )
 """Of Proxmox VE; loaded where an instance lives there."""
 
@@ -62,6 +63,12 @@ def _proxmox() -> ModuleType:
     from tasks.checks import proxmox
 
     return proxmox
+
+
+def _availability() -> ModuleType:
+    from tasks.checks import availability
+
+    return availability
 
 
 def check_all(instances: Sequence[Instance], paths: Paths) -> list[Finding]:

@@ -9,6 +9,7 @@ from tasks.config.finding import Finding, Key, parse, value_at
 
 _ID = parse("deployment.instance_id")
 _NAME = parse("lxc.name")
+_NODES = parse("proxmox.ha.nodes")
 _HINT = "Choose another one in one of the two."
 
 
@@ -20,6 +21,7 @@ def across_findings(
     documents: values, lines and name of each file; wrong values have been taken out.
     """
     seen: dict[tuple[str, str], str] = {}
+    nodes: dict[tuple[str, str], tuple[frozenset[str], str]] = {}
     for number, (document, lines, file) in enumerate(documents):
         same_id = False
         for key, what, identity in _identities(document):
@@ -31,6 +33,29 @@ def across_findings(
             if first is not place:
                 same_id = same_id or key == _ID
                 yield number, Finding(key, f"{identity} is {what} in {first} too", _HINT)
+        yield from ((number, found) for found in _other_nodes(document, lines, file, nodes))
+
+
+def _other_nodes(
+    document: Mapping[str, Any],
+    lines: Mapping[Key, int],
+    file: str,
+    seen: dict[tuple[str, str], tuple[frozenset[str], str]],
+) -> Iterator[Finding]:
+    """A group of high availability that another file wants on other nodes: each would undo the
+    other's."""
+    group = value_at(document, "proxmox.ha.group")
+    nodes = value_at(document, "proxmox.ha.nodes")
+    if not group or not nodes:
+        return
+    host = str(value_at(document, "proxmox.connection.host"))
+    place = f"{file}:{lines[_NODES]}" if _NODES in lines else file
+    mine = frozenset(str(node).removesuffix(":0") for node in nodes)
+    theirs, first = seen.setdefault((host, str(group)), (mine, place))
+    if theirs != mine:
+        yield Finding(
+            _NODES, f"group {group} has other nodes in {first}", "Give it the same in both."
+        )
 
 
 def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:

@@ -76,10 +76,14 @@ def _proxmox(wish: Document) -> Proxmox:
         "tags": tuple(wish["tags"]),
         "ssh_keys": tuple(wish["ssh_keys"]),
         "mounts": tuple(Mount(**item) for item in wish["mounts"]),
-        "ha": Ha(**wish["ha"]) if wish["ha"] is not None else None,
+        "ha": _ha(wish["ha"]) if wish["ha"] is not None else None,
         "replication": tuple(Replication(**item) for item in wish["replication"]),
     }
     return Proxmox(**{**wish, **made})
+
+
+def _ha(wish: Document) -> Ha:
+    return Ha(**{**wish, "nodes": tuple(wish["nodes"])})
 
 
 def _network(wish: Document) -> Network:

@@ -22,6 +22,7 @@ def proxmox(document: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _connection(wish)
         yield from _mounts(wish)
         yield from _replication(wish)
+        yield from _ha(wish)
 
 
 def _connection(wish: Mapping[str, Any]) -> Iterator[Finding]:
@@ -73,3 +74,20 @@ def _replication(wish: Mapping[str, Any]) -> Iterator[Finding]:
         elif target in seen:
             yield Finding(key, f"{target} is given twice")
         seen.add(target)
+
+
+def _ha(wish: Mapping[str, Any]) -> Iterator[Finding]:
+    ha = wish.get("ha") or {}
+    nodes = ha.get("nodes") or ()
+    if nodes and "group" in ha and ha["group"] is None:
+        yield Finding(
+            ("proxmox", "ha", "nodes"),
+            "is only for a group or rule that has a name",
+            "Say in proxmox.ha.group what it is called.",
+        )
+    seen: set[str] = set()
+    for index, node in enumerate(nodes):
+        name = str(node).partition(":")[0]
+        if name in seen:
+            yield Finding(("proxmox", "ha", "nodes", index), f"{name} is given twice")
+        seen.add(name)

@@ -55,9 +55,13 @@ class Mount:
 
 @dataclass(frozen=True)
 class Ha:
+    """group: of Proxmox VE 8, or the name of a rule of 9. nodes: `pve` or `pve:2`, that it is made
+    with and kept at; none where others see to it."""
+
     group: str | None
     state: Literal["started", "stopped", "ignored", "disabled"]
     max_restart: int
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

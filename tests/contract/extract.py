@@ -22,9 +22,14 @@ USED = (
     "GET /version",
     "GET /access/permissions",
     "GET /cluster/nextid",
+    "POST /cluster/ha/groups",
+    "PUT /cluster/ha/groups/{group}",
     "POST /cluster/ha/resources",
     "PUT /cluster/ha/resources/{sid}",
     "DELETE /cluster/ha/resources/{sid}",
+    "POST /cluster/ha/rules",
+    "PUT /cluster/ha/rules/{rule}",
+    "DELETE /cluster/ha/rules/{rule}",
     "POST /cluster/replication",
     "PUT /cluster/replication/{id}",
     "DELETE /cluster/replication/{id}",
@@ -72,6 +77,12 @@ def rule_of(parameter: dict[str, Any]) -> dict[str, Any]:
     return rule
 
 
+def has(description: dict[str, Any], call: str) -> bool:
+    """Rules of HA are of version 9 only."""
+    method, path = call.split(" ")
+    return method in description["paths"].get(path, {})
+
+
 def call_of(description: dict[str, Any], call: str) -> dict[str, Any]:
     method, path = call.split(" ")
     found = description["paths"][path][method]
@@ -86,7 +97,7 @@ def main(files: list[str]) -> None:
         description = json.loads(Path(file).read_text())
         contract = {
             "version": description["version"],
-            "calls": {call: call_of(description, call) for call in USED},
+            "calls": {call: call_of(description, call) for call in USED if has(description, call)},
         }
         target = HERE / f"{description['version'].partition('.')[0]}.json"
         target.write_text(json.dumps(contract, indent=1, sort_keys=True) + "\n")

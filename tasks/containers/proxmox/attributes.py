@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tasks.containers.proxmox.affinity import Affinities, canonical
 from tasks.containers.proxmox.parameters import (
     DEFAULTS,
     MOUNTS,
@@ -110,10 +111,11 @@ def _number(text: str | None) -> int | None:
 
 
 def ha_text(ha: Ha | None) -> str | None:
-    """`started, 1 restart, group web`"""
+    """`started, 1 restart, group web on pve:2, pve2`"""
     if ha is None:
         return None
-    group = f", group {ha.group}" if ha.group else ""
+    nodes = f" on {', '.join(canonical(ha.nodes))}" if ha.nodes else ""
+    group = f", group {ha.group}{nodes}" if ha.group else ""
     return f"{ha.state}, {ha.max_restart} restart{'s' * (ha.max_restart != 1)}{group}"
 
 
@@ -122,15 +124,30 @@ def replication_texts(jobs: Iterable[Replication]) -> list[str]:
     return sorted(f"{job.target} at {job.schedule}" for job in jobs)
 
 
-def ha_of(sections: Mapping[tuple[str, str], Properties], vmid: int) -> Ha | None:
-    """How the HA manager has a container, of ha/resources.cfg."""
+def ha_of(
+    sections: Mapping[tuple[str, str], Properties],
+    affinities: Affinities,
+    vmid: int,
+    wish: Ha | None,
+) -> Ha | None:
+    """How the HA manager has a container, of ha/resources.cfg, said in the words of the wish.
+
+    Its group is that of Proxmox VE 8, or the rule of 9 that names it; of nodes it is said only
+    where some are wished, and then as wished where they are the same.
+    """
     found = sections.get(("ct", str(vmid)))
     if found is None:
         return None
     state: str = found.get("state", "started")
     # The older name of the same state.
     state = "started" if state == "enabled" else state
-    return Ha(found.get("group"), state, int(found.get("max_restart", "1")))  # type: ignore[arg-type]
+    group = found.get("group") or affinities.group_of(f"ct:{vmid}", wish.group if wish else None)
+    nodes: tuple[str, ...] = ()
+    if wish and wish.nodes:
+        nodes = affinities.nodes_of(group)
+        nodes = wish.nodes if nodes == canonical(wish.nodes) else nodes
+    restarts = int(found.get("max_restart", "1"))
+    return Ha(group, state, restarts, nodes)  # type: ignore[arg-type]
 
 
 def jobs_of(sections: Mapping[tuple[str, str], Properties], vmid: int) -> dict[str, Replication]:

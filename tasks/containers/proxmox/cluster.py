@@ -111,9 +111,18 @@ class Cluster:
     @contextmanager
     def creating(self, node: str) -> Iterator[None]:
         """One creation at a time on a node: Proxmox VE's own lock gives up after 10 s."""
-        place = self.reach.connection.host or "local"
-        with locked(self.paths.run / f"create-{place}-{node}".replace("/", "_")):
+        with locked(self.paths.run / f"create-{self._place}-{node}"):
             yield
+
+    @contextmanager
+    def registering(self) -> Iterator[None]:
+        """One at a time changes a rule of the HA manager: it names containers of several."""
+        with locked(self.paths.run / f"ha-{self._place}"):
+            yield
+
+    @property
+    def _place(self) -> str:
+        return (self.reach.connection.host or "local").replace("/", "_")
 
     def require_quorum(self, view: View) -> None:
         """NetworkError where the cluster would refuse every change."""

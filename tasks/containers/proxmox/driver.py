@@ -16,12 +16,14 @@ from typing import IO
 from tasks.containers.base import SILENT, Completed, ContainerFacts, ContainerSpec, Progress
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
+from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.guests import NOTHING, Found, Guest, choose, require_ours
 from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS
 from tasks.containers.proxmox.properties import is_unmarked, marked
+from tasks.containers.proxmox.registration import require_group
 from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import NetworkError, ResourceError
 
@@ -49,7 +51,14 @@ class ProxmoxContainer:
         self._wish = wish
         self._cluster = cluster
         self._lifecycle = Lifecycle(
-            spec, wish, cluster.session, lock_limit, download, self._find, cluster.creating
+            spec,
+            wish,
+            cluster.session,
+            lock_limit,
+            download,
+            self._find,
+            cluster.creating,
+            cluster.registering,
         )
         self._guest: Guest | None = None
         # A look that began when this was made, or later, is new enough for the first question.
@@ -81,8 +90,9 @@ class ProxmoxContainer:
             guest.vmid in self._cluster.running(guest.node, since),
             config.current.get("lock"),
             config,
-            attributes.ha_of(view.ha, guest.vmid),
+            attributes.ha_of(view.ha, view.affinities, guest.vmid, self._wish.ha),
             attributes.jobs_of(view.replication, guest.vmid),
+            view.affinities,
         )
         if found.owner == self.spec.instance_id:
             self._guest = guest
@@ -114,6 +124,7 @@ class ProxmoxContainer:
         self._changing()
         found = self._find()
         self._refuse_taken_address(found.guest.vmid if found else None)
+        self._require_group()
         self._lifecycle.create(progress)
 
     def _refuse_taken_address(self, own: int | None) -> None:
@@ -127,11 +138,17 @@ class ProxmoxContainer:
                 hint="set network.ip_address to a free one",
             )
 
+    def _require_group(self) -> None:
+        wish, affinities = self._wish.ha, self._cluster.view(0).affinities
+        rules = uses_rules(self._cluster.session, wish, affinities)
+        require_group(wish, affinities, rules=rules)
+
     def configure(self, progress: Progress = SILENT) -> None:
         self._changing()
         self._prove_marker()
         was = self._lifecycle.require("configure")
         self._refuse_taken_address(was.guest.vmid)
+        self._require_group()
         self._lifecycle.migrate(progress)
         self._lifecycle.move_disk(progress)
         self._lifecycle.configure(progress)

@@ -69,7 +69,7 @@ FAULTS: tuple[Fault, ...] = (
     _fault(
         r"detected modified configuration",
         StalePlanError,
-        "somebody changed the container's configuration meanwhile",
+        "somebody else changed the configuration meanwhile",
         "plan again",
     ),
     _fault(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.api import Session
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
 from tasks.containers.proxmox.properties import instance_in_notes, parse_tags, tag_of
@@ -35,7 +36,7 @@ class Found:
     """A container as found. lock: what Proxmox VE does with it just now (`backup`), if anything.
 
     owner: the instance that tag and notes agree on. ha: how the HA manager has it. jobs: its
-    replication, by the id of each job.
+    replication, by the id of each job. affinities: where the HA manager may run what.
     """
 
     guest: Guest
@@ -44,6 +45,7 @@ class Found:
     config: Config
     ha: Ha | None = None
     jobs: Mapping[str, Replication] = field(default_factory=dict)
+    affinities: Affinities = field(default_factory=Affinities)
 
     @property
     def owner(self) -> str | None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from tasks.containers.base import SILENT, ContainerSpec, Progress
 from tasks.containers.proxmox.api import Method, Session, Value
+from tasks.containers.proxmox.availability import register
 from tasks.containers.proxmox.guests import Found, Guest, choose, list_guests, look, require_ours
 from tasks.containers.proxmox.parameters import changes, create_parameters, storage_of
-from tasks.containers.proxmox.registration import registrations
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
@@ -44,7 +44,7 @@ class Lifecycle:
     """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE.
 
     finder: finds the container at less cost than calls of the API. creating: held while a
-    container is made on a node.
+    container is made on a node. registering: held while what containers share is changed.
     """
 
     spec: ContainerSpec
@@ -54,6 +54,7 @@ class Lifecycle:
     download: bool = True
     finder: Callable[[], Found | None] | None = None
     creating: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+    registering: Callable[[], AbstractContextManager[None]] = lambda: nullcontext()
 
     # What is there
 
@@ -303,9 +304,8 @@ class Lifecycle:
 
     def register(self) -> None:
         """Bring what the HA manager and storage replication know of it to the wish."""
-        found = self.require("register")
-        for method, path, parameters in registrations(self.wish, found):
-            self.session.call(method, path, parameters)
+        with self.registering() if self.wish.ha else nullcontext():
+            register(self.session, self.wish, lambda: self.require("register"))
 
     def _shut_down(self, guest: Guest, progress: Progress) -> None:
         parameters: dict[str, Value] = {"timeout": STOP_LIMIT, "forceStop": 1}

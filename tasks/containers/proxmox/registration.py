@@ -4,35 +4,112 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tasks.containers.proxmox.affinity import NODE_AFFINITY, Affinities, canonical
 from tasks.containers.proxmox.api import Method, Value
 from tasks.containers.proxmox.guests import Found
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
+from tasks.errors import ResourceError
 
 Call = tuple[Method, str, Mapping[str, Value]]
 
+RULES = "/cluster/ha/rules"
 
-def registrations(wish: ProxmoxWish, found: Found) -> Iterator[Call]:
-    """What is to be called, in order; nothing where all is as wished."""
-    yield from _ha(wish.ha, found)
+
+def registrations(wish: ProxmoxWish, found: Found, *, rules: bool) -> Iterator[Call]:
+    """What is to be called, in order; nothing where all is as wished.
+
+    rules: the cluster has HA rules, no groups (see affinity). A change of a rule carries the
+    digest of all of them as found: after it they are another's, so look again before the next.
+    ResourceError before anything is called, where the wished group or rule is missing.
+    """
+    yield from _ha(wish.ha, found, rules)
     yield from _replication(wish.replication, found)
 
 
-def _ha(wish: Ha | None, found: Found) -> Iterator[Call]:
+def require_group(wish: Ha | None, affinities: Affinities, *, rules: bool) -> None:
+    """ResourceError where the wished group or rule is not there, and how to make it not said."""
+    if wish is None or wish.group is None or wish.nodes:
+        return
+    if rules:
+        there = [rule.name for rule in affinities.rules]
+        known = affinities.rule(wish.group) is not None
+    else:
+        there = sorted(affinities.groups)
+        known = wish.group in affinities.groups
+    if not known:
+        raise ResourceError(
+            f"the cluster has no HA {'rule' if rules else 'group'} {wish.group}",
+            hint=f"set proxmox.ha.nodes, and it is made, or proxmox.ha.group to one that is "
+            f"there: {', '.join(there) or 'none is'}",
+        )
+
+
+def _ha(wish: Ha | None, found: Found, rules: bool) -> Iterator[Call]:
     if wish == found.ha:
         return
     sid = f"ct:{found.guest.vmid}"
     if wish is None:
+        # Proxmox VE takes it out of the rules that name it, too.
         yield "DELETE", f"/cluster/ha/resources/{sid}", {}
         return
-    settings: dict[str, Value] = {"state": wish.state, "max_restart": wish.max_restart}
-    if wish.group:
-        settings["group"] = wish.group
-    if found.ha is None:
-        yield "POST", "/cluster/ha/resources", {"sid": sid, **settings}
+    require_group(wish, found.affinities, rules=rules)
+    if not rules:
+        yield from _group(wish, found)
+    joining = list(_rules(wish, found, sid)) if rules else []
+    yield from _resource(wish, found, sid, rules)
+    yield from joining
+
+
+def _group(wish: Ha, found: Found) -> Iterator[Call]:
+    groups = found.affinities.groups
+    nodes = ",".join(wish.nodes)
+    if wish.group is None:
         return
-    if found.ha.group and not wish.group:
-        settings["delete"] = "group"
+    if wish.group not in groups:
+        yield "POST", "/cluster/ha/groups", {"group": wish.group, "nodes": nodes}
+    elif nodes and canonical(wish.nodes) != groups[wish.group]:
+        yield "PUT", f"/cluster/ha/groups/{wish.group}", {"nodes": nodes}
+
+
+def _resource(wish: Ha, found: Found, sid: str, rules: bool) -> Iterator[Call]:
+    settings: dict[str, Value] = {"state": wish.state, "max_restart": wish.max_restart}
+    has = found.ha
+    if has is None:
+        group = {"group": wish.group} if wish.group and not rules else {}
+        yield "POST", "/cluster/ha/resources", {"sid": sid, **settings, **group}
+        return
+    same = (has.state, has.max_restart) == (wish.state, wish.max_restart)
+    if not rules and has.group != wish.group:
+        settings |= {"group": wish.group} if wish.group else {"delete": "group"}
+    elif same:
+        return
     yield "PUT", f"/cluster/ha/resources/{sid}", settings
+
+
+def _rules(wish: Ha, found: Found, sid: str) -> Iterator[Call]:
+    """A resource may be in one rule of this kind at most, and a rule needs a resource."""
+    affinities = found.affinities
+    kind = {"type": NODE_AFFINITY}
+    digest = {"digest": affinities.digest} if affinities.digest else {}
+    rule = affinities.rule(wish.group) if wish.group else None
+    for one in affinities.naming(sid):
+        others = [name for name in one.resources if name != sid]
+        if one == rule:
+            continue
+        if others:
+            left = {**kind, "resources": ",".join(others), **digest}
+            yield "PUT", f"{RULES}/{one.name}", left
+        else:
+            yield "DELETE", f"{RULES}/{one.name}", {}
+    nodes = {"nodes": ",".join(wish.nodes)} if wish.nodes else {}
+    if rule is not None:
+        resources = {} if sid in rule.resources else {"resources": [*rule.resources, sid]}
+        other_nodes = nodes if canonical(wish.nodes) != rule.nodes else {}
+        if resources or other_nodes:
+            joined = {name: ",".join(value) for name, value in resources.items()}
+            yield "PUT", f"{RULES}/{rule.name}", {**kind, **joined, **other_nodes, **digest}
+    elif wish.group:
+        yield "POST", RULES, {"rule": wish.group, **kind, "resources": sid, **nodes}
 
 
 def _replication(wished: tuple[Replication, ...], found: Found) -> Iterator[Call]:

@@ -15,6 +15,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
+from tasks.containers.proxmox.affinity import Affinities, parse_affinities
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
 from tasks.containers.proxmox.guests import Guest
 from tasks.containers.proxmox.parameters import Config, parse_net
@@ -59,6 +60,7 @@ class View:
     others: Mapping[int, str]
     confs: Mapping[int, str]
     ha: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    affinities: Affinities = field(default_factory=Affinities)
     replication: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
@@ -119,6 +121,7 @@ def parse_view(output: str, where: str) -> View:
         },
         confs=confs,
         ha=parse_sections(files.get("ha/resources.cfg", "")),
+        affinities=parse_affinities(files.get("ha/groups.cfg", ""), files.get("ha/rules.cfg", "")),
         replication=parse_sections(files.get("replication.cfg", "")),
     )
 

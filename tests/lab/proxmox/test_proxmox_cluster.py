@@ -134,23 +134,40 @@ def test_an_instance_that_was_moved_after_the_plan_makes_it_stale(
 
 
 def test_high_availability_and_replication_are_registered(fleet: Fleet, standin: Standin) -> None:
-    site = fleet.sites[1]
-    site.edit({"proxmox": {"ha": {"max_restart": 2}, "replication": [{"target": "pve3"}]}})
+    """With a group of version 8, with the rule that an upgrade to 9 makes of it, and undone."""
+    site, cluster = fleet.sites[1], standin.cluster
+    ha: dict[str, Any] = {"group": "web", "nodes": ["pve2:2", "pve3"], "max_restart": 2}
+    site.edit({"proxmox": {"ha": ha, "replication": [{"target": "pve3"}]}})
     site.run("apply", "--yes")
-    cluster = standin.cluster
-    assert cluster.ha[f"ct:{site.vmid}"] == {"state": "started", "max_restart": 2}
+    sid = f"ct:{site.vmid}"
+    assert cluster.ha[sid] == {"state": "started", "max_restart": 2, "group": "web"}
+    assert cluster.ha_groups["web"]["nodes"] == "pve2:2,pve3"
     assert cluster.replication[f"{site.vmid}-0"]["target"] == "pve3"
-    # Where the HA manager puts it, there it stays.
-    with cluster.lock:
-        cluster.guests[site.vmid].node = "pve3"
-        cluster.publish()
-    assert [a for a in site.addresses() if not a.startswith("record:")] == []
-    with cluster.lock:
-        cluster.guests[site.vmid].node = "pve2"
-        cluster.publish()
-    site.edit({"proxmox": {"ha": None, "replication": None}})
-    site.run("apply", "--yes")
-    assert (cluster.ha, cluster.replication) == ({}, {})
+    try:
+        with cluster.lock:
+            # Where the HA manager puts it, there it stays.
+            cluster.guests[site.vmid].node = "pve3"
+            cluster.version = 9
+            del cluster.ha[sid]["group"]
+            cluster.ha_groups.clear()
+            rule = {"type": "node-affinity", "nodes": "pve2:2,pve3", "resources": sid}
+            cluster.ha_rules["ha-rule-6e12c05d-c269"] = {"comment": "web", **rule}
+            cluster.publish()
+        assert [a for a in site.addresses() if not a.startswith("record:")] == []
+        with cluster.lock:
+            cluster.guests[site.vmid].node = "pve2"
+            cluster.publish()
+        site.edit({"proxmox": {"ha": {**ha, "group": "mail"}}})
+        was, comes = "group ha-rule-6e12c05d-c269 on", "group mail on"
+        told = f"ha: started, 2 restarts, {was} pve2:2, pve3 → started, 2 restarts, {comes} pve2:2"
+        assert told in site.run("plan").stdout
+        site.run("apply", "--yes")
+        assert cluster.ha_rules == {"mail": rule}
+        site.edit({"proxmox": {"ha": None, "replication": None}})
+        site.run("apply", "--yes")
+        assert (cluster.ha, cluster.ha_rules, cluster.replication) == ({}, {}, {})
+    finally:
+        cluster.version = 8
 
 
 def test_a_cluster_without_quorum_is_told_and_nothing_is_changed(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pve import containers
+from pve import containers, ha
 from pve.cluster import Cluster, Guest, Refused, Task, Token
 from pve.contract import ContractBroken, Route, check_call, load, route
 
@@ -26,6 +26,7 @@ PRIVILEGES: Mapping[str, tuple[str, str]] = {
     "POST /nodes/{node}/lxc/{vmid}/status/start": ("/vms/{vmid}", "VM.PowerMgmt"),
     "POST /nodes/{node}/lxc/{vmid}/status/stop": ("/vms/{vmid}", "VM.PowerMgmt"),
     "POST /nodes/{node}/lxc/{vmid}/status/shutdown": ("/vms/{vmid}", "VM.PowerMgmt"),
+    **ha.privileges(ha.HANDLERS),
 }
 
 
@@ -269,44 +270,16 @@ def _version(cluster: Cluster, _: str, __: Parameters) -> Any:
     return {"version": full, "release": full.rpartition(".")[0]}
 
 
-def _settings(values: Parameters, *names: str) -> Parameters:
-    """What a section holds of a call's parameters."""
-    return {key: value for key, value in values.items() if key not in (*names, "delete")}
-
-
-def _add_ha(cluster: Cluster, _: str, values: Parameters) -> None:
-    sid = values["sid"]
-    if int(sid.removeprefix("ct:")) not in cluster.guests:
-        raise Refused(500, f"unable to add HA resource '{sid}': no such container")
-    if sid in cluster.ha:
-        raise Refused(500, f"resource ID '{sid}' already defined")
-    cluster.ha[sid] = _settings(values, "sid")
-
-
-def _change_ha(cluster: Cluster, _: str, values: Parameters) -> None:
-    sid = values["sid"]
-    if sid not in cluster.ha:
-        raise Refused(500, f"no such resource '{sid}'")
-    cluster.ha[sid] |= _settings(values, "sid")
-    for name in str(values.get("delete", "")).split(","):
-        cluster.ha[sid].pop(name, None)
-
-
-def _remove_ha(cluster: Cluster, _: str, values: Parameters) -> None:
-    if cluster.ha.pop(values["sid"], None) is None:
-        raise Refused(500, f"cannot delete service '{values['sid']}', not HA managed!")
-
-
 def _add_replication(cluster: Cluster, _: str, values: Parameters) -> None:
     if values["id"] in cluster.replication:
         raise Refused(500, f"replication job '{values['id']}' already exists")
     if values["target"] not in cluster.nodes:
         raise Refused(500, f"no such cluster node '{values['target']}'")
-    cluster.replication[values["id"]] = _settings(values, "id", "type")
+    cluster.replication[values["id"]] = ha.settings(values, "id", "type")
 
 
 def _change_replication(cluster: Cluster, _: str, values: Parameters) -> None:
-    cluster.replication[values["id"]] |= _settings(values, "id")
+    cluster.replication[values["id"]] |= ha.settings(values, "id")
 
 
 def _remove_replication(cluster: Cluster, _: str, values: Parameters) -> None:
@@ -318,9 +291,6 @@ HANDLERS: Mapping[str, Handler] = {
     "GET /version": _version,
     "GET /access/permissions": _permissions,
     "GET /cluster/nextid": _next_id,
-    "POST /cluster/ha/resources": _add_ha,
-    "PUT /cluster/ha/resources/{sid}": _change_ha,
-    "DELETE /cluster/ha/resources/{sid}": _remove_ha,
     "POST /cluster/replication": _add_replication,
     "PUT /cluster/replication/{id}": _change_replication,
     "DELETE /cluster/replication/{id}": _remove_replication,
@@ -336,4 +306,5 @@ HANDLERS: Mapping[str, Handler] = {
     "GET /nodes/{node}/tasks/{upid}/log": _task_log,
     "GET /nodes/{node}/tasks/{upid}/status": _task_status,
     **containers.HANDLERS,
+    **ha.HANDLERS,
 }

@@ -144,6 +144,8 @@ class Cluster:
         self.machines: dict[int, str] = {}
         """Virtual machines: id → node."""
         self.ha: dict[str, dict[str, str | int]] = {}
+        self.ha_groups: dict[str, dict[str, str | int]] = {}
+        self.ha_rules: dict[str, dict[str, str | int]] = {}
         self.replication: dict[str, dict[str, str | int]] = {}
         self.delays: Mapping[str, float] = {}
         """Seconds that a call of the contract takes beside what it does."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pve.cluster import Cluster, Failed, Guest, Refused, Task
+from pve.ha import forget
 
 Parameters = dict[str, Any]
 
@@ -222,7 +223,7 @@ def _destroy(cluster: Cluster, user: str, values: Parameters) -> str:
         cluster.backend.destroy(guest)
         del cluster.guests[guest.vmid]
         if values.get("purge"):
-            cluster.ha.pop(f"ct:{guest.vmid}", None)
+            forget(cluster, f"ct:{guest.vmid}")
             jobs = [name for name in cluster.replication if name.startswith(f"{guest.vmid}-")]
             for name in jobs:
                 del cluster.replication[name]

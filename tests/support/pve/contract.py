@@ -213,6 +213,9 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "pve-ipv6-config": lambda text: (
         text in ("auto", "dhcp", "manual") or ("/" in text and bool(IPv6Interface(text)))
     ),
+    "pve-ha-group-node": _matches(rf"{LABEL}(:\d+)?"),
+    "pve-ha-node": _matches(rf"{LABEL}(:\d+)?"),
+    "pve-ha-resource-id": _matches(r"(ct|vm):[1-9]\d{2,8}"),
     "pve-ha-resource-or-vm-id": _matches(r"((ct|vm):)?[1-9]\d{2,8}"),
     "pve-lxc-dev-string": _matches(r"/?dev/\S+"),
     "pve-lxc-mp-string": _matches(r"[^,]+"),

@@ -39,6 +39,14 @@ def section_text(kind: str, name: str, values: Mapping[str, object]) -> str:
     return "\n".join([f"{kind}: {name}", *lines, "", ""])
 
 
+def rules_text(cluster: Cluster) -> str:
+    """ha/rules.cfg"""
+    return "".join(
+        section_text(str(rule["type"]), name, {k: v for k, v in rule.items() if k != "type"})
+        for name, rule in cluster.ha_rules.items()
+    )
+
+
 class ClusterFiles:
     """The files of a cluster below a folder, brought up to date by `publish`."""
 
@@ -93,6 +101,13 @@ class ClusterFiles:
             section_text("ct", sid.removeprefix("ct:"), values)
             for sid, values in cluster.ha.items()
         )
+        # Files that most clusters do not have.
+        if cluster.ha_groups:
+            found[shared / "ha/groups.cfg"] = "".join(
+                section_text("group", name, values) for name, values in cluster.ha_groups.items()
+            )
+        if cluster.ha_rules:
+            found[shared / "ha/rules.cfg"] = rules_text(cluster)
         found[shared / "replication.cfg"] = "".join(
             section_text("local", name, values) for name, values in cluster.replication.items()
         )

@@ -70,7 +70,8 @@ class Standin:
             cluster.settle()
             for guest in cluster.guests.values():
                 cluster.backend.destroy(guest)
-            for found in (cluster.guests, cluster.ha, cluster.replication, cluster.machines):
+            kept = (cluster.ha, cluster.ha_groups, cluster.ha_rules, cluster.replication)
+            for found in (cluster.guests, cluster.machines, *kept):
                 found.clear()
             cluster.publish()
 

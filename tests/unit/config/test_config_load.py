@@ -272,6 +272,19 @@ def test_the_same_container_id_in_one_cluster_names_both(folder: Path) -> None:
     ]
 
 
+def test_one_group_of_high_availability_has_the_same_nodes_in_all_files(folder: Path) -> None:
+    def text(nodes: str) -> str:
+        return BASE.replace("node: pve", f"node: pve\n  ha: {{group: web, nodes: [{nodes}]}}")
+
+    first = write(folder, "a.yaml", other(text("'pve:0', pve2"), 5))
+    second = write(folder, "b.yaml", other(text("pve2, pve"), 6))
+    third = write(folder, "c.yaml", other(text("pve2"), 7))
+
+    assert problems([first, second, third]) == [
+        "c.yaml:5: proxmox.ha.nodes: group web has other nodes in a.yaml:5"
+    ]
+
+
 def test_a_container_name_that_is_anothers_instance_id_names_both(folder: Path) -> None:
     first = write(folder, "a.yaml", other(LXC, 5))
     second = write(folder, "b.yaml", other(LXC.replace("lxc:", "lxc: {name: vikunja-5}"), 6))

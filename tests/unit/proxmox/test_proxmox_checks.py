@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pve.calls import EVERY_PRIVILEGE
 from pve.cluster import Cluster, Guest, Token
 from pve.place import SECRET, USER
 from pve.standin import Standin, standing_in
 
-from tasks.checks import proxmox
+from tasks.checks import availability, proxmox
 from tasks.checks.finding import Finding, World
 from tasks.config import load_instances
+from tasks.containers.proxmox.cluster import cluster_of
 from tasks.errors import DeployError
 from tasks.paths import Paths
 
@@ -129,3 +132,63 @@ def test_the_role_is_for_the_token_of_the_file(standin: Standin) -> None:
     lines = proxmox.role([world(standin).instance])
     assert f"pveum acl modify /vms --users 'deploy@pve' --tokens '{USER}'" in "\n".join(lines)
     assert SECRET not in "\n".join(lines)
+
+
+@pytest.mark.parametrize("version", [8, 9])
+def test_a_group_or_rule_is_there_or_told_to_be_missing(standin: Standin, version: int) -> None:
+    cluster = standin.cluster
+    cluster.version = version
+    kind = "rule" if version == 9 else "group"
+    assert told(availability.check(world(standin))) == []
+    plain = world(standin, proxmox={"ha": {"max_restart": 2}})
+    assert told(availability.check(plain)) == [("ok", "the HA manager may run it on every node")]
+    wish = {"ha": {"group": "web"}}
+    (missing,) = availability.check(world(standin, proxmox=wish))
+    assert (missing.what, missing.exit_code) == (f"the cluster has no HA {kind} web", 4)
+    made = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve:2", "pve3"]}})
+    assert told(availability.check(made)) == [
+        ("ok", f"{kind} web will be made, on pve:2, pve3"),
+        ("problem", "there is no node pve3"),
+    ]
+    if version == 8:
+        cluster.ha_groups["web"] = {"nodes": "pve,pve2"}
+    else:
+        cluster.ha_rules["web"] = {"type": "node-affinity", "nodes": "pve,pve2", "resources": ""}
+    cluster.publish()
+    there = [("ok", f"{kind} web is there, on pve, pve2")]
+    again = world(standin, proxmox=wish)
+    # A cluster is looked at once in a run: this look is another run's.
+    cluster_of(again.instance.proxmox, again.paths).view(time.monotonic())  # type: ignore[arg-type]
+    assert told(availability.check(again)) == there
+
+
+def test_a_rule_that_is_disabled_is_told(standin: Standin) -> None:
+    standin.cluster.version = 9
+    standin.cluster.ha_rules["web"] = {
+        "type": "node-affinity", "nodes": "pve", "resources": "ct:1", "disable": 1
+    }  # fmt: skip
+    standin.cluster.publish()
+    (found,) = availability.check(world(standin, proxmox={"ha": {"group": "web"}}))
+    assert (found.level, found.what) == (
+        "warning",
+        "HA rule web is disabled: the HA manager does not heed it",
+    )
+
+
+def test_a_replication_to_a_node_that_is_none_is_told(standin: Standin) -> None:
+    wish = {"replication": [{"target": "pve9"}, {"target": "pve2"}]}
+    assert told(availability.check(world(standin, proxmox=wish))) == [
+        ("problem", "there is no node pve9")
+    ]
+
+
+def test_high_availability_takes_privileges_of_its_own(standin: Standin) -> None:
+    rights = {"/": frozenset(EVERY_PRIVILEGE - {"Sys.Console"})}
+    standin.cluster.tokens[USER] = Token(SECRET, rights)
+    wish = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve"]}})
+    assert told(proxmox.privileges(wish)) == [("problem", "the API token lacks Sys.Console on /")]
+    lines = proxmox.role([wish.instance])
+    assert "pveum role add VikunjaDeployHa --privs 'Sys.Audit,Sys.Console'" in lines
+    granted = {"/": rights["/"] | {"Sys.Console"}}
+    standin.cluster.tokens[USER] = Token(SECRET, granted)
+    assert told(proxmox.privileges(wish)) == [("ok", "the API token has all that is needed")]

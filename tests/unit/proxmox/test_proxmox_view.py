@@ -98,8 +98,8 @@ def test_one_look_tells_everything_about_all_containers(cluster: Cluster, tmp_pa
         102: ("pve", "qemu", ()),
     }
     assert seen.config(100).current["description"] == "vikunja-deploy: a\n"
-    assert ha_of(seen.ha, 100) == Ha("web", "started", 3)
-    assert ha_of(seen.ha, 101) is None
+    assert ha_of(seen.ha, seen.affinities, 100, None) == Ha("web", "started", 3)
+    assert ha_of(seen.ha, seen.affinities, 101, None) is None
     assert jobs_of(seen.replication, 100) == {"100-0": Replication("pve", "*/5")}
     assert jobs_of(seen.replication, 10) == {}
     assert seen.members["pve2"].online
