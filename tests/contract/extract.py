@@ -1,4 +1,5 @@
-"""Make 8.json and 9.json: of the Proxmox VE API's own description, the calls that the tool uses.
+"""Make 8.json and 9.json: of the Proxmox VE API's own description, the calls that the tool uses,
+and those by which a password becomes a ticket, which the stand-in has beside tokens.
 
     python tests/contract/extract.py DESCRIPTION.json...
 
@@ -21,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 USED = (
     "GET /version",
     "GET /access/permissions",
+    "GET /access/ticket",
+    "POST /access/ticket",
     "GET /cluster/nextid",
     "POST /cluster/ha/groups",
     "PUT /cluster/ha/groups/{group}",

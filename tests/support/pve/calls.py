@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pve import containers, ha
-from pve.cluster import Cluster, Guest, Refused, Task, Token
+from pve import containers, ha, tickets
+from pve.cluster import Cluster, Guest, Refused, Task
 from pve.contract import ContractBroken, Route, check_call, load, route
 
 Parameters = dict[str, Any]
@@ -85,7 +85,7 @@ def answer(cluster: Cluster, user: str, method: str, path: str, given: Mapping[s
         merged = {**parameters, **typed(cluster, found.call, found.values)}
         _require_node(cluster, found)
         _require_right(cluster, user, found.call, merged)
-        if method != "GET" and not cluster.quorate:
+        if method != "GET" and path != "/access/ticket" and not cluster.quorate:
             raise Refused(500, "cluster not ready - no quorum?")
         try:
             return HANDLERS[found.call](cluster, user, merged)
@@ -104,7 +104,8 @@ def _require_node(cluster: Cluster, found: Route) -> None:
 
 
 def rights_of(cluster: Cluster, user: str) -> Mapping[str, frozenset[str]] | None:
-    return cluster.tokens.get(user, Token("")).rights
+    known = cluster.tokens.get(user) or cluster.users.get(user)
+    return known.rights if known else None
 
 
 def _require_right(cluster: Cluster, user: str, call: str, values: Parameters) -> None:
@@ -307,4 +308,5 @@ HANDLERS: Mapping[str, Handler] = {
     "GET /nodes/{node}/tasks/{upid}/status": _task_status,
     **containers.HANDLERS,
     **ha.HANDLERS,
+    **tickets.HANDLERS,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,13 +16,24 @@ Effect = Callable[["Task"], None]
 
 
 class Refused(Exception):
-    """A call's error: HTTP status, the status line's text, and what is wrong with parameters."""
+    """A call's error: HTTP status, the status line's text, and what is wrong with parameters.
 
-    def __init__(self, status: int, text: str, errors: Mapping[str, str] | None = None) -> None:
+    delay: seconds until it is answered.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        errors: Mapping[str, str] | None = None,
+        *,
+        delay: float = 0,
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.errors = dict(errors or {})
+        self.delay = delay
 
 
 class Failed(Exception):
@@ -86,7 +98,8 @@ class Node:
 
 @dataclass
 class Token:
-    """rights: path to privileges; None may everything, as root@pam's."""
+    """An API token, or a user with a password. rights: path to privileges; None may everything,
+    as root@pam's."""
 
     secret: str
     rights: Mapping[str, frozenset[str]] | None = None
@@ -141,6 +154,11 @@ class Cluster:
         self.guests: dict[int, Guest] = {}
         self.tasks: dict[str, Task] = {}
         self.tokens: dict[str, Token] = {}
+        self.users: dict[str, Token] = {}
+        """User with realm → password and rights, for tickets."""
+        self.seal = secrets.token_bytes(32)
+        """What tickets are signed with."""
+        self.pause: Callable[[float], None] = time.sleep
         self.machines: dict[int, str] = {}
         """Virtual machines: id → node."""
         self.ha: dict[str, dict[str, str | int]] = {}

@@ -221,6 +221,8 @@ FORMATS: Mapping[str, Callable[[str], bool]] = {
     "pve-lxc-mp-string": _matches(r"[^,]+"),
     "pve-node": _matches(LABEL),
     "pve-poolid": _matches(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,2}"),
+    "pve-priv": _matches(r"[A-Za-z.]+"),
+    "pve-realm": _matches(r"[A-Za-z][A-Za-z0-9._-]+"),
     "pve-replication-job-id": _matches(r"[1-9]\d{2,8}-\d{1,9}"),
     "pve-startup-order": _matches(
         r"(order=)?\d+(,(up|down)=\d+){0,2}|(up|down)=\d+(,(up|down)=\d+)?"

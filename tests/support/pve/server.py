@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pve.calls import answer
 from pve.cluster import Cluster, Refused
+from pve.tickets import caller
 
 PREFIX = "/api2/json"
 
@@ -61,15 +62,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _user(self) -> str:
-        """The token's user; Refused 401 where the token is none of the cluster's."""
-        scheme, _, credentials = self.headers.get("Authorization", "").partition("=")
-        user, _, secret = credentials.rpartition("=")
-        token = self.cluster.tokens.get(user)
-        if scheme != "PVEAPIToken" or token is None or token.secret != secret:
-            raise Refused(401, "authentication failure")
-        return user
-
     def _handle(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length).decode()
@@ -77,8 +69,10 @@ class Handler(BaseHTTPRequestHandler):
         given = dict(parse_qsl(url.query or body, keep_blank_values=True))
         path = unquote(url.path).removeprefix(PREFIX)
         try:
-            data = answer(self.cluster, self._user(), self.command, path, given)
+            user = caller(self.cluster, self.command, path, self.headers)
+            data = answer(self.cluster, user, self.command, path, given)
         except Refused as refused:
+            self.cluster.pause(refused.delay)
             errors = {"errors": refused.errors} if refused.errors else {}
             self._reply(refused.status, refused.text, {"data": None, **errors})
             return
