@@ -24,14 +24,21 @@ class Init(DeployCommand):
     doc_description = (
         "Asks on a terminal for what is not given by options. Without a terminal, or where all "
         "that is needed is given, it asks nothing: --ip-address, --domain and --email are needed, "
-        "--node outside of Proxmox VE with --driver proxmox, and --database-password-file with "
-        "--database-host."
+        "outside of Proxmox VE with --driver proxmox also --node, --connection, --host and, for "
+        "https, --token-file, and with --database-host --database-password-file."
     )
     options = (
         option("output", str, "config.yaml", "the file to write", short="o"),
         option("force", bool, False, "overwrite it", short="f"),
         option("instance_id", str, "", "name of the instance [vikunja-main]"),
         option("driver", str, "", "proxmox or lxc [proxmox on a Proxmox VE node, else lxc]"),
+        option(
+            "connection", str, "", "how Proxmox VE is reached: https, openssh [local on a node]"
+        ),
+        option("host", str, "", "name or address of a node, for https and openssh"),
+        option("ssh_user", str, "", "user of ssh there [root]"),
+        option("token_file", str, "", "file with the API token, for https"),
+        option("fingerprint", str, "", "of its certificate [an authority speaks for it]"),
         option("node", str, "", "Proxmox node [this one]"),
         option("ip_address", str, "", "address of the container with its prefix length"),
         option("gateway", str, "", "gateway [first address of the subnet]"),
@@ -121,8 +128,10 @@ def refuse_unwanted(asked: tuple[Question, ...], answers: Mapping[str, str]) -> 
             raise UsageError(
                 "does not go with the other options",
                 where=question.flag,
-                hint="--node is for --driver proxmox; --database-host is for a database other "
-                "than sqlite, its user and password file are for --database-host",
+                hint="--node and --connection are for --driver proxmox; --host and --ssh-user for "
+                "--connection https or openssh, --token-file and --fingerprint for https; "
+                "--database-host is for a database other than sqlite, its user and password file "
+                "are for --database-host",
             )
 
 
@@ -145,7 +154,11 @@ def interview(
     for question in asked:
         if question.option in given:
             answers[question.option] = given[question.option]
-        elif question.wanted(answers) and (value := ask_for(question, asked, answers, output)):
+        elif (
+            question.asked
+            and question.wanted(answers)
+            and (value := ask_for(question, asked, answers, output))
+        ):
             answers[question.option] = value
     # What was given is only judged together with what was answered before and after it.
     refuse_wrong(asked, answers, output)

@@ -30,7 +30,7 @@ class Question:
 
     wanted: whether it is asked at all, given the answers before it. default: taken where nothing
     is answered or given; empty: an answer is needed unless `optional`. suggestion: offered to
-    somebody who is asked, never taken unasked.
+    somebody who is asked, never taken unasked. asked: by itself; else it is only taken as a flag.
     """
 
     option: str
@@ -40,6 +40,7 @@ class Question:
     default: Callable[[Answers], str] = _nothing
     suggestion: Callable[[Answers], str] = _nothing
     optional: bool = False
+    asked: bool = True
 
     @property
     def flag(self) -> str:
@@ -48,14 +49,37 @@ class Question:
 
 def questions(driver: str, node: str) -> tuple[Question, ...]:
     """driver: what this machine can do, `proxmox` or `lxc`. node: its own name as a node."""
+    at_node = driver == "proxmox"
+
+    def remote(answers: Answers) -> bool:
+        """A node reaches itself; everybody else says how one is reached."""
+        chosen = answers.get("connection", "local" if at_node else "https")
+        return _in_proxmox(answers) and chosen != "local"
+
+    def over_https(answers: Answers) -> bool:
+        return remote(answers) and answers.get("connection") == "https"
+
     return (
         Question("instance_id", "deployment.instance_id", "Name of the instance",
                  default=lambda _: "vikunja-main"),
         Question("driver", "", "Where its container lives: proxmox, or lxc on this machine",
                  default=lambda _: driver),
-        Question("node", "proxmox.node", "Proxmox node",
-                 wanted=lambda answers: answers["driver"] == "proxmox",
-                 default=lambda _: node if driver == "proxmox" else ""),
+        Question("connection", "proxmox.connection.type",
+                 "How Proxmox VE is reached from here: https or openssh",
+                 wanted=_in_proxmox, suggestion=lambda _: "https",
+                 optional=at_node, asked=not at_node),
+        Question("host", "proxmox.connection.host",
+                 "Name or address of a node, such as pve.example.com", wanted=remote),
+        Question("ssh_user", "proxmox.ssh.user", "User of ssh there, who can do what root can",
+                 wanted=remote, default=lambda _: "root"),
+        Question("token_file", "proxmox.connection.token_file",
+                 "File with the API token, USER@REALM!NAME=VALUE (chmod 600)", wanted=over_https),
+        Question("fingerprint", "proxmox.connection.fingerprint",
+                 "SHA-256 fingerprint of its certificate, as `pvenode cert info` shows it "
+                 "(nothing: an authority speaks for it)", wanted=over_https, optional=True),
+        Question("node", "proxmox.node", "Proxmox node", wanted=_in_proxmox,
+                 default=lambda answers: node if at_node and not remote(answers) else "",
+                 suggestion=_first_label),
         Question("ip_address", "network.ip_address",
                  "Address of the container with its prefix length, such as 192.168.1.50/24",
                  suggestion=_free_address),
@@ -76,6 +100,16 @@ def questions(driver: str, node: str) -> tuple[Question, ...]:
                  default=lambda _: str(EXAMPLE["git"]["repository"])),
         Question("branch", "git.branch", "Branch or tag", default=lambda _: "main"),
     )  # fmt: skip
+
+
+def _in_proxmox(answers: Answers) -> bool:
+    return answers["driver"] == "proxmox"
+
+
+def _first_label(answers: Answers) -> str:
+    """The host that is asked, as nodes are mostly called."""
+    host = answers.get("host", "")
+    return "" if ":" in host or host.replace(".", "").isdigit() else host.partition(".")[0]
 
 
 def _has_server(answers: Answers) -> bool:
@@ -101,8 +135,11 @@ def document(asked: tuple[Question, ...], answers: Answers) -> dict[str, Any]:
     given: dict[str, Any] = {"lxc": {}} if answers.get("driver") == "lxc" else {}
     for question in asked:
         if question.key and (value := answers.get(question.option)):
-            section, _, name = question.key.partition(".")
-            given.setdefault(section, {})[name] = value
+            *sections, name = question.key.split(".")
+            place = given
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[name] = value
     return given
 
 

@@ -21,6 +21,11 @@ from tasks.paths import ROOT
 FLAGS = ["--ip-address", "10.98.0.20/24", "--domain", "tasks.example.com"]
 FLAGS += ["--email", "me@example.com"]
 
+REMOTE = ["--driver", "proxmox", "--node", "pve", "--host", "pve.example.com"]
+REMOTE += ["--gateway", "10.98.0.1"]
+
+FINGERPRINT = ":".join(["C0"] * 32)
+
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
@@ -39,6 +44,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*arguments: str) -> int:
     code: int = Init().parse_execute(list(arguments))
     return code
+
+
+def token_in(folder: Path) -> None:
+    """A file `token` that holds an API token."""
+    (folder / "token").touch(0o600)
+    (folder / "token").write_text("deploy@pve!tool=5e0f4d7c\n")
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
@@ -67,7 +78,10 @@ def test_flags_alone_write_a_file_that_loads(
 def test_every_answer_can_be_a_flag(here: Path) -> None:
     (here / "password").write_text("correct horse\n")
     (here / "password").chmod(0o600)
+    token_in(here)
     arguments = ["--instance-id", "tasks", "--driver", "proxmox", "--node", "pve2"]
+    arguments += ["--connection", "https", "--host", "pve.b.de", "--ssh-user", "deploy"]
+    arguments += ["--token-file", "token", "--fingerprint", FINGERPRINT]
     arguments += ["--ip-address", "10.0.0.9/16", "--gateway", "10.0.255.1", "--domain", "a.b.de"]
     arguments += ["--email", "me@b.de", "--database", "mysql", "--database-host", "db.b.de"]
     arguments += ["--database-user", "tasks", "--database-password-file", "password"]
@@ -77,7 +91,16 @@ def test_every_answer_can_be_a_flag(here: Path) -> None:
 
     assert _given(here / "sub/tasks.yaml") == {
         "deployment": {"instance_id": "tasks"},
-        "proxmox": {"node": "pve2"},
+        "proxmox": {
+            "node": "pve2",
+            "connection": {
+                "type": "https",
+                "host": "pve.b.de",
+                "token_file": f"{here}/token",
+                "fingerprint": FINGERPRINT,
+            },
+            "ssh": {"user": "deploy"},
+        },
         "network": {"ip_address": "10.0.0.9/16", "gateway": "10.0.255.1", "domain": "a.b.de"},
         "database": {
             "type": "mysql",
@@ -107,7 +130,8 @@ def test_what_is_missing_without_a_terminal_is_one_error_with_the_flags(
     assert run("--driver", "proxmox") == 3
 
     assert capsys.readouterr().err == (
-        "error: --node and --ip-address and --gateway and --domain and --email must be given\n"
+        "error: --connection and --host and --node and --ip-address and --gateway and --domain"
+        " and --email must be given\n"
         "       Give them as options, or run ./doit init on a terminal, where it asks\n"
     )
     assert list(here.iterdir()) == []
@@ -137,6 +161,18 @@ def test_all_that_is_wrong_with_the_flags_is_reported_at_once(
             '--database: "postgres" is none of sqlite, postgresql, mysql, did you mean postgresql?',
         ),
         (["--node", "pve"], "--node: does not go with the other options"),
+        (["--connection", "https"], "--connection: does not go with the other options"),
+        ([*REMOTE, "--connection", "ssh"], '--connection: "ssh" is none of local, https, openssh'),
+        ([*REMOTE, "--connection", "https"], "--token-file must be given"),
+        (
+            [*REMOTE, "--connection", "https", "--token-file", "gone"],
+            "--token-file: the API token's file cannot be read: No such file or directory",
+        ),
+        (
+            [*REMOTE, "--connection", "openssh", "--fingerprint", FINGERPRINT],
+            "--fingerprint: does not go with type openssh",
+        ),
+        ([*REMOTE, "--connection", "local"], "--host: does not go with type local"),
         (["--database-host", "db"], "--database-host: does not go with type sqlite"),
         (
             ["--database", "mysql", "--database-host", "db.example.com"],
@@ -170,6 +206,65 @@ def test_on_a_node_of_proxmox_that_node_is_taken(here: Path) -> None:
     instance = load_instances([here / "config.yaml"])[0]
     assert instance.proxmox is not None
     assert instance.proxmox.node == os.uname().nodename.partition(".")[0]
+    assert instance.proxmox.connection.type == "local"
+
+
+def test_a_node_of_proxmox_may_be_used_as_a_workstation_for_another(here: Path) -> None:
+    (here / "no-pveversion").touch()
+
+    assert run(*FLAGS, *REMOTE, "--connection", "openssh") == 0
+
+    proxmox = load_instances([here / "config.yaml"])[0].proxmox
+    assert proxmox is not None
+    assert (proxmox.node, proxmox.connection.host) == ("pve", "pve.example.com")
+
+
+def test_a_workstation_is_asked_how_proxmox_is_reached(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token_in(here)
+    type_in(monkeypatch, "", "pve.example.com", "", "gone", "token", FINGERPRINT, "", *[""] * 4)
+
+    assert run(*FLAGS, "--driver", "proxmox", "--instance-id", "a") == 0
+
+    printed = capsys.readouterr().err
+    asked = printed.partition("Gateway")[0]
+    assert asked.split(": ") == [
+        "How Proxmox VE is reached from here",
+        "https or openssh [https]",
+        "Name or address of a node, such as pve.example.com",
+        "User of ssh there, who can do what root can [root]",
+        "File with the API token, USER@REALM!NAME=VALUE (chmod 600)",
+        "  the API token's file cannot be read",
+        "No such file or directory\n"
+        "  write USER@REALM!NAME=VALUE into it, as `pveum user token add` shows them\n"
+        "File with the API token, USER@REALM!NAME=VALUE (chmod 600)",
+        "SHA-256 fingerprint of its certificate, as `pvenode cert info` shows it (nothing",
+        "an authority speaks for it)",
+        "Proxmox node [pve]",
+        "",
+    ]
+    proxmox = load_instances([here / "config.yaml"])[0].proxmox
+    assert proxmox is not None
+    assert (proxmox.node, proxmox.ssh.user) == ("pve", "root")
+    assert (proxmox.connection.type, proxmox.connection.host) == ("https", "pve.example.com")
+    assert proxmox.connection.token_file == here / "token"
+    assert proxmox.connection.fingerprint == FINGERPRINT
+
+
+def test_ssh_alone_needs_no_token(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    type_in(monkeypatch, "openssh", "192.0.2.7", "deploy", "", "pve3", *[""] * 4)
+
+    assert run(*FLAGS, "--driver", "proxmox", "--instance-id", "a") == 0
+
+    text = (here / "config.yaml").read_text()
+    assert "\n    type: openssh\n" in text
+    assert "\n    #token_file: /etc/vikunja-deploy/proxmox-token\n" in text
+    proxmox = load_instances([here / "config.yaml"])[0].proxmox
+    assert proxmox is not None
+    # An address says nothing of the node's name: it is asked for until it is said.
+    assert (proxmox.node, proxmox.connection.host) == ("pve3", "192.0.2.7")
+    assert proxmox.ssh.user == "deploy"
 
 
 def test_an_existing_file_stays_unless_forced(
