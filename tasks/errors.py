@@ -13,6 +13,7 @@
     ├── RolledBackError         11  failed, and put back
     ├── RollbackFailedError     12  failed, manual work needed
     ├── CancelledError          20  by the user
+    │   └── CancelledBackError  20  and put back
     └── StalePlanError          21
 
 An error says in one line where and what; `hint` says what to do next, and
@@ -114,6 +115,10 @@ class RollbackFailedError(DeployError):
 
 class CancelledError(DeployError):
     exit_code = 20
+
+
+class CancelledBackError(CancelledError):
+    """What was there before serves on."""
 
 
 class StalePlanError(DeployError):

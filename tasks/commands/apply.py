@@ -196,7 +196,11 @@ def carry_out(
             if ready:
                 run_steps(ready, session)
         except KeyboardInterrupt:
+            session.cancel()
             for run in session.runs.values():
+                if run.failure is not None and run.failure.what != "cancelled":
+                    # What became of it is more than that.
+                    console.error(run.failure)
                 run.failure = run.failure or CancelledError("cancelled", where=run.instance.id)
             raise
         finally:

@@ -62,11 +62,29 @@ def effect_of(resource: Resource | None) -> Effect:
 def apply(entries: Sequence[Entry], work: Work) -> None:
     """Do these entries of one step, in order; each is announced to `work.done` when it is."""
     for effect, batch in batches(entries):
+        if work.stop.is_set() and not _for_good(work):
+            raise KeyboardInterrupt
         work.progress.step(title(batch))
-        effect(batch, work)
+        _do(effect, batch, work)
         for entry in batch:
             work.log(f"{entry.action} {entry.address}: {reasons_text(entry)}")
             work.done(entry)
+
+
+def _do(effect: Effect, batch: Sequence[Entry], work: Work) -> None:
+    """Cancelled once another version serves for good, what is left is done all the same: it is
+    little, and each of it can be done again. Cancelled a second time, it is left."""
+    try:
+        effect(batch, work)
+    except KeyboardInterrupt:
+        if work.late or not _for_good(work):
+            raise
+        work.finish_late()
+        effect(batch, work)
+
+
+def _for_good(work: Work) -> bool:
+    return work.switched and work.migration is None
 
 
 def reasons_text(entry: Entry) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tasks.effects.inside import guarded, unit_script
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
 from tasks.errors import (
+    CancelledBackError,
     CancelledError,
     DeployError,
     LockedError,
@@ -48,7 +49,12 @@ def switch_color(batch: Sequence[Entry], work: Work) -> None:
             raise _not_switched(completed.returncode, completed.stderr, color, work.where)
         if lines[-1:] == [CONFIRM]:
             work.log("; ".join(line.decode() for line in lines[:-1]) or f"{color} serves")
-            _confirm(color, work)
+            try:
+                _confirm(color, work)
+            except KeyboardInterrupt:
+                # It may have been confirmed, and all is well.
+                work.finish_late()
+                _confirm(color, work)
         work.switched = True
 
 
@@ -95,7 +101,7 @@ def confirm_script() -> str:
 
 def _confirm(color: Color, work: Work) -> None:
     completed = work.container.run(
-        [SCRIPT, "-c", confirm_script(), "confirm"], timeout=UNIT_TIMEOUT, check=False
+        [SCRIPT, "-c", confirm_script(), "confirm", color], timeout=UNIT_TIMEOUT, check=False
     )
     if completed.returncode != 0:
         raise UnhealthyError(
@@ -173,6 +179,9 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
         )
     except DeployError as unseen:
         return _failed_back(failure, name, str(unseen))
+    if completed.returncode == SERVES:
+        work.switched = True
+        return failure
     if completed.returncode != 0:
         return _failed_back(failure, name, " ".join(last_lines(completed.stderr)[-1:]))
     return RolledBackError(
@@ -181,6 +190,22 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
         evidence=failure.evidence,
         hint=failure.hint,
     )
+
+
+def cancelled(work: Work) -> DeployError:
+    """What a cancellation becomes: a CancelledError once things are in order, as after a failure;
+    RollbackFailedError where they are not."""
+    work.progress.step("cancelled: putting things as they were")
+    outcome = fall_back(DeployError("cancelled", where=work.where), work)
+    if isinstance(outcome, RollbackFailedError):
+        return outcome
+    kind = CancelledBackError if isinstance(outcome, RolledBackError) else CancelledError
+    hint = f"./doit plan {work.where} shows what is left to do."
+    return kind(outcome.what, where=outcome.where, hint=hint)
+
+
+SERVES = 13
+"""back.sh's exit code where the new version serves for good."""
 
 
 def back_script() -> str:

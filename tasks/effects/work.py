@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -37,6 +38,10 @@ class Work:
     done: Callable[[Entry], None] = lambda _: None
     switched: bool = False
     """Whether another colour than before serves, for good."""
+    late: bool = False
+    """Whether it was cancelled after that, and is being finished."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set where the user has cancelled while another thread works on this."""
     drained: set[Color] = field(default_factory=set)
     """Colours whose requests have been waited for."""
     rehearsed: Rehearsed | None = None
@@ -48,6 +53,11 @@ class Work:
     operation: Operation | None = None
     migration: Migration | None = None
     """The write-stop that is under way."""
+
+    def finish_late(self) -> None:
+        """It was cancelled when the new version served for good: what is left is done."""
+        self.late = True
+        self.progress.step("cancelled too late: the new version serves, what is left is being done")
 
     @property
     def container(self) -> Container:

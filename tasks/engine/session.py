@@ -41,6 +41,8 @@ class Run:
     begun: float = field(default_factory=time.monotonic)
     touched: bool = False
     """Whether anything of the plan was begun."""
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a step of it is performed."""
     done: list[Entry] = field(default_factory=list)
 
 
@@ -94,7 +96,19 @@ class Session:
             if entries:
                 run = self.run_of(instance)
                 self.begin(run)
-                self._apply(run, step, entries)
+                with run.busy:
+                    if run.work is not None and run.work.stop.is_set():
+                        raise CancelledError("cancelled", where=instance.id)
+                    self._apply(run, step, entries)
+
+    def cancel(self) -> None:
+        """What other threads are at ends soon, and in order. Waits for that."""
+        for run in self.runs.values():
+            if run.work is not None:
+                run.work.stop.set()
+        for run in self.runs.values():
+            with run.busy:
+                pass
 
     @contextmanager
     def keeping_failure(self, instance: Instance) -> Iterator[None]:
@@ -181,6 +195,8 @@ class Session:
             effects.apply(entries, run.work)
         except DeployError as failure:
             raise switching.fall_back(failure, run.work) from failure
+        except KeyboardInterrupt as interrupt:
+            raise switching.cancelled(run.work) from interrupt
         run.applied = records.finish(run.applied, wished, gone)
         if step == STEPS[-1] and run.whole:
             self._conclude(run)

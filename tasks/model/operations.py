@@ -22,7 +22,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Unpack
 
-from tasks.errors import CancelledError, DeployError, ResourceError, RolledBackError
+from tasks.errors import (
+    CancelledBackError,
+    CancelledError,
+    DeployError,
+    ResourceError,
+    RolledBackError,
+)
 from tasks.model import state as states
 from tasks.model.lock import Lock
 from tasks.model.operation_log import (
@@ -311,7 +317,8 @@ class Operation:
             self._warn(str(unwritten))
 
     def _failed(self, state: State, error: BaseException) -> State:
-        if isinstance(error, RolledBackError) and state.status in states.PASSING:
+        put_back = isinstance(error, (RolledBackError, CancelledBackError))
+        if put_back and state.status in states.PASSING:
             now = format_time(utc_now())
             state = states.transition(state, "failed", time=now)
             state = states.transition(state, "running", time=now)

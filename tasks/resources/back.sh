@@ -1,6 +1,6 @@
 # After a failure before the switch was confirmed: the colour of before serves, the other rests.
 # Behind the guard and health.sh. arguments: COLOR (of before) PORT (of its backend) UNIT… (of the
-# other colour). Exit code 12: it does not serve.
+# other colour). Exit codes: 12 it does not serve · 13 the switch was confirmed, the other serves.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -13,7 +13,7 @@ fi
 systemctl stop vikunja-switch-back.timer 2>/dev/null
 serving=blue
 [ ! -e /etc/vikunja/active/green ] || serving=green
-[ "$serving" = "$color" ] || { echo "nginx passes requests to $serving" >&2; exit 12; }
+[ "$serving" = "$color" ] || { echo "nginx passes requests to $serving" >&2; exit 13; }
 for unit in "$@"; do
   rm -f "$home/stamps/$unit"
   systemctl -q disable -- "$unit" 2>/dev/null

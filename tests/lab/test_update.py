@@ -245,6 +245,50 @@ def test_a_switch_that_nobody_confirms_is_undone_by_itself(site: Site) -> None:
     assert_unharmed(site, load)
 
 
+CANCELLED = {
+    "while it starts": ("create unit:vikunja-backend@green", OLD, 20),
+    "while it is watched": ("update color:active", OLD, 20),
+    "while the old version has requests in hand": ("waiting for what blue has in hand", NEW, 0),
+}
+
+
+def test_cancelled_it_is_as_it_was_or_done(site: Site) -> None:
+    before_an_update(site)
+    site.edit({"update": {"observe_seconds": 5}})
+    with clients(site) as load:
+        for at, left, code in CANCELLED.values():
+            argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+            process = subprocess.Popen(
+                argv,
+                env=site.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert process.stderr is not None
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if at in line:
+                    break
+            if at == "update color:active":
+                await_version(site, NEW)
+            process.send_signal(signal.SIGINT)
+            said += process.stderr.readlines()
+            assert process.wait(timeout=120) == code, "".join(said)
+            assert version(site) == left
+            idle = "green" if left == OLD else "blue"
+            assert Inside(site).active(f"vikunja-backend@{idle}.service") == "inactive"
+            state = json.loads(site.paths.state(site.id).read_text())
+            assert state["status"] == "running"
+            if code == 20:
+                assert "cancelled; blue (v1.0.0) serves on" in said[-2]
+                assert "cancelled" in site.log().splitlines()[-1]
+        assert "Nothing to do" in site.run("plan").stdout
+    assert_unharmed(site, load)
+    site.edit({"update": {"observe_seconds": 1}})
+
+
 def await_version(site: Site, wanted: str) -> None:
     until = time.monotonic() + 120
     while version(site) != wanted:

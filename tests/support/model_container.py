@@ -70,7 +70,8 @@ class Place:
 class World:
     """All containers of a host, and what was done to them.
 
-    kill_at: the event at which the process kills itself; its state is in `kept` then.
+    kill_at: the event at which the process kills itself; its state is in `kept` then. cancel_at:
+    the one at which the user cancels.
     """
 
     places: dict[str, Place] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class World:
     round_trips: int = 0
     events: int = 0
     kill_at: int = 0
+    cancel_at: int = 0
     kept: Path | None = None
 
     def container_for(self, instance: Instance, paths: Paths) -> Container:
@@ -88,6 +90,8 @@ class World:
     def event(self) -> None:
         """A moment at which a process can be killed."""
         self.events += 1
+        if self.cancel_at and self.events == self.cancel_at:
+            raise KeyboardInterrupt
         if self.kill_at and self.events == self.kill_at:
             self.keep()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -279,8 +283,8 @@ class ModelContainer:
                 return model_scripts.site(machine, domain, port, told)
             case "flip", _:
                 return model_scripts.flip(machine, arguments, told)
-            case "confirm", []:
-                return model_scripts.confirm(machine)
+            case "confirm", [color]:
+                return model_scripts.confirm(machine, color)
             case "back", [color, port, *units]:
                 return model_scripts.back(machine, color, port, units)
             case "drain", _:

@@ -458,10 +458,12 @@ def flip(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
     return Answer(b"confirm\n")
 
 
-def confirm(machine: Machine) -> Answer:
-    if machine.files.get(SWITCHING) is None:
+def confirm(machine: Machine, color: str) -> Answer:
+    active = "green" if machine.files.get(GREEN) is not None else "blue"
+    if machine.files.get(SWITCHING) is None and active != color:
         return Answer(stderr=b"the switch was undone by its own timer\n", returncode=11)
-    machine.files.remove(SWITCHING)
+    if machine.files.get(SWITCHING) is not None:
+        machine.files.remove(SWITCHING)
     return Answer()
 
 
@@ -469,6 +471,8 @@ def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answe
     if machine.files.get(SWITCHING) is not None:
         _mark(machine, _first_line(machine.files, SWITCHING))
         machine.files.remove(SWITCHING)
+    if color != ("green" if machine.files.get(GREEN) is not None else "blue"):
+        return Answer(stderr=b"nginx passes requests to the other one\n", returncode=13)
     for name in units:
         machine.files.remove(f"{STAMPS}/{name}")
         machine.stop(name)

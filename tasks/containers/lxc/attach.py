@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from tasks.containers.base import Completed
+from tasks.containers.interrupts import interrupts_held
 from tasks.containers.lxc.host import last_lines
 from tasks.errors import DeployError, ResourceError
 
@@ -105,35 +106,37 @@ def attach(
     becoming argv; errors and the answer are argv's all the same."""
     data = stdin if isinstance(stdin, bytes) else None
     file = None if isinstance(stdin, bytes) else stdin
-    try:
-        process = subprocess.Popen(
-            attach_argv(name, lxc_path, [*through, *argv]),
-            stdin=subprocess.DEVNULL if stdin is None else (file or subprocess.PIPE),
-            stdout=stdout or subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise ResourceError(
-            "lxc-attach is not installed",
-            where=name,
-            hint="`./doit check` names the Debian packages that are missing",
-        ) from error
-    with process:
+    with interrupts_held() as release:
         try:
-            output, errors = process.communicate(data, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            _kill(process)
-            _, errors = process.communicate()
-            raise DeployError(
-                f"{argv[0]} did not finish in {timeout:g} s and was killed",
+            process = subprocess.Popen(
+                attach_argv(name, lxc_path, [*through, *argv]),
+                stdin=subprocess.DEVNULL if stdin is None else (file or subprocess.PIPE),
+                stdout=stdout or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise ResourceError(
+                "lxc-attach is not installed",
                 where=name,
-                evidence=last_lines(errors),
+                hint="`./doit check` names the Debian packages that are missing",
             ) from error
-        except BaseException:
-            _kill(process)
-            raise
+        with process:
+            try:
+                release()
+                output, errors = process.communicate(data, timeout=timeout)
+            except subprocess.TimeoutExpired as error:
+                _kill(process)
+                _, errors = process.communicate()
+                raise DeployError(
+                    f"{argv[0]} did not finish in {timeout:g} s and was killed",
+                    where=name,
+                    evidence=last_lines(errors),
+                ) from error
+            except BaseException:
+                _kill(process)
+                raise
     completed = Completed(tuple(argv), process.returncode, output or b"", errors)
     if check and completed.returncode != 0:
         raise DeployError(

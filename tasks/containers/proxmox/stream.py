@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from tasks.containers.base import Completed
+from tasks.containers.interrupts import interrupts_held
 from tasks.containers.lxc.host import last_lines
 from tasks.containers.proxmox.access import OpenSsh
 from tasks.containers.proxmox.remote import (
@@ -71,7 +72,12 @@ def stream(
     variables = [f"{key}={value}" for key, value in {**ENVIRONMENT, MARK: token}.items()]
     start = head(["env", *variables, *argv])
     # Files, no pipes, for what comes back: the shared connection would hold a pipe open.
-    with slot(access), TemporaryFile() as errors, TemporaryFile() as output:
+    with (
+        slot(access),
+        TemporaryFile() as errors,
+        TemporaryFile() as output,
+        interrupts_held() as release,
+    ):
         process = subprocess.Popen(
             [*ssh_argv(access), RECEIVE],
             stdin=subprocess.PIPE,
@@ -84,6 +90,7 @@ def stream(
         feeder = threading.Thread(target=_feed, args=(process.stdin, start, stdin), daemon=True)
         feeder.start()
         try:
+            release()
             ended = ends_within(process, timeout)
         except BaseException:
             _kill(access, token, process)

@@ -1,0 +1,86 @@
+"""Ctrl-C while an update is under way: as it was, or done, and never half of it."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from model_site import NAME, Site
+
+from tasks.commands.apply import Apply
+from tasks.model import state as states
+from tasks.resources.release import SWITCHING
+
+
+def apply(site: Site) -> int:
+    code: int = Apply().parse_execute(["--yes", "--config", str(site.config)])
+    return code
+
+
+def running(site: Site) -> set[str]:
+    """The colours whose backend runs."""
+    colors = ("blue", "green")
+    return {
+        c for c in colors if site.machine.unit(f"vikunja-backend@{c}.service").active == "active"
+    }
+
+
+def active(site: Site) -> str:
+    return "green" if site.machine.files.get("/etc/vikunja/active/green") is not None else "blue"
+
+
+def test_cancelled_at_any_moment_one_version_serves_and_the_next_apply_finishes(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+    outcomes = set()
+    for at in count(1):
+        if site.plan()[1].empty:
+            site.repository.commit()
+        before = active(site)
+        capsys.readouterr()
+        site.world.events, site.world.cancel_at = 0, at
+        code = apply(site)
+        reached, site.world.cancel_at = site.world.events >= at, 0
+        said = capsys.readouterr().err
+        if not reached:
+            assert code == 0
+            break
+        assert code in (0, 20), said
+        after = active(site)
+        assert running(site) == {after}, f"{at}: {said}"
+        assert site.machine.files.get(SWITCHING) is None
+        state = states.read(site.paths, NAME)
+        assert state is not None and state.status == "running"
+        if after == before and "putting things as they were" in said:
+            assert f"cancelled; {before} (" in said and "serves on" in said
+            outcomes.add("back")
+        elif code == 0:
+            assert "cancelled too late" in said
+            assert site.plan()[1].empty
+            outcomes.add("done")
+        assert apply(site) == 0
+        assert site.plan()[1].empty
+    assert outcomes == {"back", "done"}
+
+
+def test_cancelled_twice_what_is_left_is_for_the_next_apply(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+    site.repository.commit()
+    asked = []
+
+    def hasty(*_: object) -> None:
+        asked.append(1)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.effects.switching._drain", hasty)
+        assert apply(site) == 20
+    assert len(asked) == 2
+    assert "cancelled too late" in capsys.readouterr().err
+    assert active(site) == "green"
+    assert running(site) == {"blue", "green"}
+    assert apply(site) == 0
+    assert running(site) == {"green"}
