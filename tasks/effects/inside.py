@@ -26,6 +26,11 @@ def guarded(*scripts: str) -> str:
 
 
 def land(batch: Sequence[Entry], work: Work) -> None:
+    from tasks.effects import keeping, switching
+
+    serving = switching.serves_before(work.look)
+    if serving is not None:
+        keeping.keep(serving, work)
     resources = [entry.resource for entry in batch if entry.resource is not None]
     pending = [
         entry.resource.unit for entry in work.look.plan.entries if isinstance(entry.resource, Unit)

@@ -102,7 +102,9 @@ def write_document(work: Work, applied: Applied) -> None:
     content = record.document(instance, facts, applied)
     document = File(path=record.DOCUMENT, content=content, mode="0640", group="vikunja")
     work.container.run(
-        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing([document]), timeout=60
+        [SCRIPT, "-c", guarded("land.sh"), "land"],
+        stdin=landing([document], final=True),
+        timeout=60,
     )
 
 

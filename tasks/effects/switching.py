@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.effects import keeping
 from tasks.effects.inside import guarded, unit_script
 from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
 from tasks.errors import (
@@ -158,7 +159,17 @@ def _drain(color: Color, unit: str, work: Work) -> None:
 
 def fall_back(failure: DeployError, work: Work) -> DeployError:
     """What a failure becomes: RolledBackError where another version serves on, once it is made
-    sure of; RollbackFailedError where it does not; the failure itself where nothing served."""
+    sure of, with the configuration that it had; RollbackFailedError where it does not; the failure
+    itself where nothing served."""
+    outcome = _fall_back(failure, work)
+    if isinstance(outcome, RolledBackError):
+        why_not = keeping.put_back(work)
+        if why_not:
+            outcome.evidence += (f"The new configuration's files stay: {why_not}",)
+    return outcome
+
+
+def _fall_back(failure: DeployError, work: Work) -> DeployError:
     if work.migration is not None:
         from tasks.effects import migrating
 

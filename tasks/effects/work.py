@@ -38,6 +38,10 @@ class Work:
     done: Callable[[Entry], None] = lambda _: None
     switched: bool = False
     """Whether another colour than before serves, for good."""
+    keeps: Color | None = None
+    """The colour that serves while an update changes the configuration, whose files are kept."""
+    put_back: bool = False
+    """Whether those are back."""
     late: bool = False
     """Whether it was cancelled after that, and is being finished."""
     stop: threading.Event = field(default_factory=threading.Event)

@@ -37,6 +37,8 @@ class Run:
     operation: Operation | None = None
     work: Work | None = None
     applied: Applied | None = None
+    before: Applied | None = None
+    """What was applied when it began."""
     failure: DeployError | None = None
     begun: float = field(default_factory=time.monotonic)
     touched: bool = False
@@ -146,7 +148,7 @@ class Session:
         )
         begun.__enter__()
         run.operation = begun
-        run.applied = records.read(self.paths, run.instance.id)
+        run.applied = run.before = records.read(self.paths, run.instance.id)
 
         def done(entry: Entry) -> None:
             run.done.append(entry)
@@ -194,13 +196,27 @@ class Session:
         try:
             effects.apply(entries, run.work)
         except DeployError as failure:
-            raise switching.fall_back(failure, run.work) from failure
+            outcome = switching.fall_back(failure, run.work)
+            self._took_back(run)
+            raise outcome from failure
         except KeyboardInterrupt as interrupt:
-            raise switching.cancelled(run.work) from interrupt
+            outcome = switching.cancelled(run.work)
+            self._took_back(run)
+            raise outcome from interrupt
         run.applied = records.finish(run.applied, wished, gone)
         if step == STEPS[-1] and run.whole:
             self._conclude(run)
         records.write(self.paths, run.instance.id, run.applied)
+
+    def _took_back(self, run: Run) -> None:
+        """Where the configuration's files are those of before, so is what is known of them."""
+        from tasks.model import applied as records
+
+        assert run.work is not None and run.applied is not None and run.before is not None
+        if run.work.put_back:
+            addresses = [entry.address for entry in self.entries(run.instance, "system")]
+            run.applied = records.as_before(run.applied, run.before, addresses)
+            records.write(self.paths, run.instance.id, run.applied)
 
     def _write_record(self, run: Run, name: str) -> None:
         """Write one record as things are now."""

@@ -61,6 +61,16 @@ def finish(applied: Applied, resources: Iterable[Resource], gone: Iterable[str] 
     return _with(applied, marked)
 
 
+def as_before(applied: Applied, before: Applied, addresses: Iterable[str]) -> Applied:
+    """The record with these addresses as they were before."""
+    marked = dict(applied.resources)
+    for address in addresses:
+        marked.pop(address, None)
+        if address in before.resources:
+            marked[address] = before.resources[address]
+    return _with(applied, marked)
+
+
 def _with(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied:
     return Applied(resources, applied.configuration, applied.created_at, applied.updated_at)
 

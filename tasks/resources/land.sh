@@ -91,6 +91,7 @@ land_user() { # name home shell
     useradd --system $group --home-dir "$2" --no-create-home --shell "$3" "$1"
   fi
 }
+land_forget() { rm -rf "$home/${1:?}"; } # what keep.sh kept
 land_unstamp() { rm -f "$home/stamps/$1"; } # unit
 
 operations=$(cat "$landing/operations") || exit 1

@@ -51,9 +51,16 @@ def stream(operations: Sequence[tuple[str, ...]], contents: Sequence[bytes]) -> 
     return buffer.getvalue()
 
 
-def landing(resources: Sequence[Resource], unstamped: Sequence[str] = ()) -> bytes:
-    """The stream that lands these resources in order, after taking these units' stamps away."""
+def landing(
+    resources: Sequence[Resource], unstamped: Sequence[str] = (), *, final: bool = False
+) -> bytes:
+    """The stream that lands these resources in order, after taking these units' stamps away.
+
+    final: what is there is for good, and what keep.sh kept is not put back any more.
+    """
     operations: list[tuple[str, ...]] = [("unstamp", unit) for unit in unstamped]
+    if final:
+        operations.append(("forget", "before"))
     contents: list[bytes] = []
     for resource in resources:
         operations.append(operation(resource, len(contents)))

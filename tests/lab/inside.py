@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from journey import Site
@@ -45,9 +46,9 @@ class Inside:
     def shell(self, script: str, *arguments: str) -> str:
         return self.run("sh", "-c", script, "sh", *arguments)
 
-    def seen(self) -> dict[str, str]:
+    def seen(self, places: Sequence[str] = MANAGED) -> dict[str, str]:
         """Path → everything about it, of all that the tool could have its hands in."""
-        lines = self.shell(LOOK, *MANAGED).splitlines()
+        lines = self.shell(LOOK, *places).splitlines()
         return dict(line.split("\t", 1) for line in lines)
 
     def active(self, unit: str) -> str:

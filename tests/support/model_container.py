@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+import model_keeping
 import model_migration
 import model_scripts
 from model_machine import Machine
@@ -33,6 +34,7 @@ from tasks.containers.base import (
 )
 from tasks.effects.guarding import recovery
 from tasks.effects.inside import guarded, unit_script
+from tasks.effects.keeping import keep_script, put_back_script
 from tasks.effects.migrating import step_script
 from tasks.effects.rehearsing import rehearsal_script
 from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
@@ -129,6 +131,8 @@ def known_texts() -> dict[str, str]:
         flip_script(): "flip",
         confirm_script(): "confirm",
         back_script(): "back",
+        keep_script(): "keep",
+        put_back_script(): "put-back",
         drain_script(): "drain",
         rehearsal_script(guard=True): "rehearse",
         rehearsal_script(guard=False): "rehearse",
@@ -287,6 +291,10 @@ class ModelContainer:
                 return model_scripts.confirm(machine, color)
             case "back", [color, port, *units]:
                 return model_scripts.back(machine, color, port, units)
+            case "keep", [color, *rest]:
+                return model_keeping.keep(machine, color, rest)
+            case "put-back", [color]:
+                return model_keeping.put_back(machine, color)
             case "drain", _:
                 return Answer()
             case "rehearse", _:

@@ -107,6 +107,8 @@ class Machine:
     """What is in the application's table of them, `unknown` where the database does not answer."""
     places: dict[str, str] = field(default_factory=dict)
     """The same of the copies beside the database."""
+    kept: object = None
+    """What an update has kept of the configuration, a model_keeping.Kept."""
     fails_to_migrate: bool = False
     """Whether a new version ends halfway through its migration."""
 

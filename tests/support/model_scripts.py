@@ -258,6 +258,10 @@ def _unstamp(machine: Machine, fields: list[str], members: dict[str, bytes], tol
     machine.files.remove(f"{STAMPS}/{fields[0]}")
 
 
+def _forget(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    machine.kept = None
+
+
 _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None]] = {
     "file": _land_file,
     "directory": _land_directory,
@@ -267,6 +271,7 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None
     "derived": _land_derived,
     "user": _land_user,
     "unstamp": _unstamp,
+    "forget": _forget,
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from model_claims import apply_killed, likeness
 from model_site import NAME, Site
 
 from tasks import build
@@ -229,6 +230,74 @@ def test_an_update_that_does_not_come_up_leaves_the_old_one_serving_with_code_11
     state = states.read(site.paths, NAME)
     assert state is not None
     assert (state.status, state.last_operation_status) == ("running", "failure")
+
+
+def edited(site: Site) -> None:
+    """Another version is wished for, with another configuration."""
+    site.repository.commit()
+    site.document["network"]["domain"] = "other.example.com"
+    site.document["vikunja"] = {"max_upload_mb": 77, "environment": {"VIKUNJA_MAILER_HOST": "m"}}
+    site.document["files"] = [{"path": "/etc/motd", "content": "Welcome\n"}]
+    site.write()
+
+
+def likeness_of(site: Site) -> tuple[object, object]:
+    return likeness(site.machine), site.machine.behind()
+
+
+def test_an_update_that_fails_takes_the_configuration_that_came_with_it_back(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+    before = likeness_of(site)
+    edited(site)
+    with_another_version(site)
+    _, wished = site.plan()
+    assert apply(site) == 11
+    assert "The configuration's files are as they were" in site.paths.log(NAME).read_text()
+    assert likeness_of(site) == before
+    # What there is to do is what there was to do, for the same reasons.
+    _, again = site.plan()
+    now, then = (
+        [(e.address, e.action, e.reasons) for e in plan.entries if e.step == "system"]
+        for plan in (again, wished)
+    )
+    assert now == then and len(now) >= 4
+    del site.document["files"], site.document["vikunja"]
+    site.document["network"]["domain"] = "tasks.example.com"
+    site.document["git"]["branch"] = "next"
+    site.write()
+    assert not any(entry.address.startswith("file:") for entry in site.plan()[1].entries)
+
+
+def test_what_a_killed_update_left_of_the_configuration_goes_when_the_next_one_fails(
+    site: Site,
+) -> None:
+    site.apply()
+    before = likeness_of(site)
+    edited(site)
+    with_another_version(site)
+    looks, plan = site.plan()
+    (landed,) = [e for e in plan.entries if e.address == "unit:nginx.service"]
+    assert apply_killed(site, looks, plan, 20)
+    assert site.machine.kept is not None and landed
+    assert likeness_of(site) != before
+    site.document["vikunja"]["max_upload_mb"] = 78
+    site.write()
+    assert apply(site) == 11
+    assert likeness_of(site) == before
+
+
+def test_what_an_update_brought_stays_once_it_serves(site: Site) -> None:
+    site.apply()
+    edited(site)
+    site.apply()
+    assert site.machine.kept is None
+    lived = likeness(site.machine)
+    site.repository.commit()
+    with_another_version(site)
+    assert apply(site) == 11
+    assert likeness(site.machine) == lived
 
 
 def test_what_never_served_is_no_release_to_go_back_to(site: Site) -> None:
