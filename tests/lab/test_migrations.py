@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data import beside_tasks, database, everything, files
 from inside import Inside
 from journey import DOIT, Site, new_site
 
-from tasks.backup.databases import Database, Table, database_for
 from tasks.backup.take import folder_of
 from tasks.config import load_instances
-from tasks.containers import container_for
 from tasks.model import archive as archives
 from tasks.paths import Paths
 from tasks.sample import IDENTITY, SOURCE, make_repository
@@ -155,7 +154,7 @@ def writing(site: Site, what: str) -> Iterator[list[Writer]]:
 
 
 def await_write(writer: Writer) -> None:
-    """Until something more has been acknowledged."""
+    """Until something more of somebody who writes all the time has been acknowledged."""
     before = len(writer.acknowledged)
     until = time.monotonic() + PATIENCE
     while len(writer.acknowledged) == before:
@@ -171,25 +170,6 @@ def get(site: Site, path: str) -> Any:
 def version(site: Site) -> str:
     found: str = get(site, "/api/v1/info")["version"]
     return found
-
-
-def database(site: Site) -> Database:
-    (instance,) = load_instances([site.file])
-    return database_for(instance, container_for(instance, site.paths))
-
-
-def beside_tasks(site: Site) -> dict[str, Table]:
-    """Every table but the one that is written to."""
-    return {name: table for name, table in database(site).tables().items() if name != "tasks"}
-
-
-def everything(site: Site) -> tuple[dict[str, Table], str]:
-    """Every table and every attachment, by digest."""
-    return dict(database(site).tables()), files(site)
-
-
-def files(site: Site) -> str:
-    return Inside(site).shell("cd /var/lib/vikunja/files && sha256sum -- *")
 
 
 def assert_nothing_lost(
@@ -226,13 +206,13 @@ def test_a_migration_that_fails_halfway_leaves_everything_as_it_was(site: Site) 
     inside = Inside(site)
     setting = f"[Service]\\nEnvironment=SAMPLE_FAIL_MIGRATION={MORE}\\n"
     inside.shell(f'mkdir -p {BROKEN} && printf "{setting}" >{BROKEN}/fails.conf')
-    before, attached = beside_tasks(site), files(site)
+    before = beside_tasks(site)
     with writing(site, "failing") as writers:
         failed = site.run("apply", "--yes", code=11)
     assert f"migration {MORE} failed" in failed.stderr
     assert f"blue ({OLD}) serves on, with the database as it was" in failed.stderr
     assert version(site) == OLD
-    assert (beside_tasks(site), files(site)) == (before, attached)
+    assert beside_tasks(site) == before
     assert_nothing_lost(site, writers, "failing")
     assert_nothing_left(site)
     assert any(writer.answers["503"] for writer in writers)
@@ -249,7 +229,7 @@ def test_a_rollback_over_a_migration_is_the_old_version_with_its_data_or_nothing
     site.run("apply", "--yes")
     assert version(site) == NEW
     attach(site)
-    now = everything(site)
+    now = beside_tasks(site)
     assert now[0]["migration"] != before[0]["migration"] and now[1] != before[1]
     refused = site.run("rollback", "--yes", code=3)
     assert "would be lost" in refused.stderr and "--allow-destroy" in refused.stderr
@@ -263,14 +243,10 @@ def test_a_rollback_over_a_migration_is_the_old_version_with_its_data_or_nothing
     assert f"green ({NEW}) serves on, with the database as it was" in failed.stderr
     assert version(site) == NEW
     assert_nothing_lost(site, writers, "going back")
-    assert (beside_tasks(site), files(site)) == (
-        {name: table for name, table in now[0].items() if name != "tasks"},
-        now[1],
-    )
+    assert beside_tasks(site) == now
     assert_nothing_left(site)
     inside.shell(f"rm -r {broken} && systemctl daemon-reload")
 
-    now = everything(site)
     went = site.run("rollback", "--yes", "--allow-destroy")
     assert f"({OLD}) serves" in went.stderr and "All that" in went.stderr
     assert version(site) == OLD
@@ -281,6 +257,30 @@ def test_a_rollback_over_a_migration_is_the_old_version_with_its_data_or_nothing
     assert safety is not None
     assert (safety.vikunja_version, safety.backup_trigger) == (NEW, "restore")
     assert "migrations:rehearsal" in site.addresses()
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_online_nobody_waits_and_the_way_back_is_a_backup_of_ones_own(site: Site) -> None:
+    site.edit({"update": {"migrations": "online"}})
+    site.run("backup")
+    before = everything(site)
+    (instance,) = load_instances([site.file])
+    since = archives.archives(folder_of(instance))[-1].created_at
+    said = site.run("plan").stdout
+    assert "run while the old version serves" in said
+    assert f"what was written since {since} is lost" in said
+    with writing(site, "online") as writers:
+        site.run("apply", "--yes")
+    assert version(site) == NEW
+    assert MORE in database(site).migrations()
+    assert_nothing_lost(site, writers, "online")
+    assert not any(writer.answers["503"] for writer in writers)
+    gone = site.run("rollback", "--yes", "--allow-destroy")
+    assert f"what was written since {since} is lost" in gone.stdout
+    assert version(site) == OLD
+    assert everything(site) == before
+    assert_nothing_left(site)
+    site.edit({"update": {"migrations": "rehearse"}})
 
 
 def killed_at(site: Site, at: str, what: str) -> None:
@@ -330,7 +330,7 @@ def unattended(site: Site, code: int) -> str:
 def test_killed_at_any_point_it_goes_back_by_itself_and_the_next_apply_finishes(
     site: Site,
 ) -> None:
-    before, attached = beside_tasks(site), files(site)
+    before = beside_tasks(site)
     for at, what in KILLS[site.document["database"]["type"]]:
         with writing(site, f"killed {at}") as writers:
             killed_at(site, at, what)
@@ -338,16 +338,45 @@ def test_killed_at_any_point_it_goes_back_by_itself_and_the_next_apply_finishes(
             await_closed(site)
         assert version(site) == OLD
         assert_nothing_lost(site, writers, f"killed {at}", others=what == "container")
-        assert (beside_tasks(site), files(site)) == (before, attached)
+        assert beside_tasks(site) == before
+    somebody = Writer(site)
+    if site.document["database"]["type"] == "postgresql":
+        database_dies(site, somebody)
     with writing(site, "updating") as writers:
         assert "done in" in unattended(site, 0)
     assert version(site) == NEW
     assert MORE in database(site).migrations()
-    assert files(site) == attached
+    assert files(site) == before[1]
     assert_nothing_lost(site, writers, "updating")
+    assert_nothing_lost(site, [somebody], "kept")
     assert_nothing_left(site)
     assert any(writer.answers["503"] for writer in writers)
     assert "Nothing to do" in site.run("plan").stdout
+
+
+def database_dies(site: Site, somebody: Writer) -> None:
+    """In the middle of a write-stop. Nothing can be put back then: nobody is let in, and the next
+    apply finds the database as it was."""
+    inside = Inside(site)
+    assert somebody.write("kept 1") == "201"
+    argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    process = subprocess.Popen(argv, env=site.environment, stdout=null, stderr=pipe, text=True)
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "create unit:vikunja-backend@" in line:
+            break
+    process.send_signal(signal.SIGSTOP)
+    inside.run("systemctl", "stop", "postgresql.service", "postgresql@15-main.service")
+    process.send_signal(signal.SIGCONT)
+    said += process.stderr.readlines()
+    assert process.wait(timeout=PATIENCE) == 12, "".join(said)
+    assert "The database as it was is kept, and no request is taken" in "".join(said)
+    assert somebody.write("kept 2") == "503"
+    inside.run("systemctl", "start", "postgresql.service")
+    assert "saved" in database(site).places()
 
 
 def await_closed(site: Site) -> None:
@@ -367,12 +396,12 @@ def test_a_bad_commit_on_the_branch_leaves_it_untouched_with_a_line_in_the_log(
         unattended(site, 0)
     assert "Nothing to do" in unattended(site, 0)
     commit(Path(site.document["git"]["repository"]), "more", HALF, "v1.2.0")
-    before, attached = beside_tasks(site), files(site)
+    before = beside_tasks(site)
     with writing(site, "unattended") as writers:
         said = unattended(site, 11)
     assert f"migration {HALF} failed" in said
     assert version(site) == NEW
-    assert (beside_tasks(site), files(site)) == (before, attached)
+    assert beside_tasks(site) == before
     assert_nothing_lost(site, writers, "unattended")
     assert_nothing_left(site)
     # It failed in the rehearsal: nobody was kept waiting.

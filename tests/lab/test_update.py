@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data import beside_tasks
 from inside import Inside
 from journey import DOIT, Site, new_site
 
@@ -131,13 +132,21 @@ SOON = {"vikunja": {"start_timeout_seconds": 2}}
 LATER = {"vikunja": {"start_timeout_seconds": 6}}
 """Time enough for an answer, on a busy machine, too."""
 
+EDITED = {
+    **LATER,
+    "network": {"domain": "other.example.com"},
+    "files": [{"path": "/etc/motd", "content": "Welcome\n"}],
+}
+
+CONFIGURATION = ("/etc/vikunja", "/etc/nginx", "/etc/systemd/system", "/etc/motd")
+
 TROUBLES = {
     "a build that fails": Trouble(
         {"build": {"where": "local", "frontend": [["false"]]}}, "frontend: false"
     ),
     "a full disk": Trouble({}, "could not be put into green", FILL_DISK, "umount /opt/vikunja"),
     "a template that nginx refuses": Trouble({"files": [NO_DIRECTIVE]}, "refuses its new files"),
-    "a wrong version": Trouble(LATER, "not v1.1.0", environment={"SAMPLE_VERSION": "v9"}),
+    "a wrong version": Trouble(EDITED, "not v1.1.0", environment={"SAMPLE_VERSION": "v9"}),
     "a slow start": Trouble(SOON, "not healthy", environment={"SAMPLE_START_DELAY": "8"}),
     "a port that is taken": Trouble(
         SOON, "says version v1.0.0, not v1.1.0", TAKE_PORT, "systemctl stop taken.service"
@@ -162,17 +171,24 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
     site.edit({"git": {"branch": "next"}, "vikunja": {"environment": trouble.environment}})
     site.edit(trouble.changes)
     inside = Inside(site)
+    configured = inside.seen(CONFIGURATION)
+    data, tasks = beside_tasks(site), curl(site, "/api/v1/tasks")
     inside.shell(trouble.breaking)
     try:
         with clients(site) as load:
             failed = site.run("apply", "--yes", code=None)
             load.one_more()
         assert version(site) == OLD
+        assert inside.seen(CONFIGURATION) == configured
+        assert beside_tasks(site) == data
+        assert [task for task in curl(site, "/api/v1/tasks") if task in tasks] == tasks
     finally:
         inside.shell(trouble.mending)
         site.document = before
         site.edit({})
 
+    # Both colours' releases are in it, and the idle one has another now.
+    assert set(site.addresses()) <= {"record:/etc/vikunja/deployment-config.yaml"}
     assert failed.returncode == 11, failed.stderr
     assert trouble.why in failed.stderr, failed.stderr
     assert "serves on" in failed.stderr
@@ -184,18 +200,40 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
     assert inside.shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
 
 
+HANG_ON_STOP = """
+[ "$(systemctl show -p TimeoutStopUSec --value vikunja-backend@blue)" = 20s ]
+folder=/etc/systemd/system/vikunja-backend@blue.service.d
+mkdir -p $folder
+printf '[Service]\nEnvironment=SAMPLE_HANG_ON_STOP=true\nTimeoutStopSec=3\n' >$folder/hang.conf
+systemctl daemon-reload
+systemctl restart vikunja-backend@blue
+until curl -sf -o /dev/null http://127.0.0.1:3456/health; do sleep 0.1; done
+"""
+"""The old version, which does not end by itself, and is given less patience than usual."""
+
+
 def test_an_update_and_its_rollback_fail_no_request(site: Site) -> None:
     refused = site.run("rollback", "--yes", code=4)
     assert "no release that served before v1.0.0 is kept" in refused.stderr
+    inside = Inside(site)
+    inside.shell(HANG_ON_STOP)
     site.edit({"git": {"branch": "next"}})
+    data = beside_tasks(site)
     with clients(site) as load:
-        site.run("apply", "--yes")
+        updated = site.run("apply", "--yes")
         assert version(site) == NEW
+        # It did not end when it was asked to.
+        assert inside.active("vikunja-backend@blue.service") == "inactive"
+        assert "Killing process" in inside.run("journalctl", "-u", "vikunja-backend@blue.service")
+        inside.shell("rm -r /etc/systemd/system/vikunja-backend@blue.service.d")
+        inside.run("systemctl", "daemon-reload")
         assert "Nothing to do" in site.run("plan").stdout
         rolled = site.run("rollback", "--yes")
         assert version(site) == OLD
         forward = site.addresses()
     assert_unharmed(site, load)
+    assert beside_tasks(site) == data
+    assert "done in" in updated.stderr
     assert "v1.0.0) serves" in rolled.stderr
     assert "color:active" in forward and "release:green" not in forward
     assert Inside(site).shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
