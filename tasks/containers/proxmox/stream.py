@@ -114,11 +114,14 @@ def _feed(pipe: IO[bytes] | None, start: bytes, data: bytes | IO[bytes] | None) 
     try:
         with pipe:
             pipe.write(start)
+            # Who gives the input may take hours to say a word; the program starts now.
+            pipe.flush()
             if isinstance(data, bytes):
                 pipe.write(data)
             elif data is not None:
                 while chunk := os.read(data.fileno(), COPY):
                     pipe.write(chunk)
+                    pipe.flush()
     except BrokenPipeError:
         pass
 

@@ -4,15 +4,31 @@ kills, a removal. The stand-in answers, real containers are behind it, the comma
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from journey import DOIT
 from places import LabNetwork
 from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
+from test_migrations import (
+    MORE,
+    NEW,
+    OLD,
+    PATIENCE,
+    Writer,
+    assert_nothing_lost,
+    commit,
+    killed_at,
+    writing,
+)
 
 from tasks.containers.lxc.network import host_nameservers
+from tasks.resources.migration import HOME, JOURNAL
 
 CONNECTIONS = ("local", "https", "openssh")
 
@@ -165,6 +181,69 @@ def test_the_container_of_somebody_else_is_left_alone(site: PveSite) -> None:
     assert len(site.standin.cluster.tasks) == tasks
     site.config.update(own)
     site.standin.cluster.publish()
+    assert site.addresses() == []
+
+
+def test_a_drill_sweeps_up_one_that_was_killed_and_leaves_nothing(
+    site: PveSite, pve_network: LabNetwork
+) -> None:
+    """On a node it is not killed first: what is swept up is found by the cluster either way."""
+    kind = site.document["proxmox"]["connection"]["type"]
+    if kind == "https":
+        return
+    Writer(site).write("in the archive")
+    site.run("backup")
+    drill = ("drill", "--address", pve_network.free_address())
+    guests = site.standin.cluster.guests
+    if kind == "openssh":
+        argv = [str(DOIT), *drill, "--progress", "--config", str(site.file)]
+        process = subprocess.Popen(
+            argv, env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert any("container up" in line for line in process.stderr)
+        process.send_signal(signal.SIGKILL)
+        process.stderr.close()
+        process.wait(timeout=PATIENCE)
+        (left,) = set(guests) - {site.vmid}
+        assert f"vikunja-deploy.{site.id}-drill" in str(guests[left].config["tags"])
+
+    went = json.loads(site.run(*drill, "--json").stdout)
+    assert (went["version"], went["rows"] >= 1) == ("v1.0.0", True)
+    assert list(guests) == [site.vmid]
+    assert [path.name for path in site.paths.lxc.iterdir() if path.name.isdigit()] == [
+        str(site.vmid)
+    ]
+    assert site.addresses() == []
+
+
+def test_a_killed_update_with_a_migration_goes_back_by_itself_and_is_finished(
+    site: PveSite,
+) -> None:
+    """What stands by in the container hears of the tool's end, here and through ssh."""
+    if site.document["proxmox"]["connection"]["type"] == "https":
+        return
+    repository = Path(site.document["git"]["repository"])
+    if not (repository / "refs/heads/more").exists():
+        commit(repository, "more", MORE, NEW)
+    site.edit({"git": {"branch": "more"}})
+    with writing(site, "killed") as writers:
+        killed_at(site, "saving the database", "tool")
+        # Nobody helps it.
+        until = time.monotonic() + PATIENCE
+        while site.inside("sh", "-c", f"cat {JOURNAL} 2>/dev/null || true"):
+            assert time.monotonic() < until, "nobody ended what was cut short"
+            time.sleep(0.1)
+    assert site.served()["version"] == OLD
+    assert_nothing_lost(site, writers, "killed")
+    assert any(writer.answers["503"] for writer in writers)
+
+    with writing(site, "updating") as writers:
+        site.run("apply", "--yes")
+    assert site.served()["version"] == NEW
+    assert_nothing_lost(site, writers, "updating")
+    left = f"find {HOME} /etc/vikunja/active/maintenance -type f || true"
+    assert site.inside("sh", "-c", left) == ""
     assert site.addresses() == []
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.containers.proxmox.api import open_session
 from tasks.containers.proxmox.remote import RECEIVE, SESSIONS, execute, head, ssh_argv
+from tasks.containers.proxmox.stream import stream
 from tasks.errors import DeployError, NetworkError, ResourceError
 
 SHOW = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
@@ -112,6 +113,31 @@ def test_a_program_runs_on_the_node(over_ssh: OpenSsh, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, b"a  b C\n")
     assert over_ssh.control.stat().st_mode & 0o777 == 0o700
     assert "a  b" not in (tmp_path / "argv").read_text()
+
+
+def test_a_program_starts_before_its_input_says_a_word(over_ssh: OpenSsh, tmp_path: Path) -> None:
+    """What stands by for the tool's end hears nothing else of it."""
+    reading, writing = os.pipe()
+    began = tmp_path / "began"
+    argv = ["sh", "-c", ': >"$1"; cat', "sh", str(began)]
+
+    def program() -> bytes:
+        with os.fdopen(reading, "rb") as given:
+            done = stream(
+                over_ssh, argv, stdin=given, stdout=None, timeout=120, where="pve", name="sh"
+            )
+        return done.stdout
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(program)
+        deadline = time.monotonic() + 60
+        while not began.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        there = began.exists()
+        os.write(writing, b"done\n")
+        os.close(writing)
+        assert answer.result() == b"done\n"
+    assert there
 
 
 def test_a_node_that_ssh_does_not_reach_is_told(over_ssh: OpenSsh) -> None:
