@@ -84,8 +84,10 @@ class DeployCommand(Command):  # type: ignore[misc]
                 )
             return self.perform(opt_values, pos_args)
         except KeyboardInterrupt:
+            from tasks.containers import unfinished
+
             hint = "./doit plan shows what is left to do" if self.changes else ""
-            console.error(CancelledError("cancelled", hint=hint))
+            console.error(CancelledError("cancelled", evidence=unfinished(), hint=hint))
             return CancelledError.exit_code
         except BrokenPipeError:
             # Whoever read stdout has gone; the interpreter must not fail on flushing it.

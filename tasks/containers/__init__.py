@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.containers.base import Container, ContainerSpec
@@ -86,3 +87,9 @@ def container_for(instance: Instance, paths: Paths) -> Container:
         lock_limit=instance.proxmox.lock_wait_seconds,
         download=instance.proxmox.download,
     )
+
+
+def unfinished() -> Sequence[str]:
+    """What other threads of this process wait for and what runs on without them; a line each."""
+    proxmox = sys.modules.get("tasks.containers.proxmox.tasks")
+    return proxmox.waited_for() if proxmox else ()

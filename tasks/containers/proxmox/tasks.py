@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tasks.containers.base import SILENT, Progress
@@ -114,6 +116,37 @@ def wait(
     upid = parse_upid(answer)
     log = _Log(session, upid)
     running = f"{what}: task {upid.text} on node {upid.node} still runs"
+    with _waiting(running):
+        return _wait(session, upid, log, what, running, timeout, progress, where)
+
+
+_running: list[str] = []
+
+
+@contextmanager
+def _waiting(running: str) -> Iterator[None]:
+    _running.append(running)
+    try:
+        yield
+    finally:
+        _running.remove(running)
+
+
+def waited_for() -> list[str]:
+    """The tasks that are being waited for by any thread, a line each."""
+    return list(_running)
+
+
+def _wait(
+    session: Session,
+    upid: Upid,
+    log: _Log,
+    what: str,
+    running: str,
+    timeout: float,
+    progress: Progress,
+    where: str,
+) -> Finished:
     look = f"`pvesh get /nodes/{upid.node}/tasks/{upid.text}/status` on a node shows how it ends"
     try:
         status = _until_stopped(session, upid, log, what, time.monotonic() + timeout, progress)

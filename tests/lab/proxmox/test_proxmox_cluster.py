@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
 
 NODES = ("pve", "pve2", "pve3")
+
+PATIENCE = 300.0
 
 
 @dataclass
@@ -104,6 +108,61 @@ def test_a_node_that_is_down_keeps_nobody_else_from_being_done(
     assert [guests[site.vmid].config["memory"] for site in fleet.sites] == [3072, 3072, 2048]
     fleet.run("apply", "--yes")
     assert guests[fleet.sites[2].vmid].config["memory"] == 3072
+
+
+def interrupted(place: Path, site: PveSite, tasks: int) -> tuple[int, str]:
+    """Ctrl-C when so many tasks are waited for that do not end: exit code and stderr."""
+    cluster = site.standin.cluster
+    before = len(cluster.calls)
+    process = subprocess.Popen(
+        [str(DOIT), "apply", "--yes", "--config", str(place)],
+        env=site.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + PATIENCE
+    asked: set[str] = set()
+    while len(asked) < tasks and process.poll() is None:
+        assert time.monotonic() < deadline, f"asked for {asked}"
+        time.sleep(0.05)
+        paths = [path for _, path, _ in cluster.calls[before:]]
+        asked = {path for path in paths if "/tasks/" in path and path.endswith("/status")}
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_ctrl_c_stops_waiting_says_so_and_the_next_plan_tells_the_truth(
+    fleet: Fleet, standin: Standin, number: int
+) -> None:
+    """Of one instance, and of several at once, each in a thread of its own."""
+    cluster, sites = standin.cluster, fleet.sites[:number]
+    size = 22 + number
+    for site in sites:
+        site.edit({"resources": {"disk_size_gb": size}})
+        (fleet.folder / site.file.name).write_text(site.file.read_text())
+    place = sites[0].file if number == 1 else fleet.folder
+    cluster.duration, usual = 3600, cluster.duration
+    try:
+        code, said = interrupted(place, sites[0], number)
+    finally:
+        cluster.duration = usual
+    assert (code, "Traceback" in said) == (20, False), said
+    begun = [task for task in cluster.tasks.values() if task.exit_status is None]
+    assert len(begun) == number
+    for task in begun:
+        running = f"grow rootfs to {size} GiB: task {task.upid} on node {task.node} still runs"
+        assert running in said
+    assert fleet.run("plan").stdout.count("disk_size_gb: 2") == number
+    with cluster.lock:
+        for task in begun:
+            task.ends = 0
+        cluster.settle()
+        cluster.publish()
+    assert "disk_size_gb" not in fleet.run("plan").stdout
+    fleet.run("apply", "--yes")
 
 
 def test_an_instance_that_was_moved_after_the_plan_makes_it_stale(
