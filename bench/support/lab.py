@@ -183,8 +183,8 @@ class Lab:
             said(f"making a root file system with {len(wanted)} packages, once …")
             self._make_base(suite, wanted, prepared)
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
-        with locked(self.paths.library / "lxc.lock"):
-            bases.keep_base(self.paths, prepared, "bench")
+        with locked(self.paths.library / "lxc.lock") as lock:
+            bases.keep_base(self.paths, prepared, "bench", lock)
 
     def _make_base(self, suite: str, packages: Sequence[str], prepared: Path) -> None:
         from tasks.host_packages import install_argv
