@@ -49,6 +49,7 @@ http {
     upstream backend { server 127.0.0.1:3456; keepalive 64; keepalive_requests 100000; }
     server {
         listen %(port)d ssl http2;
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate /etc/vikunja/tls/self-signed/certificate.pem;
         ssl_certificate_key /etc/vikunja/tls/self-signed/key.pem;
         keepalive_requests 100000;

@@ -132,11 +132,62 @@ def test_a_websocket_is_upgraded_and_stays_open(site: Site, path: str) -> None:
 
 
 def test_the_log_holds_no_query_string(site: Site) -> None:
-    site.ask("/api/v1/info?token=canary-in-a-query")
-    log = site.inside.sh("tail -n 5 /var/log/vikunja/nginx-access.log")
+    site.ask("/api/v1/looked-for?token=canary-in-a-query")
+    log, until = "", time.monotonic() + 60
+    # Lines are written a moment later.
+    while "looked-for" not in log and time.monotonic() < until:
+        log = site.inside.sh("tail -n 5 /var/log/vikunja/nginx-access.log")
 
-    assert '"GET /api/v1/info HTTP/1.1" 200' in log
+    assert '"GET /api/v1/looked-for HTTP/1.1" 404' in log
     assert "canary-in-a-query" not in log
+
+
+ECHO = """
+    const answer = (request, response) => response.end(JSON.stringify(request.headers))
+    const upgraded = (request, socket) => socket.end(
+        'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: upgrade\\r\\n' +
+        'Seen: ' + JSON.stringify(request.headers) + '\\r\\n\\r\\n')
+    require('http').createServer(answer).on('upgrade', upgraded).listen(3456, '127.0.0.1')
+"""
+
+
+def test_the_backend_learns_who_asks_and_is_asked_to_upgrade_on_websockets_paths_only(
+    site: Site,
+) -> None:
+    site.inside.sh(
+        """
+        systemctl stop vikunja-backend@blue.service
+        systemd-run --quiet --unit=echo node -e "$1"
+        until curl -sf -o /dev/null http://127.0.0.1:3456/; do sleep 0.1; done
+        """,
+        ECHO,
+    )
+    claims = {
+        "X-Forwarded-For": "192.0.2.77",
+        "X-Forwarded-Proto": "gopher",
+        "X-Forwarded-Host": "elsewhere.example.org",
+        "X-Forwarded-Port": "1",
+        "X-Real-IP": "192.0.2.77",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+    }
+    plain = json.loads(site.ask("/api/v1/info", headers=claims).body)
+    upgraded = site.ask("/api/v1/ws", headers=claims)
+    site.inside.sh("systemctl stop echo.service")
+    site.inside.apply(site.instance, "blue")
+    seen = json.loads(upgraded.headers["seen"])
+    client = plain["x-real-ip"]
+
+    assert upgraded.status == 101
+    assert client != "192.0.2.77"
+    for headers in (plain, seen):
+        assert headers["host"] == DOMAIN
+        assert headers["x-real-ip"] == client
+        assert headers["x-forwarded-for"] == f"192.0.2.77, {client}"
+        assert headers["x-forwarded-proto"] == "https"
+        assert not {"x-forwarded-host", "x-forwarded-port"} & headers.keys()
+    assert "upgrade" not in plain
+    assert (seen["upgrade"], seen["connection"]) == ("websocket", "upgrade")
 
 
 def test_the_marker_decides_per_request_which_colour_answers(site: Site) -> None:
@@ -209,6 +260,9 @@ def test_under_maintenance_every_request_gets_a_503_and_the_flag_needs_no_reload
     page = site.ask("/projects")
     answers = [site.ask("/api/v1/tasks", method=m, body=b"x") for m in ("PUT", "POST", "DELETE")]
     direct = site.ask("/maintenance.html")
+    inside = site.inside.sh(
+        'curl -sk -o /dev/null -w "%{http_code}" --resolve "$1:443:127.0.0.1" "https://$1/"', DOMAIN
+    )
     site.inside.sh('rm "$1"', flag)
 
     assert (page.status, page.headers["content-type"]) == (503, "text/html")
@@ -218,7 +272,24 @@ def test_under_maintenance_every_request_gets_a_503_and_the_flag_needs_no_reload
         assert answer.headers["cache-control"] == "no-store"
         assert json.loads(answer.body)["code"] == 503
     assert direct.status == 404
+    assert inside == "200"
     assert site.ask("/").status == 200
+
+
+def test_before_a_reload_answers_end_their_connections_and_afterwards_no_more(
+    site: Site,
+) -> None:
+    def ends() -> bool:
+        return site.ask("/api/v1/info").headers.get("connection") == "close"
+
+    before = ends()
+    site.inside.sh("rm /run/nginx/keeping")
+    during = ends()
+    page = site.ask("/")
+    site.inside.sh("systemctl reload nginx.service")
+
+    assert (before, during, ends()) == (False, True, False)
+    assert page.status == 200
 
 
 def in_hand(site: Site, kind: str, color: str) -> str:

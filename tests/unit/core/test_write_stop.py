@@ -122,8 +122,9 @@ def test_the_proxy_lets_the_tool_see_the_new_version_before_anybody_else(site: S
     site.apply()
     text = site.machine.files.content("/etc/nginx/conf.d/vikunja.conf").decode()
     closing = text.index("if (-f /etc/vikunja/active/maintenance)")
-    inside = text.index('if ($remote_addr ~ "^(::ffff:)?127\\.0\\.0\\.1$")')
-    assert closing < inside < text.index("return 503;")
+    inside = text.index("set $closed $outside;")
+    assert closing < inside < text.index("if ($closed)") < text.index("return 503;")
+    assert 'geo $outside {\n\tdefault 1;\n\t127.0.0.1 "";\n}' in text
 
 
 def test_a_part_of_it_is_refused(pending: Site, capsys: pytest.CaptureFixture[str]) -> None:
