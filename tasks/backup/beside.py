@@ -75,6 +75,7 @@ def lay(
     is left.
     """
     container, progress = exchange.container, exchange.progress
+    exchange.database.require_rights()
     clean(exchange)
     require_room(expected, container, exchange.where)
     saved = _safety(archive, exchange, paths, operation) if safety else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -217,3 +218,28 @@ def test_a_database_outside(
     assert site.addresses() == []
     (instance,) = load_instances([site.file])
     assert "SCHEMA_INIT" in (recorded(look(instance, site.paths).facts, instance) or ())
+    restored_by_whom_the_server_allows_to(site, database_host, engine)
+
+
+def restored_by_whom_the_server_allows_to(site: Site, host: Any, engine: str) -> None:
+    """Without an administrator's account a restore is refused before anything changes, with the
+    statement that allows it."""
+    site.edit(
+        {
+            "database": {"admin_user": None, "admin_password_file": None},
+            "backup": {"directory": str(site.paths.prefix / f"{engine}-backups")},
+        }
+    )
+    site.run("apply", "--yes")
+    site.run("backup")
+    add_task(site)
+    restore = ("restore", "--from", "latest", "--yes")
+    refused = site.run(*restore, code=7)
+    assert "make no database beside" in refused.stderr
+    assert [task["title"] for task in json.loads(curl(site, "/api/v1/tasks"))] == ["kept"] * 2
+    assert len(json.loads(site.run("backups", "--json").stdout)) == 1
+    (statement,) = re.findall(r"has to run: (.*?;)", refused.stderr)
+    client = {"postgresql": ["runuser", "-u", "postgres", "psql"], "mysql": ["mariadb"]}[engine]
+    host.run(client, stdin=statement.encode())
+    site.run(*restore)
+    assert [task["title"] for task in json.loads(curl(site, "/api/v1/tasks"))] == ["kept"]

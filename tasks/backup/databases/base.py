@@ -89,6 +89,10 @@ class Database:
 
     # Copies
 
+    def require_rights(self) -> None:
+        """Whether places can be made at all: refused where a user of the server may not."""
+        self._run("rights", "cannot be copied or restored")
+
     def dump(self, folder: str) -> int:
         """Write all that is committed when it begins to a new folder in the container, while
         the application writes; the dump's size in bytes.

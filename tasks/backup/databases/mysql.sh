@@ -229,6 +229,9 @@ dump)
 	mv "$1/vikunja.sql.new" "$1/vikunja.sql"
 	stat -c %s "$1/vikunja.sql"
 	;;
+rights)
+	require_rights
+	;;
 load)
 	[ -s "$1/vikunja.sql" ] || refuse "the dump is missing or empty"
 	require_rights

@@ -186,6 +186,9 @@ dump)
 	mv "$1/vikunja.dump.new" "$1/vikunja.dump"
 	stat -c %s "$1/vikunja.dump"
 	;;
+rights)
+	require_rights
+	;;
 load)
 	[ -s "$1/vikunja.dump" ] || refuse "the dump is missing or empty"
 	require_rights

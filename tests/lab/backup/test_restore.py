@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from journey import DOIT, Site, merged
+from journey import DOIT, Site, merged, new_site
 from load import written_to
+from places import LabNetwork
 from small_disk import small_disk
 
 from tasks.backup.databases import Database, Table, database_for
@@ -19,6 +20,7 @@ from tasks.config import load_instances
 from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.model import archive as model
+from tasks.paths import Paths
 
 LIST = 'cd "$1" && find . -printf "%P %y %u:%g %m %s " -exec sh -c \
     \'if [ -f "$1" ]; then sha256sum <"$1"; else echo; fi\' sh {} \\; | sort'
@@ -202,6 +204,73 @@ def test_a_full_disk_changes_nothing(site: Backed, tmp_path: Path) -> None:
     assert site.seen() != now
     assert site.serves()
     site.nothing_left()
+    assert site.origin.addresses() == []
+
+
+BROKEN = "/run/systemd/system/vikunja-backend@.service.d"
+
+
+def test_what_cannot_be_put_back_either_is_kept_for_the_next_apply(site: Backed) -> None:
+    now = site.seen()
+    site.edit({"vikunja": {"start_timeout_seconds": 2}})
+    # Whatever is started from now on does not come up; what runs is not touched.
+    site.shell(
+        'mkdir "$1" && printf "[Service]\nExecStartPre=/bin/false\nRestart=no\n" >"$1/broken.conf"'
+        " && systemctl daemon-reload",
+        BROKEN,
+    )
+    argv = ["restore", "--from", "latest", "--yes", "--no-backup"]
+    failed = site.run(*argv, code=12)
+    assert "what was there does not serve" in failed.stderr
+    assert "no request is taken" in failed.stderr
+    assert "./doit apply" in failed.stderr
+    assert not site.serves()
+    # Nor does the next one go on over it.
+    assert "what was there is not back" in site.run(*argv, code=12).stderr
+    site.shell('rm -r "$1" && systemctl daemon-reload', BROKEN)
+    site.origin.run("apply", "--yes")
+    assert site.seen() == now
+    assert site.serves()
+    site.nothing_left()
+    assert site.origin.addresses() == []
+
+
+GO_GREEN = """
+for part in backend mcp-server; do cp -aT "/opt/vikunja/$part/blue" "/opt/vikunja/$part/green"; done
+systemctl -q enable --now vikunja-backend@green vikunja-mcp@green
+touch /etc/vikunja/active/green
+systemctl -q disable --now vikunja-mcp@blue vikunja-backend@blue
+"""
+ACTIVE = "systemctl is-active redis-server vikunja-backend@green vikunja-mcp@green nginx"
+
+
+def test_another_instance_with_all_parts_on_green_takes_an_archive_over(
+    site: Backed, lab_paths: Paths, lab_network: LabNetwork, tmp_path: Path
+) -> None:
+    other = new_site(
+        lab_paths,
+        lab_network,
+        "second",
+        redis={"enabled": True},
+        services={"mcp": {"enabled": True}},
+    )
+    other.run("apply", "--yes")
+    second = backed(other, tmp_path / "second")
+    second.shell(GO_GREEN)
+    secret = second.shell('cat "$1"', SECRET)
+    archive = model.archives(site.folder)[0]
+    shown = second.run("restore", "--from", str(archive.path), "--yes")
+    assert f"from {site.id}" in shown.stderr
+    site.run("restore", "--from", "latest", "--yes", "--no-backup")
+    assert second.seen() == site.seen()
+    assert second.shell(ACTIVE).split() == ["active"] * 4
+    assert second.shell("ls /etc/vikunja/active") == "green\n"
+    assert second.shell('cat "$1"', SECRET) == secret
+    assert second.serves()
+    second.nothing_left()
+    # What serves is the truth: the records follow it.
+    other.run("apply", "--yes")
+    assert other.addresses() == []
     assert site.origin.addresses() == []
 
 
