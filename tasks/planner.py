@@ -167,7 +167,7 @@ def _reasons(
     now = applied_resource(resource)
     if before.digest == now.digest:
         if before.pending:
-            return [Reason("interrupted", "the last apply was interrupted")]
+            return [Reason("interrupted", "the last apply has not finished it")]
         if facts.container is not None and not facts.container.exists:
             return [Reason("missing", "not there")]
         if isinstance(resource, Record) and not resource.path:

@@ -44,7 +44,9 @@ class Plan(DeployCommand):
         from tasks.paths import host_paths
 
         instances = select(load(options), arguments)
-        looks, failures = look_at(instances, host_paths())
+        paths = host_paths()
+        looks, failures = look_at(instances, paths)
+        warn_of_work(instances, paths)
         plan = plan_of(looks, options["target"])
         if options["out"]:
             save(plan, Path(options["out"]))
@@ -55,6 +57,18 @@ class Plan(DeployCommand):
         if failures:
             return next(iter(failures.values())).exit_code
         return CHANGES_PENDING if plan.entries and options["detailed_exitcode"] else 0
+
+
+def warn_of_work(instances: Sequence[Instance], paths: Paths) -> None:
+    """Say where an operation is under way: the plan shows what it has not done yet."""
+    from tasks.model.holder import inspect
+
+    for instance in instances:
+        held = inspect(paths, instance.id)
+        if held is not None and held.holder == "alive":
+            console.warning(
+                f"{instance.id}: {held.describe()} is under way: plan again when it has ended"
+            )
 
 
 def look_at(
@@ -100,9 +114,14 @@ def plan_of(looks: Mapping[str, Look], targets: Sequence[str]) -> PlanValue:
 
 
 def save(plan: PlanValue, path: Path) -> None:
-    """Write the plan for `apply --plan`; readable by its owner only."""
-    from tasks.model.files import write_atomically
+    """Write the plan for `apply --plan`; readable by its owner only.
 
+    Raises UsageError where the file is there and no plan.
+    """
+    from tasks.model.files import write_atomically
+    from tasks.model.plan import refuse_to_replace
+
+    refuse_to_replace(path)
     write_atomically(path, plan.text().encode(), mode=0o600)
     console.note(f"Saved to {path}. Apply it: ./doit apply --plan {path}")
 

@@ -189,8 +189,24 @@ def read_saved(path: Path) -> dict[str, Any]:
     raise UsageError(
         "not a saved plan of this version",
         where=str(path),
-        hint=f"Make one: ./doit plan --out {path}",
+        hint="Make one: ./doit plan --out FILE",
     )
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Raise UsageError where something is there that is no saved plan, a configuration perhaps."""
+    if not path.exists():
+        return
+    try:
+        whole = json.loads(path.read_text())
+    except (OSError, ValueError):
+        whole = None
+    if not isinstance(whole, dict) or not {"format", "instances"} <= whole.keys():
+        raise UsageError(
+            "is there already, and is no saved plan",
+            where=str(path),
+            hint="Name another file: ./doit plan --out FILE",
+        )
 
 
 def moved(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from model_site import NAME, Site
 
 from tasks.commands.plan import Plan
+from tasks.model.operations import operation
 
 DOMAIN_PLAN = """\
 vikunja-main
@@ -200,6 +201,34 @@ def test_a_saved_plan_is_for_its_owner_only(
     assert capsys.readouterr().err == (f"Saved to {saved}. Apply it: ./doit apply --plan {saved}\n")
     assert saved.stat().st_mode & 0o777 == 0o600
     assert json.loads(saved.read_text())["instances"][0]["instance"] == NAME
+
+
+def test_a_plan_is_saved_over_an_older_one_and_over_nothing_else(
+    moved: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "plan.json"
+    assert plan(moved, "--out", str(saved)) == 0
+    assert plan(moved, "--out", str(saved)) == 0
+    before = moved.config.read_text()
+    capsys.readouterr()
+    assert plan(moved, "--out", str(moved.config)) == 3
+    assert plan(moved, "--out", str(tmp_path)) == 3
+    assert capsys.readouterr().err.startswith(
+        f"error: {moved.config}: is there already, and is no saved plan\n"
+    )
+    assert moved.config.read_text() == before
+
+
+def test_a_plan_made_while_an_operation_is_under_way_says_so(
+    moved: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with operation(moved.paths, NAME, "backup"):
+        assert plan(moved) == 0
+    error = capsys.readouterr().err
+    assert error.startswith(f"warning: {NAME}: backup by ")
+    assert error.endswith(" is under way: plan again when it has ended\n")
+    assert plan(moved) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_another_database_type_is_marked_as_losing_data(

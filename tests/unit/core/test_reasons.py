@@ -120,8 +120,12 @@ CASES = {
         "update",
         "vikunja-deploy wishes something else now",
     ),
-    "the last apply was interrupted": Case(
-        file(), NOTHING, applied(file(), pending=True), "create", "the last apply was interrupted"
+    "the last apply has not finished it": Case(
+        file(),
+        NOTHING,
+        applied(file(), pending=True),
+        "create",
+        "the last apply has not finished it",
     ),
     "a new wish of a changed configuration": Case(
         file(origin=origin(files="2")), NOTHING, applied(files="1"), "create", "files changed"
