@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tasks.backup.listing import size_text
 from tasks.frozen import dataclass
 from tasks.model.health import Check
 from tasks.model.history import Performed
@@ -22,7 +23,6 @@ from tasks.status.view import (
     component_text,
     drill_text,
     resource_lines,
-    size_text,
     span,
     state_text,
     version_of,

@@ -10,9 +10,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from tasks.backup.listing import size_text
 from tasks.errors import DeployError
 from tasks.model.operation_log import format_duration, format_time
 from tasks.model.state import State
+from tasks.present import duration
 from tasks.status.facts import Standing
 from tasks.status.rules import WANTED, Note, short, shown_units
 
@@ -107,18 +109,6 @@ def span(seconds: float) -> str:
     return f"{seconds // 86400:.0f} days"
 
 
-def size_text(size: int) -> str:
-    """`512 bytes`, `12.3 MB`, `4.0 GB`"""
-    if size < 1024:
-        return f"{size} bytes"
-    number = float(size)
-    for unit in ("kB", "MB", "GB"):
-        number /= 1024
-        if number < 1024 or unit == "GB":
-            break
-    return f"{number:.1f} {unit}"
-
-
 def table(standings: Sequence[Standing], healths: Sequence[Health], now: datetime) -> str:
     """One line an instance."""
     rows = [
@@ -210,20 +200,22 @@ def resource_lines(health: Health) -> Iterator[tuple[str, str]]:
 
 
 def backups_text(found: Mapping[str, Any], now: datetime) -> str:
-    """`3, newest 2 h ago (12.3 MB), verified 2 h ago`"""
+    """`3, newest 2 h ago (12.3 MB), verified: the one of 26 h ago`"""
     if not found["last_backup"]:
         return "none"
     parts = [f"{found['count']}, newest {ago(found['last_backup'], now)}"]
     if found["last_size_bytes"] is not None:
         parts[0] += f" ({size_text(found['last_size_bytes'])})"
-    if found["last_verified"]:
-        parts.append(f"verified is that of {ago(found['last_verified'], now)}")
+    if found["last_verified"] == found["last_backup"]:
+        parts.append("verified")
+    elif found["last_verified"]:
+        parts.append(f"verified: the one of {ago(found['last_verified'], now)}")
     return ", ".join(parts)
 
 
 def drill_text(found: Mapping[str, Any], now: datetime) -> str:
-    """`3 h ago, v1.2.0 restored in 4.2s: 1200 rows, 48 files`"""
-    took = format_duration(found["restore_seconds"])
+    """`3 h ago, v1.2.0 restored in 4.2 s: 1200 rows, 48 files`"""
+    took = duration(found["restore_seconds"])
     return (
         f"{ago(found['drilled_at'], now)}, {found['version']} restored in {took}:"
         f" {found['rows']} rows, {found['files']} files"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from tasks.status import facts, health
 from tasks.status.facts import Standing
 from tasks.status.measured import Answer
 from tasks.status.notes import notes
-from tasks.status.view import ago, document, page, size_text, table
+from tasks.status.view import ago, backups_text, document, page, table
 
 
 def judged(standing: Standing) -> Judged:
@@ -77,8 +78,8 @@ def test_the_page_of_one_instance_says_what_serves() -> None:
         "  Memory          512 of 4096 MB used\n"
         "  Disk            15.0 GB free of 20.0 GB\n"
         "  Certificate     until 2026-10-19\n"
-        "  Backups         3, newest 2 h ago (12.3 MB), verified is that of 26 h ago\n"
-        "  Last drill      3 h ago, v1.2.0 restored in 4.2s: 1200 rows, 48 files\n"
+        "  Backups         3, newest 2 h ago (12.9 MB), verified: the one of 26 h ago\n"
+        "  Last drill      3 h ago, v1.2.0 restored in 4.2 s: 1200 rows, 48 files\n"
         "  Last operation  update success 5 min ago (2025-10-19T11:55:00Z)"
     )
 
@@ -189,11 +190,21 @@ def test_json_of_an_instance_never_deployed_holds_nulls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 kB"), (5 * 1024**4, "5120.0 GB")],
+    ("verified", "text"),
+    [
+        (None, "2, newest 2 h ago (3.9 kB)"),
+        ("2025-10-19T10:00:00Z", "2, newest 2 h ago (3.9 kB), verified"),
+        ("2025-10-18T10:00:00Z", "2, newest 2 h ago (3.9 kB), verified: the one of 26 h ago"),
+    ],
 )
-def test_sizes_are_said_as_a_person_would(size: int, expected: str) -> None:
-    assert size_text(size) == expected
+def test_backups_are_said_in_the_units_of_their_list(verified: str | None, text: str) -> None:
+    found = {
+        "count": 2,
+        "last_backup": "2025-10-19T10:00:00Z",
+        "last_size_bytes": 3940,
+        "last_verified": verified,
+    }
+    assert backups_text(found, datetime(2025, 10, 19, 12, tzinfo=UTC)) == text
 
 
 def test_watching_goes_on_until_ctrl_c_and_ends_with_the_last_code() -> None:
