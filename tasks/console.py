@@ -100,7 +100,12 @@ def interactive() -> bool:
 
 
 class Lines:
-    """Progress as plain lines on stderr."""
+    """Progress as plain lines on stderr, one when a step begins."""
+
+    def __init__(self) -> None:
+        self._last = ""
 
     def step(self, text: str, fraction: float | None = None) -> None:
-        note(text)
+        if text != self._last:
+            self._last = text
+            note(text)

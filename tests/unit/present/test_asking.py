@@ -54,3 +54,13 @@ def test_ctrl_c_points_to_a_plan_only_where_something_may_have_been_begun(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert command().parse_execute([]) == 20
     assert capsys.readouterr().err == says
+
+
+def test_a_step_is_a_line_however_often_its_fraction_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = console.Lines()
+    lines.step("Copying the database")
+    for part in range(3):
+        lines.step("Writing the archive", part / 2)
+    assert capsys.readouterr().err == "Copying the database\nWriting the archive\n"
