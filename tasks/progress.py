@@ -86,7 +86,11 @@ class Bars:
         return _InstanceBar(self._display, self._bars[instance])
 
     def done(self, entry: Entry) -> None:
-        self._display.advance(self._bars[entry.instance], weight(entry))
+        bar = self._bars[entry.instance]
+        self._display.advance(bar, weight(entry))
+        if next(task for task in self._display.tasks if task.id == bar).finished:
+            # The others may take minutes more.
+            self._display.update(bar, step="done")
 
 
 class _InstanceBar:

@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 
 from tasks.bars import StepBar, display
+from tasks.model.plan import Entry, InstancePlan, Plan, Reason
+from tasks.progress import Bars
 
 LONG = "frontend: pnpm run build: " + "a very long line of what is being built " * 5
 
@@ -57,3 +59,18 @@ def test_what_looks_like_markup_is_shown_as_it_is(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert drawn(100, monkeypatch, (text, None)).endswith(text)
+
+
+def test_an_instance_that_is_finished_says_so_while_others_are_not() -> None:
+    first, last = (
+        Entry("a", "system", address, "create", (Reason("missing", "not there yet"),))
+        for address in ("file:/one", "file:/two")
+    )
+    shown = display()
+    bars = Bars(Plan((InstancePlan("a", (first, last), {}, {}),)), shown)
+    (task,) = shown.tasks
+    bars.of("a").step("create file:/one")
+    bars.done(first)
+    assert task.fields["step"] == "create file:/one"
+    bars.done(last)
+    assert task.fields["step"] == "done"
