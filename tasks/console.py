@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from typing import TextIO
@@ -33,6 +34,13 @@ def colours(stream: TextIO) -> bool:
 def styled(text: str, style: str, stream: TextIO) -> str:
     """text in one of STYLES where the stream takes colour, else as it is."""
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if colours(stream) else text
+
+
+def width() -> int | None:
+    """Columns of the terminal that stdout is; None where it is none."""
+    if not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def result(text: str = "") -> None:

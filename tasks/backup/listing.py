@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tasks.columns import columns
 from tasks.errors import DeployError
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Metadata
@@ -24,6 +25,8 @@ HEADERS = (
     "ENCRYPTED",
     "ARCHIVE",
 )
+LESS = ("ENCRYPTED", "ENGINE", "FILES", "TRIGGER", "AGE", "VERSION")
+"""What goes first on a narrow terminal."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,9 @@ def _listed(archive: Archive, verified: Archive | None) -> Listed:
     return Listed(archive, size, archive == verified, metadata)
 
 
-def table(listed: Sequence[Listed], now: datetime) -> str:
-    from tabulate import tabulate
-
-    rows = [_row(one, now) for one in listed]
-    text = tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+def table(listed: Sequence[Listed], now: datetime, width: int | None = None) -> str:
+    """width: of the terminal, None for any."""
+    return columns([_row(one, now) for one in listed], HEADERS, width=width, less=LESS)
 
 
 def _row(one: Listed, now: datetime) -> tuple[str, ...]:

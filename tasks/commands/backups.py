@@ -26,7 +26,7 @@ class Backups(DeployCommand):
         if options["json"]:
             console.result(json.dumps([document(one) for one in listed], indent=2))
         elif listed:
-            console.result(table(listed, utc_now()))
+            console.result(table(listed, utc_now(), console.width()))
         else:
             console.note(f"No backups of {instance.id} yet: ./doit backup {instance.id}")
         code = 0

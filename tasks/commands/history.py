@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks import console
+from tasks.columns import columns
 from tasks.commands.base import JSON_OPTION, DeployCommand, option
 from tasks.commands.instances import the_one
 from tasks.errors import UsageError
@@ -74,10 +75,8 @@ def document(performed: Performed, outcome: str) -> dict[str, object]:
 
 
 def table(shown: Sequence[Performed], outcomes: Sequence[str]) -> str:
-    from tabulate import tabulate
-
     rows = [row(one, word) for one, word in zip(shown, outcomes, strict=True)]
-    return tabulate(rows, HEADERS, tablefmt="plain", disable_numparse=True)
+    return columns(rows, HEADERS)
 
 
 def row(performed: Performed, outcome: str) -> tuple[str, ...]:

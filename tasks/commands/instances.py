@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks import console
+from tasks.columns import columns
 from tasks.commands.base import JSON_OPTION, DeployCommand
 from tasks.errors import DeployError, ResourceError, UsageError
 from tasks.model import registry
@@ -52,7 +53,7 @@ class Instances(DeployCommand):
         if options["json"]:
             console.result(json.dumps([document(known) for known in found], indent=2))
         elif found:
-            console.result(table(found))
+            console.result(table(found, console.width()))
         else:
             console.note("No instances yet: ./doit apply makes the first")
         problems = [known.problem for known in found if known.problem]
@@ -117,12 +118,10 @@ def document(known: Known) -> dict[str, object]:
     }
 
 
-def table(found: Sequence[Known]) -> str:
-    from tabulate import tabulate
-
-    return tabulate(
-        [row(known) for known in found], HEADERS, tablefmt="plain", disable_numparse=True
-    )
+def table(found: Sequence[Known], width: int | None = None) -> str:
+    """width: of the terminal, None for any."""
+    less = ("CONTAINER", "DOMAIN", "ADDRESS")
+    return columns([row(known) for known in found], HEADERS, width=width, less=less)
 
 
 def row(known: Known) -> tuple[str, ...]:

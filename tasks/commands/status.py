@@ -170,7 +170,8 @@ def say(found: Sequence[Judged], as_json: bool, one_line: bool = False) -> None:
         console.result(page(found[0].standing, found[0].health, found[0].now))
     elif found:
         standings = [one.standing for one in found]
-        console.result(table(standings, [one.health for one in found], found[0].now))
+        healths = [one.health for one in found]
+        console.result(table(standings, healths, found[0].now, console.width()))
     else:
         console.note("No instances yet: ./doit apply makes the first")
 

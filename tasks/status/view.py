@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.backup.listing import size_text
+from tasks.columns import columns
 from tasks.errors import DeployError
 from tasks.model.operation_log import format_duration, format_time
 from tasks.model.state import State
@@ -31,6 +32,8 @@ HEADERS = (
     "LAST OPERATION",
     "URL",
 )
+LESS = ("COMMIT", "SERVICES", "COLOUR", "CONTAINER", "URL", "ADDRESS", "VERSION")
+"""What goes first on a narrow terminal; what is wrong is said below the table anyway."""
 PLACES = {
     "running": "running",
     "stopped": "stopped",
@@ -109,8 +112,13 @@ def span(seconds: float) -> str:
     return f"{seconds // 86400:.0f} days"
 
 
-def table(standings: Sequence[Standing], healths: Sequence[Health], now: datetime) -> str:
-    """One line an instance."""
+def table(
+    standings: Sequence[Standing],
+    healths: Sequence[Health],
+    now: datetime,
+    width: int | None = None,
+) -> str:
+    """One line an instance, of what there is room for. width: of the terminal, None for any."""
     rows = [
         (
             standing.instance_id,
@@ -125,7 +133,7 @@ def table(standings: Sequence[Standing], healths: Sequence[Health], now: datetim
         )
         for standing, health in zip(standings, healths, strict=True)
     ]
-    return _tabulated(rows, HEADERS)
+    return columns(rows, HEADERS, width=width, less=LESS)
 
 
 def page(standing: Standing, health: Health, now: datetime) -> str:
@@ -158,7 +166,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         if health["backups"]["last_drill"]:
             rows.append(("Last drill", drill_text(health["backups"]["last_drill"], now)))
     rows.append(("Last operation", last_text(standing, now) + when))
-    lines = _tabulated(rows, ()).splitlines()
+    lines = columns(rows).splitlines()
     return "\n".join([standing.instance_id, *(f"  {line}" for line in lines)])
 
 
@@ -220,13 +228,6 @@ def drill_text(found: Mapping[str, Any], now: datetime) -> str:
         f"{ago(found['drilled_at'], now)}, {found['version']} restored in {took}:"
         f" {found['rows']} rows, {found['files']} files"
     )
-
-
-def _tabulated(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
-    from tabulate import tabulate
-
-    text = tabulate(rows, headers, tablefmt="plain", disable_numparse=True)
-    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def problem_document(problem: DeployError) -> dict[str, object]:
