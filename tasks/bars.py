@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+MARGIN = 3
+
 NEARLY = 0.9999
 """Of a step that is done: a bar that is full would stop its clock, and more steps may follow."""
 
 
 def display() -> Any:
     """Bars on stderr that go when they are done; only the step gives way on a narrow terminal."""
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.table import Column
+
+    class Margin(Console):
+        """Leaves room for a terminal's `^C`, which would break the line: half of it would stay."""
+
+        @property
+        def size(self) -> ConsoleDimensions:
+            whole = super().size
+            return ConsoleDimensions(max(whole.width - MARGIN, 1), whole.height)
+
+        @size.setter
+        def size(self, new: tuple[int, int]) -> None:
+            self._width, self._height = new
 
     def whole() -> Column:
         return Column(no_wrap=True)
 
-    console = Console(stderr=True)
+    console = Margin(stderr=True)
     wide = console.width >= 72
     return Progress(
         TextColumn("{task.description}", markup=False, table_column=whole()),

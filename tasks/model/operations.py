@@ -242,9 +242,10 @@ class Operation:
     def _enter(self) -> None:
         found = states.read(self.paths, self.instance_id)
         if found is not None and (recovered := states.recover(found)) != found:
+            became = f": its status {found.status} is now {recovered.status}"
             self.warn(
-                f"The {found.last_operation} of {found.last_operation_time} did not finish: "
-                f"its status {found.status} is now {recovered.status}"
+                f"The {found.last_operation} of {found.last_operation_time} did not finish"
+                + (became if found.status != recovered.status else "")
             )
             states.write(self.paths, recovered)
             found = recovered

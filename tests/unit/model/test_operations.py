@@ -317,6 +317,27 @@ def test_a_failed_uninstall_keeps_the_state(paths: Paths) -> None:
     )
 
 
+def test_what_crashed_and_left_the_status_as_it_was_is_said_without_it(
+    paths: Paths, kill_at: Any
+) -> None:
+    deploy(paths)
+
+    def crash() -> None:
+        with operation(paths, NAME, "backup"):
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert kill_at(10**9, crash)
+    warnings: list[str] = []
+    with operation(paths, NAME, "backup", warn=warnings.append):
+        pass
+    assert len(warnings) == 2
+    assert warnings[1].startswith("The backup of 20")
+    assert warnings[1].endswith(" did not finish")
+
+
 @pytest.mark.parametrize("name", ["deploy", "update", "reconfigure", "rollback"])
 @pytest.mark.parametrize("crashed", ["deploy", "update", "reconfigure", "restore", "rollback"])
 def test_what_crashed_is_finished_by_the_next_operation(

@@ -61,6 +61,13 @@ def test_what_looks_like_markup_is_shown_as_it_is(
     assert drawn(100, monkeypatch, (text, None)).endswith(text)
 
 
+def test_a_line_leaves_room_for_what_a_terminal_writes_at_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert display().console.width == 77
+
+
 def test_an_instance_that_is_finished_says_so_while_others_are_not() -> None:
     first, last = (
         Entry("a", "system", address, "create", (Reason("missing", "not there yet"),))
