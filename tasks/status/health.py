@@ -111,8 +111,10 @@ def _components(standing: Standing, notes: Sequence[Note]) -> dict[str, Any]:
         "uptime_seconds": measured.uptimes.get(f"vikunja-backend@{inside.serving}.service"),
         "checks": _checks(measured),
     }
+    # No note says it of a page that only a dead backend keeps away, but healthy it is not.
+    away = measured.page.code != 200 and found["backend"]["status"] == "unhealthy"
     found["frontend"] = {
-        "status": status("frontend"),
+        "status": "unhealthy" if away else status("frontend"),
         **_answer(measured.page),
         "nginx_status": inside.units.get("nginx.service", "unknown"),
         "certificate_until": _time(inside.certificate_until),

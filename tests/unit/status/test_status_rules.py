@@ -720,6 +720,10 @@ def test_what_a_code_of_a_health_path_means(code: int, level: str | None) -> Non
     [
         (RUNNING, {}),
         (with_measured(backend=Answer(500, 9)), {"backend": "unhealthy"}),
+        (
+            with_measured(backend=Answer(0), page=Answer(502, 9)),
+            {"backend": "unhealthy", "frontend": "unhealthy"},
+        ),
         (with_measured(backend=Answer(429, 9)), {"backend": "degraded"}),
         (with_measured(redis=""), {"redis": "unhealthy"}),
         (
