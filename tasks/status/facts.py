@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -83,13 +84,17 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     cached: no round trip where the last check is fresh, and the container still runs. What cannot
     be looked at is in `problems`; nothing is raised for it.
     """
+    applied = instance
+    # A registry that cannot be read is a problem of the records, which are looked at below.
+    with suppress(DeployError):
+        applied = as_applied(instance, registry.find(paths, instance.id))
     standing = Standing(
         instance.id,
         configured=True,
         container_name=instance.container_name,
         container="unknown",
-        address=services.address(instance),
-        url=instance.public_url,
+        address=services.address(applied),
+        url=applied.public_url,
         config=str(instance.source),
         own_disk=instance.driver != "lxc",
         database_type=instance.database.type,
@@ -107,10 +112,18 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
         if standing.container == "running" and checked and checks.fresh(checked, utc_now()):
             return replace(standing, checked=checked)
         if standing.container == "running":
-            standing = replace(standing, inside=look_inside(instance, container))
+            standing = replace(standing, inside=look_inside(applied, container))
     except DeployError as problem:
         return with_problem(standing, problem)
     return standing
+
+
+def as_applied(instance: Instance, entry: Registered | None) -> Instance:
+    """The instance with the domain and the address that it has: an edit counts once applied."""
+    if entry is None:
+        return instance
+    network = replace(instance.network, domain=entry.domain, ip_address=entry.ip_address)
+    return replace(instance, network=network)
 
 
 def look_from_outside(instance_id: str, paths: Paths) -> Standing:

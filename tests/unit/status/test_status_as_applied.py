@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from instance_samples import sample_instance
+
+from tasks.containers.base import ContainerFacts
+from tasks.model import registry
+from tasks.model.instance import Instance
+from tasks.model.registry import Registered
+from tasks.paths import Paths
+from tasks.status import facts
+from tasks.status.measured import question
+
+
+class Running:
+    def __init__(self, owner: str) -> None:
+        self._facts = ContainerFacts(exists=True, running=True, owner=owner, attributes={})
+
+    def observe(self) -> ContainerFacts:
+        return self._facts
+
+
+def test_an_edit_of_domain_and_address_counts_once_it_is_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, instance = Paths(tmp_path), sample_instance()
+    network = instance.network
+    edited = replace(
+        instance,
+        network=replace(network, domain="other.example.com", ip_address="10.98.0.99/24"),
+    )
+    looked: list[Instance] = []
+    monkeypatch.setattr(facts, "container_for", lambda *_: Running(instance.id))
+    monkeypatch.setattr(facts, "look_inside", lambda one, _: looked.append(one))
+
+    assert facts.look(edited, paths).url == "https://other.example.com"
+    registry.add(
+        paths,
+        Registered(
+            instance_id=instance.id,
+            driver="lxc",
+            node=None,
+            container_id=None,
+            container_name=instance.container_name,
+            ip_address=network.ip_address,
+            domain=network.domain,
+            created_at="2025-10-19T09:00:00Z",
+            config=str(instance.source),
+        ),
+    )
+    standing = facts.look(edited, paths)
+
+    assert standing.url == f"https://{network.domain}"
+    assert standing.address == str(network.interface.ip)
+    assert "other.example.com" in question(looked[0])
+    assert network.domain in question(looked[1])
+    assert standing.problems == ()
