@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +76,20 @@ class Init(DeployCommand):
         refuse_existing(output, options["force"])
         write_atomically(output, text.encode())
         console.result(str(output))
-        console.note("Next: ./doit check, then ./doit plan")
+        named = named_by(output, options["output"])
+        console.note(f"Next: ./doit check{named}, then ./doit plan{named}")
         return 0
+
+
+def named_by(output: Path, typed: str) -> str:
+    """How the next commands are to be told of the file; nothing where they find it themselves."""
+    from tasks.config import find_configuration
+
+    try:
+        found = find_configuration(None, caller_folder(), os.environ)
+    except UsageError:
+        found = ()
+    return "" if output in found else f" --config {typed}"
 
 
 def refuse_existing(output: Path, force: bool) -> None:
@@ -116,10 +128,16 @@ def answer(
         return answers
     if not ask:
         raise UsageError(
-            f"{' and '.join(question.flag for question in missing)} must be given",
+            f"{listed([question.flag for question in missing])} must be given",
             hint="Give them as options, or run ./doit init on a terminal, where it asks",
         )
     return interview(asked, given, output)
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`"""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def refuse_unwanted(asked: tuple[Question, ...], answers: Mapping[str, str]) -> None:

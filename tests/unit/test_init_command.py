@@ -124,14 +124,23 @@ def _given(path: Path) -> dict[str, object]:
     return {name: section for name, section in given.items() if section}
 
 
+def test_a_file_that_is_not_found_by_itself_is_named_in_what_comes_next(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*FLAGS, "--output", "sites/a.yaml") == 0
+    assert capsys.readouterr().err == (
+        "Next: ./doit check --config sites/a.yaml, then ./doit plan --config sites/a.yaml\n"
+    )
+
+
 def test_what_is_missing_without_a_terminal_is_one_error_with_the_flags(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--driver", "proxmox") == 3
 
     assert capsys.readouterr().err == (
-        "error: --connection and --host and --node and --ip-address and --gateway and --domain"
-        " and --email must be given\n"
+        "error: --connection, --host, --node, --ip-address, --gateway, --domain and --email"
+        " must be given\n"
         "       Give them as options, or run ./doit init on a terminal, where it asks\n"
     )
     assert list(here.iterdir()) == []
