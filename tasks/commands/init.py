@@ -93,11 +93,15 @@ def named_by(output: Path, typed: str) -> str:
 
 
 def refuse_existing(output: Path, force: bool) -> None:
-    if output.is_dir():
+    from tasks.model.files import named
+
+    with named(output, "cannot be written"):
+        is_folder, exists = output.is_dir(), output.exists() or output.is_symlink()
+    if is_folder:
         raise UsageError(
             "is a folder", where=str(output), hint="Name a file in it: --output FOLDER/NAME.yaml"
         )
-    if not force and (output.exists() or output.is_symlink()):
+    if exists and not force:
         raise UsageError(
             "exists already",
             where=str(output),

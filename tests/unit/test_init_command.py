@@ -133,6 +133,20 @@ def test_a_file_that_is_not_found_by_itself_is_named_in_what_comes_next(
     )
 
 
+def test_a_place_that_cannot_be_looked_at_is_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # To root nothing is closed.
+    monkeypatch.setattr(Path, "exists", refused)
+    assert run(*FLAGS, "--output", "closed/a.yaml") == 1
+    assert capsys.readouterr().err.startswith(
+        f"error: {here}/closed/a.yaml: cannot be written: Permission denied\n"
+    )
+
+
 def test_what_is_missing_without_a_terminal_is_one_error_with_the_flags(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
