@@ -79,6 +79,13 @@ def error(failure: DeployError) -> None:
         note(f"       {failure.hint}")
 
 
+def clear_interrupt() -> None:
+    """Take the `^C` off the terminal's line, where it wrote one."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r  \r")
+        sys.stderr.flush()
+
+
 def trace() -> None:
     """The traceback of the exception that is being handled, to stderr."""
     traceback.print_exc()

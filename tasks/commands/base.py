@@ -86,6 +86,7 @@ class DeployCommand(Command):  # type: ignore[misc]
         except KeyboardInterrupt:
             from tasks.containers import unfinished
 
+            console.clear_interrupt()
             hint = "./doit plan shows what is left to do" if self.changes else ""
             console.error(CancelledError("cancelled", evidence=unfinished(), hint=hint))
             return CancelledError.exit_code
@@ -97,6 +98,8 @@ class DeployCommand(Command):  # type: ignore[misc]
             if opt_values["debug"]:
                 console.trace()
             if isinstance(failure, DeployError):
+                if isinstance(failure.__cause__, KeyboardInterrupt):
+                    console.clear_interrupt()
                 console.error(failure)
                 return failure.exit_code
             # Whatever it is, it is a fault of this program: no reason to show its insides.

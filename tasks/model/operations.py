@@ -212,7 +212,7 @@ class Operation:
             raise CancelledError(
                 f"{self.name} cancelled",
                 where=self.instance_id,
-                hint="./doit plan shows what is left to do.",
+                hint=after_cancelling(self.name, self.instance_id),
             ) from error
         return False
 
@@ -347,3 +347,12 @@ def operation(
     damaged records. Leaving with a KeyboardInterrupt raises CancelledError instead.
     """
     return Operation(paths, instance_id, name, changes, wait_seconds, warn)
+
+
+def after_cancelling(name: OperationName, instance_id: str) -> str:
+    """What to do about an operation that somebody cancelled; nothing where it leaves nothing."""
+    if name in ("backup", "drill"):
+        return ""
+    if name == "uninstall":
+        return f"./doit uninstall {instance_id} goes on with it."
+    return "./doit plan shows what is left to do."

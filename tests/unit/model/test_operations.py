@@ -306,6 +306,24 @@ def test_a_backup_that_fails_does_not_make_the_instance_failed(paths: Paths) -> 
     assert (state.status, state.last_operation_status) == ("running", "failure")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("backup", ""),
+        ("drill", ""),
+        ("uninstall", f"./doit uninstall {NAME} goes on with it."),
+        ("update", "./doit plan shows what is left to do."),
+    ],
+)
+def test_who_cancels_hears_what_goes_on_with_it_where_something_is_left(
+    paths: Paths, name: OperationName, hint: str
+) -> None:
+    deploy(paths)
+    with pytest.raises(CancelledError) as caught, operation(paths, NAME, name):
+        raise KeyboardInterrupt
+    assert caught.value.hint == hint
+
+
 def test_a_failed_uninstall_keeps_the_state(paths: Paths) -> None:
     deploy(paths)
     with pytest.raises(DeployError), operation(paths, NAME, "uninstall") as op:

@@ -56,6 +56,25 @@ def test_ctrl_c_points_to_a_plan_only_where_something_may_have_been_begun(
     assert capsys.readouterr().err == says
 
 
+def test_the_terminal_s_own_ctrl_c_is_taken_off_the_line_of_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def interrupted(*_: object) -> int:
+        print("^C", end="", file=sys.stderr)
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(Status, "perform", interrupted)
+    monkeypatch.setattr(sys, "stderr", Screen())
+    assert Status().parse_execute([]) == 20
+    assert sys.stderr.getvalue() == "^C\r  \rerror: cancelled\n"  # type: ignore[attr-defined]
+
+
 def test_a_step_is_a_line_however_often_its_fraction_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
