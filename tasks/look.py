@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,17 +16,21 @@ from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.kept import Kept
+from tasks.model.located import Located, located_in
 from tasks.model.plan import InstancePlan
 from tasks.paths import Paths
 from tasks.planner import Wishes, plan, reachable, revived
 from tasks.release import Target
 from tasks.render import Rendered
 from tasks.resources.base import Facts, Resource
+from tasks.resources.carrying import ENVIRONMENT, Forgotten, in_use, kept_in, located
+from tasks.resources.carrying import QUESTIONS as CARRYING
 from tasks.resources.migration import Unfinished, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import active_color, released
 
 if TYPE_CHECKING:
+    from tasks.model.carry import PlannedCarry
     from tasks.model.update import PlannedUpdate
 
 T = TypeVar("T")
@@ -53,7 +57,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Look:
-    """What was found of one instance at one moment, and what it calls for."""
+    """What was found of one instance at one moment, and what it calls for.
+
+    asked: the instance that was looked at, where `instance` is that with the database of before.
+    """
 
     instance: Instance
     container: Container
@@ -63,10 +70,14 @@ class Look:
     facts: Facts
     wishes: Wishes
     plan: InstancePlan
+    asked: Instance | None = None
 
 
-def look(instance: Instance, paths: Paths) -> Look:
-    """Look at an instance: one round trip to its container, one to its git remote, no change."""
+def look(instance: Instance, paths: Paths, *, sweep: bool = False) -> Look:
+    """Look at an instance: one round trip to its container, one to its git remote, no change.
+
+    sweep: databases that were kept are to go.
+    """
     container = container_for(instance, paths)
     commit = in_background(lambda: build.resolve(instance.git) if instance.git else None)
     try:
@@ -74,9 +85,26 @@ def look(instance: Instance, paths: Paths) -> Look:
         facts = find(sources, container, paths)
     finally:
         answer = commit()
+    before = moves_from(sources, facts)
+    if before is not None:
+        from tasks import carrying
+
+        return carrying.look(sources, container, facts, answer, paths, before)
     target = find_target(instance, answer, paths)
     update = find_update(instance, target, facts, paths)
-    return conclude(sources, container, target, facts, paths, update)
+    return conclude(sources, container, target, facts, paths, update, sweep=sweep)
+
+
+def moves_from(sources: Sources, facts: Facts) -> Located | None:
+    """The database that the instance's data is in, where another one is wished for."""
+    before = in_use(facts)
+    after = located(sources.instance)
+    deployed = record.DOCUMENT in facts.files or sources.applied.created_at
+    if before is None or before.same(after) or not deployed:
+        return None
+    # vikunja.environment may name yet another one: where the data is, is its author's business.
+    wished = located_in(sources.rendered[ENVIRONMENT].content)
+    return before if wished is not None and wished.same(after) else None
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
@@ -172,6 +200,7 @@ def questions(sources: Sources) -> tuple[Question, ...]:
         *asked,
         migrations_question(sources.instance),
         *UNFINISHED.questions(),
+        *CARRYING,
         ("file", "=", record.DOCUMENT),
     )
 
@@ -184,6 +213,9 @@ def conclude(
     paths: Paths,
     update: PlannedUpdate | None = None,
     enclose: Enclose | None = None,
+    *,
+    carry: PlannedCarry | None = None,
+    sweep: bool = False,
 ) -> Look:
     """Wishes and plan from what was found. No effect.
 
@@ -214,31 +246,55 @@ def conclude(
         "release": releasing,
         "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
     }
-    before: Iterable[Resource] = [r for resources in steps.values() for r in resources]
     if enclose is None and update is not None and update.stops_writes:
         from tasks.migrations import around
 
         enclose = partial(around, update)
     if enclose is not None:
         steps["switch"] = enclose(steps["switch"], color)
-        before = [r for resources in steps.values() for r in resources]
+    late: frozenset[str] = frozenset()
+    used = carry.before if carry else located(instance)
+    kept = tuple(i for i in kept_in(facts, used) if not i.database.same(located(instance)))
+    if carry is not None:
+        from tasks import carrying
+
+        if carry.occupied:
+            steps["system"] = carrying.losing(steps["system"])
+        else:
+            steps["system"], steps["switch"] = carrying.around(
+                steps["system"], steps["switch"], carry, facts, color
+            )
+            late = carrying.LATE
+    elif sweep:
+        steps["switch"] += tuple(
+            Forgotten(item=item, stays=item.database.same_server(located(instance)))
+            for item in kept
+        )
+    before = [r for resources in steps.values() for r in resources]
     steps["record"] = record.declare(
         instance, facts, sources.applied, target, color, before, Kept(paths.documents)
     )
-    wishes = Wishes(instance.id, steps)
+    wishes = Wishes(instance.id, steps, late)
     there = facts.container
     unseen = bool(there and there.exists and not there.running)
     if unseen:
         wishes = Wishes(instance.id, {"provision": steps["provision"]})
     elif UNFINISHED.difference(facts) is not None:
         # What an update that broke off left decides what else there is to do.
-        unseen, update = True, None
+        unseen, update, carry = True, None, None
         first = (UNFINISHED, *record.running(facts))
         wishes = Wishes(instance.id, {"provision": steps["provision"], "switch": first})
     entries = plan(wishes, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
     instance_plan = InstancePlan(
-        instance.id, entries, record.configuration_digests(instance), observed, unseen, update
+        instance.id,
+        entries,
+        record.configuration_digests(instance),
+        observed,
+        unseen,
+        update,
+        carry,
+        kept,
     )
     return Look(instance, container, sources, target, color, facts, wishes, instance_plan)
 

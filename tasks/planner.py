@@ -32,6 +32,8 @@ class Wishes:
 
     instance: str
     steps: Mapping[str, tuple[Resource, ...]]
+    late: frozenset[str] = frozenset()
+    """Addresses that, where they are wished no longer, go at the end of the switch."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -55,10 +57,17 @@ def _with_stale(
     step: str, resources: Sequence[Resource], wishes: Wishes, facts: Facts, applied: Applied
 ) -> Iterable[Resource]:
     """The step's resources; before the system's first unit, what is wished no longer."""
-    if step != "system":
+    if step != "system" and not (step == "switch" and wishes.late):
         return resources
     wished = {resource.address for resource in wishes.resources}
-    stale = [gone for gone in revived(applied, wished) if gone.difference(facts) is not None]
+    late = step == "switch"
+    stale = [
+        gone
+        for gone in revived(applied, wished)
+        if gone.difference(facts) is not None and (gone.address in wishes.late) == late
+    ]
+    if late:
+        return (*resources, *stale)
     position = next(
         (at for at, resource in enumerate(resources) if isinstance(resource, Unit)), len(resources)
     )
@@ -139,7 +148,9 @@ def _entry(
         changes=shown_changes(resource, difference),
         diff="" if resource.sensitive else unified(resource.name, difference),
         sensitive=resource.sensitive,
-        destructive=difference.destructive or _loses_data(resource, applied),
+        destructive=difference.destructive
+        or resource.destructive
+        or _loses_data(resource, applied),
         interrupts=difference.interrupts,
         resource=resource,
     )
@@ -211,9 +222,14 @@ def _in_container(resource: Resource) -> str:
 
 def _loses_data(resource: Resource, applied: Applied) -> bool:
     before = applied.resources.get(resource.address)
-    return before is not None and any(
-        before.inputs.get(key) not in (None, resource.origin.inputs.get(key))
-        for key in resource.destructive_inputs
+    # Where no apply has ever been done, there is nothing yet.
+    return (
+        before is not None
+        and bool(applied.created_at)
+        and any(
+            before.inputs.get(key) not in (None, resource.origin.inputs.get(key))
+            for key in resource.destructive_inputs
+        )
     )
 
 

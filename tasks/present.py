@@ -50,8 +50,9 @@ def plan_lines(
             lines += instance_lines(instance, style=style, diffs=diffs)
             lines.append("")
     unchanged = [instance.instance for instance in plan.instances if not instance.entries]
+    kept = [style(text, "dim") for one in plan.instances if not one.entries for text in _kept(one)]
     if not plan.entries:
-        return [*lines, f"Nothing to do: {_names(unchanged)} as wished."]
+        return [*lines, f"Nothing to do: {_names(unchanged)} as wished.", *kept]
     if unchanged:
         lines.append(f"Nothing to do for {', '.join(unchanged)}.")
     lines.append(f"Plan: {counts(plan.entries)}.")
@@ -85,13 +86,28 @@ def instance_lines(
         from tasks.present_update import update_lines
 
         lines += update_lines(instance.update, style)
+    if instance.carry is not None:
+        from tasks.present_carry import carry_lines
+
+        lines += carry_lines(instance.carry, style)
+    lines += [f"    {style(text, 'dim')}" for text in _kept(instance)]
     for entry in instance.entries:
         lines += entry_lines(entry, width, style, diffs)
     if any(entry.address == "migrations:unfinished" for entry in instance.entries):
         lines.append("    What comes after that is planned then.")
+    elif instance.carry is not None and instance.carry.first:
+        lines.append("    This comes first; the other database is planned then.")
     elif instance.unseen:
         lines.append("    The container is stopped: what is in it is (known after apply).")
     return lines
+
+
+def _kept(instance: InstancePlan) -> list[str]:
+    if not instance.kept:
+        return []
+    from tasks.present_carry import kept_lines
+
+    return kept_lines(instance.kept, instance.instance)
 
 
 def entry_lines(entry: Entry, width: int, style: Style, diffs: bool) -> list[str]:

@@ -13,6 +13,7 @@ from tasks.given import NOTHING_GIVEN, GivenFiles, read_given
 from tasks.model.instance import COLORS, Instance
 from tasks.render import Rendered, Templated, origin_of
 from tasks.resources.base import Origin, Resource, digest
+from tasks.resources.carrying import ENVIRONMENT, NEXT
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, User
 from tasks.services import (
@@ -42,8 +43,8 @@ __all__ = [
     "templated",
 ]
 
-ENVIRONMENT = "/etc/vikunja/environment"
-"""Says which database Vikunja uses: another type of it starts empty."""
+ELSEWHERE = ("database.type", "database.host", "database.port", "database.name")
+"""Keys that say where the data is. Where the old place cannot be told any more, it stays there."""
 
 BASE_PACKAGES = ("ca-certificates", "curl", "logrotate", "nginx", "openssl", "tzdata")
 
@@ -175,6 +176,8 @@ def _secrets(instance: Instance, given: GivenFiles) -> Iterator[Resource]:
             yield Secret(path=path, owner=USER, group=USER, origin=origin)
         else:
             yield _password(path, USER, given.database_password, origin)
+    # Of an apply that was killed on its way to another database.
+    yield Absent(path=NEXT)
     if given.admin_password is not None:
         origin = origin_of(instance, ["database.admin_password_file"])
         yield _password(f"{SECRETS}/db-admin-password", "root", given.admin_password, origin)
@@ -218,7 +221,7 @@ def _files(
             owner=item.owner,
             group=item.group,
             origin=made.origin,
-            destructive_inputs=("database.type",) if item.path == ENVIRONMENT else (),
+            destructive_inputs=ELSEWHERE if item.path == ENVIRONMENT else (),
         )
     if given.certificate is not None and given.key is not None:
         origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])

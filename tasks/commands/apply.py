@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tasks.model.plan import Plan
     from tasks.paths import Paths
 
-ROUNDS = 3
-"""How often what a stopped container hid, or what moved meanwhile, is planned anew in one apply."""
+ROUNDS = 4
+"""How often what a stopped container hid, what moved meanwhile, or what comes before another
+database is planned anew in one apply."""
 
 
 class Apply(DeployCommand):
@@ -35,7 +36,7 @@ class Apply(DeployCommand):
     options = (
         YES_OPTION,
         option("plan", str, None, "apply this saved plan; refused if anything moved since"),
-        option("allow_destroy", bool, False, "also do what loses data"),
+        option("allow_destroy", bool, False, "also do what loses data, and remove kept databases"),
         TARGET_OPTION,
         DIFF_OPTION,
     )
@@ -81,7 +82,9 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
     failures: dict[str, DeployError] = {}
     left = tuple(instances)
     for number in range(ROUNDS):
-        looks, not_seen = look_at(left, paths)
+        # What is kept goes only by a plan that shows it, as a whole.
+        sweep = request.allow_destroy and not request.saved and not request.targets
+        looks, not_seen = look_at(left, paths, sweep=sweep)
         failures.update(not_seen)
         plan = plan_of(looks, request.targets)
         if request.saved and number == 0:
@@ -183,14 +186,14 @@ def carry_out(
         try:
             for instance_plan in busy:
                 found = replace(looks[instance_plan.instance], plan=instance_plan)
-                run = Run(found.instance, whole=whole, look=found)
-                session.runs[found.instance.id] = run
+                run = Run(found.asked or found.instance, whole=whole, look=found)
+                session.runs[run.instance.id] = run
                 try:
-                    refuse_missing_tools(found, paths, watcher.of(found.instance.id))
+                    refuse_missing_tools(found, paths, watcher.of(run.instance.id))
                     session.begin(run, name)
                     refuse_update(found)
                     _look_again(session, run, paths, look)
-                    ready.append(found.instance)
+                    ready.append(run.instance)
                 except DeployError as failure:
                     run.failure = failure
             if ready:
@@ -214,7 +217,12 @@ def _moved_only(failure: DeployError) -> bool:
 
 
 def refuse_update(look: Look) -> None:
-    """Raise UsageError or DatabaseError where an update must not begin, for its migrations."""
+    """Raise UsageError or DatabaseError where an update must not begin, for its migrations, or
+    where the data would move to another database in parts."""
+    if look.plan.carry is not None:
+        from tasks import carrying
+
+        carrying.refuse(look.plan)
     if look.plan.update is not None:
         from tasks.migrations import refuse
 

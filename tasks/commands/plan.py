@@ -72,14 +72,17 @@ def warn_of_work(instances: Sequence[Instance], paths: Paths) -> None:
 
 
 def look_at(
-    instances: Sequence[Instance], paths: Paths
+    instances: Sequence[Instance], paths: Paths, *, sweep: bool = False
 ) -> tuple[dict[str, Look], dict[str, DeployError]]:
-    """Look at all instances at once. Returns looks and failures, by id."""
+    """Look at all instances at once. Returns looks and failures, by id.
+
+    sweep: databases that were kept are to go.
+    """
     from tasks.look import in_background, look
 
     looks: dict[str, Look] = {}
     failures: dict[str, DeployError] = {}
-    works = {instance.id: partial(look, instance, paths) for instance in instances}
+    works = {instance.id: partial(look, instance, paths, sweep=sweep) for instance in instances}
     waits: dict[str, Callable[[], Look]] = (
         {name: in_background(work) for name, work in works.items()} if len(works) > 1 else {**works}
     )

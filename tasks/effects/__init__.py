@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.effects import going_back, inside, migrating, place, rehearsing, serving, switching
+from tasks.effects import (
+    carrying,
+    going_back,
+    inside,
+    migrating,
+    place,
+    rehearsing,
+    serving,
+    switching,
+)
 from tasks.effects.work import Effect, Work
 from tasks.errors import DeployError
 from tasks.model.plan import Entry
 from tasks.resources.base import Resource
+from tasks.resources.carrying import Carried, CarryDone, CarryStop, Forgotten
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.going_back import Beside, SwappedIn
 from tasks.resources.migration import (
@@ -122,4 +132,8 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (SwappedIn, going_back.swap_in),
     (WritesGoOn, migrating.let_writes_go_on),
     (Unfinished, migrating.settle),
+    (CarryStop, carrying.stop_writes),
+    (Carried, carrying.carry_over),
+    (CarryDone, carrying.let_writes_go_on),
+    (Forgotten, carrying.forget),
 )

@@ -13,7 +13,7 @@ from tasks.errors import (
     RolledBackError,
     UnhealthyError,
 )
-from tasks.model.plan import Entry
+from tasks.model.plan import Entry, InstancePlan
 from tasks.resources.landing import landing
 from tasks.resources.observe import HERE, function_name, script_text
 from tasks.resources.system import TAKEN_UP, Package, Script, Unit
@@ -32,9 +32,7 @@ def land(batch: Sequence[Entry], work: Work) -> None:
     if serving is not None:
         keeping.keep(serving, work)
     resources = [entry.resource for entry in batch if entry.resource is not None]
-    pending = [
-        entry.resource.unit for entry in work.look.plan.entries if isinstance(entry.resource, Unit)
-    ]
+    pending = _behind(batch, work.look.plan)
     completed = work.container.run(
         [SCRIPT, "-c", guarded("land.sh"), "land"],
         stdin=landing(resources, pending),
@@ -50,6 +48,16 @@ def land(batch: Sequence[Entry], work: Work) -> None:
             evidence=last_lines(completed.stderr),
             hint="Is the container's disk full or read-only? Then run ./doit apply again.",
         )
+
+
+def _behind(batch: Sequence[Entry], plan: InstancePlan) -> list[str]:
+    """The units that the plan starts, or reloads, once these have landed."""
+    later = plan.entries[plan.entries.index(batch[-1]) + 1 :]
+    if plan.carry is not None and not plan.carry.first:
+        # What names the new database lands in the switch: until then, and where the old one stays,
+        # the services run with what they were started with.
+        later = tuple(entry for entry in later if entry.step == batch[-1].step)
+    return [entry.resource.unit for entry in later if isinstance(entry.resource, Unit)]
 
 
 def install(batch: Sequence[Entry], work: Work) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasks.backup.databases import database_for
 from tasks.backup.databases.base import script
@@ -116,10 +116,10 @@ def _stop(work: Work) -> None:
     migration.begun = time.monotonic()
     wait = instance.update.upload_wait_seconds
     journal = " ".join(str(word) for word in words)
-    step(work, "stop", journal, old, str(wait), *_units(old, work), timeout=wait + UNIT_TIMEOUT)
+    step(work, "stop", journal, old, str(wait), *units(old, work), timeout=wait + UNIT_TIMEOUT)
 
 
-def _units(color: Color, work: Work) -> tuple[str, ...]:
+def units(color: Color, work: Work) -> tuple[str, ...]:
     """In the order in which they stop."""
     backend = f"vikunja-backend@{color}.service"
     mcp = work.look.instance.services.mcp.enabled
@@ -133,21 +133,21 @@ def let_writes_go_on(batch: Sequence[Entry], work: Work) -> None:
         migration = work.migration
         if migration is None:
             continue
-        step(work, "commit", *_units(other(migration.old), work))
+        step(work, "commit", *units(other(migration.old), work))
         seconds = time.monotonic() - migration.begun
         migration.guard.well()
         work.migration = None
         work.log(f"Writes go on after {seconds:.1f} s")
         measurements.write(work.paths, work.where, _measured(seconds, work))
-        _recover(work)
+        recover(work)
 
 
 def _measured(seconds: float, work: Work) -> Measured:
     """What is known now of how long such things take. seconds: that writes were stopped."""
+    before = measurements.read(work.paths, work.where)
     if work.going_back is not None:
-        before = measurements.read(work.paths, work.where)
-        return Measured(before.write_stop, time.monotonic() - work.going_back.begun)
-    return Measured(seconds, work.backup_seconds + seconds)
+        return replace(before, way_back=time.monotonic() - work.going_back.begun)
+    return replace(before, write_stop=seconds, way_back=work.backup_seconds + seconds)
 
 
 def settle(batch: Sequence[Entry], work: Work) -> None:
@@ -157,7 +157,7 @@ def settle(batch: Sequence[Entry], work: Work) -> None:
         if REHEARSAL in work.look.facts.texts:
             end(work, database_for(work.look.instance, work.container))
             work.log(f"ended a rehearsal that was not finished, and its copy {PLACE}")
-        said = _recover(work)
+        said = recover(work)
         if said:
             work.log(said)
 
@@ -174,7 +174,7 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
         migration.guard.go()
         answer = migration.guard.answer
         said = answer.stdout.decode().strip() if answer and answer.returncode == 0 else ""
-        said = said or _recover(work)
+        said = said or recover(work)
     except DeployError as second:
         return RollbackFailedError(
             f"{failure.what}; and {name} does not serve: {second.what}",
@@ -194,7 +194,7 @@ def fall_back(failure: DeployError, work: Work) -> DeployError:
     )
 
 
-def _recover(work: Work) -> str:
+def recover(work: Work) -> str:
     """Run recover.sh; what it says that it did, nothing where there was nothing to do."""
     completed = work.container.run(
         ["bash", "-c", recovery(), "recover"], timeout=RECOVERY_SECONDS, check=False

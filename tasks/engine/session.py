@@ -233,7 +233,7 @@ class Session:
             created = run.applied.created_at or now
             applied = replace(run.applied, created_at=created)
             found = run.work.container.observe()
-            registry.add(self.paths, record.entry(run.instance, applied, found))
+            registry.add(self.paths, record.entry(run.work.look.instance, applied, found))
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
@@ -259,7 +259,9 @@ class Session:
         from tasks.model import applied as records
 
         assert run.applied is not None and run.look is not None
-        run.applied = replace(run.applied, configuration=record.configuration_digests(run.instance))
+        # Where the database is to be another one, this may have been a plan with the one of before.
+        configuration = record.configuration_digests(run.look.instance)
+        run.applied = replace(run.applied, configuration=configuration)
         # What is wished no longer is gone by now: whatever comes in its place is not ours.
         kept = {resource.address for resource in run.look.wishes.resources}
         gone = [address for address in run.applied.resources if address not in kept]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tasks.frozen import dataclass
 from tasks.model.files import write_atomically
@@ -14,17 +14,20 @@ from tasks.paths import Paths
 class Measured:
     """Seconds; None where it was not measured yet. write_stop: from the first refused write to
     the first that was taken again. way_back: a rollback over a migration, as long
-    as the last one took; before there was one, as long as the backup and such a stop took."""
+    as the last one took; before there was one, as long as the backup and such a stop took. carry:
+    such a stop where the data moved to another database."""
 
     write_stop: float | None = None
     way_back: float | None = None
+    carry: float | None = None
 
 
 def read(paths: Paths, instance_id: str) -> Measured:
     """What was measured; nothing where there is no record or a damaged one: it only informs."""
     try:
         data = json.loads(paths.measured(instance_id).read_bytes())
-        return Measured(_seconds(data["write_stop"]), _seconds(data["way_back"]))
+        found = (data["write_stop"], data["way_back"], data.get("carry"))
+        return Measured(*map(_seconds, found))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return Measured()
 
@@ -38,3 +41,8 @@ def _seconds(value: object) -> float | None:
 def write(paths: Paths, instance_id: str, measured: Measured) -> None:
     text = json.dumps(asdict(measured)) + "\n"
     write_atomically(paths.measured(instance_id), text.encode())
+
+
+def write_carry(paths: Paths, instance_id: str, seconds: float) -> None:
+    """Note how long the data took to another database, beside what was measured of updates."""
+    write(paths, instance_id, replace(read(paths, instance_id), carry=seconds))

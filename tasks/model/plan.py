@@ -13,6 +13,7 @@ from tasks.frozen import dataclass
 from tasks.resources.base import Action, AttributeChange, Resource, digest
 
 if TYPE_CHECKING:
+    from tasks.model.carry import KeptDatabase, PlannedCarry
     from tasks.model.update import PlannedUpdate
 
 STEPS = ("provision", "system", "build", "release", "switch", "record")
@@ -105,7 +106,8 @@ class InstancePlan:
 
     configuration: dotted key → digest of its value. observed: what was asked → what was found.
     unseen: the container is stopped; what is in it is known once it runs. update: what is known
-    of another release that is to serve, None where the release stays.
+    of another release that is to serve, None where the release stays. carry: of another database
+    that is to serve, None where that stays. kept: databases that are not in use any more.
     """
 
     instance: str
@@ -114,6 +116,8 @@ class InstancePlan:
     observed: Mapping[str, str]
     unseen: bool = False
     update: PlannedUpdate | None = None
+    carry: PlannedCarry | None = None
+    kept: tuple[KeptDatabase, ...] = ()
 
     def only(self, targets: Sequence[str]) -> InstancePlan:
         """The same plan with just the entries that these addresses name.
@@ -130,6 +134,8 @@ class InstancePlan:
             "instance": self.instance,
             "unseen": self.unseen,
             "update": self.update.as_data() if self.update else None,
+            "database": self.carry.as_data() if self.carry else None,
+            "kept_databases": [item.as_data() for item in self.kept],
             "configuration": dict(self.configuration),
             "observed": dict(self.observed),
             "entries": [entry.as_data() for entry in self.entries],

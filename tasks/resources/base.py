@@ -82,7 +82,8 @@ class Resource(ABC):
 
     triggers: addresses; where one of those changes, this one is acted on again.
     follows: addresses; where one of those changes, that is why this one differs.
-    destructive_inputs: configuration keys whose change loses data through this resource.
+    destructive_inputs: configuration keys whose change loses data through this resource;
+    destructive: any change of it does.
     """
 
     kind: ClassVar[str] = ""
@@ -91,6 +92,7 @@ class Resource(ABC):
     triggers: tuple[str, ...] = ()
     follows: tuple[str, ...] = field(default=(), compare=False)
     destructive_inputs: tuple[str, ...] = field(default=(), compare=False)
+    destructive: bool = field(default=False, compare=False)
 
     @property
     @abstractmethod

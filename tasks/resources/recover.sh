@@ -15,7 +15,7 @@ flock 5
 # What a killed run left at work ends first.
 (flock -w 900 9) 9>/run/vikunja-deploy/apply.lock
 [ -e "$home/journal" ] || exit 0
-read -r phase old new port version timeout mcp <"$home/journal"
+read -r phase old new port version timeout mcp kind <"$home/journal"
 mapfile -t connection <"$home/connection"
 
 database() {
@@ -41,7 +41,8 @@ open_again() {
 forget() {
 	rm -f "$home/journal"
 	sync "$home"
-	rm -f "$home/database" "$home/connection" "$home/recover" \
+	rm -f "$home/database" "$home/connection" "$home/recover" "$home/carry" "$home"/next-* \
+		"$home/filling" "$home/filled" "$home/before.tar" \
 		/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service \
 		/etc/systemd/system/vikunja-deploy-recover.service
 }
@@ -51,7 +52,11 @@ if [ "$phase" = committed ]; then
 	systemctl -q enable -- "${started[@]}"
 	systemctl start -- "${started[@]}"
 	open_again
-	database drop saved || echo "the saved database could not be dropped" >&2
+	if [ "$kind" = carry ]; then
+		bash "$home/carry" end || fail "what carried the data over could not be cleared away"
+	else
+		database drop saved || echo "the saved database could not be dropped" >&2
+	fi
 	forget
 	echo "The update was done already: the new version serves"
 	exit
@@ -66,7 +71,10 @@ done
 mapfile -t -O "${#stopped[@]}" stopped < <(units "$old")
 systemctl stop -- "${stopped[@]}"
 systemctl reset-failed -- "${stopped[@]}" 2>/dev/null
-if [ "$phase" = saved ]; then
+if [ "$kind" = carry ]; then
+	# Another database was to take over: its own settings come back, and it was never touched.
+	bash "$home/carry" undo || fail "the settings could not be put back"
+elif [ "$phase" = saved ]; then
 	places=$(database places) || fail "the database does not answer"
 	case " ${places//[[:space:]]/ } " in
 	*' saved '*)
@@ -89,8 +97,10 @@ systemctl -q enable -- "${started[@]}"
 systemctl start -- "${started[@]}"
 health_backend "$port" "$version" "$timeout" >/dev/null || exit 12
 open_again
-for place in failed saved; do
-	database drop "$place" || echo "the database's place $place could not be dropped" >&2
-done
+if [ "$kind" != carry ]; then
+	for place in failed saved; do
+		database drop "$place" || echo "the database's place $place could not be dropped" >&2
+	done
+fi
 forget
 echo "The update was undone: $old serves, with the database as it was"

@@ -10,9 +10,11 @@ from datetime import datetime
 from tasks import services
 from tasks.containers.base import Container
 from tasks.frozen import dataclass
+from tasks.model.carry import KeptDatabase
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.record import DOCUMENT
 from tasks.resources.base import Facts
+from tasks.resources.carrying import KEPT, kept_in, located
 from tasks.resources.observe import Question, observer, parse, question_lines, script_text, unique
 from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
 from tasks.status import measured
@@ -36,7 +38,8 @@ class Inside:
     passes requests to. recorded: the colour that the record in the container names. version,
     commit: of the release in the serving colour's folder, empty where there is none. measured:
     None where the container could not measure anything. releases: of each colour that has one,
-    version and commit. standin: one of a restart runs.
+    version and commit. standin: one of a restart runs. kept: databases that
+    are not in use any more.
     """
 
     units: Mapping[str, str]
@@ -48,6 +51,7 @@ class Inside:
     certificate_until: datetime | None = None
     releases: Mapping[Color, tuple[str, str]] = field(default_factory=dict)
     standin: bool = False
+    kept: tuple[KeptDatabase, ...] = ()
 
 
 def shared_units(instance: Instance) -> tuple[str, ...]:
@@ -75,6 +79,7 @@ def questions(instance: Instance) -> tuple[Question, ...]:
     return (
         *(("unit", unit) for unit in (*units, STANDIN)),
         ("file", "-", GREEN_MARKER),
+        ("text", KEPT),
         *(("text", release_file(color)) for color in COLORS),
         *(("file", "-", binary(color)) for color in COLORS),
         ("file", WITH_CONTENT, DOCUMENT),
@@ -119,6 +124,7 @@ def conclude(instance: Instance, facts: Facts) -> Inside:
             for color in COLORS
             if (line := released(facts, color))
         },
+        kept=kept_in(facts, located(instance)),
         standin=(found := facts.units.get(STANDIN)) is not None and found.active == "active",
     )
 

@@ -52,6 +52,7 @@ def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
         found += rules.usage_notes(name, inside.measured, standing.own_disk)
     found += [
         *_color_notes(standing),
+        *_kept_notes(standing),
         *_certificate_notes(standing, now),
         *_backup_notes(standing, now),
     ]
@@ -110,6 +111,24 @@ def _color_notes(standing: Standing) -> list[Note]:
             f"nginx counts: ./doit plan {name} shows the difference, ./doit apply {name} mends it",
             "records",
         )
+    ]
+
+
+def _kept_notes(standing: Standing) -> list[Note]:
+    """Of databases that the data was carried over from."""
+    if standing.inside is None or not standing.inside.kept:
+        return []
+    from tasks.present_carry import kept_hint
+
+    name = standing.instance_id
+    return [
+        Note(
+            "note",
+            f"kept: {item.database.label}, not in use since {item.since}",
+            kept_hint(item, name),
+            "database",
+        )
+        for item in standing.inside.kept
     ]
 
 

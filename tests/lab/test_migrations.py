@@ -6,25 +6,27 @@ only answer besides a good one is a 503 while writes are stopped.
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
 import signal
-import ssl
 import subprocess
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from data import beside_tasks, database, everything, files
 from inside import Inside
 from journey import DOIT, Site, new_site
+from writers import (
+    PATIENCE,
+    Writer,
+    assert_nothing_left,
+    assert_nothing_lost,
+    await_closed,
+    killed_at,
+    version,
+    writing,
+)
 
 from tasks.backup.take import folder_of
 from tasks.config import load_instances
@@ -32,7 +34,6 @@ from tasks.model import archive as archives
 from tasks.paths import Paths
 from tasks.sample import IDENTITY, SOURCE, make_repository
 
-PATIENCE = 120.0
 MORE, HALF = "20250901120000", "20250902090000"
 """Migrations: one that works, and one that never does."""
 
@@ -92,105 +93,6 @@ def attach(site: Site) -> None:
     upload = f"https://{site.address}/api/v1/tasks/1/attachments"
     curl = ["curl", "-skf", "--max-time", "60", "-F", f"files=@{attachment}", upload]
     subprocess.run(curl, check=True, capture_output=True)
-
-
-class Writer:
-    """Somebody who adds tasks. acknowledged: titles, each once. answers: how often each status or
-    failure came."""
-
-    def __init__(self, site: Site, name: str = "somebody") -> None:
-        self.address = site.address
-        self.name = name
-        self.acknowledged: list[str] = []
-        self.answers: Counter[str] = Counter()
-        self._connection: http.client.HTTPSConnection | None = None
-
-    def write(self, title: str) -> str:
-        """Add one task: the answer's status, or the name of what went wrong."""
-        if self._connection is None:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            self._connection = http.client.HTTPSConnection(
-                self.address, context=context, timeout=PATIENCE
-            )
-        try:
-            headers = {"Content-Type": "application/json"}
-            body = json.dumps({"title": title})
-            self._connection.request("POST", "/api/v1/tasks", body, headers)
-            response = self._connection.getresponse()
-            response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection = None
-            return type(error).__name__
-        if response.status == 503:
-            assert response.headers["Retry-After"], "a refusal must say when to come again"
-        if response.status == 201:
-            self.acknowledged.append(title)
-        return str(response.status)
-
-    def write_until(self, end: threading.Event) -> None:
-        number = 0
-        while not end.wait(0.02):
-            number += 1
-            self.answers[self.write(f"{self.name} {number}")] += 1
-
-
-@contextmanager
-def writing(site: Site, what: str) -> Iterator[list[Writer]]:
-    """Three people write meanwhile."""
-    writers = [Writer(site, f"{what} {number}") for number in range(3)]
-    end = threading.Event()
-    threads = [threading.Thread(target=one.write_until, args=(end,)) for one in writers]
-    for thread in threads:
-        thread.start()
-    try:
-        yield writers
-        for one in writers:
-            await_write(one)
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()
-
-
-def await_write(writer: Writer) -> None:
-    """Until something more of somebody who writes all the time has been acknowledged."""
-    before = len(writer.acknowledged)
-    until = time.monotonic() + PATIENCE
-    while len(writer.acknowledged) == before:
-        assert time.monotonic() < until, f"nothing is taken any more: {writer.answers}"
-        time.sleep(0.05)
-
-
-def get(site: Site, path: str) -> Any:
-    argv = ["curl", "-skf", "--max-time", "60", f"https://{site.address}{path}"]
-    return json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
-
-
-def version(site: Site) -> str:
-    found: str = get(site, "/api/v1/info")["version"]
-    return found
-
-
-def assert_nothing_lost(
-    site: Site, writers: list[Writer], what: str, *, others: bool = False
-) -> None:
-    """Of these writers' tasks exactly those that were acknowledged are there, each once. others:
-    connections may have failed."""
-    titles = Counter(task["title"] for task in get(site, "/api/v1/tasks"))
-    there = {title: count for title, count in titles.items() if title.startswith(f"{what} ")}
-    assert there == {title: 1 for writer in writers for title in writer.acknowledged}
-    answers = sum((writer.answers for writer in writers), Counter[str]())
-    assert others or answers.keys() <= {"201", "503"}, answers
-
-
-def assert_nothing_left(site: Site) -> None:
-    """Neither copies of the database nor notes, and requests are taken."""
-    assert database(site).places() == ()
-    left = Inside(site).shell(
-        "find /var/lib/vikunja-deploy/migration /etc/vikunja/active/maintenance -type f || true"
-    )
-    assert left == ""
 
 
 def test_a_plan_says_what_is_pending_and_how_it_goes_back(site: Site) -> None:
@@ -283,30 +185,6 @@ def test_online_nobody_waits_and_the_way_back_is_a_backup_of_ones_own(site: Site
     site.edit({"update": {"migrations": "rehearse"}})
 
 
-def killed_at(site: Site, at: str, what: str) -> None:
-    """Apply, and `kill -9` it as soon as it says that it is about this. what: `container`, then
-    that loses its power first, and is started again."""
-    argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
-    pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    process = subprocess.Popen(argv, env=site.environment, stdout=null, stderr=pipe, text=True)
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if at in line:
-            if what == "container":
-                # It must neither notice nor end before the container is gone.
-                process.send_signal(signal.SIGSTOP)
-                cut = ["lxc-stop", f"--lxcpath={site.paths.lxc}", f"--name={site.id}", "--kill"]
-                subprocess.run(cut, check=True)
-            process.send_signal(signal.SIGKILL)
-            break
-    process.stderr.close()
-    assert process.wait(timeout=PATIENCE) == -signal.SIGKILL, "".join(said)
-    if what == "container":
-        Inside(site).container.start()
-
-
 def unattended(site: Site, code: int) -> str:
     """As cron calls it: no terminal, next to no environment, another folder."""
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root"}
@@ -377,16 +255,6 @@ def database_dies(site: Site, somebody: Writer) -> None:
     assert somebody.write("kept 2") == "503"
     inside.run("systemctl", "start", "postgresql.service")
     assert "saved" in database(site).places()
-
-
-def await_closed(site: Site) -> None:
-    """Until the write-stop that was cut short is over."""
-    inside = Inside(site)
-    until = time.monotonic() + PATIENCE
-    ask = "cat /var/lib/vikunja-deploy/migration/journal 2>/dev/null || true"
-    while inside.shell(ask):
-        assert time.monotonic() < until, "nobody ended what was cut short"
-        time.sleep(0.1)
 
 
 def test_a_bad_commit_on_the_branch_leaves_it_untouched_with_a_line_in_the_log(

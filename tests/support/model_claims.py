@@ -16,6 +16,7 @@ from tasks.look import Look
 from tasks.model import registry
 from tasks.model import state as states
 from tasks.model.plan import Entry, Plan
+from tasks.resources.carrying import KEPT
 from tasks.resources.files import Absent
 from tasks.resources.migration import HOME
 from tasks.resources.release import Record
@@ -48,7 +49,8 @@ def executed(log: list[tuple[str, str]]) -> list[tuple[str, str]]:
     and so are destroying and making it."""
     lines: list[tuple[str, str]] = []
     for address, how in log:
-        if address.partition(":")[2].startswith(f"{HOME}/") or address.endswith(RECOVERY):
+        path = address.partition(":")[2]
+        if path.startswith(f"{HOME}/") or path == KEPT or address.endswith(RECOVERY):
             # What is noted for the case of a kill.
             continue
         if address == "migrations:unfinished" and lines and lines[-1][0] == "writes:go-on":

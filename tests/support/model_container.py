@@ -32,6 +32,7 @@ from tasks.containers.base import (
     ContainerSpec,
     Progress,
 )
+from tasks.effects.carrying import carry_script
 from tasks.effects.guarding import recovery
 from tasks.effects.inside import guarded, unit_script
 from tasks.effects.keeping import keep_script, put_back_script
@@ -137,6 +138,7 @@ def known_texts() -> dict[str, str]:
         rehearsal_script(guard=True): "rehearse",
         rehearsal_script(guard=False): "rehearse",
         step_script(): "migrate",
+        carry_script(): "carry",
     } | {
         "\n".join((guarded(), script_text(name), f'apply_{function_name(name)} "$@"')): name
         for name in script_names()
@@ -260,8 +262,12 @@ class ModelContainer:
                 return model_migration.recover(machine, self.world.told)
             engine, action, *arguments = argv[3:]
             if argv[2] == database_script(engine):
-                arguments = arguments[2 if engine == "sqlite" else 5 :]
-                return model_migration.database(machine, action, arguments)
+                words = 2 if engine == "sqlite" else 6
+                connection, arguments = arguments[:words], arguments[words:]
+                return model_migration.database(machine, engine, action, connection, arguments)
+        if argv[0] == "cat":
+            content = machine.files.content(argv[1])
+            return Answer(content or b"", returncode=1 if content is None else 0)
         if argv[:2] != ["sh", "-c"]:
             raise self.world.refuse(f"unknown command {argv}")
         text, arguments = argv[2], argv[4:]
@@ -299,6 +305,8 @@ class ModelContainer:
                 return Answer()
             case "rehearse", _:
                 return model_migration.rehearse(machine, arguments, told)
+            case "carry", _:
+                return model_migration.carry(machine, arguments, stdin, told)
             case "migrate", _:
                 return model_migration.migrate(machine, arguments, told)
             case str(name), _:

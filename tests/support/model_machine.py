@@ -86,6 +86,20 @@ class Unit:
     reloads: int = 0
 
 
+Key = tuple[str, str]
+"""A database: `sqlite`, `postgres` or `mysql`, or host and port of a server outside; its name."""
+
+
+def database_named(environment: bytes) -> Key:
+    """The database that the services' settings name."""
+    found = dict(re.findall(r'^VIKUNJA_DATABASE_(\w+)="([^"]*)"', environment.decode(), re.M))
+    kind = found.get("TYPE", "sqlite")
+    if kind == "sqlite":
+        return kind, ""
+    host = found["HOST"]
+    return kind if host.startswith("127.0.0.1:") else host, found["DATABASE"]
+
+
 @dataclass
 class Database:
     owner: str
@@ -103,14 +117,34 @@ class Machine:
     units: dict[str, Unit] = field(default_factory=dict)
     databases: dict[tuple[str, str], Database] = field(default_factory=dict)
     serial: int = 0
-    migrations: str = "none"
-    """What is in the application's table of them, `unknown` where the database does not answer."""
+    contents: dict[Key, str] = field(default_factory=dict)
+    """What is in the application's table of migrations, by database, `unknown` where it does not
+    answer. It stands for all that is in the database."""
     places: dict[str, str] = field(default_factory=dict)
     """The same of the copies beside the database."""
     kept: object = None
     """What an update has kept of the configuration, a model_keeping.Kept."""
     fails_to_migrate: bool = False
     """Whether a new version ends halfway through its migration."""
+
+    put_back: dict[str, Node | None] = field(default_factory=dict)
+    """Files as they were when the data began to move to another database."""
+    dumped: str = "none"
+    """What the application's dump holds."""
+    fails_to_restore: bool = False
+    """Whether the application brings nothing of a dump in, and says so by no exit code."""
+
+    @property
+    def migrations(self) -> str:
+        """Of the database that the services' settings name."""
+        return self.contents.get(self.database_in_use(), "none")
+
+    @migrations.setter
+    def migrations(self, found: str) -> None:
+        self.contents[self.database_in_use()] = found
+
+    def database_in_use(self) -> Key:
+        return database_named(self.files.content("/etc/vikunja/environment") or b"")
 
     def __post_init__(self) -> None:
         for path in BASE_FOLDERS:

@@ -9,19 +9,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_files import folder
-from model_machine import GREEN, STAMPS, Machine
+from model_machine import GREEN, STAMPS, Machine, database_named
 from model_scripts import Answer, Told
 
 from tasks.effects.guarding import AT_BOOT, WANTED
+from tasks.resources.carrying import FILLING, NEXT
 from tasks.resources.migration import HOME, JOURNAL
 
 MAINTENANCE = "/etc/vikunja/active/maintenance"
 
 
-def database(machine: Machine, action: str, arguments: Sequence[str]) -> Answer:
-    """tasks/backup/databases/*.sh; arguments: without the connection."""
+def database(
+    machine: Machine, engine: str, action: str, connection: Sequence[str], arguments: Sequence[str]
+) -> Answer:
+    """tasks/backup/databases/*.sh"""
     places = machine.places
+    key = ("sqlite", "")
+    if engine != "sqlite":
+        host, port, name, *_ = connection
+        key = (f"{host}:{port}" if host else engine.replace("postgresql", "postgres"), name)
     match action, arguments:
+        case "size", []:
+            return Answer(b"1000000\n")
+        case "occupied", []:
+            return Answer(b"no\n" if machine.contents.get(key, "none") == "none" else b"yes\n")
+        case "counts", ["live"]:
+            rows = len(machine.contents[key].split())
+            return Answer(f"migration\t{rows}\ntasks\t{rows}\n".encode())
+        case "wipe", []:
+            machine.contents[key] = "none"
+        case "remove", []:
+            machine.contents.pop(key, None)
+            machine.databases.pop(key, None)
         case (("copy" | "save"), [place]):
             places[place] = machine.migrations
         case "drop", [place]:
@@ -35,7 +54,7 @@ def database(machine: Machine, action: str, arguments: Sequence[str]) -> Answer:
         case "places", []:
             return Answer("".join(f"{place}\n" for place in places).encode())
         case "migrations", [place]:
-            found = machine.migrations if place == "live" else places[place]
+            found = machine.contents.get(key, "") if place == "live" else places[place]
             return Answer("".join(f"{one}\n" for one in found.split()).encode())
         case _:
             raise AssertionError(f"the model's database does not know {action} {arguments}")
@@ -85,6 +104,51 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
     return Answer()
 
 
+def carrying(machine: Machine) -> bool:
+    """Whether the data is moving to another database."""
+    return b" carry" in (machine.files.content(JOURNAL) or b"")
+
+
+def carry(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) -> Answer:
+    """carry.sh"""
+    files = machine.files
+    match arguments:
+        case ["room", _]:
+            pass
+        case ["keep", *paths]:
+            machine.put_back = {path: files.get(path) for path in paths}
+            files.remove(f"{HOME}/filled")
+        case ["dump", *_]:
+            assert b'VIKUNJA_MAILER_ENABLED="false"' in stdin
+            machine.dumped = machine.migrations
+        case ["restore", *_]:
+            files.write(FILLING, files.content(f"{HOME}/filling") or b"")
+            files.write(f"{HOME}/filled", b"")
+            new = database_named(files.content(f"{HOME}/next-environment") or b"")
+            assert machine.contents.get(new, "none") == "none", "it is filled twice"
+            machine.contents[new] = "SCHEMA_INIT" if machine.fails_to_restore else machine.dumped
+            told("database:carried-over", "run")
+        case ["undo"]:
+            if files.get(f"{HOME}/filled") is not None:
+                new = database_named(files.content(f"{HOME}/next-environment") or b"")
+                machine.contents[new] = "none"
+            for path, node in machine.put_back.items():
+                if node is not None:
+                    files.put(path, node)
+            machine.daemon_reload()
+            files.remove(NEXT)
+            files.remove(FILLING)
+        case ["end"]:
+            files.remove(NEXT)
+            files.remove(FILLING)
+        case ["wake" | "rest" as verb, engine]:
+            unit = "mariadb.service" if engine == "mysql" else f"{engine}.service"
+            (machine.start if verb == "wake" else machine.stop)(unit)
+        case _:
+            raise AssertionError(f"carry.sh does not know {arguments}")
+    return Answer()
+
+
 def started(machine: Machine) -> None:
     """The new version has run its migration, before it is healthy."""
     machine.migrations = _new(machine, machine.migrations)
@@ -96,28 +160,33 @@ def recover(machine: Machine, told: Told) -> Answer:
     told("migrations:unfinished", "run")
     if not journal:
         return Answer()
-    phase, old, new, _, _, _, mcp = journal
+    phase, old, new, _, _, _, mcp, *kind = journal
     said = b"done already\n"
     kinds = ("backend", "mcp") if mcp == "yes" else ("backend",)
     if phase != "committed":
-        for kind in kinds:
-            unit = f"vikunja-{kind}@{new}.service"
-            files.remove(f"{STAMPS}/{unit}")
+        for part in kinds:
+            unit = f"vikunja-{part}@{new}.service"
+            if new != old:
+                files.remove(f"{STAMPS}/{unit}")
             machine.stop(unit)
             machine.unit(unit).enabled = False
-        if phase == "saved" and "saved" in machine.places:
+        if kind:
+            carry(machine, ["undo"], b"", told)
+        elif phase == "saved" and "saved" in machine.places:
             machine.migrations = machine.places.pop("saved")
         files.remove(GREEN)
         if old == "green":
             files.write(GREEN, b"")
-        for kind in kinds:
-            machine.start(f"vikunja-{kind}@{old}.service")
-            machine.unit(f"vikunja-{kind}@{old}.service").enabled = True
+        for part in kinds:
+            machine.start(f"vikunja-{part}@{old}.service")
+            machine.unit(f"vikunja-{part}@{old}.service").enabled = True
         said = b"undone\n"
     else:
-        for kind in kinds:
-            machine.start(f"vikunja-{kind}@{new}.service")
-            machine.unit(f"vikunja-{kind}@{new}.service").enabled = True
+        for part in kinds:
+            machine.start(f"vikunja-{part}@{new}.service")
+            machine.unit(f"vikunja-{part}@{new}.service").enabled = True
+        if kind:
+            carry(machine, ["end"], b"", told)
     files.remove(MAINTENANCE)
     machine.places.clear()
     for path in (JOURNAL, AT_BOOT, WANTED):

@@ -396,10 +396,11 @@ def _mcp(machine: Machine, name: str, arguments: Sequence[str]) -> None:
 
 
 def _migrating(machine: Machine, name: str, arguments: Sequence[str]) -> None:
-    from model_migration import started
+    from model_migration import carrying, started
 
     _, port, version, seconds = arguments
-    started(machine)
+    if not carrying(machine):
+        started(machine)
     if machine.fails_to_migrate:
         raise Refused(f"{name} has ended: no such table", 10)
     _backend(machine, name, (port, version, seconds))
@@ -499,8 +500,26 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         host, port, database, user, *_ = arguments
         return _login(machine, f"{host}:{port}", database, user)
     if name == "migrations":
-        return machine.migrations
+        return _migrations(machine, *arguments)
     raise AssertionError(f"the model has no probe_{name}")
+
+
+def _migrations(machine: Machine, script: str, *arguments: str) -> str:
+    if script == "sqlite":
+        return machine.contents.get(("sqlite", ""), "none")
+    if script.startswith("external-"):
+        place, (database, user) = ":".join(arguments[:2]), arguments[2:]
+    else:
+        place, (database, user) = _LOCAL[script.replace("-", "_")], arguments
+    if _login(machine, place, database, user) != "present":
+        return "unknown"
+    return machine.contents.get((place, database), "none")
+
+
+def _password(machine: Machine) -> bytes:
+    """The one that is wished for, while another database serves."""
+    path = f"{SECRETS}/db-password"
+    return (machine.files.content(f"{path}-next") or machine.files.content(path) or b"").strip()
 
 
 _LOCAL = {"postgresql_database": "postgres", "mysql_database": "mysql"}
@@ -512,8 +531,8 @@ _SERVICES = {
 
 def _login(machine: Machine, place: str, name: str, user: str) -> str:
     """place: `postgres` or `mysql` in the container, else host and port of a server outside."""
-    secret = machine.files.content(f"{SECRETS}/db-password") or b""
-    if not secret.strip():
+    secret = _password(machine)
+    if not secret:
         return "absent"
     if place in _SERVICES:
         package, service = _SERVICES[place]
@@ -524,7 +543,7 @@ def _login(machine: Machine, place: str, name: str, user: str) -> str:
     found = machine.databases.get((place, name))
     if found is None:
         return "absent"
-    if found.owner != user or found.password != secret.strip():
+    if found.owner != user or found.password != secret:
         return "other-password" if place in _SERVICES else "denied"
     return "present"
 
@@ -581,7 +600,7 @@ def run_script(machine: Machine, name: str, arguments: Sequence[str], told: Told
 
 
 def _make_database(machine: Machine, function: str, arguments: Sequence[str]) -> str:
-    secret = (machine.files.content(f"{SECRETS}/db-password") or b"").strip()
+    secret = _password(machine)
     if function in _LOCAL:
         title, user = arguments
         place = _LOCAL[function]

@@ -5,11 +5,15 @@ from __future__ import annotations
 from tasks.backup.databases.base import LIVE, Database, Table, counts_in
 from tasks.containers.base import Container
 from tasks.model.instance import Instance
+from tasks.model.located import USUAL_PORTS, Located
 from tasks.services import DATA, USER, database_port, database_user
 
-__all__ = ["LIVE", "Database", "Table", "counts_in", "database_for"]
+__all__ = ["LIVE", "Database", "Table", "counts_in", "database_at", "database_for"]
 
 SQLITE = f"{DATA}/vikunja.db"
+
+PASSWORD = "db-password"
+"""The secret that Vikunja logs in with."""
 
 
 def database_for(instance: Instance, container: Container) -> Database:
@@ -28,5 +32,18 @@ def database_for(instance: Instance, container: Container) -> Database:
         wished.name,
         database_user(instance),
         "" if wished.inside else admin,
+        PASSWORD,
     )
     return Database(container, wished.type, connection, f"database {wished.name}{where}")
+
+
+def database_at(
+    located: Located, container: Container, secret: str = PASSWORD, admin: str = ""
+) -> Database:
+    """A database by its place. secret: name of the file in the container with the user's password.
+    admin: who may do more on a server outside, where that is known."""
+    if located.type == "sqlite":
+        return Database(container, "sqlite", (SQLITE, f"{USER}:{USER}"), f"database {SQLITE}")
+    port = located.port or USUAL_PORTS[located.type]
+    connection = (located.host or "", str(port), located.name, located.user, admin, secret)
+    return Database(container, located.type, connection, f"database {located.label}")

@@ -87,6 +87,20 @@ class Database:
         """What the application calls a place: a database on its server, or SQLite's path."""
         return self._text("name", "cannot be read", place)
 
+    def occupied(self) -> bool:
+        """Whether there are tables in the live database; without one there are none."""
+        return self._text("occupied", "cannot be read") == "yes"
+
+    # What is no longer wanted
+
+    def wipe(self) -> None:
+        """No table is left in the live database. Nobody uses it."""
+        self._run("wipe", "could not be emptied")
+
+    def remove(self) -> None:
+        """The live database is gone; gone already is success. Nobody uses it."""
+        self._run("remove", "could not be removed")
+
     # Copies
 
     def require_rights(self) -> None:

@@ -1,10 +1,11 @@
 # What is done with a database of MariaDB or MySQL.
-# Arguments: ACTION HOST PORT NAME USER ADMIN [ARGUMENT…]. Without HOST the server is the
+# Arguments: ACTION HOST PORT NAME USER ADMIN SECRET [ARGUMENT…]. Without HOST the server is the
 # container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
-# USER. Passwords are in /etc/vikunja/secrets and go to the programs in files without a name.
+# USER, whose password is in the file SECRET. Passwords are in /etc/vikunja/secrets and go to the
+# programs in files without a name.
 
-action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6
-shift 6
+action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
+shift 7
 
 command -v mariadb-dump >/dev/null ||
 	refuse "MariaDB's client programs are not installed in the container"
@@ -37,7 +38,7 @@ server() {
 	elif [ -n "$admin" ]; then
 		with_password db-admin-password "$admin" "$@"
 	else
-		with_password db-password "$user" "$@"
+		with_password "$secret" "$user" "$@"
 	fi
 }
 
@@ -129,7 +130,7 @@ require_server_space() {
 account() {
 	# As the server knows the user who comes in with the password: 'name'@'host', quoted.
 	found=$(echo 'select current_user()' |
-		with_password db-password "$user" mariadb --batch --skip-column-names --raw)
+		with_password "$secret" "$user" mariadb --batch --skip-column-names --raw)
 	printf "'%s'@'%s'" "$(printf %s "${found%@*}" | sed "s/'/''/g")" "${found##*@}"
 }
 
@@ -269,6 +270,21 @@ swap)
 drop)
 	changing
 	drop "$1"
+	;;
+occupied)
+	if exists "$name" && [ -n "$(list "$name")" ]; then echo yes; else echo no; fi
+	;;
+wipe)
+	changing
+	must_exist "$name"
+	{
+		echo 'set foreign_key_checks = 0;'
+		list "$name" | while IFS= read -r table; do echo "drop table $(quoted "$table");"; done
+	} | ask --database="$name"
+	;;
+remove)
+	changing
+	echo "drop database if exists $(quoted "$name")" | ask
 	;;
 *)
 	refuse "no action $action"

@@ -1,10 +1,11 @@
 # What is done with a PostgreSQL database.
-# Arguments: ACTION HOST PORT NAME USER ADMIN [ARGUMENT…]. Without HOST the server is the
+# Arguments: ACTION HOST PORT NAME USER ADMIN SECRET [ARGUMENT…]. Without HOST the server is the
 # container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
-# USER. Passwords are in /etc/vikunja/secrets and go to the programs in files without a name.
+# USER, whose password is in the file SECRET. Passwords are in /etc/vikunja/secrets and go to the
+# programs in files without a name.
 
-action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6
-shift 6
+action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
+shift 7
 
 # Debian's own psql is a wrapper that costs ten times the program's time.
 programs=
@@ -33,7 +34,7 @@ with_password() {
 PSQL=(psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "--field-separator=$(printf '\t')")
 
 as_user() {
-	with_password db-password "$user" "$@"
+	with_password "$secret" "$user" "$@"
 }
 
 ask() {
@@ -229,6 +230,24 @@ swap)
 drop)
 	changing
 	drop "$1"
+	;;
+occupied)
+	echo "select case when exists (select 1 $TABLES) then 'yes' else 'no' end" | ask "$name"
+	;;
+wipe)
+	changing
+	{
+		echo "set client_min_messages = 'error';"
+		echo "select format('drop table %I.%I cascade', schemaname, tablename) $TABLES \\gexec"
+	} | ask "$name"
+	;;
+remove)
+	changing
+	administer live="$name" <<-'SQL'
+		select pg_terminate_backend(pid) from pg_stat_activity where datname = :'live' \g /dev/null
+		set client_min_messages = 'error';
+		drop database if exists :"live";
+	SQL
 	;;
 *)
 	refuse "no action $action"

@@ -172,6 +172,14 @@ drop)
 	changing
 	drop "$1"
 	;;
+occupied)
+	if [ -s "$database" ] && [ -n "$(tables "$database")" ]; then echo yes; else echo no; fi
+	;;
+wipe | remove)
+	changing
+	rm -f "$database" "$database-wal" "$database-shm" "$database-journal"
+	sync "$home"
+	;;
 *)
 	refuse "no action $action"
 	;;

@@ -1,6 +1,10 @@
 # A database on a MySQL or MariaDB server outside. Arguments: HOST PORT NAME USER [ADMIN].
 # Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
 
+DB_SECRET=db-password
+# While another database serves, the password of the one that is wished for.
+[ ! -s /etc/vikunja/secrets/db-password-next ] || DB_SECRET=db-password-next
+
 _external_mysql() {
 	# SECRET HOST PORT USER [OPTION…]; statements on stdin.
 	(
@@ -22,12 +26,12 @@ _external_mysql() {
 }
 
 _external_mysql_state() {
-	if ! command -v mariadb >/dev/null || [ ! -s /etc/vikunja/secrets/db-password ]; then
+	if ! command -v mariadb >/dev/null || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
 		echo absent
 		return
 	fi
 	# Numbers, not words: the server's messages may be in any language.
-	answer=$(echo 'select 1' | _external_mysql db-password "$1" "$2" "$4" --database="$3" 2>&1)
+	answer=$(echo 'select 1' | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3" 2>&1)
 	case $answer in
 	1) echo present ;;
 	*"ERROR 1049"*) echo absent ;;
@@ -63,7 +67,7 @@ apply_external_mysql() {
 	{
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4;"
-		IFS= read -r password </etc/vikunja/secrets/db-password || [ -n "$password" ]
+		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "$password" ]
 		printf "create user if not exists '%s'@'%%' identified by '" "$user"
 		printf %s "$password" | sed "s/'/''/g"
 		printf "';\nalter user '%s'@'%%' identified by '" "$user"

@@ -1,6 +1,10 @@
 # A database on a PostgreSQL server outside. Arguments: HOST PORT NAME USER [ADMIN].
 # Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
 
+DB_SECRET=db-password
+# While another database serves, the password of the one that is wished for.
+[ ! -s /etc/vikunja/secrets/db-password-next ] || DB_SECRET=db-password-next
+
 _external_programs() {
 	# Debian's own psql is a wrapper that costs ten times the program's time.
 	programs=
@@ -28,12 +32,12 @@ _external_psql() {
 
 _external_postgresql_state() {
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
-	if ! _external_programs || [ ! -s /etc/vikunja/secrets/db-password ]; then
+	if ! _external_programs || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
 		echo absent
 		return
 	fi
 	can=$(echo "select coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)" |
-		_external_psql db-password "$1" "$2" "$4" "$3" 2>/dev/null)
+		_external_psql "$DB_SECRET" "$1" "$2" "$4" "$3" 2>/dev/null)
 	case $can in
 	t) echo present ;;
 	f) echo denied ;;
@@ -41,8 +45,8 @@ _external_postgresql_state() {
 		# The server's messages may be in any language: which logins work tells the states apart.
 		if ! "$programs/pg_isready" --quiet --timeout=4 --host="$1" --port="$2"; then
 			echo unreachable
-		elif [ -n "$(echo 'select 1' | _external_psql db-password "$1" "$2" "$4" postgres 2>/dev/null)" ] ||
-			[ -n "$(echo 'select 1' | _external_psql db-password "$1" "$2" "$4" template1 2>/dev/null)" ]; then
+		elif [ -n "$(echo 'select 1' | _external_psql "$DB_SECRET" "$1" "$2" "$4" postgres 2>/dev/null)" ] ||
+			[ -n "$(echo 'select 1' | _external_psql "$DB_SECRET" "$1" "$2" "$4" template1 2>/dev/null)" ]; then
 			echo absent
 		else
 			echo denied
@@ -79,7 +83,7 @@ apply_external_postgresql() {
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
 	{
 		printf '\\set password '\'
-		IFS= read -r password </etc/vikunja/secrets/db-password || [ -n "$password" ]
+		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "$password" ]
 		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
 		printf "'\n"
 		unset password

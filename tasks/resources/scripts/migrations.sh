@@ -30,7 +30,7 @@ _migrations_ids() {
 			_postgresql_programs && echo "$query" | _local_login "$1" "$2"
 		else
 			EXTERNAL_NAME=$3 EXTERNAL_USER=$4
-			_external_programs && echo "$query" | _external_psql db-password "$1" "$2" "$4" "$3"
+			_external_programs && echo "$query" | _external_psql "$DB_SECRET" "$1" "$2" "$4" "$3"
 		fi
 		;;
 	*)
@@ -40,7 +40,7 @@ _migrations_ids() {
 		if [ "$kind" = mysql-database ]; then
 			echo "$query" | _mysql_login "$1" "$2"
 		else
-			echo "$query" | _external_mysql db-password "$1" "$2" "$4" --database="$3"
+			echo "$query" | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3"
 		fi
 		;;
 	esac

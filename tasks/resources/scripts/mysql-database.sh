@@ -2,6 +2,8 @@
 # The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
 
 DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
+# While another database serves, the password of the one that is wished for.
+[ ! -s "$DB_PASSWORD_FILE-next" ] || DB_PASSWORD_FILE=$DB_PASSWORD_FILE-next
 
 _mysql_login() {
 	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.

@@ -2,6 +2,8 @@
 # The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
 
 DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
+# While another database serves, the password of the one that is wished for.
+[ ! -s "$DB_PASSWORD_FILE-next" ] || DB_PASSWORD_FILE=$DB_PASSWORD_FILE-next
 
 _postgresql_programs() {
 	# Debian's own psql is a wrapper that costs ten times the program's time.
@@ -92,6 +94,10 @@ apply_postgresql_database() {
 				where not exists (select from pg_database where datname = :'name') \gexec
 			alter database :"name" owner to :"user";
 			revoke connect on database :"name" from public;
+			-- Where another user was wished before, what that one made is this one's.
+			\connect :"name"
+			select format('alter table %I.%I owner to %I', schemaname, tablename, :'user') from pg_tables
+				where schemaname not in ('pg_catalog', 'information_schema') and tableowner <> :'user' \gexec
 		SQL
 	} | _local_psql --dbname=postgres --set=name="$1" --set=user="$2" || {
 		echo "PostgreSQL in the container did not take the database $1 and its user $2." >&2

@@ -15,17 +15,8 @@ from journey import DOIT
 from places import LabNetwork
 from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
-from test_migrations import (
-    MORE,
-    NEW,
-    OLD,
-    PATIENCE,
-    Writer,
-    assert_nothing_lost,
-    commit,
-    killed_at,
-    writing,
-)
+from test_migrations import MORE, NEW, OLD, commit
+from writers import PATIENCE, Writer, assert_nothing_lost, killed_at, writing
 
 from tasks.containers.lxc.network import host_nameservers
 from tasks.resources.migration import HOME, JOURNAL

@@ -26,7 +26,7 @@ from model_site import Site
 
 LIVES = 52
 STEPS = 6
-ROUNDS = 3
+ROUNDS = 5
 
 FOREIGN = {
     "/srv/users/data": b"somebody's\n",

@@ -33,7 +33,7 @@ func Restore(
 		return fmt.Errorf("could not open zip file: %w", err)
 	}
 	defer archive.Close()
-	if err := confirm(&archive.Reader, bufio.NewReader(answers)); err != nil {
+	if err := confirm(&archive.Reader, answers); err != nil {
 		return err
 	}
 	tables, err := readTables(&archive.Reader)
@@ -64,10 +64,12 @@ func Restore(
 	return restoreFiles(&archive.Reader, store)
 }
 
-func confirm(archive *zip.Reader, answers *bufio.Reader) error {
+// confirm asks twice, each time with a reader of its own, as Vikunja does: what the first one has read
+// ahead of its line is lost to the second.
+func confirm(archive *zip.Reader, answers io.Reader) error {
 	log.Warningf("Restoring a dump will wipe your current installation!")
 	log.Warningf("To confirm, please type '%s' and confirm with enter:", confirmation)
-	text, err := answers.ReadString('\n')
+	text, err := bufio.NewReader(answers).ReadString('\n')
 	if err != nil {
 		return fmt.Errorf("could not read confirmation message: %w", err)
 	}
@@ -82,8 +84,13 @@ func confirm(archive *zip.Reader, answers *bufio.Reader) error {
 		return fmt.Errorf("export was created with version %s but this is %s - please make sure "+
 			"you are running the same Vikunja version before restoring", dumped, version.Version)
 	}
-	log.Warningf("Make sure your current config matches the dump's .env, confirm by pressing enter when done.")
-	if _, err := answers.ReadString('\n'); err != nil {
+	settings, err := readMember(archive, ".env")
+	if err != nil {
+		return err
+	}
+	log.Warningf("Please make sure the following settings are properly configured in your instance:\n%s", settings)
+	log.Warningf("Make sure your current config matches them, confirm by pressing enter when done.")
+	if _, err := bufio.NewReader(answers).ReadString('\n'); err != nil {
 		return fmt.Errorf("could not read from stdin: %w", err)
 	}
 	return nil

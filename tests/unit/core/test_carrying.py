@@ -1,0 +1,320 @@
+"""Another database is wished for: the data moves, or everything stays as it was."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_claims import apply_killed, executed
+from model_migration import MAINTENANCE
+from model_site import NAME, Site
+
+from tasks.commands.apply import Apply
+from tasks.effects.carrying import differences
+from tasks.model import measured
+from tasks.model.carry import read_kept
+from tasks.model.located import Located, located_in
+from tasks.resources.carrying import FILLING, KEPT, NEXT
+from tasks.resources.migration import JOURNAL
+
+SQLITE, POSTGRESQL, MYSQL = ("sqlite", ""), ("postgres", "vikunja"), ("mysql", "vikunja")
+DATA = "SCHEMA_INIT 20250101000000 20250201000000"
+"""It stands for everything that is in the database."""
+
+
+@pytest.fixture
+def serving(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
+    """It serves from SQLite, with data."""
+    site.apply()
+    site.machine.migrations = DATA
+    site.world.log.clear()
+    capsys.readouterr()
+    return site
+
+
+def wish(site: Site, **database: Any) -> None:
+    site.document["database"] = database
+    site.write()
+
+
+def apply(site: Site, *arguments: str) -> int:
+    code: int = Apply().parse_execute(["--yes", *arguments, "--config", str(site.config)])
+    return code
+
+
+def password(site: Site, name: str) -> str:
+    path: Path = site.folder / name
+    path.write_text(f"canary-{name}\n")
+    path.chmod(0o600)
+    return str(path)
+
+
+def outside(site: Site, host: str, secret: str) -> dict[str, Any]:
+    return {
+        "type": "postgresql",
+        "host": host,
+        "password_file": password(site, secret),
+        "admin_user": "root",
+        "admin_password_file": password(site, "admin"),
+    }
+
+
+def addresses(site: Site) -> list[str]:
+    return [entry.address for entry in site.plan()[1].entries]
+
+
+def assert_open(site: Site) -> None:
+    """Requests are taken, and nothing is left of the move."""
+    for path in (MAINTENANCE, JOURNAL, NEXT, FILLING):
+        assert site.machine.files.get(path) is None, path
+    assert site.machine.unit("vikunja-backend@blue.service").active == "active"
+    assert site.machine.unit("vikunja-backend@blue.service").enabled
+    assert site.machine.behind() == {}
+
+
+def kept(site: Site) -> list[str]:
+    text = (site.machine.files.content(KEPT) or b"[]").decode()
+    return [item.database.label for item in read_kept(text)]
+
+
+def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> None:
+    wish(serving, type="postgresql")
+    _, plan = serving.plan()
+    from tasks.present import plan_lines
+
+    lines = plan_lines(plan)
+    assert lines[1:3] == [
+        "    database: sqlite → postgresql vikunja, data carried over by the application's dump, "
+        "writes stop for about 5.5 s",
+        "    kept afterwards: sqlite, as it is then",
+    ]
+    assert not plan.destructive
+    assert plan.instances[0].as_data()["database"]["write_stop_seconds"] == 5.5
+
+
+def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving: Site) -> None:
+    wish(serving, type="postgresql")
+    assert apply(serving) == 0
+    done = [address for address, _ in executed(serving.world.log)]
+    assert done[done.index("postgresql-database:vikunja") : done.index("writes:go-on") + 1] == [
+        "postgresql-database:vikunja",
+        "writes:stop",
+        "database:carried-over",
+        "file:/etc/vikunja/environment",
+        "file:/etc/systemd/system/vikunja-backend@.service",
+        "systemd:unit-files",
+        "unit:vikunja-backend@blue.service",
+        "health:site",
+        "writes:go-on",
+    ]
+    assert serving.machine.contents == {SQLITE: DATA, POSTGRESQL: DATA}
+    assert kept(serving) == ["sqlite"]
+    assert_open(serving)
+    seconds = measured.read(serving.paths, NAME).carry
+    assert seconds is not None and "Writes go on after" in serving.paths.log(NAME).read_text()
+    assert addresses(serving) == []
+
+
+def test_the_way_back_replaces_what_was_kept_and_stops_the_server_afterwards(
+    serving: Site,
+) -> None:
+    wish(serving, type="postgresql")
+    assert apply(serving) == 0
+    serving.machine.migrations = f"{DATA} 20250301000000"
+    wish(serving, type="sqlite")
+    assert addresses(serving)[-2:] == [
+        "unit:postgresql.service",
+        "record:/etc/vikunja/deployment-config.yaml",
+    ]
+    assert apply(serving) == 0
+    assert serving.machine.contents[SQLITE] == f"{DATA} 20250301000000"
+    assert kept(serving) == ["postgresql vikunja"]
+    assert serving.machine.unit("postgresql.service").active == "inactive"
+    assert_open(serving)
+
+
+def test_a_dump_that_is_not_brought_in_changes_nothing(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish(serving, type="mysql")
+    serving.machine.fails_to_restore = True
+    starts = serving.machine.unit("vikunja-backend@blue.service").starts
+    assert apply(serving) == 11
+    error = capsys.readouterr().err
+    assert "did not carry everything over: tasks: 3 rows, 1 arrived" in error
+    assert "serves on, with the database as it was" in error
+    assert serving.machine.contents == {SQLITE: DATA, MYSQL: "none"}
+    assert kept(serving) == []
+    assert_open(serving)
+    assert "exit code 11" in serving.paths.log(NAME).read_text().splitlines()[-1]
+    # It was stopped and started once, and the next apply does not start it again before.
+    assert serving.machine.unit("vikunja-backend@blue.service").starts == starts + 1
+    serving.machine.fails_to_restore = False
+    assert addresses(serving)[0] == "writes:stop"
+    assert apply(serving) == 0
+    assert serving.machine.contents == {SQLITE: DATA, MYSQL: DATA}
+
+
+def test_killed_at_every_moment_it_goes_back_or_is_done_and_the_next_apply_finishes(
+    serving: Site,
+) -> None:
+    killed_in = set()
+    for at in count(2, 2):
+        now = serving.document["database"]["type"]
+        wish(serving, type="mysql" if now == "postgresql" else "postgresql")
+        looks, plan = serving.plan()
+        if not apply_killed(serving, looks, plan, at):
+            break
+        journal = serving.machine.files.content(JOURNAL)
+        if journal is not None:
+            killed_in.add(journal.split()[0].decode())
+            _, then = serving.plan()
+            assert then.entries[0].address == "migrations:unfinished"
+            assert then.instances[0].unseen
+        assert serving.machine.migrations == DATA
+        assert apply(serving) == 0
+        assert serving.machine.migrations == DATA
+        assert_open(serving)
+        assert addresses(serving) == []
+    assert killed_in == {"stopping", "saved", "committed"}
+
+
+def test_tables_that_are_somebodys_are_never_overwritten(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish(serving, **outside(serving, "db.example.com", "one"))
+    assert apply(serving) == 0
+    wish(serving, type="sqlite")
+    assert apply(serving) == 0
+    place = ("db.example.com:5432", "vikunja")
+    serving.machine.contents[place] = "SCHEMA_INIT somebody's"
+    wish(serving, **outside(serving, "db.example.com", "one"))
+    # It can only be looked into once the password is there.
+    assert apply(serving) == 7
+    capsys.readouterr()
+    assert apply(serving) == 3
+    said = capsys.readouterr()
+    assert "which holds tables already: it is used as it is" in said.out
+    assert "data would be lost by vikunja-main/file:/etc/vikunja/environment" in said.err
+    assert serving.machine.migrations == DATA
+    assert apply(serving, "--allow-destroy") == 0
+    assert serving.machine.migrations == "SCHEMA_INIT somebody's"
+    assert serving.machine.contents[SQLITE] == DATA
+
+
+def test_tables_that_only_show_once_the_server_runs_stop_it_before_anything(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving.machine.contents[MYSQL] = "SCHEMA_INIT somebody's"
+    wish(serving, type="mysql")
+    assert apply(serving) == 7
+    assert "holds tables already, which are not this instance's" in capsys.readouterr().err
+    assert serving.machine.contents[MYSQL] == "SCHEMA_INIT somebody's"
+    assert "writes:stop" not in [address for address, _ in serving.world.log]
+    assert serving.machine.migrations == DATA
+
+
+def test_an_update_and_any_other_edit_come_first_with_the_database_as_it_is(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving.repository.commit()
+    serving.document["vikunja"] = {"registration": True}
+    wish(serving, type="postgresql")
+    first = addresses(serving)
+    assert "release:green" in first and "writes:stop" not in first
+    assert not [one for one in first if "postgresql" in one]
+    assert apply(serving) == 0
+    said = capsys.readouterr().out
+    assert "This comes first; the other database is planned then." in said
+    done = [address for address, _ in executed(serving.world.log)]
+    assert done.index("color:active") < done.index("writes:stop")
+    assert serving.machine.contents[POSTGRESQL] == DATA
+    assert addresses(serving) == []
+
+
+def test_a_part_of_it_is_refused(serving: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    wish(serving, type="postgresql")
+    assert apply(serving, "--target", "file:/etc/vikunja/environment") == 3
+    assert "as a whole" in capsys.readouterr().err
+    assert serving.world.log == []
+
+
+def test_a_server_with_another_password_leaves_the_old_one_its_own_until_it_serves(
+    serving: Site,
+) -> None:
+    wish(serving, **outside(serving, "db.example.com", "one"))
+    assert apply(serving) == 0
+    wish(serving, **outside(serving, "new.example.com", "two"))
+    planned = addresses(serving)
+    secret = "file:/etc/vikunja/secrets/db-password"
+    assert planned.index(f"{secret}-next") < planned.index("writes:stop") < planned.index(secret)
+    serving.machine.fails_to_restore = True
+    assert apply(serving) == 11
+    assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-one"
+    assert_open(serving)
+    serving.machine.fails_to_restore = False
+    assert apply(serving) == 0
+    assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
+    assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
+    assert kept(serving) == ["sqlite", "postgresql vikunja at db.example.com:5432"]
+    assert_open(serving)
+
+
+def test_what_is_kept_goes_when_it_is_said_and_servers_outside_keep_theirs(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ("db.example.com:5432", "vikunja")
+    for database in (
+        {"type": "mysql"},
+        outside(serving, "db.example.com", "one"),
+        {"type": "postgresql"},
+    ):
+        wish(serving, **database)
+        assert apply(serving) == 0
+    capsys.readouterr()
+    assert apply(serving) == 0
+    said = capsys.readouterr().out
+    assert "kept: sqlite, not in use since 20" in said
+    assert "forgets it, it stays on its server" in said
+    assert apply(serving, "--allow-destroy") == 0
+    assert serving.machine.contents == {POSTGRESQL: DATA, place: DATA}
+    assert serving.machine.unit("mariadb.service").active == "inactive"
+    assert kept(serving) == []
+    capsys.readouterr()
+    assert apply(serving) == 0
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+
+
+def test_rows_are_compared_by_table_and_empty_tables_need_not_be_there() -> None:
+    before = {"tasks": 2, "users": 1, "left over": 0, "migration": 4}
+    assert differences(before, {"tasks": 2, "users": 1, "new": 0, "migration": 3}) == []
+    assert differences(before, {"tasks": 1, "more": 1}) == [
+        "more: 0 rows, 1 arrived",
+        "tasks: 2 rows, 1 arrived",
+        "users: 1 rows, 0 arrived",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b'VIKUNJA_DATABASE_TYPE="sqlite"\n', Located("sqlite")),
+        (
+            b'VIKUNJA_DATABASE_TYPE="postgres"\nVIKUNJA_DATABASE_HOST="127.0.0.1:5432"\n'
+            b'VIKUNJA_DATABASE_DATABASE="a"\nVIKUNJA_DATABASE_USER="b"\n',
+            Located("postgresql", None, 0, "a", "b"),
+        ),
+        (
+            b'VIKUNJA_DATABASE_TYPE="mysql"\nVIKUNJA_DATABASE_HOST="[fd00::1]:3307"\n'
+            b'VIKUNJA_DATABASE_DATABASE="a"\n',
+            Located("mysql", "fd00::1", 3307, "a", ""),
+        ),
+        (b'VIKUNJA_DATABASE_TYPE="mysql"\nVIKUNJA_DATABASE_HOST="/run/socket"\n', None),
+        (b'VIKUNJA_DATABASE_TYPE="other"\n', None),
+        (b"", None),
+    ],
+)
+def test_the_settings_say_which_database_it_is(text: bytes, found: Located | None) -> None:
+    assert located_in(text) == found
