@@ -133,8 +133,7 @@ LATER = {"vikunja": {"start_timeout_seconds": 6}}
 """Time enough for an answer, on a busy machine, too."""
 
 EDITED = {
-    **LATER,
-    "network": {"domain": "other.example.com"},
+    "vikunja": {**LATER["vikunja"], "max_upload_mb": 77},
     "files": [{"path": "/etc/motd", "content": "Welcome\n"}],
 }
 
