@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from model_machine import GREEN, Machine
 from model_scripts import DOCUMENT
 from model_site import NAME, Site
 
+from tasks.errors import DeployError
 from tasks.look import Look
 from tasks.model import registry
 from tasks.model import state as states
@@ -166,8 +167,19 @@ def check_as_new(site: Site) -> None:
     assert lived == likeness(site.machine)
 
 
-def apply_killed(site: Site, looks: Mapping[str, Look], plan: Plan, at: int) -> bool:
+CarryOut = Callable[[Mapping[str, Look], Plan], Mapping[str, DeployError]]
+
+
+def apply_killed(
+    site: Site,
+    looks: Mapping[str, Look],
+    plan: Plan,
+    at: int,
+    carry_out: CarryOut | None = None,
+) -> bool:
     """Carry the plan out in a process that kills itself at its event number `at`.
+
+    carry_out: how, where not as an apply does.
 
     Whether it was killed: an apply may have fewer events. The site's world is as it left it.
     """
@@ -179,7 +191,7 @@ def apply_killed(site: Site, looks: Mapping[str, Look], plan: Plan, at: int) -> 
         try:
             _with_events_of_records(site)
             site.world.kill_at = at
-            failures = site.carry_out(looks, plan)
+            failures = (carry_out or site.carry_out)(looks, plan)
             site.world.kill_at = 0
             site.world.keep()
             for failure in failures.values():

@@ -22,6 +22,7 @@ from model_machine import Machine
 from model_scripts import Answer
 
 from tasks.backup.databases.base import script as database_script
+from tasks.backup.exchange import ATTACHMENTS
 from tasks.containers import spec_for
 from tasks.containers.base import (
     MARKER_PATH,
@@ -260,6 +261,9 @@ class ModelContainer:
         if argv[:2] == ["bash", "-c"]:
             if argv[2] == recovery():
                 return model_migration.recover(machine, self.world.told)
+            if argv[2] == ATTACHMENTS.read_text():
+                # The model has no attachments.
+                return Answer()
             engine, action, *arguments = argv[3:]
             if argv[2] == database_script(engine):
                 words = 2 if engine == "sqlite" else 6

@@ -124,6 +124,8 @@ class Machine:
     """The same of the copies beside the database."""
     kept: object = None
     """What an update has kept of the configuration, a model_keeping.Kept."""
+    nothing_to_migrate: bool = False
+    """Whether the version that starts in a write-stop brings no migration along."""
     fails_to_migrate: bool = False
     """Whether a new version ends halfway through its migration."""
 

@@ -151,7 +151,8 @@ def carry(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) 
 
 def started(machine: Machine) -> None:
     """The new version has run its migration, before it is healthy."""
-    machine.migrations = _new(machine, machine.migrations)
+    if not machine.nothing_to_migrate:
+        machine.migrations = _new(machine, machine.migrations)
 
 
 def recover(machine: Machine, told: Told) -> Answer:

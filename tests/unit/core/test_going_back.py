@@ -1,0 +1,127 @@
+"""A rollback over a migration: the old version with its data, or what was there, and never a mixture.
+
+What lies beside is put there by these tests; archives and databases are real in tests/lab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from model_claims import apply_killed
+from model_migration import MAINTENANCE
+from model_site import NAME, Site
+
+from tasks.backup.beside import Laid
+from tasks.backup.exchange import RESTORED, Exchange
+from tasks.commands.apply import carry_out
+from tasks.errors import DeployError
+from tasks.look import Look
+from tasks.model import measured
+from tasks.model.measured import Measured
+from tasks.model.plan import Plan
+from tasks.resources.migration import JOURNAL
+from tasks.rollback import look_back
+
+OLD = "SCHEMA_INIT 20250101000000"
+NEW = f"{OLD} 20250901120000"
+
+
+@pytest.fixture
+def site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A migration stands between what serves, in green, and what served before."""
+    monkeypatch.setattr("tasks.rollback.container_for", site.world.container_for)
+    site.document["backup"] = {"directory": str(tmp_path)}
+    site.write()
+    site.repository.commit(migrations=["20250101000000"])
+    site.apply()
+    site.machine.migrations = OLD
+    site.backup_sidecar(1729338000)
+    site.repository.commit()
+    site.apply()
+    site.machine.migrations = NEW
+    site.machine.nothing_to_migrate = True
+
+    def found(*_: object) -> SimpleNamespace:
+        return SimpleNamespace(instance=site.instance, color="green", version="-")
+
+    def laid(
+        archive: object, expected: object, exchange: Exchange, *_: object, **__: object
+    ) -> Laid:
+        site.machine.places[RESTORED] = OLD
+        return Laid(None, None, "")  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tasks.backup.subject.find", found)
+    monkeypatch.setattr("tasks.backup.beside.lay", laid)
+    yield site
+
+
+def go_back(looks: Mapping[str, Look], plan: Plan, site: Site) -> Mapping[str, DeployError]:
+    return carry_out(looks, plan, site.paths, whole=False, name="rollback", look=look_back)
+
+
+def look(site: Site) -> tuple[Mapping[str, Look], Plan]:
+    found = look_back(site.instance, site.paths)
+    return {NAME: found}, Plan((found.plan,))
+
+
+def active(site: Site) -> str:
+    return "green" if site.machine.files.get("/etc/vikunja/active/green") is not None else "blue"
+
+
+def together(site: Site) -> tuple[str, str]:
+    """The colour that serves, and what its database has been through."""
+    colors = [
+        color
+        for color in ("blue", "green")
+        if site.machine.unit(f"vikunja-backend@{color}.service").active == "active"
+    ]
+    assert colors == [active(site)]
+    assert site.machine.files.get(MAINTENANCE) is None
+    assert site.machine.files.get(JOURNAL) is None
+    return active(site), site.machine.migrations
+
+
+def test_the_old_version_serves_with_its_data_and_how_long_that_took_is_known(site: Site) -> None:
+    measured.write(site.paths, NAME, Measured(2.5, 60.0))
+    assert go_back(*look(site), site) == {}
+    assert together(site) == ("blue", OLD)
+    assert site.machine.places == {}
+    took = measured.read(site.paths, NAME)
+    assert took.write_stop == 2.5
+    assert took.way_back is not None and took.way_back < 60
+
+
+def test_where_the_old_version_does_not_come_up_nothing_has_changed(site: Site) -> None:
+    site.machine.fails_to_migrate = True
+    failures = go_back(*look(site), site)
+    assert failures[NAME].exit_code == 11
+    assert "serves on, with the database as it was" in failures[NAME].what
+    assert together(site) == ("green", NEW)
+    assert site.machine.places == {}
+
+
+def test_killed_at_every_moment_version_and_data_stay_together(site: Site) -> None:
+    seen = set()
+    for at in count(1):
+        looks, plan = look(site)
+        killed = apply_killed(site, looks, plan, at, lambda looks, plan: go_back(looks, plan, site))
+        if not killed:
+            break
+        looks, plan = site.plan()
+        if plan.entries and plan.entries[0].address == "migrations:unfinished":
+            journal = site.machine.files.content(JOURNAL)
+            seen.add(journal.split()[0].decode())
+            assert site.carry_out(looks, plan) == {}
+        pair = (active(site), site.machine.migrations)
+        assert pair in (("blue", OLD), ("green", NEW)), f"{at}: {pair}"
+        site.apply()
+        assert together(site)[0] == "green"
+        # An apply goes forward again, by an update that changes nothing in this database.
+        site.machine.migrations = NEW
+        site.machine.places.clear()
+    assert seen == {"stopping", "saved", "committed"}
+    assert together(site) == ("blue", OLD)
