@@ -55,6 +55,8 @@ def document(name: str, address: int, files: int = 0) -> dict[str, Any]:
     wished: dict[str, Any] = yaml.safe_load((ROOT / "examples/demo.yaml").read_text())
     wished["deployment"]["instance_id"] = name
     wished["lxc"]["name"] = name
+    # Not the demo's: who runs the demo of another version meanwhile, would change what is wished.
+    wished["git"]["repository"] = str(PREFIX / "sample.git")
     wished["network"] |= {
         "bridge": BRIDGE,
         "ip_address": f"{SUBNET}.{address}/24",
