@@ -28,6 +28,9 @@ LXC = (
 )
 """What the plain LXC driver needs."""
 
+SAME = {"lxc": "lxc-pve"}
+"""Where another package is the same: Proxmox VE brings its own, and would go with Debian's."""
+
 LOCK_WAIT = 300
 """Seconds to wait for another apt or dpkg to finish."""
 
@@ -62,7 +65,9 @@ def update_argv() -> list[str]:
 
 def missing(packages: Sequence[str]) -> list[str]:
     """Those of the packages that are not installed, in their order."""
-    query = ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n", *packages]
+    same = [SAME[package] for package in packages if package in SAME]
+    form = "--showformat=${db:Status-Status} ${Package}\n"
+    query = ["dpkg-query", "--show", form, *packages, *same]
     try:
         completed = subprocess.run(query, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
@@ -71,7 +76,7 @@ def missing(packages: Sequence[str]) -> list[str]:
             hint=f"install by hand what these Debian packages hold: {' '.join(packages)}",
         ) from error
     installed = parse_installed(completed.stdout)
-    return [package for package in packages if package not in installed]
+    return [one for one in packages if not {one, SAME.get(one, one)} & installed]
 
 
 def ensure(packages: Sequence[str], progress: Progress = SILENT) -> list[str]:

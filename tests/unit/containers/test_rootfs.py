@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tasks import host_packages
 from tasks.containers.lxc.apt import Setup, Source
 from tasks.containers.lxc.idmap import IdMap
@@ -69,6 +71,18 @@ def test_local_authorities_are_found_in_folders_too(tmp_path: Path) -> None:
 def test_only_fully_installed_packages_count() -> None:
     status = "installed lxc\nconfig-files lxcfs\nnot-installed uidmap\n"
     assert host_packages.parse_installed(status) == {"lxc"}
+
+
+def test_a_node_of_proxmox_keeps_its_own_lxc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's would take lxc-pve's place, and Proxmox VE with it."""
+    said = "installed lxc-pve\\ninstalled lxcfs\\n"
+    query = tmp_path / "dpkg-query"
+    query.write_text(f'#!/bin/sh\nprintf "{said}"\nexit 1\n')
+    query.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert host_packages.missing(["lxc", "lxcfs", "uidmap"]) == ["uidmap"]
 
 
 def test_apt_waits_for_its_lock_and_takes_names_as_names() -> None:
