@@ -221,7 +221,8 @@ def around(
 def _carried(resource: Resource, carried: Carried) -> Resource:
     if not isinstance(resource, Unit):
         return resource
-    return replace(resource, triggers=(*resource.triggers, carried.address))
+    # Writes have stopped: nothing more is interrupted.
+    return replace(resource, triggers=(*resource.triggers, carried.address), interrupts="")
 
 
 def losing(system: Iterable[Resource]) -> tuple[Resource, ...]:

@@ -151,9 +151,15 @@ def _entry(
         destructive=difference.destructive
         or resource.destructive
         or _loses_data(resource, applied),
-        interrupts=difference.interrupts,
+        interrupts=_interrupts(resource, difference, facts, bool(fired)),
         resource=resource,
     )
+
+
+def _interrupts(resource: Resource, difference: Difference, facts: Facts, fired: bool) -> str:
+    if isinstance(resource, Unit):
+        return resource.interrupted(difference, facts, fired=fired)
+    return difference.interrupts
 
 
 def _because(fired: Sequence[str]) -> list[Reason]:

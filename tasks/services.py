@@ -81,6 +81,7 @@ def backend_unit(
         triggers=_service_triggers(paths, secrets),
         origin=origin_of(instance, [f"services.backend.port_{color}"]),
         health=("backend", str(instance.backend_port(color)), version or "-", timeout),
+        interrupts="requests, for 1 to 2 s",
     )
 
 
@@ -100,6 +101,7 @@ def mcp_unit(
         triggers=_service_triggers(paths, [f"{SECRETS}/redis-password"]),
         origin=origin_of(instance, [f"services.mcp.port_{color}"]),
         health=("mcp", str(instance.mcp_port(color)), timeout),
+        interrupts="MCP sessions, which clients open anew",
     )
 
 

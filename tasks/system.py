@@ -292,6 +292,7 @@ def _database(
             revision=revision_of(rendered, configuration),
             triggers=tuple(f"file:{path}" for path in configuration),
             origin=origin_of(instance, ["database.type", "database.host"]),
+            interrupts="requests, for 2 to 4 s",
         )
         yield Script(
             script=f"{wished.type}-database",
@@ -319,6 +320,7 @@ def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Uni
             revision=revision_of(rendered, ["/etc/redis/redis.conf"]),
             triggers=("file:/etc/redis/redis.conf", "secret:/etc/redis/vikunja-password.conf"),
             origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),
+            interrupts="requests that need redis, for about 1 s",
         )
 
 

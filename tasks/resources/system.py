@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, ClassVar, Literal
 
 from tasks.frozen import dataclass
@@ -138,6 +139,7 @@ class Unit(Resource):
 
     on_change: how it takes changed files. revision: digest of what it must have been started
     with; the stamp in the container says what it was. health: waited for after every start.
+    interrupts: what stops working while it is started anew.
     """
 
     kind: ClassVar[str] = "unit"
@@ -148,10 +150,19 @@ class Unit(Resource):
     enabled: bool = True
     health: tuple[str, ...] = ()
     """Name of a health check and its arguments, empty for none."""
+    interrupts: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         return self.unit
+
+    def interrupted(self, difference: Difference, facts: Facts, *, fired: bool) -> str:
+        """What acting on it stops: nothing where it does not run, or only reads its files anew."""
+        found = facts.units.get(self.unit)
+        behind = any(change.name == TAKEN_UP for change in difference.changes)
+        anew = fired or behind or difference.action == "run"
+        running = found is not None and found.up
+        return self.interrupts if anew and running and self.on_change == "restart" else ""
 
     @property
     def stamp(self) -> str:

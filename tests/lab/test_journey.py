@@ -74,6 +74,46 @@ def test_resources_change_in_place_without_a_restart(site: Site) -> None:
     assert curl(site, "/api/v1/info") == running_since
 
 
+GIVEN = Path(__file__).parent.parent / "unit" / "config" / "files"
+
+
+def test_other_ports_another_certificate_and_another_address_serve_after_the_next_apply(
+    site: Site, lab_network: Any
+) -> None:
+    before = curl(site, "/api/v1/info")
+    pair = {"ssl_cert": str(GIVEN / "good.pem"), "ssl_key": str(GIVEN / "good.key")}
+    site.edit(
+        {
+            "services": {
+                "backend": {"port_blue": 3556},
+                "frontend": {"port": 8080, "ssl_port": 8443, **pair},
+            }
+        }
+    )
+    stops = {e["address"].partition("/")[2]: e["interrupts"] for e in site.plan()}
+    assert stops["unit:vikunja-backend@blue.service"] == "requests, for 1 to 2 s"
+    assert stops["unit:nginx.service"] == ""
+    site.run("apply", "--yes")
+    served = ["--resolve", f"{site.id}:8443:{site.address}", "--cacert", pair["ssl_cert"]]
+    shown = subprocess.run(
+        ["curl", "-sv", "-k", *served, f"https://{site.id}:8443/api/v1/info"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(shown.stdout)["version"] == json.loads(before)["version"]
+    subject = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in", pair["ssl_cert"]],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip().removeprefix("subject=")  # fmt: skip
+    assert f"subject: {subject}" in shown.stderr
+    assert site.addresses() == []
+    site.edit({"services": None, "network": {"ip_address": lab_network.free_address()}})
+    stops = {e["address"].partition("/")[2]: e["interrupts"] for e in site.plan()}
+    assert stops[f"running:{site.id}"] == "the site, while it restarts"
+    site.run("apply", "--yes")
+    assert curl(site, "/api/v1/info").replace(":8443", "") == before
+    assert site.addresses() == []
+
+
 def test_a_saved_plan_is_refused_once_the_configuration_moved(site: Site, tmp_path: Path) -> None:
     site.edit({"vikunja": {"registration": True}})
     saved = tmp_path / "plan.json"
@@ -207,7 +247,8 @@ def test_a_database_outside(
     site = new_site(lab_paths, lab_network, f"out-{engine}", database=database)
     refused = site.run("apply", "--yes", code=7)
     assert "CREATE" in refused.stderr.upper()
-    site.edit({"database": {"admin_user": "admin", "admin_password_file": str(admin)}})
+    allowed = {"admin_user": "admin", "admin_password_file": str(admin)}
+    site.edit({"database": allowed})
     sampler = start_sampling()
     applied = site.run("apply", "--yes")
     time.sleep(0.1)
@@ -219,6 +260,22 @@ def test_a_database_outside(
     (instance,) = load_instances([site.file])
     assert "SCHEMA_INIT" in (recorded(look(instance, site.paths).facts, instance) or ())
     restored_by_whom_the_server_allows_to(site, database_host, engine)
+    # To the other server outside, with another password, the old one keeps its own.
+    other = {"postgresql": "mysql", "mysql": "postgresql"}[engine]
+    second = lab_paths.prefix / f"{engine}-second-password"
+    second.write_text(f"{CANARY}-second-{engine}\n")
+    second.chmod(0o600)
+    names = {"type": other, "name": f"from_{engine}", "user": f"from_{engine}"}
+    site.edit({"database": {**names, "password_file": str(second), **allowed}})
+    sampler = start_sampling()
+    moved = site.run("apply", "--yes")
+    sampler.stop.set()
+    sampler.join()
+    assert json.loads(curl(site, "/api/v1/tasks"))[0]["title"] == "kept"
+    assert_kept(site, sampler, moved.stdout + moved.stderr)
+    assert CANARY not in site.log()
+    said = site.run("plan").stdout
+    assert f"kept: {engine} tasks at {host}" in said and "stays on its server" in said
 
 
 def restored_by_whom_the_server_allows_to(site: Site, host: Any, engine: str) -> None:

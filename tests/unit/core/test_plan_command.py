@@ -19,6 +19,7 @@ vikunja-main
       state: other-domain → present
   ▸ unit:nginx.service                                    network.domain changed, file:/etc/nginx/conf.d/vikunja.conf and 1 more change
   ▸ unit:vikunja-backend@blue.service                     file:/etc/vikunja/environment changes
+      interrupts: requests, for 1 to 2 s
   ▸ health:site                                           unit:nginx.service and 1 more change
   ~ record:registry                                       written when an apply is done
       says: vikunja-main 10.99.0.10/24 tasks.example.com {config} → vikunja-main 10.99.0.10/24 other.example.com {config}
@@ -231,13 +232,33 @@ def test_a_plan_made_while_an_operation_is_under_way_says_so(
     assert capsys.readouterr().err == ""
 
 
-def test_another_database_type_is_marked_as_losing_data(
+def test_another_database_type_is_marked_as_losing_data_where_the_old_one_is_not_known(
     deployed: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployed.document["database"] = {"type": "postgresql"}
     deployed.write()
     assert plan(deployed) == 0
+    assert "destructive" not in capsys.readouterr().out
+    deployed.machine.files.remove("/etc/vikunja/environment")
+    assert plan(deployed) == 0
     assert "      destructive: data is lost\n" in capsys.readouterr().out
+
+
+def test_a_service_that_serves_and_is_started_anew_says_what_that_interrupts(
+    deployed: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.document["vikunja"] = {"registration": True}
+    deployed.write()
+    assert plan(deployed) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(n for n, line in enumerate(lines) if "unit:vikunja-backend@blue.service " in line)
+    assert lines[at + 1] == "      interrupts: requests, for 1 to 2 s"
+    deployed.apply()
+    # The other colour starts beside the one that serves.
+    deployed.repository.commit()
+    capsys.readouterr()
+    assert plan(deployed) == 0
+    assert "interrupts" not in capsys.readouterr().out
 
 
 def test_another_template_replaces_the_container(
