@@ -1,34 +1,76 @@
-"""Ctrl-C held back for the moment in which a program is started that somebody has to end."""
+"""Ctrl-C while a program is being started: put off until it is known to whoever has to end it."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from types import FrameType, TracebackType
 
 
-@contextmanager
-def interrupts_held() -> Iterator[Callable[[], None]]:
-    """A SIGINT that comes meanwhile is raised by what is yielded, as KeyboardInterrupt.
+class PutOff:
+    """Within it no KeyboardInterrupt comes; one that is due comes at its end.
 
-    Otherwise it could come when a program runs already and nobody has hold of it: in the container
-    it would go on, after all that followed. Other threads than the main one are never interrupted.
+        with PutOff() as interrupts:
+            process = Popen(…)
+            try:
+                with interrupts.let_through():
+                    process.wait()
+            except BaseException:
+                kill(process)
+
+    Python raises KeyboardInterrupt between any two steps of the main thread. In the middle of
+    Popen that would leave a program that nobody knows; in the middle of killing it, one that runs.
     """
-    before = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or before is not signal.default_int_handler:
-        yield lambda: None
-        return
-    came: list[int] = []
 
-    def release() -> None:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self._before = signal.getsignal(signal.SIGINT)
+        self._due = False
+        # Others are never interrupted; and who ignores interrupts must go on to.
+        self._ours = threading.current_thread() is threading.main_thread() and callable(
+            self._before
+        )
 
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield release
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __enter__(self) -> PutOff:
+        self._hold()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # One that was raised already says all that a second one could.
+        self._release(raising=not isinstance(error, KeyboardInterrupt))
+
+    def let_through(self) -> LetThrough:
+        return LetThrough(self)
+
+    def _hold(self) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, self._note)
+
+    def _release(self, raising: bool = True) -> None:
+        if not self._ours:
+            return
+        signal.signal(signal.SIGINT, self._before)
+        if self._due:
+            self._due = False
+            if raising:
+                signal.raise_signal(signal.SIGINT)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._due = True
+
+
+class LetThrough:
+    """Within it interrupts come at once; one that was put off comes first."""
+
+    def __init__(self, put_off: PutOff) -> None:
+        self._put_off = put_off
+
+    def __enter__(self) -> None:
+        self._put_off._release()
+
+    def __exit__(self, *_: object) -> None:
+        self._put_off._hold()

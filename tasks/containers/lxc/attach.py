@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from tasks.containers.base import Completed
-from tasks.containers.interrupts import interrupts_held
+from tasks.containers.interrupts import PutOff
 from tasks.containers.lxc.host import last_lines
 from tasks.errors import DeployError, ResourceError
 
@@ -46,20 +47,26 @@ def attach_argv(name: str, lxc_path: Path, argv: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A process of the host: its id, its parent's, its group's."""
+    """A process of the host: its id, its parent's, its group's; gone: it has ended, and waits to be
+    collected."""
 
     pid: int
     parent: int
     group: int
+    gone: bool = False
 
 
-def belonging_to(leader: int, processes: Sequence[Seen]) -> list[int]:
+def belonging_to(leader: int, processes: Sequence[Seen]) -> list[Seen]:
     """All processes below a process or in its group, without itself."""
-    found = [leader]
-    for pid in found:
-        found += [one.pid for one in processes if one.parent == pid and one.pid not in found]
-    found += [one.pid for one in processes if one.group == leader and one.pid not in found]
-    return found[1:]
+    found: dict[int, Seen] = {}
+    above = [leader]
+    for pid in above:
+        below = [one for one in processes if one.parent == pid and one.pid not in found]
+        found |= {one.pid: one for one in below}
+        above += [one.pid for one in below]
+    found |= {one.pid: one for one in processes if one.group == leader}
+    found.pop(leader, None)
+    return list(found.values())
 
 
 def _processes() -> list[Seen]:
@@ -70,8 +77,8 @@ def _processes() -> list[Seen]:
                 stat = (folder / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            _, parent, group = stat.rpartition(")")[2].split()[:3]
-            found.append(Seen(int(folder.name), int(parent), int(group)))
+            state, parent, group = stat.rpartition(")")[2].split()[:3]
+            found.append(Seen(int(folder.name), int(parent), int(group), state in "ZX"))
     return found
 
 
@@ -79,12 +86,22 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the program, its process group and all below it.
 
     lxc-attach is the leader of the group and session that the program in the container shares
-    with it, and the parent of the program: both are seen from the host. It goes last, by itself:
-    who else would collect the program, which the container's shutdown would wait for.
+    with it, and the parent of the program: both are seen from the host. It is halted first, so
+    that it starts nothing any more. Then it goes by itself, where it has started something: who
+    else would collect that, which the container's shutdown would wait for.
     """
-    for pid in belonging_to(process.pid, _processes()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGSTOP)
+    until = time.monotonic() + COLLECT_LIMIT
+    while below := belonging_to(process.pid, _processes()):
+        for one in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
+        if all(one.gone for one in below) or time.monotonic() > until:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGCONT if below else signal.SIGKILL)
     try:
         process.wait(COLLECT_LIMIT)
     except subprocess.TimeoutExpired:
@@ -106,7 +123,7 @@ def attach(
     becoming argv; errors and the answer are argv's all the same."""
     data = stdin if isinstance(stdin, bytes) else None
     file = None if isinstance(stdin, bytes) else stdin
-    with interrupts_held() as release:
+    with PutOff() as interrupts:
         try:
             process = subprocess.Popen(
                 attach_argv(name, lxc_path, [*through, *argv]),
@@ -124,8 +141,8 @@ def attach(
             ) from error
         with process:
             try:
-                release()
-                output, errors = process.communicate(data, timeout=timeout)
+                with interrupts.let_through():
+                    output, errors = process.communicate(data, timeout=timeout)
             except subprocess.TimeoutExpired as error:
                 _kill(process)
                 _, errors = process.communicate()

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from tasks.containers.base import Completed
-from tasks.containers.interrupts import interrupts_held
+from tasks.containers.interrupts import PutOff
 from tasks.containers.lxc.host import last_lines
 from tasks.containers.proxmox.access import OpenSsh
 from tasks.containers.proxmox.remote import (
@@ -76,7 +76,7 @@ def stream(
         slot(access),
         TemporaryFile() as errors,
         TemporaryFile() as output,
-        interrupts_held() as release,
+        PutOff() as interrupts,
     ):
         process = subprocess.Popen(
             [*ssh_argv(access), RECEIVE],
@@ -90,8 +90,8 @@ def stream(
         feeder = threading.Thread(target=_feed, args=(process.stdin, start, stdin), daemon=True)
         feeder.start()
         try:
-            release()
-            ended = ends_within(process, timeout)
+            with interrupts.let_through():
+                ended = ends_within(process, timeout)
         except BaseException:
             _kill(access, token, process)
             raise

@@ -313,7 +313,7 @@ def test_a_command_reaches_lxc_attach_word_for_word() -> None:
 
 def test_all_below_a_process_and_in_its_group_belong_to_it() -> None:
     seen = [Seen(10, 1, 10), Seen(11, 10, 10), Seen(12, 11, 12), Seen(13, 1, 10), Seen(14, 1, 14)]
-    assert sorted(belonging_to(10, seen)) == [11, 12, 13]
+    assert sorted(one.pid for one in belonging_to(10, seen)) == [11, 12, 13]
 
 
 def completed(code: int, text: str) -> Completed:
