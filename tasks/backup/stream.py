@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING
 from tasks.backup import manifest as manifests
 from tasks.backup.blocks import Parts
 from tasks.backup.compress import Compressor, Write, compressing
+from tasks.backup.flushing import Flusher
 from tasks.backup.manifest import Counted, Manifest
 from tasks.backup.members import RECORD, BrokenTar, MemberReader
 from tasks.containers.base import SILENT, Progress
@@ -109,6 +110,7 @@ class _Output:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._digest = hashlib.sha256()
+        self._flusher = Flusher(descriptor)
         self.size = 0
 
     @property
@@ -125,6 +127,7 @@ class _Output:
             # The disk is about to be full, or it is not a disk: write(2) tells.
             write_all(self._descriptor, b"".join(parts)[written:])
         self.size += size
+        self._flusher.written(self.size)
 
 
 @contextmanager
