@@ -1,4 +1,4 @@
-"""A rollback over a migration: the old version with its data, or what was there, and never a mixture.
+"""A rollback over a migration: the old version with its data, or what was there, never a mix.
 
 What lies beside is put there by these tests; archives and databases are real in tests/lab.
 """
