@@ -33,6 +33,19 @@ def verdicts(targets: Sequence[Target], measured: Mapping[str, float | None]) ->
     return tabulate(rows, head, "simple", disable_numparse=True)
 
 
+def compared(
+    columns: Sequence[tuple[str, str]], measured: Mapping[str, Mapping[str, float]]
+) -> str:
+    """A table with a line for each of what was compared. columns: key and heading."""
+    from tabulate import tabulate
+
+    rows = [
+        (name, *(f"{found[key]:.4g}" for key, _ in columns)) for name, found in measured.items()
+    ]
+    head = ("", *(heading for _, heading in columns))
+    return tabulate(rows, head, "simple", disable_numparse=True)
+
+
 def last_line(measured: Mapping[str, object]) -> str:
     """The JSON object that ends a bench's output; figures rounded to three places."""
     return json.dumps(_rounded(measured), ensure_ascii=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.support import declared, peers, report
+from bench.support import colors, declared, peers, report
 from bench.support.measure import Command, Sample, Series, Target, Void, run
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
@@ -80,6 +80,36 @@ def test_the_table_says_what_is_met_what_is_not_and_what_was_not_measured() -> N
     assert lines[2].endswith("≤ 3       met")
     assert lines[3].endswith("≥ 6       not met")
     assert "not measured" in lines[4]
+
+
+def test_what_was_compared_has_a_line_each_and_a_column_for_each_figure() -> None:
+    lines = report.compared(
+        (("failed", "failed"), ("first_ms", "first, ms")),
+        {"marker": {"failed": 0, "first_ms": 4.56789}, "reload": {"failed": 79, "first_ms": 121.5}},
+    ).splitlines()
+    assert lines[0].split() == ["failed", "first,", "ms"]
+    assert lines[2].split() == ["marker", "0", "4.568"]
+    assert lines[3].split() == ["reload", "79", "121.5"]
+
+
+def test_what_is_compared_runs_turn_about() -> None:
+    assert list(colors.in_turn(("site", "plain"), 3)) == [
+        ("plain", "site"),
+        ("site", "plain"),
+        ("plain", "site"),
+    ]
+
+
+def test_throughput_is_compared_within_rounds() -> None:
+    assert colors.median_ratio((9.0, 50.0, 20.0), (10.0, 100.0, 10.0)) == 0.9
+
+
+def test_a_percentile_is_of_the_fast_requests_of_its_time() -> None:
+    fast = [colors.Answered("probe", number, number / 1000, "") for number in range(200)]
+    slow = [colors.Answered("slow", number, 5, "") for number in range(200)]
+    assert colors.p99(fast + slow, 100, 199) == 0.199
+    with pytest.raises(Void):
+        colors.p99(fast + slow, 150, 199)
 
 
 def test_the_last_line_is_one_json_object_with_rounded_figures() -> None:
