@@ -226,8 +226,17 @@ def test_the_mcp_server_is_passed_to_only_where_it_is_enabled() -> None:
 def test_an_ipv6_address_is_listened_on_and_answered_for() -> None:
     text = texts(**CONFIGURATIONS["IPv6"])[NGINX]
 
-    assert "listen [::]:443 ssl http2 default_server ipv6only=off;" in text
+    assert "listen [::]:443 ssl http2 default_server reuseport ipv6only=off;" in text
     assert "server_name tasks.example.org [2001:db8::10];" in text
+
+
+def test_wherever_the_proxy_sets_a_header_it_sets_all_that_name_the_client() -> None:
+    """nginx takes none over from the outside into a block that sets one itself."""
+    text = texts(**ALL)[NGINX]
+    for name in ("Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "Upgrade"):
+        assert text.count(f"proxy_set_header {name} ") == 2, name
+    (upgraded,) = [part for part in text.split("\tlocation ") if "$http_upgrade;" in part]
+    assert upgraded.startswith("~ ^/api/v[0-9]+/ws$ {")
 
 
 def test_the_colour_is_chosen_by_a_marker_in_the_folder_that_is_declared() -> None:
