@@ -65,6 +65,10 @@ class Rollback(DeployCommand):
             f"{instance.id}: {look.target.label} serves. ./doit apply goes forward again to what"
             " the configuration wishes; ./doit plan shows it."
         )
+        if beside is not None:
+            from tasks.model.archive import archives
+
+            console.note(f"What was there before: {archives(beside.archive.folder)[-1].path}")
         return 0
 
 

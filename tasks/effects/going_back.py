@@ -69,6 +69,14 @@ def lay_beside(batch: Sequence[Entry], work: Work) -> None:
         work.going_back = GoingBack(exchange, laid.secret, begun)
 
 
+def forget(work: Work) -> None:
+    """Where nothing of it came to be live, what was laid beside goes."""
+    from tasks.backup.beside import tidy
+
+    assert work.going_back is not None and work.operation is not None
+    tidy(work.going_back.exchange, work.operation)
+
+
 def swap_in(batch: Sequence[Entry], work: Work) -> None:
     """Refuse requests, wait for those under way, stop the version that serves, swap."""
     for entry in batch:

@@ -34,9 +34,18 @@ def keep(serving: Color, work: Work) -> None:
     paths += [one.path for one in resources if isinstance(one, Secret) and one.of]
     if any(isinstance(one, Script) and one.script.startswith("self-signed") for one in resources):
         paths.append(f"{TLS}/self-signed")
-    work.container.run(
-        [SCRIPT, "-c", keep_script(), "keep", serving, *units, "--", *paths], timeout=UNIT_TIMEOUT
+    completed = work.container.run(
+        [SCRIPT, "-c", keep_script(), "keep", serving, *units, "--", *paths],
+        timeout=UNIT_TIMEOUT,
+        check=False,
     )
+    if completed.returncode != 0:
+        raise DeployError(
+            f"the configuration of {serving}, which serves, could not be kept",
+            where=work.where,
+            evidence=last_lines(completed.stderr),
+            hint="Is the container's disk full or read-only? Then run ./doit apply again.",
+        )
     work.keeps = serving
 
 

@@ -174,6 +174,10 @@ def _fall_back(failure: DeployError, work: Work) -> DeployError:
         from tasks.effects import migrating
 
         return migrating.fall_back(failure, work)
+    if work.going_back is not None and not work.switched:
+        from tasks.effects import going_back
+
+        going_back.forget(work)
     before = serves_before(work.look)
     if before is None or work.switched or isinstance(failure, _AS_THEY_ARE):
         return failure

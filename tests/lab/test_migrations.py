@@ -151,6 +151,7 @@ def test_a_rollback_over_a_migration_is_the_old_version_with_its_data_or_nothing
 
     went = site.run("rollback", "--yes", "--allow-destroy")
     assert f"({OLD}) serves" in went.stderr and "All that" in went.stderr
+    assert "What was there before: /" in went.stderr
     assert version(site) == OLD
     assert everything(site) == before
     assert_nothing_left(site)

@@ -16,7 +16,7 @@ from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
 from tasks.backup.beside import Laid
-from tasks.backup.exchange import RESTORED, Exchange
+from tasks.backup.exchange import RESTORED
 from tasks.commands.apply import carry_out
 from tasks.errors import DeployError
 from tasks.look import Look
@@ -48,9 +48,7 @@ def site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     def found(*_: object) -> SimpleNamespace:
         return SimpleNamespace(instance=site.instance, color="green", version="-")
 
-    def laid(
-        archive: object, expected: object, exchange: Exchange, *_: object, **__: object
-    ) -> Laid:
+    def laid(*_: object, **__: object) -> Laid:
         site.machine.places[RESTORED] = OLD
         return Laid(None, None, "")  # type: ignore[arg-type]
 
@@ -104,9 +102,26 @@ def test_where_the_old_version_does_not_come_up_nothing_has_changed(site: Site) 
     assert site.machine.places == {}
 
 
+def test_what_was_laid_beside_goes_where_it_is_cancelled_before_it_is_live(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied = []
+
+    def cancelled(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.backup.exchange.Exchange.post_guard", cancelled)
+    monkeypatch.setattr("tasks.backup.beside.tidy", lambda *_: tidied.append(1))
+    failures = go_back(*look(site), site)
+    assert failures[NAME].exit_code == 20
+    assert "serves on" in failures[NAME].what
+    assert tidied == [1]
+    assert together(site) == ("green", NEW)
+
+
 def test_killed_at_every_moment_version_and_data_stay_together(site: Site) -> None:
     seen = set()
-    for at in count(1):
+    for at in count(1, 2):
         looks, plan = look(site)
         killed = apply_killed(site, looks, plan, at, lambda looks, plan: go_back(looks, plan, site))
         if not killed:
