@@ -45,6 +45,8 @@ class Run:
     """Whether anything of the plan was begun."""
     busy: threading.Lock = field(default_factory=threading.Lock)
     """Held while a step of it is performed."""
+    step: str = ""
+    """The one that is, or that has failed."""
     done: list[Entry] = field(default_factory=list)
 
 
@@ -101,16 +103,20 @@ class Session:
                 with run.busy:
                     if run.work is not None and run.work.stop.is_set():
                         raise CancelledError("cancelled", where=instance.id)
+                    run.step = step
                     self._apply(run, step, entries)
+                    run.step = ""
 
     def cancel(self) -> None:
-        """What other threads are at ends soon, and in order. Waits for that."""
+        """Let other threads begin nothing more, and wait for those that are about a switch: each
+        puts things as they were, or finishes. What the others are at ends with this process."""
         for run in self.runs.values():
             if run.work is not None:
                 run.work.stop.set()
         for run in self.runs.values():
-            with run.busy:
-                pass
+            if run.step == "switch":
+                with run.busy:
+                    pass
 
     @contextmanager
     def keeping_failure(self, instance: Instance) -> Iterator[None]:

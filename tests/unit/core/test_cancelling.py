@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import count
+from threading import Event, Lock, Thread
 
 import pytest
 from model_site import NAME, Site
 
 from tasks.commands.apply import Apply
+from tasks.engine.session import Run, Session
 from tasks.model import state as states
 from tasks.resources.release import SWITCHING
 
@@ -84,3 +86,41 @@ def test_cancelled_twice_what_is_left_is_for_the_next_apply(
     assert running(site) == {"blue", "green"}
     assert apply(site) == 0
     assert running(site) == {"green"}
+
+
+class Busy:
+    """A lock that is held, and tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.lock, self.asked = Lock(), Event()
+        self.lock.acquire()
+
+    def __enter__(self) -> None:
+        self.asked.set()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+@pytest.mark.parametrize(("step", "waits"), [("switch", True), ("provision", False)])
+def test_of_other_threads_only_those_about_a_switch_are_waited_for(
+    site: Site, step: str, waits: bool
+) -> None:
+    busy, session = Busy(), Session(site.paths)
+    session.runs[NAME] = Run(site.instance, busy=busy, step=step)  # type: ignore[arg-type]
+    ended = Event()
+
+    def cancel() -> None:
+        session.cancel()
+        ended.set()
+
+    thread = Thread(target=cancel)
+    thread.start()
+    if waits:
+        assert busy.asked.wait(60)
+        assert not ended.is_set()
+        busy.lock.release()
+    thread.join(60)
+    assert ended.is_set()
+    assert busy.asked.is_set() == waits
