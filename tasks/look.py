@@ -16,14 +16,13 @@ from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.kept import Kept
-from tasks.model.located import Located, located_in
 from tasks.model.plan import InstancePlan
 from tasks.paths import Paths
 from tasks.planner import Wishes, plan, reachable, revived
 from tasks.release import Target
 from tasks.render import Rendered
 from tasks.resources.base import Facts, Resource
-from tasks.resources.carrying import ENVIRONMENT, Forgotten, in_use, kept_in, located
+from tasks.resources.carrying import ENVIRONMENT, Forgotten, kept_in, located, moves_from
 from tasks.resources.carrying import QUESTIONS as CARRYING
 from tasks.resources.migration import Unfinished, migrations_question
 from tasks.resources.observe import Question, observe
@@ -85,7 +84,9 @@ def look(instance: Instance, paths: Paths, *, sweep: bool = False) -> Look:
         facts = find(sources, container, paths)
     finally:
         answer = commit()
-    before = moves_from(sources, facts)
+    deployed = record.DOCUMENT in facts.files or bool(sources.applied.created_at)
+    settings = sources.rendered[ENVIRONMENT].content
+    before = moves_from(instance, settings, facts) if deployed else None
     if before is not None:
         from tasks import carrying
 
@@ -93,18 +94,6 @@ def look(instance: Instance, paths: Paths, *, sweep: bool = False) -> Look:
     target = find_target(instance, answer, paths)
     update = find_update(instance, target, facts, paths)
     return conclude(sources, container, target, facts, paths, update, sweep=sweep)
-
-
-def moves_from(sources: Sources, facts: Facts) -> Located | None:
-    """The database that the instance's data is in, where another one is wished for."""
-    before = in_use(facts)
-    after = located(sources.instance)
-    deployed = record.DOCUMENT in facts.files or sources.applied.created_at
-    if before is None or before.same(after) or not deployed:
-        return None
-    # vikunja.environment may name yet another one: where the data is, is its author's business.
-    wished = located_in(sources.rendered[ENVIRONMENT].content)
-    return before if wished is not None and wished.same(after) else None
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:

@@ -54,6 +54,17 @@ def in_use(facts: Facts) -> Located | None:
     return located_in(found.content) if found and found.content else None
 
 
+def moves_from(instance: Instance, settings: bytes, facts: Facts) -> Located | None:
+    """The database that the instance's data is in, where another one is wished for. settings: the
+    services' environment as it is wished."""
+    before, after = in_use(facts), located(instance)
+    if before is None or before.same(after):
+        return None
+    # vikunja.environment may name yet another one: where the data is, is its author's business.
+    wished = located_in(settings)
+    return before if wished is not None and wished.same(after) else None
+
+
 def kept_in(facts: Facts, used: Located) -> tuple[KeptDatabase, ...]:
     """The databases that are kept. used: the one that serves."""
     every = read_kept(facts.texts.get(KEPT, "[]"))
