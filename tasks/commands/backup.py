@@ -9,7 +9,15 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
+from tasks.commands.base import (
+    JSON_OPTION,
+    PROGRESS_OPTION,
+    WAIT_OPTION,
+    DeployCommand,
+    load,
+    option,
+    select,
+)
 from tasks.errors import CancelledError, DeployError, UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +34,9 @@ class Backup(DeployCommand):
     doc_usage = "[ID...]"
     needs_root = True
     options = (
-        option("wait", int, 0, "seconds to wait for an operation that is under way"),
+        WAIT_OPTION,
         option("level", str, "", "1 (fastest) to 9 (smallest), or small, for this one"),
-        option("progress", bool, False, "a line for each step, also without a terminal"),
+        PROGRESS_OPTION,
         JSON_OPTION,
     )
 

@@ -40,6 +40,8 @@ CONFIG_OPTION = option("config", str, None, "a file, or a folder of *.yaml", sho
 DEBUG_OPTION = option("debug", bool, False, "show tracebacks and details")
 JSON_OPTION = option("json", bool, False, "one JSON document on stdout")
 YES_OPTION = option("yes", bool, False, "do not ask", short="y")
+WAIT_OPTION = option("wait", int, 0, "seconds to wait for an operation that is under way")
+PROGRESS_OPTION = option("progress", bool, False, "a line for each step, also without a terminal")
 
 
 class DeployCommand(Command):  # type: ignore[misc]

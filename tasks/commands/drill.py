@@ -9,7 +9,16 @@ from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import JSON_OPTION, DeployCommand, caller_folder, load, only, option
+from tasks.commands.base import (
+    JSON_OPTION,
+    PROGRESS_OPTION,
+    WAIT_OPTION,
+    DeployCommand,
+    caller_folder,
+    load,
+    only,
+    option,
+)
 from tasks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +35,8 @@ class Drill(DeployCommand):
         option("from", str, "latest", "an archive's path or its name"),
         option("identity", str, "", "file with the private key or passphrase of an encrypted one"),
         option("address", str, "", "of the container, on the instance's network [one of its own]"),
-        option("wait", int, 0, "seconds to wait for an operation that is under way"),
-        option("progress", bool, False, "a line for each step, also without a terminal"),
+        WAIT_OPTION,
+        PROGRESS_OPTION,
         JSON_OPTION,
     )
 

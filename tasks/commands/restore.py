@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import YES_OPTION, DeployCommand, caller_folder, load, only, option
+from tasks.commands.base import (
+    PROGRESS_OPTION,
+    WAIT_OPTION,
+    YES_OPTION,
+    DeployCommand,
+    caller_folder,
+    load,
+    only,
+    option,
+)
 from tasks.errors import (
     CancelledError,
     DeployError,
@@ -38,8 +47,8 @@ class Restore(DeployCommand):
         option("identity", str, "", "file with the private key or passphrase of an encrypted one"),
         option("allow_version", bool, False, "also where the application would migrate it"),
         option("no_backup", bool, False, "take no backup of what is there first"),
-        option("wait", int, 0, "seconds to wait for an operation that is under way"),
-        option("progress", bool, False, "a line for each step, also without a terminal"),
+        WAIT_OPTION,
+        PROGRESS_OPTION,
         YES_OPTION,
     )
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import console
-from tasks.commands.base import JSON_OPTION, DeployCommand, caller_folder, load, only, option
+from tasks.commands.base import (
+    JSON_OPTION,
+    PROGRESS_OPTION,
+    DeployCommand,
+    caller_folder,
+    load,
+    only,
+    option,
+)
 from tasks.errors import DeployError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ class Verify(DeployCommand):
     options = (
         option("all", bool, False, "every archive of the instance, not only the newest"),
         option("identity", str, "", "file with the private key or passphrase of encrypted ones"),
-        option("progress", bool, False, "a line for each step, also without a terminal"),
+        PROGRESS_OPTION,
         JSON_OPTION,
     )
 

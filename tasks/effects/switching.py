@@ -134,7 +134,7 @@ def color_of(unit: str) -> Color | None:
 
 
 def drain_script() -> str:
-    return guarded("scripts/health.sh", "drain.sh")
+    return guarded("scripts/health.sh", "scripts/in-hand.sh", "drain.sh")
 
 
 def _drain(color: Color, unit: str, work: Work) -> None:

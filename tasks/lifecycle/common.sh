@@ -1,4 +1,4 @@
-# What start, stop and restart share. Behind the guard and health.sh.
+# What start, stop and restart share. Behind the guard, health.sh and in-hand.sh.
 set -u
 LC_ALL=C.UTF-8
 export LC_ALL

@@ -31,36 +31,6 @@ make_standin() { # PART
   mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
 }
 
-in_hand() { # requests|uploads COLOR
-  answer=$(curl --silent --output /dev/null --max-time 5 --noproxy '*' --write-out '%{http_code}' \
-    --unix-socket /run/nginx/in-hand.sock "http://localhost/$1/$2")
-  case $answer in
-    204) return 1 ;;
-    503) return 0 ;;
-    *) systemctl -q is-active nginx.service ;;
-  esac
-}
-
-wait_for_requests() { # COLOR
-  _health_now
-  begun=$_health_up
-  quiet=0
-  # A request that chose its colour just before the switch may be counted just after it.
-  while [ "$quiet" -lt 2 ]; do
-    sleep 0.2
-    if ! in_hand requests "$1"; then
-      quiet=$((quiet + 1))
-      continue
-    fi
-    quiet=0
-    _health_now
-    [ "$((_health_up - begun))" -ge "$((drain * 100))" ] || continue
-    if [ "$((_health_up - begun))" -ge "$((uploads * 100))" ] || ! in_hand uploads "$1"; then
-      return
-    fi
-  done
-}
-
 arm() {
   # Until it is disarmed, a reboot or an end of this script lets the colour's own units serve.
   printf '%s\n' "$color" >"$home/switching.new" && sync "$home/switching.new" &&
@@ -101,7 +71,7 @@ flip "$idle" || {
   settle
   fail 13 'the marker could not be put'
 }
-wait_for_requests "$color"
+drained "$color" "$drain" "$uploads" || :
 for part in $parts; do
   systemctl reset-failed -- "vikunja-$part@$color.service" 2>/dev/null
   systemctl restart -- "vikunja-$part@$color.service"
@@ -113,5 +83,5 @@ healthy "$port" "$version" "$mcp" "$seconds" "$color" || {
 }
 flip "$color" || exit 12
 disarm
-wait_for_requests "$idle"
+drained "$idle" "$drain" "$uploads" || :
 remove_standins

@@ -58,8 +58,9 @@ class Subject:
 
 def script(name: str) -> str:
     """The text of one of the scripts here, behind the guard and what they share."""
-    parts = (guarded(), script_text("health"), (HERE / "common.sh").read_text())
-    return "\n".join((*parts, (HERE / f"{name}.sh").read_text()))
+    shared = (guarded(), script_text("health"), script_text("in-hand"))
+    own = ((HERE / f"{part}.sh").read_text() for part in ("common", name))
+    return "\n".join((*shared, *own))
 
 
 def start_arguments(subject: Subject) -> list[str]:
