@@ -62,10 +62,12 @@ exit ${{PIPESTATUS[1]}}
 
 
 class Fleet(Lab):
-    """Instances on one node. idle: so many more that are in the cluster and do not run."""
+    """Instances on the nodes of a cluster, in turn. idle: so many more that are in the cluster
+    and do not run."""
 
-    def __init__(self, names: Sequence[str], idle: int) -> None:
+    def __init__(self, names: Sequence[str], idle: int = 0, nodes: Sequence[str] = (NODE,)) -> None:
         super().__init__(dict.fromkeys(names, 0))
+        self.nodes = tuple(nodes)
         self.idle = [f"vkd-bench-idle-{number:03}" for number in range(idle)]
         self.tally = self.work / "tally"
         self._standin: Standin | None = None
@@ -79,9 +81,10 @@ class Fleet(Lab):
     def up(self, packages: Sequence[str]) -> Iterator[None]:
         """The stand-in answers; packages: what its templates have in them."""
         self._keep_base(packages)
-        cluster = Cluster((NODE,), duration=TASK)
-        cluster.nodes[NODE].bridges = (BRIDGE,)
-        cluster.nodes[NODE].storages["local-lvm"].total = 10_000 << 30
+        cluster = Cluster(self.nodes, duration=TASK)
+        for node in cluster.nodes.values():
+            node.bridges = (BRIDGE,)
+            node.storages["local-lvm"].total = 10_000 << 30
         cluster.backend = RealContainers(self.paths)
         cluster.delays = CALLS
         with standing_in(self.paths, cluster) as made:
@@ -118,7 +121,7 @@ class Fleet(Lab):
         finally:
             aside.rename(ssh)
 
-    def connect(self, names: Sequence[str], kind: str) -> Path:
+    def connect(self, names: Sequence[str], kind: str, memory_mb: int = 2048) -> Path:
         """The folder of configuration with just these instances, reached in this way."""
         self.standin.be_node(NODE if kind == "local" else None)
         for file in self.configs.iterdir():
@@ -133,8 +136,9 @@ class Fleet(Lab):
                 f"{lab.SUBNET.rpartition('.')[0]}.{8 + third}.{fourth}/16"
             )
             wished["network"]["gateway"] = f"{lab.SUBNET}.1"
+            wished["resources"] = {**wished.get("resources", {}), "memory_mb": memory_mb}
             wished["proxmox"] = {
-                "node": NODE,
+                "node": self.nodes[place % len(self.nodes)],
                 "container_id": FIRST_ID + place,
                 "connection": self.standin.connection(kind),
             }
@@ -152,19 +156,8 @@ class Fleet(Lab):
         said(f"deploying {len(self.files)} instances …")
         self.connect(list(self.files), "local")
         (self.tally / "quick").touch()
-        done = subprocess.run(
-            [str(ROOT / "doit"), "apply", "--yes"],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        self.doit("apply", "--yes")
         (self.tally / "quick").unlink()
-        if done.returncode != 0:
-            raise Void(f"the instances could not be deployed:\n{done.stdout[-3000:]}")
         cluster = self.standin.cluster
         with cluster.lock:
             model = next(iter(cluster.guests.values()))
@@ -177,6 +170,22 @@ class Fleet(Lab):
                 }
                 cluster.guests[FIRST_ID + number] = Guest(FIRST_ID + number, NODE, config)
             cluster.publish()
+
+    def doit(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run the tool for the instances that are connected; Void where it ends otherwise."""
+        done = subprocess.run(
+            [str(ROOT / "doit"), *arguments],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != code or "Traceback" in done.stderr:
+            said = (done.stdout + done.stderr)[-3000:]
+            raise Void(f"{' '.join(arguments)} ended with {done.returncode}, not {code}:\n{said}")
+        return done
 
     def count(self, name: str) -> int:
         """How often a program was started since `forget`."""
