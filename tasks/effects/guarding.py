@@ -2,7 +2,7 @@
 
 All that it takes lies there before the first write is refused (recover.sh), and a process there
 waits for the word that all went well: if this one dies, or its connection does, that one goes back
-by itself.
+by itself. A connection may be gone without a word: so this one says that it is there all the time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,23 @@ from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.observe import HERE, script_text
 
 RECOVERY_SECONDS = 7200.0
-GUARD = f'IFS= read -r word && [ "$word" = done ] || {{ sleep 1; exec bash {HOME}/recover; }}'
+
+BEAT = 10.0
+SILENCE = 60
+"""Seconds between two words that this process is there, and without one until it is held for gone:
+many times as long, for a machine that is busy may be late."""
+
+
+def guard_text(home: str, silence: int) -> str:
+    """For bash: puts back by what lies in `home`, unless its input says `done` before it ends or is
+    silent for so many seconds."""
+    return f"""\
+while IFS= read -r -t {silence} word; do
+    [ "$word" != done ] || exit 0
+done
+sleep 1
+exec bash {home}/recover
+"""
 
 
 AT_BOOT = "/etc/systemd/system/vikunja-deploy-recover.service"
@@ -46,7 +62,8 @@ ExecStart=/bin/bash {HOME}/recover
 class Guard:
     """A process in the container that puts the database back unless it is told that all is well.
 
-    It hears of the end of this process, however sudden, by the end of its input.
+    It hears of the end of this process, however sudden, by the end of its input, and of the end of
+    a connection to it by silence.
     """
 
     def __init__(self, container: Container) -> None:
@@ -59,13 +76,29 @@ class Guard:
             target=self._wait, args=(os.fdopen(reading, "rb"),), daemon=True
         )
         self._thread.start()
+        self._over = threading.Event()
+        self._beating = threading.Thread(target=self._beat, daemon=True)
+        self._beating.start()
+
+    def _beat(self) -> None:
+        # Where nobody reads any more, whoever asks for the guard is told.
+        with contextlib.suppress(OSError):
+            while not self._over.wait(BEAT):
+                self._told.write(b"here\n")
+
+    def _hush(self) -> None:
+        self._over.set()
+        self._beating.join()
 
     def _wait(self, given: BinaryIO) -> None:
         argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={self.unit}"]
         # Without an answer what is left is put in order from here.
         with given, contextlib.suppress(DeployError):
             self.answer = self._container.run(
-                [*argv, "bash", "-c", GUARD], stdin=given, timeout=86400, check=False
+                [*argv, "bash", "-c", guard_text(HOME, SILENCE)],
+                stdin=given,
+                timeout=86400,
+                check=False,
             )
 
     def must_be_there(self) -> None:
@@ -82,12 +115,14 @@ class Guard:
 
     def well(self) -> None:
         """All went well: there is nothing to guard."""
+        self._hush()
         with self._told:
             self._told.write(b"done\n")
         self._thread.join()
 
     def go(self) -> None:
         """Let it put the database back, and wait for that."""
+        self._hush()
         self._told.close()
         self._thread.join()
 
