@@ -62,7 +62,12 @@ class Status(DeployCommand):
             if options["watch"]:
                 console.clear()
             say(found, options["json"], one_line=options["watch"])
-            return report(found)
+            code = report(found)
+            if options["watch"] and console.width():
+                console.note(
+                    f"{utc_now():%H:%M:%S} UTC, every {options['interval']} s until Ctrl-C"
+                )
+            return code
 
         return watch(once, options["interval"]) if options["watch"] else once()
 
