@@ -63,7 +63,7 @@ class Status(DeployCommand):
                 console.clear()
             say(found, options["json"], one_line=options["watch"])
             code = report(found)
-            if options["watch"] and console.width():
+            if options["watch"] and not options["json"] and console.width():
                 console.note(
                     f"{utc_now():%H:%M:%S} UTC, every {options['interval']} s until Ctrl-C"
                 )
