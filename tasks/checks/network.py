@@ -93,7 +93,7 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     bridge = world.instance.network.bridge
     own = bool(execute(["ip", "-o", "address", "show", "to", str(gateway)]).stdout.strip())
     answers = own or (is_up(bridge) and who_has(gateway, bridge) is not None)
-    yield from judge_foreign_bridge(world, answers=answers)
+    yield from judge_foreign_bridge(world, routes, answers=answers)
 
 
 def judge_six(world: World, mode: BridgeMode) -> Finding:
@@ -148,16 +148,30 @@ def judge_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
     )
 
 
-def judge_foreign_bridge(world: World, *, answers: bool) -> Iterator[Finding]:
+def judge_foreign_bridge(
+    world: World, routes: Iterable[Route], *, answers: bool
+) -> Iterator[Finding]:
     """answers: the gateway is this machine's own, or answers on the bridge."""
     wished = world.instance.network
+    interface = wished.interface
+    assert isinstance(interface, IPv4Interface)
     yield world.ok("bridge", f"{wished.bridge} is there and used as it is")
     if answers:
         yield world.ok("gateway", f"{wished.gateway} answers on {wished.bridge}")
+    elif other := overlapping(routes, interface.network, wished.bridge):
+        # Given to the bridge, the address would be there twice.
+        yield world.problem(
+            "gateway",
+            f"{wished.gateway} does not answer on {wished.bridge}: this machine reaches "
+            f"{other.network} through {other.interface}",
+            f"Set network.bridge to {other.interface} if that is a bridge, or network.ip_address "
+            f"and network.gateway to the network of {wished.bridge}",
+            NetworkError,
+        )
     else:
         yield world.problem(
             "gateway",
             f"{wished.gateway} does not answer on {wished.bridge}",
-            "Correct network.gateway, or give that address to the bridge",
+            "Correct network.gateway or network.bridge, or give that address to the bridge",
             NetworkError,
         )

@@ -294,15 +294,28 @@ def test_a_bridge_of_ours_must_not_hide_a_network_that_is_reached_otherwise() ->
 
 
 def test_a_gateway_that_does_not_answer_is_a_network_problem() -> None:
-    found = list(network.judge_foreign_bridge(world(), answers=False))
+    found = list(network.judge_foreign_bridge(world(), [], answers=False))
     assert [finding.level for finding in found] == ["ok", "problem"]
     assert told(found[1]) == (
         "problem",
         "10.98.0.1 does not answer on vikunja0",
-        "Correct network.gateway, or give that address to the bridge",
+        "Correct network.gateway or network.bridge, or give that address to the bridge",
         6,
     )
-    assert [f.level for f in network.judge_foreign_bridge(world(), answers=True)] == ["ok", "ok"]
+    answered = network.judge_foreign_bridge(world(), [], answers=True)
+    assert [finding.level for finding in answered] == ["ok", "ok"]
+
+
+def test_a_gateway_of_another_interface_s_network_is_not_to_be_given_to_the_bridge() -> None:
+    home = Route("eth0", IPv4Network("10.98.0.0/24"))
+    (_, found) = network.judge_foreign_bridge(world(), [home], answers=False)
+    assert told(found) == (
+        "problem",
+        "10.98.0.1 does not answer on vikunja0: this machine reaches 10.98.0.0/24 through eth0",
+        "Set network.bridge to eth0 if that is a bridge, or network.ip_address and "
+        "network.gateway to the network of vikunja0",
+        6,
+    )
 
 
 def test_routes_are_read_without_the_way_to_all_others() -> None:
