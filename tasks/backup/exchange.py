@@ -8,7 +8,8 @@ does, or the application does not come up with what was restored. So the next `a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.backup.databases import Database
@@ -17,7 +18,7 @@ from tasks.containers.base import Completed, Container, Progress
 from tasks.effects.guarding import COMMITTED, RECOVERY_SECONDS, Guard, post_guard, recovery
 from tasks.effects.inside import guarded
 from tasks.effects.migrating import SAVED
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines, while_stopped
 from tasks.errors import (
     CancelledError,
     DeployError,
@@ -77,10 +78,10 @@ class Exchange:
     def swap_in(self, secret: str = "") -> None:
         """What is in the place `restored` becomes live, what was live is in the place `saved`. With
         services stopped, and the guard on its post."""
-        self.database.swap(RESTORED, SAVED)
-        self._beside("swap-attachments", RESTORED, SAVED)
+        replace(self.database, within=while_stopped).swap(RESTORED, SAVED)
+        self._beside("swap-attachments", RESTORED, SAVED, within=while_stopped)
         if secret:
-            self._beside("swap-secret", secret)
+            self._beside("swap-secret", secret, within=while_stopped)
 
     def bring_attachments(self, folder: str) -> None:
         """Move unpacked attachments beside the live ones."""
@@ -94,9 +95,14 @@ class Exchange:
     def _text(self) -> str:
         return f"{ATTACHMENTS.read_text()}\n{script(self.database.engine)}"
 
-    def _beside(self, action: str, *arguments: str) -> None:
+    def _beside(
+        self,
+        action: str,
+        *arguments: str,
+        within: Callable[[Sequence[str]], Sequence[str]] = list,
+    ) -> None:
         argv = ["bash", "-c", ATTACHMENTS.read_text(), "exchange", action, *arguments]
-        self.container.run(argv, timeout=self.database.timeout)
+        self.container.run(within(argv), timeout=self.database.timeout)
 
     def post_guard(self) -> Guard:
         """Lay what puts everything back in the container, and have somebody there who does."""
@@ -124,7 +130,8 @@ class Exchange:
     def _start(self) -> None:
         instance, timeout = self.instance, self.instance.vikunja.start_timeout_seconds
         self.progress.step("starting on what was restored")
-        self.container.run(["systemctl", "start", "--", *self.units], timeout=UNIT_TIMEOUT)
+        start = while_stopped(["systemctl", "start", "--", *self.units])
+        self.container.run(start, timeout=UNIT_TIMEOUT)
         checks: list[tuple[str, ...]] = [
             ("health_backend", str(instance.backend_port(self.color)), self.version)
         ]

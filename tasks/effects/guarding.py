@@ -116,7 +116,8 @@ class Guard:
     def well(self) -> None:
         """All went well: there is nothing to guard."""
         self._hush()
-        with self._told:
+        # Where it has gone already, for it heard nothing, it found nothing to put back.
+        with contextlib.suppress(BrokenPipeError), self._told:
             self._told.write(b"done\n")
         self._thread.join()
 

@@ -34,7 +34,7 @@ def land(batch: Sequence[Entry], work: Work) -> None:
     resources = [entry.resource for entry in batch if entry.resource is not None]
     pending = _behind(batch, work.look.plan)
     completed = work.container.run(
-        [SCRIPT, "-c", guarded("land.sh"), "land"],
+        work.closed([SCRIPT, "-c", guarded("land.sh"), "land"]),
         stdin=landing(resources, pending),
         timeout=UNIT_TIMEOUT,
         check=False,
@@ -110,19 +110,20 @@ def settle_unit(batch: Sequence[Entry], work: Work) -> None:
         behind = any(change.name == TAKEN_UP for change in entry.changes)
         # `create`: its unit file was gone, yet it may run, with whatever it was started with.
         takes_up = entry.action in ("run", "create") or entry.fired or behind
+        argv = [
+            SCRIPT,
+            "-c",
+            unit_script(),
+            "unit",
+            unit.unit,
+            unit.on_change if takes_up else "ensure",
+            # A new version that has yet to prove that it can migrate starts with no container.
+            "yes" if unit.enabled and work.migration is None else "no",
+            unit.revision,
+            *unit.health,
+        ]
         completed = work.container.run(
-            [
-                SCRIPT,
-                "-c",
-                unit_script(),
-                "unit",
-                unit.unit,
-                unit.on_change if takes_up else "ensure",
-                # A new version that has yet to prove that it can migrate starts with no container.
-                "yes" if unit.enabled and work.migration is None else "no",
-                unit.revision,
-                *unit.health,
-            ],
+            work.closed(argv),
             timeout=UNIT_TIMEOUT + (work.migration.start_seconds if work.migration else 0),
             check=False,
         )

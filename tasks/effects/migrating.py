@@ -15,7 +15,7 @@ from tasks.backup.databases.base import script
 from tasks.effects.guarding import COMMITTED, RECOVERY_SECONDS, Guard, post_guard, recovery
 from tasks.effects.inside import guarded
 from tasks.effects.rehearsing import PLACE, end
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines, while_stopped
 from tasks.errors import DeployError, RollbackFailedError, RolledBackError
 from tasks.model import measured as measurements
 from tasks.model.instance import Color
@@ -87,7 +87,7 @@ def stop_writes(batch: Sequence[Entry], work: Work) -> None:
         guard = post_guard(work.container, database, script(database.engine))
         begin(entry.resource.color, guard, work)
         work.progress.step("saving the database")
-        database.save(SAVED)
+        replace(database, within=while_stopped).save(SAVED)
         step(work, "saved")
 
 

@@ -41,7 +41,7 @@ def switch_color(batch: Sequence[Entry], work: Work) -> None:
         color = entry.resource.color
         seconds = work.look.instance.update.observe_seconds
         completed = work.container.run(
-            [SCRIPT, "-c", flip_script(), "flip", *_flip_arguments(color, work)],
+            work.closed([SCRIPT, "-c", flip_script(), "flip", *_flip_arguments(color, work)]),
             timeout=seconds + SITE_SECONDS,
             check=False,
         )

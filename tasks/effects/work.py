@@ -13,6 +13,7 @@ from tasks.model.instance import Color
 from tasks.model.plan import Entry
 from tasks.paths import Paths
 from tasks.release import Target
+from tasks.resources.observe import HERE
 
 if TYPE_CHECKING:
     from tasks.effects.going_back import GoingBack
@@ -67,9 +68,19 @@ class Work:
     def container(self) -> Container:
         return self.look.container
 
+    def closed(self, argv: Sequence[str]) -> Sequence[str]:
+        """The same, within the write-stop where one is under way."""
+        return argv if self.migration is None else while_stopped(argv)
+
     @property
     def where(self) -> str:
         return self.look.instance.id
+
+
+def while_stopped(argv: Sequence[str]) -> list[str]:
+    """The same within a write-stop: it is refused (exit code 7) where that has been ended
+    meanwhile, and ended by nobody while it runs."""
+    return ["bash", "-c", (HERE / "while-stopped.sh").read_text(), "while-stopped", *argv]
 
 
 Effect = Callable[[Sequence[Entry], Work], None]

@@ -40,9 +40,11 @@ from tasks.effects.keeping import keep_script, put_back_script
 from tasks.effects.migrating import step_script
 from tasks.effects.rehearsing import rehearsal_script
 from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
+from tasks.effects.work import while_stopped
 from tasks.errors import DeployError, ResourceError
 from tasks.model.instance import Instance
 from tasks.paths import Paths
+from tasks.resources.migration import JOURNAL
 from tasks.resources.observe import SCRIPTS, function_name, observer_text, script_text
 
 RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
@@ -75,7 +77,8 @@ class World:
     """All containers of a host, and what was done to them.
 
     kill_at: the event at which the process kills itself; its state is in `kept` then. cancel_at:
-    the one at which the user cancels.
+    the one at which the user cancels. unheard_at: the command before which whoever stands by in a
+    write-stop puts everything back, for it heard nothing for too long.
     """
 
     places: dict[str, Place] = field(default_factory=dict)
@@ -85,6 +88,7 @@ class World:
     events: int = 0
     kill_at: int = 0
     cancel_at: int = 0
+    unheard_at: int = 0
     kept: Path | None = None
 
     def container_for(self, instance: Instance, paths: Paths) -> Container:
@@ -240,6 +244,8 @@ class ModelContainer:
         self.world.round_trips += 1
         given = b"" if stdin is None else stdin if isinstance(stdin, bytes) else stdin.read()
         self.world.event()
+        if self.world.round_trips == self.world.unheard_at:
+            model_migration.recover(place.machine, self.world.told)
         answer = self._answer(place.machine, list(argv), given)
         self.world.event()
         if answer.returncode and check:
@@ -258,6 +264,11 @@ class ModelContainer:
             if stdin.endswith(b"done\n"):
                 return Answer()
             return model_migration.recover(machine, self.world.told)
+        if argv[:4] == while_stopped([]):
+            journal = (machine.files.content(JOURNAL) or b"").split()
+            if journal[:1] not in ([b"stopping"], [b"saved"]):
+                return Answer(stderr=b"what was there before serves again\n", returncode=7)
+            argv = argv[4:]
         if argv[:2] == ["bash", "-c"]:
             if argv[2] == recovery():
                 return model_migration.recover(machine, self.world.told)

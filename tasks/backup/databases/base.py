@@ -7,7 +7,7 @@ begin with `vikunja-deploy-`, so that nothing else is ever taken for one of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class Database:
     """One instance's database, as its container reaches it. Making this touches nothing.
 
     connection: the script's arguments that say where the database is; no secrets, which lie in
-    the container. timeout: seconds, for each of the long actions. A place is a word of small
+    the container. timeout: seconds, for each of the long actions. within: makes of every action's
+    command the one that is run. A place is a word of small
     letters. Every method raises DatabaseError, before anything is written where what is needed
     (room, rights, a client that is new enough) is missing; all can be called again after a kill.
     """
@@ -52,6 +53,7 @@ class Database:
     connection: tuple[str, ...]
     title: str
     timeout: float = field(default=HOUR, kw_only=True)
+    within: Callable[[Sequence[str]], Sequence[str]] = field(default=list, kw_only=True)
 
     # What is there
 
@@ -152,7 +154,7 @@ class Database:
     def _run(self, action: str, failed: str, *arguments: str) -> Completed:
         text = script(self.engine)
         argv = ["bash", "-c", text, self.engine, action, *self.connection, *arguments]
-        done = self.container.run(argv, timeout=self.timeout, check=False)
+        done = self.container.run(self.within(argv), timeout=self.timeout, check=False)
         if done.returncode == 0:
             return done
         lines = done.stderr.decode(errors="replace").strip().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import count
 
 import pytest
@@ -91,6 +92,31 @@ def test_a_migration_that_fails_puts_the_database_back_and_the_old_version_serve
     pending.machine.fails_to_migrate = False
     assert apply(pending) == 0
     assert pending.machine.migrations == NEW_DATABASE
+
+
+def test_unheard_of_at_every_moment_the_old_version_serves_with_its_data_or_the_new_one(
+    pending: Site,
+) -> None:
+    """Who stands by puts everything back, and the tool comes back from its sleep and goes on."""
+    codes = []
+    before = pickle.dumps((pending.world.places, pending.world.log))
+    for at in count(1):
+        pending.world.places, pending.world.log = pickle.loads(before)
+        pending.world.round_trips, pending.world.unheard_at = 0, at
+        code = apply(pending)
+        if pending.world.round_trips < at:
+            break
+        codes.append(code)
+        if code == 0:
+            assert serves(pending, "green")
+            assert pending.machine.migrations == NEW_DATABASE
+        else:
+            assert code == 11
+            assert serves(pending, "blue")
+            assert pending.machine.migrations == OLD_DATABASE
+            assert pending.machine.files.get("/etc/vikunja/active/green") is None
+        assert_open(pending)
+    assert codes.count(11) >= 5
 
 
 def test_killed_at_every_moment_the_next_apply_finishes_and_migrates_once(pending: Site) -> None:
