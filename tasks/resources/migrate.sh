@@ -22,6 +22,10 @@ note() {
 }
 
 phase() {
+	[ -e "$home/journal" ] || {
+		echo "it was put back meanwhile: nothing was heard of the tool for too long" >&2
+		exit 1
+	}
 	read -r before rest <"$home/journal"
 	[ "$before" = "$1" ] || {
 		echo "the update was put back meanwhile: it is $before, not $1" >&2
