@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from tasks.backup.take import folder_of
 from tasks.config import load_instances
 from tasks.model import archive as archives
 from tasks.paths import Paths
+from tasks.resources.migration import HOME
 from tasks.sample import IDENTITY, SOURCE, make_repository
 
 MORE, HALF = "20250901120000", "20250902090000"
@@ -221,6 +223,9 @@ def test_killed_at_any_point_it_goes_back_by_itself_and_the_next_apply_finishes(
     somebody = Writer(site)
     if site.document["database"]["type"] == "postgresql":
         database_dies(site, somebody)
+    if site.document["database"]["type"] == "sqlite":
+        tool_is_not_heard_of(site, somebody)
+        assert beside_tasks(site) == before
     with writing(site, "updating") as writers:
         assert "done in" in unattended(site, 0)
     assert version(site) == NEW
@@ -238,24 +243,56 @@ def database_dies(site: Site, somebody: Writer) -> None:
     apply finds the database as it was."""
     inside = Inside(site)
     assert somebody.write("kept 1") == "201"
+    with halted_at(site, "create unit:vikunja-backend@") as tool:
+        inside.run("systemctl", "stop", "postgresql.service", "postgresql@15-main.service")
+    assert tool.returncode == 12, tool.said
+    assert "The database as it was is kept, and no request is taken" in tool.said
+    assert somebody.write("kept 2") == "503"
+    inside.run("systemctl", "start", "postgresql.service")
+    assert "saved" in database(site).places()
+
+
+def tool_is_not_heard_of(site: Site, somebody: Writer) -> None:
+    """Its machine sleeps in the middle of a write-stop. Who stands by puts everything back, and the
+    tool, when it is there again, touches nothing of what serves."""
+    with halted_at(site, "saving the database") as tool:
+        # As after a minute of silence.
+        Inside(site).run("bash", f"{HOME}/recover")
+        assert version(site) == OLD
+        assert somebody.write("kept 1") == "201"
+    assert tool.returncode == 11, tool.said
+    assert version(site) == OLD
+    assert_nothing_left(site)
+
+
+class Halted:
+    """What became of a tool that was halted. said: on stderr."""
+
+    returncode: int
+    said = ""
+
+
+@contextmanager
+def halted_at(site: Site, at: str) -> Iterator[Halted]:
+    """An apply stands still from where it says that it is about this, until the block ends; then it
+    goes on to its end."""
     argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     process = subprocess.Popen(argv, env=site.environment, stdout=null, stderr=pipe, text=True)
     assert process.stderr is not None
-    said = []
+    halted = Halted()
     for line in process.stderr:
-        said.append(line)
-        if "create unit:vikunja-backend@" in line:
+        halted.said += line
+        if at in line:
             break
     process.send_signal(signal.SIGSTOP)
-    inside.run("systemctl", "stop", "postgresql.service", "postgresql@15-main.service")
-    process.send_signal(signal.SIGCONT)
-    said += process.stderr.readlines()
-    assert process.wait(timeout=PATIENCE) == 12, "".join(said)
-    assert "The database as it was is kept, and no request is taken" in "".join(said)
-    assert somebody.write("kept 2") == "503"
-    inside.run("systemctl", "start", "postgresql.service")
-    assert "saved" in database(site).places()
+    try:
+        yield halted
+    finally:
+        process.send_signal(signal.SIGCONT)
+        halted.said += process.stderr.read()
+        process.stderr.close()
+        halted.returncode = process.wait(timeout=PATIENCE)
 
 
 def test_a_bad_commit_on_the_branch_leaves_it_untouched_with_a_line_in_the_log(
