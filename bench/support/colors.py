@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +19,8 @@ from tasks.resources.release import ACTIVE_FOLDER
 
 PLAIN_PORT = 9443
 FAST = ("keep-alive", "new", "probe")
+PATIENCE = 30.0
+"""Seconds after which a colour that has answered nothing never will."""
 VERSIONS: dict[Color, str] = {"blue": "v1.0.0", "green": "green"}
 
 SETUP = """
@@ -118,10 +122,15 @@ class Colors:
                     return int(status.parent.name)
         raise Void(f"{unit} does not run")
 
-    def first_answers(self, load: Clients, color: Color, since: float) -> list[float]:
-        """Epoch seconds of the answers of this colour since then."""
-        answered = list(load.tally.answered)
-        return [one.at for one in answered if one.version == VERSIONS[color] and one.at > since]
+    def first_answer(self, load: Clients, color: Color, since: float) -> float:
+        """Epoch seconds of the end of this colour's first answer after that time; waits for it."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            latest = takewhile(lambda one: one.at > since, reversed(list(load.tally.answered)))
+            if found := [one.at for one in latest if one.version == VERSIONS[color]]:
+                return min(found)
+            time.sleep(0.005)
+        raise Void(f"{color} answered nothing in {PATIENCE:g} s after the flip")
 
     def wrk(self, port: int, unit: str) -> tuple[float, float]:
         """Requests/s over 32 kept connections; processor time of the unit, µs a request."""
@@ -130,11 +139,11 @@ class Colors:
         before = self._cpu(unit)
         said_by = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
         after = self._cpu(unit)
-        if "Non-2xx" in said_by or "Socket errors" in said_by:
-            raise Void(f"wrk on port {port}:\n{said_by}")
         # What ends meanwhile has worked for somebody else: nginx's workers of before a reload.
         took = sum(after[thread] - spent for thread, spent in before.items() if thread in after)
         requests = int(re.findall(r"(\d+) requests in", said_by)[0])
+        if requests == 0 or "Non-2xx" in said_by or "Socket errors" in said_by:
+            raise Void(f"wrk on port {port}:\n{said_by}")
         return float(re.findall(r"Requests/sec:\s+([\d.]+)", said_by)[0]), took / requests / 1000
 
     def _cpu(self, unit: str) -> dict[str, int]:

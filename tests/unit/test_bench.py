@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from bench.support import colors, declared, peers, report
+from bench.support import clients, colors, declared, peers, report
 from bench.support.measure import Command, Sample, Series, Target, Void, run
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
@@ -110,6 +110,15 @@ def test_a_percentile_is_of_the_fast_requests_of_its_time() -> None:
     assert colors.p99(fast + slow, 100, 199) == 0.199
     with pytest.raises(Void):
         colors.p99(fast + slow, 150, 199)
+
+
+def test_the_first_answer_is_the_new_colours_earliest_after_the_flip() -> None:
+    load = clients.Clients("192.0.2.1", "example.org")
+    for at, version in ((1, "green"), (2, "v1.0.0"), (3, "green"), (4, "green"), (5, "v1.0.0")):
+        load.tally.answered.append(clients.Answered("probe", at, 0.01, version))
+    site = colors.Colors(cast("Any", None), "site")
+    assert site.first_answer(load, "green", 1) == 3
+    assert site.first_answer(load, "blue", 2) == 5
 
 
 def test_the_last_line_is_one_json_object_with_rounded_figures() -> None:
