@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import subprocess
@@ -48,6 +49,7 @@ ps -e -o pid=,ppid= | awk -v marked="$marked" '
 the mark, its environment cleared, what it started has not. It collects them and ends."""
 
 KILL_LIMIT = 30
+KILL_ATTEMPTS = 10
 COPY = 1 << 16
 
 
@@ -127,9 +129,17 @@ def _feed(pipe: IO[bytes] | None, start: bytes, data: bytes | IO[bytes] | None) 
 
 
 def _kill(access: OpenSsh, token: str, process: subprocess.Popen[bytes]) -> None:
-    """End the program on the node, then ssh here."""
+    """End the program on the node, then ssh here.
+
+    What had not come to start it yet will, just after it was looked for: as long as ssh has not
+    ended the program has not either, and is looked for again.
+    """
     try:
-        execute(access, ["sh", "-c", KILL, "sh", token], timeout=KILL_LIMIT, urgent=True)
+        for _ in range(KILL_ATTEMPTS):
+            execute(access, ["sh", "-c", KILL, "sh", token], timeout=KILL_LIMIT, urgent=True)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+                return
     finally:
         process.kill()
         process.wait()

@@ -9,11 +9,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.containers.proxmox import stream as streams
 from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.containers.proxmox.api import open_session
 from tasks.containers.proxmox.remote import RECEIVE, SESSIONS, execute, head, ssh_argv
@@ -138,6 +140,36 @@ def test_a_program_starts_before_its_input_says_a_word(over_ssh: OpenSsh, tmp_pa
         os.close(writing)
         assert answer.result() == b"done\n"
     assert there
+
+
+def test_what_was_not_started_yet_when_it_was_to_be_killed_is_killed_all_the_same(
+    over_ssh: OpenSsh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, pid = tmp_path / "go", tmp_path / "pid"
+    os.mkfifo(go)
+    # As lxc-attach: what it starts does not have its environment.
+    inner = 'echo $$ >"$1.new"; mv "$1.new" "$1"; exec sleep 600'
+    late = 'read -r _ <"$1"; env -i sh -c "$3" sh "$2"'
+    looked = 0
+
+    def look_then_go(*arguments: Any, **options: Any) -> Any:
+        nonlocal looked
+        done = execute(*arguments, **options)
+        looked += 1
+        if looked == 1:
+            go.write_text("now\n")
+            deadline = time.monotonic() + 60
+            while not pid.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        return done
+
+    monkeypatch.setattr(streams, "execute", look_then_go)
+    argv = ["sh", "-c", late, "sh", str(go), str(pid), inner]
+    with pytest.raises(DeployError, match="did not finish in"):
+        stream(over_ssh, argv, stdin=None, stdout=None, timeout=0.1, where="pve", name="sh")
+    assert looked > 1
+    status = Path(f"/proc/{pid.read_text().strip()}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_node_that_ssh_does_not_reach_is_told(over_ssh: OpenSsh) -> None:
