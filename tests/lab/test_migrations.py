@@ -43,11 +43,11 @@ OLD, NEW = "v1.0.0", "v1.1.0"
 BROKEN = "/etc/systemd/system/vikunja-backend@green.service.d"
 
 KILLS = {
-    "sqlite": (("saving the database", "tool"), ("run writes:go-on", "tool")),
+    "sqlite": (("saving the database", "tool"), ("update color:active", "last word")),
     "postgresql": (("create unit:vikunja-backend@", "tool"),),
     "mysql": (("create unit:vikunja-backend@", "container"),),
 }
-"""Engine → what the tool is about when it, or the container with it, goes down."""
+"""Engine → what the tool is about when it, or the container with it, goes down: see killed_at."""
 
 
 def commit(repository: Path, branch: str, migration: str, tag: str) -> None:

@@ -18,6 +18,8 @@ from data import database
 from inside import Inside
 from journey import DOIT, Site
 
+from tasks.resources.migration import HOME
+
 PATIENCE = 120.0
 
 
@@ -121,8 +123,11 @@ def assert_nothing_left(site: Site) -> None:
 
 
 def killed_at(site: Site, at: str, what: str) -> None:
-    """Apply, and `kill -9` it as soon as it says that it is about this. what: `container`, then
-    that loses its power first, and is started again."""
+    """Apply, and `kill -9` it as soon as it says that it is about this.
+
+    what: `container`, then that loses its power first, and is started again; `last word`, then it
+    is when the word that all is for good is under way, which never arrives. `at` is before that.
+    """
     argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     process = subprocess.Popen(argv, env=site.environment, stdout=null, stderr=pipe, text=True)
@@ -136,12 +141,42 @@ def killed_at(site: Site, at: str, what: str) -> None:
                 process.send_signal(signal.SIGSTOP)
                 cut = ["lxc-stop", f"--lxcpath={site.paths.lxc}", f"--name={site.id}", "--kill"]
                 subprocess.run(cut, check=True)
+            if what == "last word":
+                process.send_signal(signal.SIGSTOP)
+                with _held_last_word(Inside(site)):
+                    process.send_signal(signal.SIGCONT)
+                    _await_last_word(Inside(site), process)
+                    process.send_signal(signal.SIGKILL)
+                    process.wait(timeout=PATIENCE)
             process.send_signal(signal.SIGKILL)
             break
     process.stderr.close()
     assert process.wait(timeout=PATIENCE) == -signal.SIGKILL, "".join(said)
     if what == "container":
         Inside(site).container.start()
+
+
+LAST_WORD = "grep -lzx 'commi[t]' /proc/[0-9]*/cmdline || true"
+"""Finds the script that writes it, by its argument."""
+
+
+@contextmanager
+def _held_last_word(inside: Inside) -> Iterator[None]:
+    """Let the word wait for a reader who never comes; at the end its script is killed."""
+    aside = f"{HOME}/journal.new"
+    inside.shell(f"mkfifo {aside}")
+    try:
+        yield
+    finally:
+        inside.shell(f"for one in $({LAST_WORD}); do kill -KILL $(basename ${{one%/*}}); done")
+        inside.shell(f"rm {aside}")
+
+
+def _await_last_word(inside: Inside, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not inside.shell(LAST_WORD):
+        assert time.monotonic() < until and process.poll() is None, "it never came to the last word"
+        time.sleep(0.1)
 
 
 def await_closed(site: Site) -> None:
