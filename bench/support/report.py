@@ -39,11 +39,13 @@ def compared(
     """A table with a line for each of what was compared. columns: key and heading."""
     from tabulate import tabulate
 
-    rows = [
-        (name, *(f"{found[key]:.4g}" for key, _ in columns)) for name, found in measured.items()
-    ]
+    rows = [(name, *(_shown(found[key]) for key, _ in columns)) for name, found in measured.items()]
     head = ("", *(heading for _, heading in columns))
     return tabulate(rows, head, "simple", disable_numparse=True)
+
+
+def _shown(figure: float) -> str:
+    return str(figure) if isinstance(figure, int) else f"{figure:.3g}"
 
 
 def last_line(measured: Mapping[str, object]) -> str:

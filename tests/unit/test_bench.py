@@ -85,11 +85,14 @@ def test_the_table_says_what_is_met_what_is_not_and_what_was_not_measured() -> N
 def test_what_was_compared_has_a_line_each_and_a_column_for_each_figure() -> None:
     lines = report.compared(
         (("failed", "failed"), ("first_ms", "first, ms")),
-        {"marker": {"failed": 0, "first_ms": 4.56789}, "reload": {"failed": 79, "first_ms": 121.5}},
+        {
+            "marker": {"failed": 0, "first_ms": 4.56789},
+            "reload": {"failed": 12079, "first_ms": 121.5},
+        },
     ).splitlines()
     assert lines[0].split() == ["failed", "first,", "ms"]
-    assert lines[2].split() == ["marker", "0", "4.568"]
-    assert lines[3].split() == ["reload", "79", "121.5"]
+    assert lines[2].split() == ["marker", "0", "4.57"]
+    assert lines[3].split() == ["reload", "12079", "122"]
 
 
 def test_what_is_compared_runs_turn_about() -> None:
