@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tasks.backup.databases import PASSWORD, Database, database_at
 from tasks.backup.databases.base import script
@@ -18,7 +19,7 @@ from tasks.effects.inside import guarded
 from tasks.effects.migrating import Migration, recover, step
 from tasks.effects.migrating import units as units_of
 from tasks.effects.rehearsing import QUIET
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines, while_stopped
 from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.model import measured as measurements
 from tasks.model.carry import KeptDatabase, kept_text, read_kept
@@ -111,9 +112,8 @@ def _prepare(wish: CarryStop, new: Database, work: Work) -> None:
 
 
 def _land(work: Work, *files: File | Absent) -> None:
-    work.container.run(
-        [SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing(files), timeout=UNIT_TIMEOUT
-    )
+    argv = work.closed([SCRIPT, "-c", guarded("land.sh"), "land"])
+    work.container.run(argv, stdin=landing(files), timeout=UNIT_TIMEOUT)
 
 
 def _stop(wish: CarryStop, work: Work) -> None:
@@ -141,7 +141,7 @@ def carry_over(batch: Sequence[Entry], work: Work) -> None:
         work.progress.step(f"dumping {wish.before.label}")
         _script(work, "dump", wish.color, limit, secrets, stdin=_settings())
         if new.occupied():
-            new.wipe()
+            replace(new, within=while_stopped).wipe()
         # The old one is out of reach for what fills the new one.
         files = [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
         hidden = files if wish.before.type == "sqlite" else []
@@ -230,7 +230,7 @@ def _script(
 ) -> list[str]:
     """Run carry.sh; the lines that it says beside. Raises `kind` where it fails."""
     completed = work.container.run(
-        [SCRIPT, "-c", carry_script(), "carry", *arguments],
+        work.closed([SCRIPT, "-c", carry_script(), "carry", *arguments]),
         stdin=stdin,
         timeout=MOST_SECONDS + UNIT_TIMEOUT,
         check=False,

@@ -9,6 +9,10 @@ export LC_ALL
 home=/var/lib/vikunja-deploy/migration
 active=/etc/vikunja/active
 stamps=/var/lib/vikunja-deploy/stamps
+# What fills another database goes on for nothing.
+if grep -q ' carry$' "$home/journal" 2>/dev/null; then
+	systemctl stop vikunja-backend@carry.service 2>/dev/null
+fi
 mkdir -p /run/vikunja-deploy
 exec 5>/run/vikunja-deploy/migration.lock
 flock 5

@@ -231,3 +231,11 @@ def test_a_full_disk_is_found_before_anything_is_written(lab: LabDatabase) -> No
         assert lab.sh("ls /mnt/small") == ""
     finally:
         lab.sh("umount /mnt/small")
+
+
+@EVERYWHERE
+def test_it_is_occupied_until_it_is_emptied(lab: LabDatabase) -> None:
+    assert lab.database.occupied()
+    for _ in range(2):
+        lab.database.wipe()
+        assert not lab.database.occupied()
