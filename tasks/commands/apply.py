@@ -204,7 +204,8 @@ def carry_out(
                 if run.failure is not None and run.failure.what != "cancelled":
                     # What became of it is more than that.
                     console.error(run.failure)
-                run.failure = run.failure or CancelledError("cancelled", where=run.instance.id)
+                if run.ended is None:
+                    run.failure = run.failure or CancelledError("cancelled", where=run.instance.id)
             raise
         finally:
             session.close()
@@ -274,7 +275,7 @@ def _report(session: Session, again: bool) -> dict[str, DeployError]:
 
     failures = {}
     for name, run in session.runs.items():
-        took = duration(time.monotonic() - run.begun)
+        took = duration((run.ended or time.monotonic()) - run.begun)
         if run.failure is not None:
             failures[name] = run.failure
             if again and _moved_only(run.failure):

@@ -41,6 +41,8 @@ class Run:
     """What was applied when it began."""
     failure: DeployError | None = None
     begun: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    """When its operation ended, by the monotonic clock."""
     touched: bool = False
     """Whether anything of the plan was begun."""
     busy: threading.Lock = field(default_factory=threading.Lock)
@@ -94,10 +96,16 @@ class Session:
             return False
 
     def perform(self, instance: Instance, step: str) -> None:
-        """doit's action: do the plan's entries of this step, each recorded before and after."""
-        with self.keeping_failure(instance):
-            entries = self.entries(instance, step)
-            if entries:
+        """doit's action: do the plan's entries of this step, each recorded before and after.
+
+        The operation ends with its last step, or the one that fails: no instance's lock waits for
+        another's work.
+        """
+        try:
+            with self.keeping_failure(instance):
+                entries = self.entries(instance, step)
+                if not entries:
+                    return
                 run = self.run_of(instance)
                 self.begin(run)
                 with run.busy:
@@ -106,6 +114,15 @@ class Session:
                     run.step = step
                     self._apply(run, step, entries)
                     run.step = ""
+        except DeployError:
+            if instance.id in self.runs:
+                self._end(self.runs[instance.id])
+            raise
+        later = STEPS[STEPS.index(step) + 1 :]
+        if not any(self.entries(instance, one) for one in later):
+            self._end(run)
+            if run.failure is not None:
+                raise run.failure
 
     def cancel(self) -> None:
         """Let other threads begin nothing more, and wait for those that are about a switch: each
@@ -274,22 +291,27 @@ class Session:
         run.applied = records.finish(run.applied, run.look.wishes.resources, gone)
 
     def close(self) -> None:
-        """End every operation: success where the run has no failure.
-
-        One whose records cannot be written (a full disk) keeps none of the others from its end;
-        why it could not becomes its run's failure.
-        """
+        """End every operation that has not ended: success where the run has no failure."""
         for run in self.runs.values():
-            if run.operation is None:
-                continue
-            operation, run.operation = run.operation, None
-            failure = run.failure
-            try:
-                if failure is not None and not run.touched:
-                    _serve_on(operation)
-                operation.__exit__(type(failure) if failure else None, failure, None)
-            except DeployError as error:
-                run.failure = failure or error
+            self._end(run)
+
+    def _end(self, run: Run) -> None:
+        """End its operation, once.
+
+        Where its records cannot be written (a full disk), that becomes the run's failure, and keeps
+        no other from its end.
+        """
+        if run.operation is None:
+            return
+        operation, run.operation = run.operation, None
+        run.ended = time.monotonic()
+        failure = run.failure
+        try:
+            if failure is not None and not run.touched:
+                _serve_on(operation)
+            operation.__exit__(type(failure) if failure else None, failure, None)
+        except DeployError as error:
+            run.failure = failure or error
 
 
 def defect(error: Exception, where: str) -> DeployError:

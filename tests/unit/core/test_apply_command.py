@@ -16,7 +16,10 @@ from tasks import console
 from tasks.commands import plan as plan_command
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
+from tasks.engine.session import Session
+from tasks.errors import UnhealthyError
 from tasks.model import state as states
+from tasks.model.holder import inspect
 from tasks.model.operations import operation
 
 
@@ -52,6 +55,28 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
         return asked
 
     return answer
+
+
+@pytest.mark.parametrize("code", [0, 10])
+def test_an_instance_is_free_as_soon_as_its_own_part_is_done_or_has_failed(
+    moved: Site, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Whatever others there are in the same apply, which ends with the last of them."""
+    held, close = [], Session.close
+
+    def closing(session: Session) -> None:
+        held.append(inspect(moved.paths, NAME))
+        close(session)
+
+    monkeypatch.setattr(Session, "close", closing)
+
+    def failing(*_: object) -> None:
+        raise UnhealthyError("the site does not answer")
+
+    if code:
+        monkeypatch.setattr("tasks.effects.apply", failing)
+    assert apply(moved, "--yes") == code
+    assert held == [None]
 
 
 def test_a_yes_at_the_terminal_does_it(
