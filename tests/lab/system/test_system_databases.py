@@ -34,9 +34,9 @@ SQL
 }
 
 
-def within(site: Site, kind: str) -> Instance:
+def within(site: Site, kind: str, **database: str) -> Instance:
     return site.inside.instance(
-        database={"type": kind}, vikunja={"environment": {"SAMPLE_VERSION": VERSION}}
+        database={"type": kind, **database}, vikunja={"environment": {"SAMPLE_VERSION": VERSION}}
     )
 
 
@@ -75,6 +75,15 @@ def test_vikunja_serves_from_the_database_that_was_made(site: Site, kind: str) -
     assert log.strip() == "active"
     assert again == ()
     assert int(tables) > 0
+
+
+def test_another_user_takes_over_what_the_first_one_made(site: Site, kind: str) -> None:
+    for user in ("an-other", "vikunja"):
+        wished = within(site, kind, user=user)
+        site.inside.apply(wished, "blue")
+        port = str(wished.backend_port("blue"))
+        tasks = site.inside.sh('curl -sf "http://127.0.0.1:$1/api/v1/tasks"', port)
+        assert tasks.startswith("[")
 
 
 def test_the_server_listens_on_loopback_only(site: Site, kind: str) -> None:
