@@ -20,6 +20,19 @@ ACTIVE = "/etc/vikunja/active"
 DATA = "/var/lib/vikunja"
 UNITS = "/etc/systemd/system"
 
+QUIET = (
+    "MAILER_ENABLED",
+    "WEBHOOKS_ENABLED",
+    "REDIS_ENABLED",
+    "SERVICE_ENABLEEMAILREMINDERS",
+    "SERVICE_ENABLEUSERDELETION",
+    "SENTRY_ENABLED",
+    "TYPESENSE_ENABLED",
+    "PLUGINS_ENABLED",
+    "METRICS_ENABLED",
+)
+"""Settings of Vikunja's that let it reach somebody, each set to false whatever it is else."""
+
 
 def needs_redis(instance: Instance) -> bool:
     """The MCP server cannot be without redis, whether or not Vikunja uses it."""

@@ -21,12 +21,12 @@ from tasks.backup.take import STREAM_TIMEOUT, take
 from tasks.backup.unpack import extract_argv, unpack
 from tasks.backup.verify import Checked
 from tasks.containers.base import Container, Progress
-from tasks.effects.work import last_lines
 from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.model.archive import Archive, Contents, Metadata
 from tasks.model.instance import DatabaseType, Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
+from tasks.resources.running import last_lines
 from tasks.services import DATA
 
 UNPACKED = f"{STAGING}/restore"

@@ -30,7 +30,6 @@ from tasks.backup.verify import verify
 from tasks.config.make import make_instance
 from tasks.containers import container_for
 from tasks.containers.base import SILENT, Container, Progress
-from tasks.effects.rehearsing import QUIET
 from tasks.errors import (
     DatabaseError,
     DeployError,
@@ -48,6 +47,7 @@ from tasks.model.operation_log import format_time, utc_now
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.release import Target
+from tasks.services import QUIET
 
 if TYPE_CHECKING:
     from tasks.backup.age import Key

@@ -14,11 +14,8 @@ from pathlib import Path
 
 from tasks.backup.databases import Database
 from tasks.backup.databases.base import script
+from tasks.backup.guarding import COMMITTED, RECOVERY_SECONDS, SAVED, Guard, post_guard, recovery
 from tasks.containers.base import Completed, Container, Progress
-from tasks.effects.guarding import COMMITTED, RECOVERY_SECONDS, Guard, post_guard, recovery
-from tasks.effects.inside import guarded
-from tasks.effects.migrating import SAVED
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines, while_stopped
 from tasks.errors import (
     CancelledError,
     DeployError,
@@ -28,6 +25,7 @@ from tasks.errors import (
 )
 from tasks.model.instance import Color, Instance
 from tasks.resources.observe import script_text
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines, while_stopped
 
 RESTORED = "restored"
 """The place of what was restored, until it is live."""

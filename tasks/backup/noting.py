@@ -23,10 +23,9 @@ def note_inside(container: Container, document: bytes, created_at: str) -> None:
     content = noted(document, created_at)
     if content == document:
         return
-    from tasks.effects.inside import guarded
-    from tasks.effects.work import SCRIPT
     from tasks.resources.files import File
     from tasks.resources.landing import landing
+    from tasks.resources.running import SCRIPT, guarded
 
     record = File(path=f"{FOLDER}/{DOCUMENT}", content=content, mode="0640", group="vikunja")
     container.run([SCRIPT, "-c", guarded("land.sh"), "land"], stdin=landing([record]), timeout=60)

@@ -19,12 +19,12 @@ from tasks.backup.databases import Database, database_for
 from tasks.backup.exchange import RESTORED, Exchange, settle
 from tasks.backup.subject import Subject
 from tasks.containers.base import SILENT, Container, Progress
-from tasks.effects.work import last_lines
 from tasks.errors import DatabaseError, ResourceError, UnhealthyError
 from tasks.model.archive import Archive, Contents
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
+from tasks.resources.running import last_lines
 
 
 @dataclass(frozen=True)

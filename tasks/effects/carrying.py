@@ -14,12 +14,10 @@ from dataclasses import replace
 
 from tasks.backup.databases import PASSWORD, Database, database_at
 from tasks.backup.databases.base import script
-from tasks.effects.guarding import post_guard
-from tasks.effects.inside import guarded
+from tasks.backup.guarding import post_guard
 from tasks.effects.migrating import Migration, recover, step
 from tasks.effects.migrating import units as units_of
-from tasks.effects.rehearsing import QUIET
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines, while_stopped
+from tasks.effects.work import Work
 from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.model import measured as measurements
 from tasks.model.carry import KeptDatabase, kept_text, read_kept
@@ -40,8 +38,9 @@ from tasks.resources.landing import landing
 from tasks.resources.migration import DATABASE_FILE, HOME
 from tasks.resources.observe import HERE
 from tasks.resources.release import released
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines, while_stopped
 from tasks.resources.system import STAMPS
-from tasks.services import SECRETS, UNITS
+from tasks.services import QUIET, SECRETS, UNITS
 
 WRAPPER = "/usr/local/lib/vikunja/backend"
 PUT_BACK = (

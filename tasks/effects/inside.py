@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.effects.work import INSTALL_TIMEOUT, SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.work import Work
 from tasks.errors import (
     DatabaseError,
     DeployError,
@@ -16,13 +16,8 @@ from tasks.errors import (
 from tasks.model.plan import Entry, InstancePlan
 from tasks.resources.landing import landing
 from tasks.resources.observe import HERE, function_name, script_text
+from tasks.resources.running import INSTALL_TIMEOUT, SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 from tasks.resources.system import TAKEN_UP, Package, Script, Unit
-
-
-def guarded(*scripts: str) -> str:
-    """The text of scripts of ours, behind the guard that lets only one change things."""
-    names = ("guard.sh", *scripts)
-    return "\n".join((HERE / name).read_text() for name in names)
 
 
 def land(batch: Sequence[Entry], work: Work) -> None:

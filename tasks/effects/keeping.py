@@ -6,11 +6,11 @@ serves are kept in the container, and they come back with the word that it serve
 
 from __future__ import annotations
 
-from tasks.effects.inside import guarded
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.work import Work
 from tasks.errors import DeployError
 from tasks.model.instance import Color
 from tasks.resources.files import Absent, File, Link
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 from tasks.resources.system import Script, Secret, Unit
 from tasks.services import TLS
 

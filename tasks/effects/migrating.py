@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from tasks.backup.databases import database_for
 from tasks.backup.databases.base import script
-from tasks.effects.guarding import COMMITTED, RECOVERY_SECONDS, Guard, post_guard, recovery
-from tasks.effects.inside import guarded
+from tasks.backup.guarding import COMMITTED, RECOVERY_SECONDS, SAVED, Guard, post_guard, recovery
 from tasks.effects.rehearsing import PLACE, end
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines, while_stopped
+from tasks.effects.work import Work
 from tasks.errors import DeployError, RollbackFailedError, RolledBackError
 from tasks.model import measured as measurements
 from tasks.model.instance import Color
@@ -30,9 +29,7 @@ from tasks.resources.migration import (
     WriteStop,
 )
 from tasks.resources.release import released
-
-SAVED = "saved"
-"""The place of the database's state at the write-stop."""
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines, while_stopped
 
 SLOWER = 3
 """A migration may take that many times as long as in its rehearsal."""

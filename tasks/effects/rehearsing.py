@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.backup.databases import LIVE, Database, database_for
-from tasks.effects.inside import guarded
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.work import Work
 from tasks.errors import DatabaseError, DeployError, UnhealthyError
 from tasks.migrations import shown
 from tasks.model.instance import Instance
@@ -18,7 +17,8 @@ from tasks.resources.files import Absent, File
 from tasks.resources.landing import landing
 from tasks.resources.migration import DATABASE_FILE, REHEARSAL, Rehearsal
 from tasks.resources.observe import HERE, script_text
-from tasks.services import DATA
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
+from tasks.services import DATA, QUIET
 
 PLACE = "rehearsal"
 """Where the copy is, beside the live database."""
@@ -27,19 +27,6 @@ MOST_SECONDS = 3600
 """No rehearsal takes longer: the container itself ends it then."""
 
 EVERY_SECONDS = 0.3
-
-QUIET = (
-    "MAILER_ENABLED",
-    "WEBHOOKS_ENABLED",
-    "REDIS_ENABLED",
-    "SERVICE_ENABLEEMAILREMINDERS",
-    "SERVICE_ENABLEUSERDELETION",
-    "SENTRY_ENABLED",
-    "TYPESENSE_ENABLED",
-    "PLUGINS_ENABLED",
-    "METRICS_ENABLED",
-)
-"""Settings of Vikunja's that let it reach somebody, each set to false whatever it is else."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from tasks import build, record
 from tasks.build import artifact
-from tasks.effects.inside import guarded
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.work import Work
 from tasks.errors import BuildError, DeployError, UnhealthyError
 from tasks.model import releases as records
 from tasks.model.applied import Applied
@@ -29,6 +28,7 @@ from tasks.resources.release import (
     active_color,
     released,
 )
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 
 
 def make_artifact(batch: Sequence[Entry], work: Work) -> None:

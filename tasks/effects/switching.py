@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.effects import keeping
-from tasks.effects.inside import guarded, unit_script
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, Work, last_lines
+from tasks.effects.inside import unit_script
+from tasks.effects.work import Work
 from tasks.errors import (
     CancelledBackError,
     CancelledError,
@@ -26,6 +26,7 @@ from tasks.model.instance import COLORS, Color
 from tasks.model.plan import Entry
 from tasks.release import other
 from tasks.resources.release import ActiveColor, released
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 from tasks.resources.system import StoppedUnit, Unit
 
 CONFIRM = b"confirm"

@@ -13,17 +13,13 @@ from tasks.model.instance import Color
 from tasks.model.plan import Entry
 from tasks.paths import Paths
 from tasks.release import Target
-from tasks.resources.observe import HERE
+from tasks.resources.running import while_stopped
 
 if TYPE_CHECKING:
     from tasks.effects.going_back import GoingBack
     from tasks.effects.migrating import Migration
     from tasks.effects.rehearsing import Rehearsed
     from tasks.model.operations import Operation
-
-INSTALL_TIMEOUT = 1800
-UNIT_TIMEOUT = 300
-SCRIPT = "sh"
 
 
 @dataclass
@@ -77,14 +73,4 @@ class Work:
         return self.look.instance.id
 
 
-def while_stopped(argv: Sequence[str]) -> list[str]:
-    """The same within a write-stop: it is refused (exit code 7) where that has been ended
-    meanwhile, and ended by nobody while it runs."""
-    return ["bash", "-c", (HERE / "while-stopped.sh").read_text(), "while-stopped", *argv]
-
-
 Effect = Callable[[Sequence[Entry], Work], None]
-
-
-def last_lines(output: bytes) -> list[str]:
-    return output.decode(errors="replace").strip().splitlines()[-12:]

@@ -193,7 +193,7 @@ class Session:
         assert run.look is not None
         found = run.look.facts.container
         if found is not None and found.running:
-            from tasks.effects.inside import guarded
+            from tasks.resources.running import guarded
 
             run.look.container.run(["sh", "-c", guarded()], timeout=960)
 

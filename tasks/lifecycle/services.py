@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tasks.containers import container_for
 from tasks.containers.base import SILENT, Completed, Container, Progress
-from tasks.effects.inside import guarded
 from tasks.errors import (
     DeployError,
     ResourceError,
@@ -23,6 +22,7 @@ from tasks.paths import Paths
 from tasks.provision import refuse_foreign
 from tasks.release import other
 from tasks.resources.observe import script_text
+from tasks.resources.running import guarded
 from tasks.status.inside import Inside, color_units, look_inside, shared_units
 
 HERE = Path(__file__).parent

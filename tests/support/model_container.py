@@ -23,6 +23,7 @@ from model_scripts import Answer
 
 from tasks.backup.databases.base import script as database_script
 from tasks.backup.exchange import ATTACHMENTS
+from tasks.backup.guarding import recovery
 from tasks.containers import spec_for
 from tasks.containers.base import (
     MARKER_PATH,
@@ -34,18 +35,17 @@ from tasks.containers.base import (
     Progress,
 )
 from tasks.effects.carrying import carry_script
-from tasks.effects.guarding import recovery
-from tasks.effects.inside import guarded, unit_script
+from tasks.effects.inside import unit_script
 from tasks.effects.keeping import keep_script, put_back_script
 from tasks.effects.migrating import step_script
 from tasks.effects.rehearsing import rehearsal_script
 from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
-from tasks.effects.work import while_stopped
 from tasks.errors import DeployError, ResourceError
 from tasks.model.instance import Instance
 from tasks.paths import Paths
 from tasks.resources.migration import JOURNAL
 from tasks.resources.observe import SCRIPTS, function_name, observer_text, script_text
+from tasks.resources.running import guarded, while_stopped
 
 RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
 ATTRIBUTES = (

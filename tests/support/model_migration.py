@@ -12,7 +12,7 @@ from model_files import folder
 from model_machine import GREEN, STAMPS, Machine, database_named
 from model_scripts import Answer, Told
 
-from tasks.effects.guarding import AT_BOOT, WANTED
+from tasks.backup.guarding import AT_BOOT, WANTED
 from tasks.resources.carrying import FILLING, NEXT
 from tasks.resources.migration import HOME, JOURNAL
 

@@ -20,10 +20,10 @@ from tasks.commands.restore import chosen
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
 from tasks.containers.base import Completed
-from tasks.effects.rehearsing import QUIET
 from tasks.errors import DatabaseError, ResourceError, UsageError
 from tasks.model.archive import Archive, Trigger, sealed, sidecar_text
 from tasks.model.instance import Instance
+from tasks.services import QUIET
 
 
 def instance(tmp_path: Path, **changes: Any) -> Instance:

@@ -10,9 +10,9 @@ from typing import IO, Any, cast
 
 import pytest
 
+from tasks.backup import guarding
+from tasks.backup.guarding import Guard, guard_text
 from tasks.containers.base import Completed, Container
-from tasks.effects import guarding
-from tasks.effects.guarding import Guard, guard_text
 
 PATIENCE = 120.0
 

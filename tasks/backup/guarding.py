@@ -15,13 +15,15 @@ from typing import BinaryIO
 
 from tasks.backup.databases.base import Database
 from tasks.containers.base import Completed, Container
-from tasks.effects.inside import guarded
-from tasks.effects.work import SCRIPT, UNIT_TIMEOUT, last_lines
 from tasks.errors import DeployError
 from tasks.resources.files import File, Link
 from tasks.resources.landing import landing
 from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.observe import HERE, script_text
+from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
+
+SAVED = "saved"
+"""The place of what was live before a write-stop."""
 
 RECOVERY_SECONDS = 7200.0
 
