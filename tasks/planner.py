@@ -151,14 +151,16 @@ def _entry(
         destructive=difference.destructive
         or resource.destructive
         or _loses_data(resource, applied),
-        interrupts=_interrupts(resource, difference, facts, bool(fired)),
+        interrupts=_interrupts(resource, difference, facts, fired),
         resource=resource,
     )
 
 
-def _interrupts(resource: Resource, difference: Difference, facts: Facts, fired: bool) -> str:
+def _interrupts(
+    resource: Resource, difference: Difference, facts: Facts, fired: Sequence[str]
+) -> str:
     if isinstance(resource, Unit):
-        return resource.interrupted(difference, facts, fired=fired)
+        return resource.interrupted(difference, facts, fired)
     return difference.interrupts
 
 

@@ -335,6 +335,7 @@ def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
     return Unit(
         unit="nginx.service",
         on_change="reload",
+        interrupts="every request, for about 1 s",
         revision=digest({item.path: item.sha256 for item in used}),
         triggers=tuple(triggers),
         origin=origin_of(instance, ["network.domain"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, ClassVar, Literal
 
@@ -156,13 +156,19 @@ class Unit(Resource):
     def name(self) -> str:
         return self.unit
 
-    def interrupted(self, difference: Difference, facts: Facts, *, fired: bool) -> str:
-        """What acting on it stops: nothing where it does not run, or only reads its files anew."""
+    def interrupted(self, difference: Difference, facts: Facts, fired: Sequence[str]) -> str:
+        """What acting on it stops: nothing where it does not run, or only reads its files anew.
+
+        fired: addresses of what changes and it takes up.
+        """
         found = facts.units.get(self.unit)
         behind = any(change.name == TAKEN_UP for change in difference.changes)
         anew = fired or behind or difference.action == "run"
         running = found is not None and found.up
-        return self.interrupts if anew and running and self.on_change == "restart" else ""
+        # Its own unit file and drop-ins are taken up by no reload.
+        own = f"file:/etc/systemd/system/{self.unit}"
+        restarted = self.on_change == "restart" or any(one.startswith(own) for one in fired)
+        return self.interrupts if anew and running and restarted else ""
 
     @property
     def stamp(self) -> str:

@@ -261,6 +261,19 @@ def test_a_service_that_serves_and_is_started_anew_says_what_that_interrupts(
     assert "interrupts" not in capsys.readouterr().out
 
 
+def test_nginx_is_interrupted_by_nothing_but_a_change_of_its_own_unit(
+    deployed: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.edit_template("nginx/vikunja.conf.j2", "# changed\n")
+    assert plan(deployed) == 0
+    assert "interrupts" not in capsys.readouterr().out
+    deployed.edit_template("systemd/nginx.conf.j2", "# changed\n")
+    assert plan(deployed) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(n for n, line in enumerate(lines) if "unit:nginx.service " in line)
+    assert lines[at + 1] == "      interrupts: every request, for about 1 s"
+
+
 def test_another_template_replaces_the_container(
     deployed: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
