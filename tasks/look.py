@@ -16,7 +16,7 @@ from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.kept import Kept
-from tasks.model.plan import InstancePlan
+from tasks.model.plan import InstancePlan, LostContainer
 from tasks.paths import Paths
 from tasks.planner import Wishes, plan, reachable, revived
 from tasks.release import Target
@@ -284,8 +284,21 @@ def conclude(
         update,
         carry,
         kept,
+        lost_container(sources, facts),
     )
     return Look(instance, container, sources, target, color, facts, wishes, instance_plan)
+
+
+def lost_container(sources: Sources, facts: Facts) -> LostContainer | None:
+    """What a container that was deployed and is gone leaves; None where none is gone."""
+    there = facts.container
+    if there is None or there.exists or not sources.applied.created_at:
+        return None
+    from tasks.model.archive import archives
+
+    instance = sources.instance
+    found = archives(instance.backup.directory / instance.id)
+    return LostContainer(found[-1].created_at if found else None)
 
 
 def replaces(wish: Resource, facts: Facts) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from tasks.model.plan import Entry, InstancePlan, Plan
+from tasks.model.plan import Entry, InstancePlan, LostContainer, Plan
 from tasks.resources.base import Action, AttributeChange
 
 Style = Callable[[str, str], str]
@@ -90,6 +90,10 @@ def instance_lines(
         from tasks.present_carry import carry_lines
 
         lines += carry_lines(instance.carry, style)
+    if instance.lost is not None:
+        lines += [
+            f"    {style(text, 'red')}" for text in lost_lines(instance.lost, instance.instance)
+        ]
     lines += [f"    {style(text, 'dim')}" for text in _kept(instance)]
     for entry in instance.entries:
         lines += entry_lines(entry, width, style, diffs)
@@ -100,6 +104,17 @@ def instance_lines(
     elif instance.unseen:
         lines.append("    The container is stopped: what is in it is (known after apply).")
     return lines
+
+
+def lost_lines(lost: LostContainer, instance_id: str) -> list[str]:
+    first = "Its container is gone, with all that was in it. A new one is made, without its data."
+    if lost.newest_backup is None:
+        return [first, "There is no backup of it in backup.directory."]
+    back = f"./doit restore {instance_id} --from latest"
+    return [
+        first,
+        f"The newest backup is of {lost.newest_backup}; bring it back after this: {back}",
+    ]
 
 
 def _kept(instance: InstancePlan) -> list[str]:

@@ -101,13 +101,24 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class LostContainer:
+    """A container that was deployed and is not there any more, with what was in it.
+
+    newest_backup: when it was taken, None where there is none.
+    """
+
+    newest_backup: str | None
+
+
+@dataclass(frozen=True)
 class InstancePlan:
     """The plan of one instance.
 
     configuration: dotted key → digest of its value. observed: what was asked → what was found.
     unseen: the container is stopped; what is in it is known once it runs. update: what is known
     of another release that is to serve, None where the release stays. carry: of another database
-    that is to serve, None where that stays. kept: databases that are not in use any more.
+    that is to serve, None where that stays. kept: databases that are not in use any more. lost:
+    what is known of a container that is gone, None where none is.
     """
 
     instance: str
@@ -118,6 +129,7 @@ class InstancePlan:
     update: PlannedUpdate | None = None
     carry: PlannedCarry | None = None
     kept: tuple[KeptDatabase, ...] = ()
+    lost: LostContainer | None = None
 
     def only(self, targets: Sequence[str]) -> InstancePlan:
         """The same plan with just the entries that these addresses name.
@@ -136,6 +148,7 @@ class InstancePlan:
             "update": self.update.as_data() if self.update else None,
             "database": self.carry.as_data() if self.carry else None,
             "kept_databases": [item.as_data() for item in self.kept],
+            "lost_container": {"newest_backup": self.lost.newest_backup} if self.lost else None,
             "configuration": dict(self.configuration),
             "observed": dict(self.observed),
             "entries": [entry.as_data() for entry in self.entries],

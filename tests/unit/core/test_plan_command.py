@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -259,6 +260,30 @@ def test_a_service_that_serves_and_is_started_anew_says_what_that_interrupts(
     capsys.readouterr()
     assert plan(deployed) == 0
     assert "interrupts" not in capsys.readouterr().out
+
+
+def test_a_container_that_is_gone_is_no_first_deployment(
+    deployed: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.document["backup"] = {"directory": str(tmp_path / "backups")}
+    deployed.write()
+    deployed.backup_sidecar(1729338000)
+    backup = deployed.backup_sidecar(1729338600)
+    assert plan(deployed) == 0
+    assert "gone" not in capsys.readouterr().out
+    deployed.world.places.clear()
+    assert plan(deployed) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "    Its container is gone, with all that was in it. A new one is made, without its data.",
+        "    The newest backup is of 2024-10-19T11:50:00Z; bring it back after this: ./doit restore"
+        f" {NAME} --from latest",
+    ]
+    shutil.rmtree(backup.folder)
+    assert plan(deployed) == 0
+    assert "    There is no backup of it in backup.directory.\n" in capsys.readouterr().out
+    assert plan(deployed, "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["instances"]
+    assert found["lost_container"] == {"newest_backup": None}
 
 
 def test_nginx_is_interrupted_by_nothing_but_a_change_of_its_own_unit(
