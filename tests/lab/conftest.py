@@ -6,10 +6,13 @@ Names and subnets come from the process id: several runs live side by side.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import yaml
 from journey import Site, new_site
 from places import LabNetwork, spec_for, temporary_prefix
 
@@ -38,6 +41,21 @@ def lab_paths(lab_machine: None) -> Iterator[Paths]:
         yield paths
 
 
+SHARED: list[tuple[Site, dict[str, Any]]] = []
+"""The instance that tests share, where it is deployed, with what its file said."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def put_back() -> Iterator[None]:
+    """A module leaves the shared instance as it found it, whatever comes next."""
+    yield
+    for site, document in SHARED:
+        assert yaml.safe_load(site.file.read_text()) == document
+        assert site.addresses() == []
+        (last,) = json.loads(site.run("history", "--json", "--lines", "1").stdout)
+        assert last["outcome"] == "success", last
+
+
 @pytest.fixture(scope="session")
 def deployed(lab_machine: None) -> Iterator[Site]:
     """One sample instance, deployed by `apply` as a user does it, with records, bridge and subnet
@@ -49,7 +67,9 @@ def deployed(lab_machine: None) -> Iterator[Site]:
     with temporary_prefix() as paths:
         site = new_site(paths, network, "dep")
         site.run("apply", "--yes")
+        SHARED.append((site, yaml.safe_load(site.file.read_text())))
         yield site
+        SHARED.clear()
 
 
 @pytest.fixture(scope="session")

@@ -381,3 +381,4 @@ def test_a_second_target_that_fails_is_one_message_and_the_archive_stays(
     assert "/nowhere/else" in failed.stderr
     assert len(site.archives()) == 1
     assert "whole" in site.run("verify").stdout
+    configured(deployed, tmp_path / "backups").quietly("backup")

@@ -76,3 +76,4 @@ def test_an_archive_that_cannot_be_restored_is_found_and_nothing_stays(
     archive.write_bytes(whole)
     assert "the archive is damaged" in site.run("drill", code=1).stderr
     assert_nothing_left(site)
+    site.run("start")

@@ -175,11 +175,10 @@ def test_logs_rotate_at_10_mb_and_are_written_on(site: Site) -> None:
     rotated = site.inside.sh("cd /var/log/vikunja && ls *.gz && stat -c '%n %a %U %s' *.log")
     site.ask("/api/v1/info")
     site.ask("/mcp")
-    log = "grep -c . /var/log/vikunja/$1.log || true"
-    lines = {
-        name: int(site.inside.sh(log, name))
-        for name in ("backend-blue", "mcp-blue", "nginx-access")
-    }
+    # nginx writes its lines in a moment; what writes to a rotated file never comes.
+    await_line = "timeout 60 sh -c 'until [ -s \"$1\" ]; do sleep 0.05; done' sh"
+    for name in ("backend-blue", "mcp-blue", "nginx-access"):
+        site.inside.sh(f'{await_line} "/var/log/vikunja/$1.log"', name)
     site.inside.sh("rm /var/log/vikunja/*.gz")
 
     assert rotated.split()[:3] == [
@@ -189,7 +188,6 @@ def test_logs_rotate_at_10_mb_and_are_written_on(site: Site) -> None:
     ]
     assert "backend-blue.log 640 vikunja 0" in rotated
     assert "nginx-access.log 640 www-data 0" in rotated
-    assert all(count > 0 for count in lines.values()), lines
     assert site.inside.plan(site.instance, "blue") == ()
 
 

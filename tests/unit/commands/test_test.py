@@ -6,6 +6,7 @@ from tasks.commands.test import pytest_argv
 def test_tests_run_side_by_side_a_file_at_a_time() -> None:
     assert pytest_argv([], workers=2, coverage=True) == [
         *("-m", "pytest", "--numprocesses", "2", "--dist", "loadfile"),
+        "--no-loadscope-reorder",
         *("--cov", "--cov-report="),
     ]
 
