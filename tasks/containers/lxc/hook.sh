@@ -55,7 +55,12 @@ network_up() {
     fi
     exec 9>"$lock"
     flock 9
-    [ -d "/sys/class/net/$bridge" ] || make_bridge
+    [ -d "/sys/class/net/$bridge" ] || {
+        # On two interfaces with one network, answers to the containers of one go to the other's.
+        other=$(ip -4 -o route show "$subnet" | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
+        [ -z "$other" ] || fail "the network $subnet is reached through $other already"
+        make_bridge
+    }
     [ "$(cat "/sys/class/net/$bridge/ifalias")" = "vikunja-deploy:$lock" ] ||
         fail "the bridge $bridge was made here and now belongs to somebody else"
     case " $(ip -o -4 address show dev "$bridge") " in

@@ -22,7 +22,7 @@ from tasks.containers.lxc.driver import LxcContainer
 from tasks.containers.lxc.host import mounts_below
 from tasks.containers.lxc.idmap import read_idmap
 from tasks.containers.lxc.rootfs import ensure_rootfs
-from tasks.errors import DeployError, ResourceError
+from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.paths import Paths
 
 MakeContainer = Callable[[str], LxcContainer]
@@ -263,6 +263,19 @@ def test_the_last_container_takes_its_bridge_and_rules_along(
     for container in (first, second):
         container.create()
         container.start()
+    elsewhere = make_container("elsewhere")
+    spec = replace(
+        elsewhere.spec, bridge=f"{name}b", gateway="10.77.1.1", ip_address="10.77.1.13/24"
+    )
+    elsewhere = LxcContainer(spec, elsewhere.paths)
+    elsewhere.create()
+    with pytest.raises(NetworkError) as refused:
+        elsewhere.start()
+    assert (
+        f"the network 10.77.1.0/24 is reached through {name} already" in refused.value.evidence[-1]
+    )
+    assert not Path("/sys/class/net", f"{name}b").exists()
+    elsewhere.destroy()
     alias = Path("/sys/class/net", name, "ifalias")
     assert alias.read_text().startswith("vikunja-deploy:")
     assert host_rules().count(f"vikunja-deploy:{name}") == 3
