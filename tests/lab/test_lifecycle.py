@@ -128,7 +128,6 @@ def test_a_stopped_container_is_started_with_what_is_in_it(deployed: Site, insid
     deployed.run("start")
     assert status(deployed)["backend"]["code"] == 200
     assert deployed.plan() == []
-    deployed.run("start")
 
 
 def test_a_restart_costs_no_request(deployed: Site, inside: Inside) -> None:
@@ -299,3 +298,4 @@ def test_a_restart_that_is_cancelled_is_put_back(deployed: Site, inside: Inside)
     assert inside.shell(LEFT) == ""
     assert status(deployed)["backend"]["code"] == 200
     assert deployed.plan() == []
+    deployed.run("start")
