@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.config import schema, source
 from tasks.config.across import across_findings
+from tasks.config.environment_rules import unfilled
 from tasks.config.finding import Finding, Key, dotted, printable, value_at
 from tasks.config.host_files import host_file_findings
 from tasks.config.make import make_instance
@@ -97,7 +98,9 @@ def _checked(
     repository = value_at(filled, "git.repository")
     if isinstance(repository, str) and repository.startswith(("./", "../")):
         filled["git"]["repository"] = os.path.abspath(folder / repository)  # noqa: PTH100
-    sound = without(filled, wrong)
+    meaningless = list(unfilled(without(filled, wrong)))
+    findings += meaningless
+    sound = without(filled, [*wrong, *(finding.key for finding in meaningless)])
     findings += rule_findings(sound, given)
     findings += host_file_findings(sound)
     return without(sound, [finding.key for finding in findings if finding.key])

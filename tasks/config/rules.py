@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from tasks.config.environment_rules import environment
 from tasks.config.extra_files import extra_files
 from tasks.config.finding import Finding, Key, parse, value_at
 from tasks.config.network_rules import network
@@ -228,5 +229,6 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     commands,
     backups,
     notifications,
+    environment,
     extra_files,
 )

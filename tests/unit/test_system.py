@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tasks import system
+from tasks.config.environment_rules import environment as refused
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
 from tasks.errors import ResourceError, UsageError
@@ -182,11 +183,21 @@ def test_the_mcp_server_of_a_colour_talks_to_its_own_backend() -> None:
 
 
 def test_the_users_own_variables_come_last() -> None:
-    own = {"VIKUNJA_FILES_MAXSIZE": "1GB", "SAMPLE": "x"}
+    own = {"VIKUNJA_LOG_LEVEL": "DEBUG", "SAMPLE": "x"}
     text = texts(vikunja={"environment": own})[ENVIRONMENT]
 
-    assert environment(text)["VIKUNJA_FILES_MAXSIZE"] == "1GB"
-    assert text.splitlines()[-2:] == ['SAMPLE="x"', 'VIKUNJA_FILES_MAXSIZE="1GB"']
+    assert environment(text)["VIKUNJA_LOG_LEVEL"] == "DEBUG"
+    assert text.splitlines()[-2:] == ['SAMPLE="x"', 'VIKUNJA_LOG_LEVEL="DEBUG"']
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_user_may_give_no_variable_that_is_set_already(name: str) -> None:
+    made = texts(**CONFIGURATIONS[name])
+    files = (ENVIRONMENT, f"{ENVIRONMENT}.blue", f"{ENVIRONMENT}.green")
+    taken = {variable for path in files for variable in environment(made[path])}
+    own = {"vikunja": {"environment": dict.fromkeys(taken, "x")}}
+
+    assert {finding.key[-1] for finding in refused(own)} == taken
 
 
 printable = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"))

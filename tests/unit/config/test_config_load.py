@@ -147,6 +147,13 @@ GOOD = {
     "a repository with an ssh login": repository("ssh://git@git.example.com/vikunja.git"),
     "a local repository": repository("/srv/vikunja"),
     "variables": BASE + "vikunja: {environment: {VIKUNJA_MAILER_PORT: '587', A: ''}}\n",
+    "variables beside those of the tool": BASE
+    + "vikunja: {environment: {VIKUNJA_DATABASE_SSLMODE: require, VIKUNJA_DATABASE_TLS: 'true',"
+    + " VIKUNJA_LOG_STANDARD: file, VIKUNJA_FILES_S3_REGION: x, VIKUNJA_SERVICE_SECRETS: x}}\n",
+    "a variable that Vikunja fills in": BASE
+    + "vikunja: {environment: {VIKUNJA_MAILER_PASSWORD_FILE: '${CREDENTIALS_DIRECTORY}/mail'}}\n",
+    "dollars": BASE + "vikunja: {environment: {A: 'p$$w$ORD${', B: '${1}', C: '$HOME'}}\n",
+    "text for a shell": BASE + "files: [{path: /usr/local/bin/x, content: 'echo ${HOME}'}]\n",
     "an MCP server": BASE + "redis: {enabled: true}\nservices: {mcp: {enabled: true}}\n",
     "other braces": BASE + "build: {backend: [[find, '{}', '${x}', '{{y}}', '{commit}']]}\n",
     "no commands": BASE + "build: {frontend: []}\n",

@@ -1,0 +1,127 @@
+"""Variables of the user's own that would contradict what the tool manages, or say nothing; pure.
+
+Vikunja reads `VIKUNJA_DATABASE_PATH` as the key `database.path`, whatever the case of what comes
+after the prefix, and the same key from `VIKUNJA_DATABASE_PATH_FILE`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.config.finding import Finding, Key, value_at
+
+PREFIX = "VIKUNJA_"
+
+_NO_KEY = "Remove the line; there is no key for it yet."
+_DATABASE = "is set from the section database; a backup would hold another one"
+_HERE = "is set by vikunja-deploy: backups take it from there"
+_SECRET = "is a secret that vikunja-deploy makes and keeps in the container"
+_REDIS = "is set from the section redis"
+_LISTEN = "is set from services: nginx passes requests there"
+_PROXY = "is set by vikunja-deploy: its own nginx is the only proxy in front"
+_LOG = "is not in a place that the application may write to"
+_LOG_HINT = f"{_NO_KEY} Without it log files go to /var/lib/vikunja/logs."
+
+OWNED: Mapping[str, tuple[str, str]] = {
+    "service.publicurl": (
+        "is made of the site's name and port",
+        "Use network.domain and services.frontend.ssl_port.",
+    ),
+    "service.interface": (_LISTEN, "Use services.backend.port_blue and port_green."),
+    "service.unixsocket": (_LISTEN, "Use services.backend.port_blue and port_green."),
+    "service.unixsocketmode": (_LISTEN, "Use services.backend.port_blue and port_green."),
+    "service.rootpath": (_HERE, _NO_KEY),
+    "service.secret": (_SECRET, _NO_KEY),
+    "service.jwtsecret": (_SECRET, _NO_KEY),
+    "service.enableregistration": ("has a key of its own", "Use vikunja.registration."),
+    "service.timezone": ("has a key of its own", "Use vikunja.timezone."),
+    "service.ipextractionmethod": (_PROXY, _NO_KEY),
+    "service.trustedproxies": (_PROXY, _NO_KEY),
+    "database.type": (_DATABASE, "Use database.type."),
+    "database.host": (_DATABASE, "Use database.host and database.port."),
+    "database.database": (_DATABASE, "Use database.name."),
+    "database.user": (_DATABASE, "Use database.user."),
+    "database.password": (_DATABASE, "Use database.password_file."),
+    "database.path": (_DATABASE, "Use database.type."),
+    "database.schema": (_DATABASE, _NO_KEY),
+    "files.basepath": (_HERE, _NO_KEY),
+    "files.type": ("would leave the attachments out of every backup", _NO_KEY),
+    "files.maxsize": (
+        "is known to the application only: nginx would refuse what is larger",
+        "Use vikunja.max_upload_mb.",
+    ),
+    "redis": (_REDIS, "Use redis.enabled and redis.port."),
+    "keyvalue.type": (_REDIS, "Use redis.enabled."),
+    "log.path": (_LOG, _LOG_HINT),
+    "audit.logfile": (_LOG, _LOG_HINT),
+    "autotls": (
+        "would have the application listen where nginx does",
+        "Use services.frontend.ssl_cert and ssl_key.",
+    ),
+}
+"""Vikunja's keys, or sections, that the tool sets or takes for granted → what is wrong with another
+value, and what to do instead."""
+
+_UNFILLED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*([:?+-][^}]*)?\}")
+
+_LITERAL = ("build.frontend", "build.backend", "build.mcp", "backup.after")
+"""Words of commands, which may be scripts of a shell's."""
+
+
+def environment(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Variables of the application that are the tool's."""
+    for name in value_at(document, "vikunja.environment") or ():
+        if owned := _owned(name):
+            yield Finding(("vikunja", "environment", name), *owned)
+
+
+def _owned(name: str) -> tuple[str, str] | None:
+    if not name.startswith(PREFIX):
+        return None
+    words = name.removeprefix(PREFIX).lower()
+    for key, found in OWNED.items():
+        owned = key.replace(".", "_")
+        # What goes on after a key is its file, or takes the key's place all the same.
+        if words == owned or words.startswith(f"{owned}_"):
+            return found
+        if owned.startswith(f"{words}_"):
+            return "is a section of Vikunja's settings, not a setting", "Remove the line."
+    return None
+
+
+def unfilled(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Values with a `${NAME}` that was meant to be filled in, as compose files have it."""
+    yield from _unfilled(document, ())
+
+
+def _unfilled(value: Any, key: Key) -> Iterator[Finding]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _unfilled(inner, (*key, name))
+    elif isinstance(value, list):
+        if ".".join(str(name) for name in key) not in _LITERAL:
+            for index, inner in enumerate(value):
+                yield from _unfilled(inner, (*key, index))
+    elif isinstance(value, str) and (found := _UNFILLED.search(value)) and not _may_hold(key):
+        yield Finding(key, f"holds ${{{_name(found[0])}}}, and nothing fills that in", _hint(key))
+
+
+def _may_hold(key: Key) -> bool:
+    if key[0] == "files" and key[-1] == "content":
+        return True
+    # Vikunja fills in the names of files itself.
+    in_vikunja = key[:2] == ("vikunja", "environment")
+    return in_vikunja and str(key[-1]).upper().endswith("_FILE")
+
+
+def _name(found: str) -> str:
+    return re.split(r"[:?+}-]", found[2:], maxsplit=1)[0]
+
+
+def _hint(key: Key) -> str:
+    name = str(key[-1])
+    if key[:2] == ("vikunja", "environment") and name.startswith(PREFIX):
+        return f"Write the value itself, or name a file that holds it: {name}_FILE."
+    return "Write the value itself."
