@@ -246,6 +246,7 @@ def test_wherever_the_proxy_sets_a_header_it_sets_all_that_name_the_client() -> 
     text = texts(**ALL)[NGINX]
     for name in ("Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "Upgrade"):
         assert text.count(f"proxy_set_header {name} ") == 2, name
+    assert "$proxy_add_x_forwarded_for" not in text
     (upgraded,) = [part for part in text.split("\tlocation ") if "$http_upgrade;" in part]
     assert upgraded.startswith("~ ^/api/v[0-9]+/ws$ {")
 

@@ -27,6 +27,9 @@ type Config struct {
 	RootPath           string
 	EnableRegistration bool
 	CORSEnabled        bool
+	IPExtractionMethod string
+	TrustedProxies     string
+	NoAuthLimit        int
 
 	DatabaseType     string
 	DatabaseHost     string
@@ -72,6 +75,9 @@ func load(lookup func(string) (string, bool)) (Config, error) {
 		RootPath:           root,
 		EnableRegistration: from.boolean("SERVICE_ENABLEREGISTRATION", true),
 		CORSEnabled:        from.boolean("CORS_ENABLE", true),
+		IPExtractionMethod: from.text("SERVICE_IPEXTRACTIONMETHOD", "direct"),
+		TrustedProxies:     from.text("SERVICE_TRUSTEDPROXIES", ""),
+		NoAuthLimit:        from.number("RATELIMIT_NOAUTHLIMIT", 10),
 
 		DatabaseType:     from.text("DATABASE_TYPE", "sqlite"),
 		DatabaseHost:     from.text("DATABASE_HOST", "localhost"),

@@ -23,17 +23,19 @@ type Server struct {
 	Database *db.DB
 	Files    *files.Store
 	Hub      *hub.Hub
+	logins   limiter
 }
 
 // Handler returns all routes.
 func (s *Server) Handler() http.Handler {
+	s.logins.most = s.Config.NoAuthLimit
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", s.health)
 	mux.HandleFunc("/api/v1/info", s.info)
 	mux.HandleFunc("/api/v1/tasks", s.tasks)
 	mux.HandleFunc("/api/v1/tasks/", s.task)
-	mux.HandleFunc("/api/v1/login", s.login)
-	mux.HandleFunc("/api/v1/register", s.register)
+	mux.HandleFunc("/api/v1/login", s.limited(s.login))
+	mux.HandleFunc("/api/v1/register", s.limited(s.register))
 	mux.HandleFunc("/api/v1/user", s.user)
 	mux.HandleFunc("/api/v1/ws", s.websocket)
 	mux.HandleFunc("/api/v1/events", s.events)
