@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from tasks.errors import ResourceError, UsageError
 from tasks.frozen import dataclass
 from tasks.model.instance import Instance
+
+_CERTIFICATE = rb"(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def read_given(instance: Instance) -> GivenFiles:
     """Raises ResourceError for a file that cannot be read, UsageError for an unusable password."""
     frontend, database = instance.services.frontend, instance.database
     return GivenFiles(
-        certificate=_read(instance, "services.frontend.ssl_cert", frontend.ssl_cert),
+        certificate=_certificates(instance, frontend.ssl_cert),
         key=_read(instance, "services.frontend.ssl_key", frontend.ssl_key),
         database_password=_password(instance, "database.password_file", database.password_file),
         admin_password=_password(
@@ -57,6 +60,15 @@ def _read(instance: Instance, key: str, path: Path | None) -> bytes | None:
             where=instance.id,
             hint=f"Put the file there, or change {key} in {instance.source}",
         ) from error
+
+
+def _certificates(instance: Instance, path: Path | None) -> bytes | None:
+    """The certificates of a PEM file, which everybody may read, and nothing that stands beside
+    them: it may be the private key."""
+    content = _read(instance, "services.frontend.ssl_cert", path)
+    if content is None:
+        return None
+    return b"".join(b"%s\n" % found for found in re.findall(_CERTIFICATE, content))
 
 
 def _password(instance: Instance, key: str, path: Path | None) -> bytes | None:

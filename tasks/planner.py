@@ -243,12 +243,17 @@ def _loses_data(resource: Resource, applied: Applied) -> bool:
 
 def shown_changes(resource: Resource, difference: Difference) -> tuple[AttributeChange, ...]:
     """The attribute changes, with a line for a content that must not be shown."""
+    changes = tuple(_shown(change) for change in difference.changes)
     if resource.sensitive and difference.action == "update" and difference.drift == "edited":
-        return (
-            *difference.changes,
-            AttributeChange("content", "(sensitive)", "(sensitive, changed)"),
-        )
-    return difference.changes
+        return (*changes, AttributeChange("content", "(sensitive)", "(sensitive, changed)"))
+    return changes
+
+
+def _shown(change: AttributeChange) -> AttributeChange:
+    from tasks.model.redaction import masked
+
+    before, after = change.before, change.after
+    return AttributeChange(change.name, before and masked(before), after and masked(after))
 
 
 def unified(name: str, difference: Difference) -> str:

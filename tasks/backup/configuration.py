@@ -19,9 +19,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.config.document import without_secrets
 from tasks.model.files import named
 from tasks.model.instance import Instance
-from tasks.model.redaction import MASK, masked_settings, redact
+from tasks.model.redaction import MASK, is_secret, masked, masked_settings, redact
 from tasks.paths import Paths
 
 FOLDER = "/etc/vikunja"
@@ -71,7 +72,7 @@ def open_files(instance: Instance, gathered: Gathered) -> dict[str, bytes]:
     if ENVIRONMENT in texts:
         lines = masked_settings(texts[ENVIRONMENT])
         texts[ENVIRONMENT] = "".join(f"{line}\n" for line in lines)
-    return {name: redact(text, known).encode() for name, text in texts.items()}
+    return {name: masked(redact(text, known)).encode() for name, text in texts.items()}
 
 
 def sealed_files(gathered: Gathered) -> dict[str, bytes]:
@@ -86,13 +87,13 @@ def _without_secrets(instance: Instance) -> str:
     document: dict[str, Any] = deepcopy(dict(instance.document))
     for section in ("vikunja", "build"):
         variables = document[section]["environment"]
-        for name in variables:
-            if _sounds_secret(name):
+        for name, value in variables.items():
+            if is_secret(name, value):
                 variables[name] = MASK
     for item in document["files"]:
         if item.get("content") is not None and int(item["mode"], 8) & _PRIVATE == 0:
             item["content"] = MASK
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(without_secrets(document), sort_keys=False, allow_unicode=True)
     return f"# As it was read, with all defaults; secrets are masked.\n{text}"
 
 
@@ -105,10 +106,5 @@ def _private_values(instance: Instance) -> list[str]:
     return [
         value
         for name, value in variables.items()
-        if _sounds_secret(name) and len(value) >= _SHORTEST
+        if is_secret(name, value) and len(value) >= _SHORTEST
     ]
-
-
-def _sounds_secret(name: str) -> bool:
-    line = f"{name}=x"
-    return masked_settings(line) != [line]

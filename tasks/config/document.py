@@ -12,6 +12,7 @@ from typing import Any
 from tasks.config.finding import value_at
 from tasks.frozen import dataclass
 from tasks.model.instance import Color, Instance
+from tasks.model.redaction import masked
 
 OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
 """Mappings with names of the user's own: one wish each, as a whole."""
@@ -100,7 +101,18 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
     for choice in ("lxc", "release"):
         if choice in wishes:
             document[choice] = dict(wishes[choice])
-    return document
+    # It is for root and the application's group to read, and in plain archives.
+    shown: dict[str, Any] = without_secrets(document)
+    return shown
+
+
+def without_secrets(value: Any) -> Any:
+    """Plain data with what is secret by its form masked in every text of it."""
+    if isinstance(value, Mapping):
+        return {name: without_secrets(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(inner) for inner in value]
+    return masked(value) if isinstance(value, str) else value
 
 
 def flatten(document: Mapping[str, Any], whole: Iterable[str] = OPEN_MAPPINGS) -> dict[str, object]:

@@ -133,10 +133,13 @@ def repository(document: Document) -> Iterator[Finding]:
 
 def _repository(address: str) -> Iterator[Finding]:
     key = ("git", "repository")
-    if address.startswith(("http://", "https://")) and _has_login(address):
+    from tasks.model.redaction import masked
+
+    over_http = address.startswith(("http://", "https://"))
+    if (over_http and _has_login(address)) or masked(address) != address:
         yield Finding(
             key,
-            "holds a user name or password",
+            "holds a password" if not over_http else "holds a user name or password",
             "Keep it in git's credential helper, or use an ssh address.",
         )
     elif not address.startswith(("/", *_SCHEMES)) and not _SCP_LIKE.fullmatch(address):

@@ -19,7 +19,7 @@ from typing import Literal, cast, get_args
 from tasks.errors import CancelledError, DeployError
 from tasks.frozen import dataclass
 from tasks.model.files import make_folder, named, sync_folder, write_all
-from tasks.model.redaction import protected, redact
+from tasks.model.redaction import masked, protected, redact
 from tasks.paths import Paths
 
 Level = Literal["DEBUG", "INFO", "WARN", "ERROR", "SUCCESS"]
@@ -125,8 +125,8 @@ def parse_line(line: str) -> Entry | None:
 def append(paths: Paths, instance_id: str, entry: Entry, sync: bool = False) -> None:
     """Add the entry's line, secrets masked. sync: it is on the disk when this returns."""
     path = paths.log(instance_id)
-    masked = Entry(entry.time, entry.level, entry.operation, redact(entry.message, protected()))
-    data = f"{format_entry(masked)}\n".encode()
+    message = masked(redact(entry.message, protected()))
+    data = f"{format_entry(Entry(entry.time, entry.level, entry.operation, message))}\n".encode()
     with named(path, "cannot be written"):
         make_folder(path.parent)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,16 +5,40 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
 
 MASK = "(sensitive)"
+CHANGED = "(sensitive, changed)"
 _SHORTEST_LINE = 8
 
-_SETTING = re.compile(
-    r"(\s*(?:export\s+)?\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL)\w*\s*[=:]\s*)"
-    r"(?=\S)(?!\"\"$)",
-    re.IGNORECASE,
+_WORDS = "PASSWORD|PASSWD|PASSPHRASE|PWD|SECRET|TOKEN|KEY|CREDENTIAL"
+
+# Texts, which re compiles where one is needed: most runs need none.
+_SETTING = rf"(?i:(\s*(?:export\s+)?\w*(?:{_WORDS})\w*\s*[=:]\s*)(?=\S)(?!\"\"$))"
+
+_IN_AN_ADDRESS = (
+    # `user:password@`, where the password may hold what somebody should have escaped; digits up to
+    # a slash are a port. A backslash is before a quote.
+    r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)"
+    r"(?:(?P<login>[^\s/?#:@\"'<>]*:(?!\d*[/?#])(?:[^\s\"'<>]|\\[\"'])+)"
+    # `key@`, as in a DSN.
+    r"|(?P<login2>(?:[^\s/?#\"'<>]|\\[\"'])*))@"
+    # A DSN of Go's MySQL driver.
+    r"|(?P<login3>\b[^\s:@/\"'=]+:[^\s\"']+)@(?=(?:tcp|unix)\()"
 )
+
+_PARAMETER = (
+    rf"(?i)(?P<name>\b[\w.-]*(?:{_WORDS}|SIGNATURE)[\w.-]*|\b(?:sig|auth|pass))(?<![_-]file)=(?P<value>"
+    r"(?!\(sensitive)[^\s\"'&;,<>]+|'[^']+'|\"[^\"]+\")"
+)
+
+_PRIVATE_KEY = (
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,-]*?"
+    r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*)"
+    r"|AGE-SECRET-KEY-1[0-9A-Z]+"
+)
+
+_ONLY_A_USER = ("ssh://", "git+ssh://", "ssh+git://", "sftp://")
+"""Where a name before the host is no secret."""
 
 _protected: set[str] = set()
 
@@ -45,24 +69,58 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def masked(text: str, mask: str = MASK) -> str:
+    """`text` without what is secret by its form: private keys, and logins and keys in addresses."""
+    if "PRIVATE KEY" in text or "AGE-SECRET-KEY-" in text:
+        text = re.sub(_PRIVATE_KEY, mask, text)
+    if "@" in text and ("://" in text or "(" in text):
+        text = re.sub(_IN_AN_ADDRESS, lambda found: _without_login(found, mask), text)
+    if "=" in text:
+        text = re.sub(_PARAMETER, lambda found: f"{found['name']}={mask}", text)
+    return text
+
+
+def _without_login(found: re.Match[str], mask: str) -> str:
+    scheme = found["scheme"] or ""
+    login = found["login"] or found["login2"] or found["login3"] or ""
+    if not login or login == MASK or (":" not in login and scheme.lower() in _ONLY_A_USER):
+        return found[0]
+    return f"{scheme}{mask}@"
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether the value of a setting of this name must not be shown: by its name, or its form."""
+    line = f"{name}={value or 'x'}"
+    return _masked(line, False) != line
+
+
 def masked_settings(text: str, before: str = "") -> list[str]:
-    """The lines of a file of settings (`NAME=value`), values of names that sound secret masked.
+    """The lines of a file (of settings, `NAME=value`) without what is secret by name or form.
 
     before: the text that this one replaces; a masked line that is not in it says that it changed.
     Names that end in _FILE hold paths and stay.
     """
     known = set(before.splitlines())
-    return [_masked(line, bool(before) and line not in known) for line in text.splitlines()]
+    keys = set(re.findall(_PRIVATE_KEY, before))
+
+    def key(found: re.Match[str]) -> str:
+        return CHANGED if before and found[0] not in keys else MASK
+
+    lines = re.sub(_PRIVATE_KEY, key, text).splitlines()
+    return [_masked(line, bool(before) and line not in known) for line in lines]
 
 
 def _masked(line: str, changed: bool) -> str:
-    found = _SETTING.match(line)
+    found = re.match(_SETTING, line)
+    mask = CHANGED if changed else MASK
     if found is None or re.search(r"_FILE\s*[=:]", found[1], re.IGNORECASE):
-        return line
-    return found[1] + ("(sensitive, changed)" if changed else MASK)
+        return masked(line, mask)
+    return found[1] + mask
 
 
 def _spellings(secret: str) -> Iterable[str]:
+    from urllib.parse import quote, quote_plus
+
     lines = [line.strip() for line in secret.splitlines()]
     for part in (secret, secret.strip(), *(x for x in lines if len(x) >= _SHORTEST_LINE)):
         encoded = part.encode("utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 from tasks.model.operation_log import OperationName, exit_code, format_duration, format_time
 from tasks.model.operations import Ended
-from tasks.model.redaction import redact
+from tasks.model.redaction import masked, redact
 
 Kind = Literal["failure", "recovery", "success"]
 
@@ -69,7 +69,7 @@ def message(
         f"More:    ./doit history {instance.id}, ./doit status {instance.id}, {end.log}",
     ]
     secret = tuple(secrets)
-    text = redact("\n".join(lines), secret)
+    text = masked(redact("\n".join(lines), secret))
     return Message(kind, redact(f"[{instance.id}] {title}", secret), f"{text}\n")
 
 

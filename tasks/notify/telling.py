@@ -9,7 +9,7 @@ from tasks.errors import DeployError
 from tasks.model.instance import Instance
 from tasks.model.operation_log import Log, format_time, utc_now
 from tasks.model.operations import Ended
-from tasks.model.redaction import protected, redact
+from tasks.model.redaction import masked, protected, redact
 from tasks.notify import told
 from tasks.notify.message import Message, kind_of, message, topic
 
@@ -38,7 +38,7 @@ def tell(instance: Instance, end: Ended, warn: Callable[[str], None]) -> None:
         problems.append(str(error))
     log = Log(end.paths, instance.id, end.operation)
     for problem in problems:
-        line = redact(f"Notification: {problem}", protected())
+        line = masked(redact(f"Notification: {problem}", protected()))
         warn(f"{instance.id}: {line}")
         try:
             log.warn(line)

@@ -473,7 +473,15 @@ def test_the_backend_is_started_through_the_launcher_only_before_1_0(secrets: st
 
 
 def test_given_files_are_read_and_passwords_lose_their_line_end(tmp_path: Path) -> None:
-    for name, content in {"c": "C", "k": "K", "p": "secret \n", "a": "adm\r\n", "x": "X"}.items():
+    certificate = "-----BEGIN CERTIFICATE-----\nC\n-----END CERTIFICATE-----\n"
+    beside = f"Bag Attributes\n{certificate}-----BEGIN PRIVATE KEY-----\n"
+    for name, content in {
+        "c": beside,
+        "k": "K",
+        "p": "secret \n",
+        "a": "adm\r\n",
+        "x": "X",
+    }.items():
         (tmp_path / name).write_bytes(content.encode())
     wished = instance(
         services={"frontend": {"ssl_cert": f"{tmp_path}/c", "ssl_key": f"{tmp_path}/k"}},
@@ -488,7 +496,7 @@ def test_given_files_are_read_and_passwords_lose_their_line_end(tmp_path: Path) 
     )
 
     assert system.read_given(wished) == system.GivenFiles(
-        b"C", b"K", b"secret ", b"adm", {"/etc/x": b"X"}
+        certificate.encode(), b"K", b"secret ", b"adm", {"/etc/x": b"X"}
     )
 
 

@@ -25,7 +25,12 @@ network: {ip_address: 10.98.0.10/24, gateway: 10.98.0.1, bridge: br0, domain: v.
 database: {type: sqlite}
 git: {repository: https://git.example.com/vikunja.git}
 admin: {email: admin@example.com} # canary-comment
-vikunja: {environment: {VIKUNJA_MAILER_PASSWORD: canary-mailer, VIKUNJA_MAILER_HOST: mail.example}}
+vikunja:
+  environment:
+    VIKUNJA_MAILER_PASSWORD: canary-mailer
+    VIKUNJA_MAILER_HOST: mail.example
+    VIKUNJA_SENTRY_DSN: https://canary-sentry@sentry.example.com/1
+backup: {after: [push, "https://me:canary-push@nas.example.com/"]}
 build: {environment: {NPM_TOKEN: canary-token, CGO_ENABLED: "1"}}
 files:
   - {path: /etc/motd, content: welcome}
@@ -36,6 +41,7 @@ VIKUNJA_MAILER_PASSWORD="canary-mailer"
 VIKUNJA_MAILER_HOST="mail.example"
 VIKUNJA_SERVICE_SECRET_FILE="/etc/vikunja/secrets/service-secret"
 VIKUNJA_ODD="x canary-service y"
+VIKUNJA_SENTRY_DSN="https://canary-sentry@sentry.example.com/1"
 """
 INSIDE = {
     "deployment-config.yaml": "backup:\n  last_backup: null\n",
@@ -78,7 +84,9 @@ def test_what_is_no_secret_stays_readable(instance: Instance, tmp_path: Path) ->
     assert document["vikunja"]["environment"] == {
         "VIKUNJA_MAILER_PASSWORD": "(sensitive)",
         "VIKUNJA_MAILER_HOST": "mail.example",
+        "VIKUNJA_SENTRY_DSN": "(sensitive)",
     }
+    assert document["backup"]["after"] == ["push", "https://(sensitive)@nas.example.com/"]
     assert document["build"]["environment"] == {"NPM_TOKEN": "(sensitive)", "CGO_ENABLED": "1"}
     assert [item["content"] for item in document["files"]] == ["welcome", "(sensitive)"]
     assert files["deployment-config.yaml"] == INSIDE["deployment-config.yaml"].encode()

@@ -13,6 +13,7 @@ from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 
 CANARY = "canary-1f9b"
+CERTIFICATES = Path(__file__).parents[1] / "config" / "files"
 
 
 @pytest.fixture
@@ -30,7 +31,20 @@ def guarded(site: Site) -> Site:
         "admin_password_file": str(site.folder / "admin"),
     }
     site.document["redis"] = {"enabled": True}
-    site.document["vikunja"] = {"environment": {"VIKUNJA_MAILER_PASSWORD": f"{CANARY}-mailer"}}
+    key = (CERTIFICATES / "good.key").read_bytes()
+    (site.folder / "both.pem").write_bytes(key + (CERTIFICATES / "good.pem").read_bytes())
+    (site.folder / "both.pem").chmod(0o600)
+    both = str(site.folder / "both.pem")
+    site.document["services"] = {"frontend": {"ssl_cert": both, "ssl_key": both}}
+    site.document["vikunja"] = {
+        "environment": {
+            "VIKUNJA_MAILER_PASSWORD": f"{CANARY}-mailer",
+            "VIKUNJA_SENTRY_DSN": f"https://{CANARY}@sentry.example.com/1",
+            "OWN": f"smtp://me:{CANARY}@mail.example.com",
+        }
+    }
+    site.document["backup"] = {"after": ["push", f"https://me:{CANARY}@nas.example.com/"]}
+    site.document["build"] = {"environment": {"GOPROXY": f"https://me:{CANARY}@go.example.com"}}
     site.write()
     site.apply()
     return site
@@ -42,6 +56,9 @@ def test_neither_plan_nor_apply_nor_records_hold_a_secret(
     for name in ("password", "admin"):
         (guarded.folder / name).write_text(f"{CANARY}-new-{name}\n")
     guarded.document["vikunja"]["environment"]["VIKUNJA_MAILER_PASSWORD"] = f"{CANARY}-new"
+    own = guarded.document["vikunja"]["environment"]
+    own["OWN"] = own["OWN"].replace(CANARY, f"{CANARY}-new")
+    own["VIKUNJA_SENTRY_DSN"] = own["VIKUNJA_SENTRY_DSN"].replace(CANARY, f"{CANARY}-new")
     guarded.document["vikunja"]["max_upload_mb"] = 30
     guarded.write()
     made = (guarded.machine.files.content(f"{SECRETS}/service-secret") or b"").decode().strip()
@@ -79,3 +96,25 @@ def test_a_secret_that_was_edited_shows_as_changed_only(
     assert entry["changes"] == [
         {"name": "content", "before": "(sensitive)", "after": "(sensitive, changed)"}
     ]
+
+
+def test_a_private_key_beside_the_certificate_is_neither_shown_nor_laid_down(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certificate, key = (CERTIFICATES / f"good.{kind}" for kind in ("pem", "key"))
+    both = site.folder / "both.pem"
+    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    site.document["services"] = {"frontend": {"ssl_cert": str(both), "ssl_key": str(both)}}
+    site.write()
+    site.apply()
+
+    laid = site.machine.files.content("/etc/vikunja/tls/certificate.pem") or b""
+    assert laid.strip() == certificate.read_bytes().strip()
+    assert key.read_bytes() in (site.machine.files.content("/etc/vikunja/tls/key.pem") or b"")
+
+    # As an older version laid it down.
+    site.machine.files.write("/etc/vikunja/tls/certificate.pem", both.read_bytes())
+    assert Plan().parse_execute(["--diff", "--config", str(site.config)]) == 0
+    shown = capsys.readouterr().out
+    assert "-(sensitive)" in shown
+    assert key.read_text().splitlines()[1] not in shown
