@@ -136,7 +136,10 @@ def find_target(instance: Instance, commit: str | None, paths: Paths) -> Target:
     version = artifact.version if artifact else ""
     if instance.release:
         version = instance.release.version
-    return Target(commit, key, version)
+    because = ""
+    if instance.git and commit:
+        because = f"{instance.git.branch} is at {commit[:10]} now"
+    return Target(commit, key, version, because)
 
 
 def find_update(
@@ -221,9 +224,12 @@ def conclude(
         update = None
     facts = reachable(facts, wished_inside)
     color = release.wanted_color(facts, target.key)
+    serving = released(facts, active_color(facts))
+    if serving is None or serving.commit == target.commit:
+        target = replace(target, because="")
     in_place = released(facts, color)
     if in_place is not None and in_place.key == target.key:
-        target = Target(target.commit, target.key, in_place.version)
+        target = replace(target, version=in_place.version)
     present = "present" if build.find(paths, target.key) else "absent"
     facts = with_host(facts, {f"artifact:{target.key}": present})
     releasing = release.declare(instance, target, color)

@@ -204,7 +204,11 @@ def _reasons(
         for key in before.inputs
         if key not in now.inputs
     ]
-    return reasons or dropped or [Reason("tool", "vikunja-deploy wishes something else now")]
+    if reasons or dropped:
+        return reasons or dropped
+    if resource.otherwise:
+        return [Reason("source", resource.otherwise)]
+    return [Reason("tool", "vikunja-deploy wishes something else now")]
 
 
 def _first_reasons(resource: Resource, difference: Difference, applied: Applied) -> list[Reason]:

@@ -11,12 +11,16 @@ from tasks.resources.release import ArtifactWish, ReleaseWish, active_color, rel
 
 @dataclass(frozen=True)
 class Target:
-    """What is to serve. commit: None for a finished archive. key: of the artifact."""
+    """What is to serve. commit: None for a finished archive. key: of the artifact.
+
+    because: why it is another commit than the one that serves, where no key has changed.
+    """
 
     commit: str | None
     key: str
     version: str = ""
     """Empty until it is built."""
+    because: str = ""
 
     @property
     def label(self) -> str:
@@ -41,7 +45,8 @@ def other(color: Color) -> Color:
     return COLORS[1 - COLORS.index(color)]
 
 
-def _origin_keys(instance: Instance) -> tuple[str, ...]:
+def origin_keys(instance: Instance) -> tuple[str, ...]:
+    """The keys that decide which build is to serve."""
     if instance.release:
         return ("release.url", "release.sha256", "release.version")
     mcp = ("build.mcp",) if instance.services.mcp.enabled else ()
@@ -60,15 +65,20 @@ def _origin_keys(instance: Instance) -> tuple[str, ...]:
 
 
 def declare_build(instance: Instance, target: Target) -> tuple[Resource, ...]:
-    origin = origin_of(instance, _origin_keys(instance))
+    origin = origin_of(instance, origin_keys(instance))
     label = target.commit[:10] if target.commit else target.version
     return (ArtifactWish(key=target.key, label=label, origin=origin),)
 
 
 def declare(instance: Instance, target: Target, color: Color) -> tuple[Resource, ...]:
-    origin = origin_of(instance, _origin_keys(instance))
+    origin = origin_of(instance, origin_keys(instance))
     built = f"artifact:{target.commit[:10] if target.commit else target.version}"
     wish = ReleaseWish(
-        color=color, key=target.key, label=target.label, origin=origin, follows=(built,)
+        color=color,
+        key=target.key,
+        label=target.label,
+        origin=origin,
+        follows=(built,),
+        otherwise=target.because,
     )
     return (wish,)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tasks import system
 from tasks.given import GivenFiles
 from tasks.model.instance import Color, Instance
-from tasks.release import Target, other
+from tasks.release import Target, origin_keys, other
 from tasks.render import Rendered, origin_of
 from tasks.resources.base import Resource
 from tasks.resources.release import ActiveColor, HealthCheck
@@ -39,8 +39,14 @@ def declare(
     target: Target,
 ) -> tuple[Resource, ...]:
     """Start, health, switch, and the other colour at rest."""
+    releasing = origin_of(instance, origin_keys(instance))
     started = tuple(
-        replace(unit, follows=(f"release:{color}",))
+        replace(
+            unit,
+            follows=(f"release:{color}",),
+            origin=unit.origin.merged([releasing]),
+            otherwise=target.because,
+        )
         for unit in units(instance, color, rendered, given, target)
     )
     idle = tuple(

@@ -175,12 +175,14 @@ def _secrets(instance: Instance, given: GivenFiles) -> Iterator[Resource]:
         if given.database_password is None:
             yield Secret(path=path, owner=USER, group=USER, origin=origin)
         else:
-            yield _password(path, USER, given.database_password, origin)
+            key = "database.password_file"
+            yield _password(path, USER, key, given.database_password, origin)
     # Of an apply that was killed on its way to another database.
     yield Absent(path=NEXT)
     if given.admin_password is not None:
         origin = origin_of(instance, ["database.admin_password_file"])
-        yield _password(f"{SECRETS}/db-admin-password", "root", given.admin_password, origin)
+        path, key = f"{SECRETS}/db-admin-password", "database.admin_password_file"
+        yield _password(path, "root", key, given.admin_password, origin)
     if needs_redis(instance):
         origin = origin_of(instance, ["redis.enabled", "services.mcp.enabled"])
         path = f"{SECRETS}/redis-password"
@@ -195,7 +197,7 @@ def _secrets(instance: Instance, given: GivenFiles) -> Iterator[Resource]:
         )
 
 
-def _password(path: str, owner: str, content: bytes, origin: Origin) -> File:
+def _password(path: str, owner: str, key: str, content: bytes, origin: Origin) -> File:
     return File(
         path=path,
         content=content,
@@ -204,6 +206,7 @@ def _password(path: str, owner: str, content: bytes, origin: Origin) -> File:
         group=owner,
         secret=True,
         origin=origin,
+        otherwise=f"{key}: the file changed",
     )
 
 
@@ -225,9 +228,9 @@ def _files(
         )
     if given.certificate is not None and given.key is not None:
         origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])
-        for name, content, mode in (
-            ("certificate.pem", given.certificate, "0644"),
-            ("key.pem", given.key, "0640"),
+        for name, key, content, mode in (
+            ("certificate.pem", "ssl_cert", given.certificate, "0644"),
+            ("key.pem", "ssl_key", given.key, "0640"),
         ):
             yield File(
                 path=f"{TLS}/{name}",
@@ -236,6 +239,7 @@ def _files(
                 group="www-data",
                 secret=name == "key.pem",
                 origin=origin,
+                otherwise=f"services.frontend.{key}: the file changed",
             )
     if instance.services.mcp.enabled:
         # Where the unit mounts each colour's own log over.
@@ -259,6 +263,7 @@ def _files(
             # What its owner alone may read is not for a plan's reader either.
             secret=int(extra.mode, 8) & 0o077 == 0,
             origin=own,
+            otherwise=f"{extra.source} changed" if extra.source else "",
         )
 
 

@@ -25,6 +25,7 @@ ReasonKind = Literal[
     "missing",
     "configuration",
     "template",
+    "source",
     "drift",
     "trigger",
     "interrupted",

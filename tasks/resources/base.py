@@ -82,6 +82,7 @@ class Resource(ABC):
 
     triggers: addresses; where one of those changes, this one is acted on again.
     follows: addresses; where one of those changes, that is why this one differs.
+    otherwise: why it is another than before, where no key of the configuration has changed.
     destructive_inputs: configuration keys whose change loses data through this resource;
     destructive: any change of it does.
     """
@@ -91,6 +92,7 @@ class Resource(ABC):
     origin: Origin = field(default=NO_ORIGIN, compare=False, repr=False)
     triggers: tuple[str, ...] = ()
     follows: tuple[str, ...] = field(default=(), compare=False)
+    otherwise: str = field(default="", compare=False)
     destructive_inputs: tuple[str, ...] = field(default=(), compare=False)
     destructive: bool = field(default=False, compare=False)
 

@@ -120,6 +120,13 @@ CASES = {
         "update",
         "vikunja-deploy wishes something else now",
     ),
+    "what it was made of is another, and no key": Case(
+        file(otherwise="main is at 1234567 now"),
+        found(b"old"),
+        applied(file(b"old")),
+        "update",
+        "main is at 1234567 now",
+    ),
     "the last apply has not finished it": Case(
         file(),
         NOTHING,

@@ -22,6 +22,8 @@ from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.release import SWITCHING
 from tasks.rollback import look_back, restored_by
 
+CERTIFICATES = Path(__file__).parents[1] / "config" / "files"
+
 
 @pytest.fixture
 def site(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
@@ -350,3 +352,68 @@ def test_a_switch_that_was_not_confirmed_is_in_the_plan_and_confirmed_by_the_app
     site.apply()
     assert site.machine.files.get(SWITCHING) is None
     assert site.plan()[1].empty
+
+
+def reason(site: Site, address: str) -> list[tuple[str, str]]:
+    _, plan = site.plan()
+    (entry,) = [entry for entry in plan.entries if entry.address == address]
+    return [(reason.kind, reason.text) for reason in entry.reasons]
+
+
+BLUE = "unit:vikunja-backend@blue.service"
+
+
+def test_a_branch_whose_release_the_idle_colour_has_is_the_reason_for_going_back(
+    site: Site,
+) -> None:
+    site.publish()
+    site.apply()
+    site.document["git"]["branch"] = "next"
+    site.write()
+    site.publish()
+    site.apply()
+    site.document["git"]["branch"] = "main"
+    site.write()
+
+    assert reason(site, BLUE) == [("configuration", "git.branch changed")]
+
+
+def test_a_branch_that_was_set_back_to_the_release_of_the_idle_colour_says_so(site: Site) -> None:
+    site.publish()
+    site.apply()
+    site.repository.commit()
+    site.publish()
+    site.apply()
+    commit = site.repository.reset("main", 1)
+
+    assert reason(site, BLUE) == [("source", f"main is at {commit[:10]} now")]
+
+
+def test_build_settings_whose_release_the_idle_colour_has_are_the_reason_for_going_back(
+    site: Site,
+) -> None:
+    site.publish()
+    site.apply()
+    site.document["build"]["environment"] = {"A": "b"}
+    site.write()
+    site.publish()
+    site.apply()
+    site.document["build"]["environment"] = {}
+    site.write()
+
+    assert reason(site, BLUE) == [("configuration", "build.environment changed")]
+
+
+def test_a_renewed_certificate_is_the_reason_for_its_files(site: Site) -> None:
+    pem = (CERTIFICATES / "good.pem").read_bytes()
+    (site.folder / "site.pem").write_bytes(pem)
+    key = str(CERTIFICATES / "good.key")
+    given = {"ssl_cert": str(site.folder / "site.pem"), "ssl_key": key}
+    site.document["services"] = {"frontend": given}
+    site.write()
+    site.publish()
+    site.apply()
+    (site.folder / "site.pem").write_bytes(pem + pem)
+
+    found = reason(site, "file:/etc/vikunja/tls/certificate.pem")
+    assert found == [("source", "services.frontend.ssl_cert: the file changed")]
