@@ -260,8 +260,7 @@ def _files(
             mode=extra.mode,
             owner=extra.owner,
             group=extra.group,
-            # What its owner alone may read is not for a plan's reader either.
-            secret=int(extra.mode, 8) & 0o077 == 0,
+            secret=extra.secret,
             origin=own,
             otherwise=f"{extra.source} changed" if extra.source else "",
         )

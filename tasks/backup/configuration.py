@@ -32,7 +32,6 @@ USERS = "config.yaml"
 STATE = "state.json"
 SECRETS = "secrets/"
 
-_PRIVATE = 0o077
 _SHORTEST = 8
 
 
@@ -90,21 +89,19 @@ def _without_secrets(instance: Instance) -> str:
         for name, value in variables.items():
             if is_secret(name, value):
                 variables[name] = MASK
-    for item in document["files"]:
-        if item.get("content") is not None and int(item["mode"], 8) & _PRIVATE == 0:
+    for item, file in zip(document["files"], instance.files, strict=True):
+        if file.content is not None and file.secret:
             item["content"] = MASK
     text: str = yaml.safe_dump(without_secrets(document), sort_keys=False, allow_unicode=True)
     return f"# As it was read, with all defaults; secrets are masked.\n{text}"
 
 
 def _private_values(instance: Instance) -> list[str]:
-    """Values of settings that sound secret: they may stand elsewhere, too.
+    """Values of settings and files that are secret: they may stand elsewhere, too.
 
     Short ones are ordinary words; their own lines are masked by name.
     """
     variables = {**instance.vikunja.environment, **instance.build.environment}
-    return [
-        value
-        for name, value in variables.items()
-        if is_secret(name, value) and len(value) >= _SHORTEST
-    ]
+    values = [value for name, value in variables.items() if is_secret(name, value)]
+    values += [file.content for file in instance.files if file.secret and file.content]
+    return [value for value in values if len(value) >= _SHORTEST and "\n" not in value.strip()]

@@ -64,9 +64,12 @@ OWNED: Mapping[str, tuple[str, str]] = {
 """Vikunja's keys, or sections, that the tool sets or takes for granted → what is wrong with another
 value, and what to do instead."""
 
+MASK = "(sensitive)"
+"""As `tasks.model.redaction` has it, which no load of a sound file needs."""
+
 _UNFILLED = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*([:?+-][^}]*)?\}")
 
-_LITERAL = ("build.frontend", "build.backend", "build.mcp", "backup.after")
+_LITERAL = (*(("build", part) for part in ("frontend", "backend", "mcp")), ("backup", "after"))
 """Words of commands, which may be scripts of a shell's."""
 
 
@@ -92,7 +95,8 @@ def _owned(name: str) -> tuple[str, str] | None:
 
 
 def unfilled(document: Mapping[str, Any]) -> Iterator[Finding]:
-    """Values with a `${NAME}` that was meant to be filled in, as compose files have it."""
+    """Values that only stand for others: a `${NAME}` that was meant to be filled in, as compose
+    files have it, and what plain archives hold in place of a secret."""
     yield from _unfilled(document, ())
 
 
@@ -101,15 +105,21 @@ def _unfilled(value: Any, key: Key) -> Iterator[Finding]:
         for name, inner in value.items():
             yield from _unfilled(inner, (*key, name))
     elif isinstance(value, list):
-        if ".".join(str(name) for name in key) not in _LITERAL:
-            for index, inner in enumerate(value):
-                yield from _unfilled(inner, (*key, index))
-    elif isinstance(value, str) and (found := _UNFILLED.search(value)) and not _may_hold(key):
+        for index, inner in enumerate(value):
+            yield from _unfilled(inner, (*key, index))
+    elif not isinstance(value, str):
+        return
+    elif MASK in value:
+        what = f"holds {MASK}, which stands for a secret that a plain archive does not hold"
+        yield Finding(key, what, "Write the secret itself.")
+    elif (found := _UNFILLED.search(value)) and not _may_hold(key):
         yield Finding(key, f"holds ${{{_name(found[0])}}}, and nothing fills that in", _hint(key))
 
 
 def _may_hold(key: Key) -> bool:
     if key[0] == "files" and key[-1] == "content":
+        return True
+    if key[:2] in _LITERAL:
         return True
     # Vikunja fills in the names of files itself.
     in_vikunja = key[:2] == ("vikunja", "environment")

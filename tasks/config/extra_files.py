@@ -33,6 +33,7 @@ OWNED_NAMES = (
 
 
 def extra_files(document: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _readable_secrets(document)
     seen: dict[str, int] = {}
     inside: dict[str, list[str]] = {}
     """Folder → the files seen anywhere below it."""
@@ -54,6 +55,16 @@ def extra_files(document: Mapping[str, Any]) -> Iterator[Finding]:
             seen[path] = index
             for folder in folders:
                 inside.setdefault(folder, []).append(path)
+
+
+def _readable_secrets(document: Mapping[str, Any]) -> Iterator[Finding]:
+    for index, item in enumerate(document.get("files") or ()):
+        if not isinstance(item, Mapping) or item.get("secret") is not True:
+            continue
+        mode = item.get("mode")
+        if isinstance(mode, str) and int(mode, 8) & 0o007:
+            what = f"{mode} lets everybody in the container read a secret"
+            yield Finding(("files", index, "mode"), what, 'Write "0600", or "0640" with a group.')
 
 
 def _path_finding(key: Key, path: str) -> Finding | None:

@@ -134,6 +134,8 @@ def _extra_file(wish: Document) -> ExtraFile:
         path=wish["path"],
         content=wish.get("content"),
         source=_path(wish.get("source")),
+        # What its owner alone may read is not for a plan's reader either.
+        secret=wish["secret"] or int(wish["mode"], 8) & 0o077 == 0,
         mode=wish["mode"].zfill(4),
         owner=wish["owner"],
         group=wish["group"],

@@ -104,8 +104,9 @@ def default_words(schema: Schema) -> str:
     if by := schema.get("x-default-by"):
         values = by.get("section") or by["values"]
         names: dict[Any, list[str]] = {}
+        beside = f"{by['beside']}: " if "beside" in by else ""
         for name, value in values.items():
-            names.setdefault(value, []).append(name)
+            names.setdefault(value, []).append(f"{beside}{name}")
         return ", ".join(
             f"{value} with {' or '.join(names[value])}" for value in names if value is not None
         )

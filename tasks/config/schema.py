@@ -3,7 +3,8 @@
 Besides JSON Schema's own keywords it uses:
 `patternErrorMessage`: how an error goes on after "… is" (editors show it too);
 `format: path`: a path of this machine, relative to the configuration file's folder;
-`x-default-by`: a default that depends on which section is given, or on another key's value;
+`x-default-by`: a default that depends on which section is given, on another key's value, or on
+that of a key beside it;
 `x-default-of`: the key whose value is the default.
 """
 
@@ -59,9 +60,14 @@ def keys(schema: Schema | None = None, above: Key = ()) -> Iterator[tuple[Key, S
         yield from keys(inner, (*above, name))
 
 
-def default_of(schema: Schema, document: Mapping[str, Any]) -> Any:
-    """The default of a key in a document; None where it has none."""
+def default_of(schema: Schema, document: Mapping[str, Any], beside: Schema = _NONE) -> Any:
+    """The default of a key in a document; None where it has none.
+
+    beside: the section that the key is in.
+    """
     if by := schema.get("x-default-by"):
+        if neighbour := by.get("beside"):
+            return by["values"]["true" if beside.get(neighbour) is True else "false"]
         if section := by.get("section"):
             return next((value for name, value in section.items() if name in document), None)
         chosen = value_at(document, by["key"])
@@ -92,7 +98,7 @@ def _filled(
             choice = "properties" in inner and "default" not in inner
             if choice and name not in section:
                 continue
-            value = {} if choice else default_of(inner, document)
+            value = {} if choice else default_of(inner, document, section)
         result[name] = _value(value, inner, document, folder)
     return result
 

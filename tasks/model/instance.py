@@ -315,11 +315,15 @@ class Notifications:
 
 @dataclass(frozen=True)
 class ExtraFile:
-    """A file of the user's own in the container; exactly one of content and source is set."""
+    """A file of the user's own in the container; exactly one of content and source is set.
+
+    secret: its content is shown nowhere.
+    """
 
     path: str
     content: str | None
     source: Path | None
+    secret: bool
     mode: str
     owner: str
     group: str

@@ -35,6 +35,7 @@ build: {environment: {NPM_TOKEN: canary-token, CGO_ENABLED: "1"}}
 files:
   - {path: /etc/motd, content: welcome}
   - {path: /etc/key, content: canary-key, mode: "600"}
+  - {path: /etc/mail, content: "canary-mail: x\\ny: z", secret: true, mode: "640", group: mail}
 """
 ENVIRONMENT = """\
 VIKUNJA_MAILER_PASSWORD="canary-mailer"
@@ -88,7 +89,7 @@ def test_what_is_no_secret_stays_readable(instance: Instance, tmp_path: Path) ->
     }
     assert document["backup"]["after"] == ["push", "https://(sensitive)@nas.example.com/"]
     assert document["build"]["environment"] == {"NPM_TOKEN": "(sensitive)", "CGO_ENABLED": "1"}
-    assert [item["content"] for item in document["files"]] == ["welcome", "(sensitive)"]
+    assert [item["content"] for item in document["files"]] == ["welcome"] + ["(sensitive)"] * 2
     assert files["deployment-config.yaml"] == INSIDE["deployment-config.yaml"].encode()
 
 

@@ -123,6 +123,24 @@ def test_relative_paths_start_at_the_file_and_not_at_the_working_folder(
     assert instance.source == place / "one.yaml"
 
 
+@pytest.mark.parametrize(
+    ("more", "mode", "secret"),
+    [
+        ("", "0644", False),
+        (", secret: true", "0600", True),
+        (", secret: true, mode: '640'", "0640", True),
+        (", mode: '600'", "0600", True),
+        (", secret: false, mode: '640'", "0640", False),
+    ],
+)
+def test_a_secret_file_is_for_its_owner_only_where_nothing_else_is_said(
+    load: Callable[[str], Instance], more: str, mode: str, secret: bool
+) -> None:
+    (file,) = load(BASE + f"files: [{{path: /etc/a, content: x{more}}}]\n").files
+
+    assert (file.mode, file.secret) == (mode, secret)
+
+
 def address(ip_address: str, gateway: str) -> str:
     return BASE.replace("192.168.1.50/24", f"'{ip_address}'").replace(
         "192.168.1.1\n", f"'{gateway}'\n"

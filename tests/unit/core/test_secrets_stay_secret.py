@@ -43,6 +43,9 @@ def guarded(site: Site) -> Site:
             "OWN": f"smtp://me:{CANARY}@mail.example.com",
         }
     }
+    site.document["files"] = [
+        {"path": "/etc/mail", "content": f"user\n{CANARY}\n", "secret": True, "mode": "0640"}
+    ]
     site.document["backup"] = {"after": ["push", f"https://me:{CANARY}@nas.example.com/"]}
     site.document["build"] = {"environment": {"GOPROXY": f"https://me:{CANARY}@go.example.com"}}
     site.write()
@@ -59,6 +62,7 @@ def test_neither_plan_nor_apply_nor_records_hold_a_secret(
     own = guarded.document["vikunja"]["environment"]
     own["OWN"] = own["OWN"].replace(CANARY, f"{CANARY}-new")
     own["VIKUNJA_SENTRY_DSN"] = own["VIKUNJA_SENTRY_DSN"].replace(CANARY, f"{CANARY}-new")
+    guarded.document["files"][0]["content"] = f"user\n{CANARY}-new\n"
     guarded.document["vikunja"]["max_upload_mb"] = 30
     guarded.write()
     made = (guarded.machine.files.content(f"{SECRETS}/service-secret") or b"").decode().strip()
