@@ -61,14 +61,17 @@ def load_data(data: bytes, path: Path, memo: Memo) -> Loaded:
     """As load_file, of bytes that are, or will be, in that file."""
     name = _name(path)
     findings: list[Finding] = []
-    reading = memo.recall(data)
+    reading = memo.recall(path, data)
     if reading is None:
         try:
             reading = _read(data, findings)
         except source.Unreadable as error:
+            memo.forget(path)
             return Loaded(path, name, problems=(_problem(name, {}, error.finding),))
-        if not findings:
-            memo.add(data, reading)
+        if findings:
+            memo.forget(path)
+        else:
+            memo.add(path, data, reading)
     written, lines = reading
     document: Mapping[str, Any] = {}
     if written is not None:

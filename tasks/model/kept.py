@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 from pathlib import Path
 
 from tasks.errors import DeployError
 from tasks.model.files import write_atomically
 
 MOST_KEPT = 100
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+"""As `key_of` makes them; other names are of files that are being written."""
 
 _MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -57,6 +61,26 @@ class Kept:
             # Somebody who may only look still gets an answer, 0.1 s later.
             if not isinstance(cause, OSError) or cause.errno not in _MAY_NOT:
                 raise
+
+    def remove(self, key: str) -> None:
+        """It is not kept any more. A place that may not be written is no problem."""
+        if self._folder is None:
+            return
+        try:
+            (self._folder / key).unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in (*_MAY_NOT, errno.ENOTDIR):
+                raise
+
+    def names(self) -> list[str]:
+        """The keys of what is kept, of what may be seen."""
+        if self._folder is None:
+            return []
+        try:
+            found = list(self._folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+        return [path.name for path in found if _KEY.fullmatch(path.name)]
 
     def _all(self) -> list[Path]:
         """Newest first; another process may be removing some."""

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from configuration_samples import BASE
 from tasks.config import load, load_instances, memo
 from tasks.config.memo import Memo
 from tasks.errors import ConfigError, DeployError
-from tasks.model.kept import MOST_KEPT, Kept
+from tasks.model.kept import MOST_KEPT, Kept, key_of
 from tasks.paths import ROOT
 
 
@@ -62,7 +63,8 @@ def test_what_is_remembered_is_what_was_read(folder: Path, tmp_path: Path) -> No
     (again,) = load_instances([Path("config.yaml")], memo=kept)
     assert again == first
     assert again.document == first.document
-    assert Memo(kept).recall(text.read_bytes()) == load._read(text.read_bytes(), [])
+    recalled = Memo(kept).recall(Path("config.yaml"), text.read_bytes())
+    assert recalled == load._read(text.read_bytes(), [])
 
 
 def test_only_root_may_look_at_what_is_remembered(folder: Path, tmp_path: Path) -> None:
@@ -106,21 +108,62 @@ def test_rules_beyond_the_schema_run_for_a_remembered_file(folder: Path, tmp_pat
         said.append(str(error.value))
 
     assert said[0] == said[1]
-    assert Memo(kept).recall(text.encode())
+    assert Memo(kept).recall(Path("config.yaml"), text.encode())
 
 
 def test_another_schema_or_other_code_forgets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Memo(tmp_path).add(b"x", ({}, {}))
-    assert Memo(tmp_path).recall(b"x") == ({}, {})
+    file = tmp_path / "config.yaml"
+    file.touch()
+    Memo(tmp_path).add(file, b"x", ({}, {}))
+    assert Memo(tmp_path).recall(file, b"x") == ({}, {})
+    assert Memo(tmp_path).recall(file, b"y") is None
 
     monkeypatch.setattr(memo, "schema_bytes", lambda: b"{}")
     memo._rules_digest.cache_clear()
     try:
-        assert Memo(tmp_path).recall(b"x") is None
+        assert Memo(tmp_path).recall(file, b"x") is None
     finally:
         memo._rules_digest.cache_clear()
+
+
+SECRET = "vikunja: {environment: {VIKUNJA_MAILER_PASSWORD: canary}}\n"
+
+
+def kept_texts(kept: Path) -> str:
+    return "".join(path.read_text() for path in kept.iterdir())
+
+
+@pytest.mark.parametrize("rotated", [SECRET.replace("canary", "new"), "redis: {port: 1}\n", "a: ["])
+def test_a_secret_that_was_rotated_is_remembered_nowhere(
+    folder: Path, tmp_path: Path, rotated: str
+) -> None:
+    config, kept = Path("config.yaml"), tmp_path / "readings"
+    config.write_text(BASE + SECRET)
+    load_instances([config], memo=kept)
+    assert "canary" in kept_texts(kept)
+
+    config.write_text(BASE + rotated)
+    with suppress(ConfigError):
+        load_instances([config], memo=kept)
+
+    assert "canary" not in kept_texts(kept)
+
+
+def test_what_was_remembered_of_a_file_that_is_gone_goes_with_the_next_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    gone, kept = tmp_path / "gone.yaml", tmp_path / "readings"
+    gone.write_text(BASE + SECRET)
+    load_instances([gone], memo=kept)
+    # As versions before this one kept it: by what it says.
+    (kept / key_of(gone.read_bytes())).write_bytes(gone.read_bytes())
+    gone.unlink()
+    (folder / "config.yaml").write_text(BASE)
+    load_instances([Path("config.yaml")], memo=kept)
+
+    assert "canary" not in kept_texts(kept)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"document": 7}', "\xff", "[" * 100000])

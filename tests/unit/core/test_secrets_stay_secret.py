@@ -122,3 +122,25 @@ def test_a_private_key_beside_the_certificate_is_neither_shown_nor_laid_down(
     shown = capsys.readouterr().out
     assert "-(sensitive)" in shown
     assert key.read_text().splitlines()[1] not in shown
+
+
+def test_after_an_apply_a_secret_that_was_rotated_is_nowhere_any_more(guarded: Site) -> None:
+    own = guarded.document["vikunja"]["environment"]
+    for name, value in own.items():
+        own[name] = value.replace(CANARY, "rotated")
+    guarded.document["files"][0]["content"] = "rotated\n"
+    for section, key in (("build", "environment"), ("backup", "after")):
+        del guarded.document[section][key]
+    for name in ("password", "admin"):
+        (guarded.folder / name).write_text("rotated\n")
+    guarded.write()
+    guarded.publish()
+    guarded.apply()
+
+    left = [
+        *(str(path) for path in guarded.paths.prefix.rglob("*") if path.is_file()
+          and CANARY.encode() in path.read_bytes()),
+        *(path for path in guarded.machine.files.nodes
+          if CANARY.encode() in (guarded.machine.files.content(path) or b"")),
+    ]  # fmt: skip
+    assert left == []
