@@ -13,8 +13,24 @@ NEARLY = 0.9999
 def display() -> Any:
     """Bars on stderr that go when they are done; only the step gives way on a narrow terminal."""
     from rich.console import Console, ConsoleDimensions
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        Task,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.table import Column
+    from rich.text import Text
+
+    from tasks.console import safe
+
+    class Step(TextColumn):
+        """What a build writes may look like markup, or steer the terminal."""
+
+        def render(self, task: Task) -> Text:
+            return Text(safe(task.fields["step"]).replace("\n", " "))
 
     class Margin(Console):
         """Leaves room for a terminal's `^C`, which would break the line: half of it would stay."""
@@ -38,10 +54,8 @@ def display() -> Any:
         *([BarColumn(bar_width=24, table_column=Column(min_width=24))] if wide else []),
         TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
         TimeElapsedColumn(table_column=whole()),
-        # What a build writes may look like markup.
-        TextColumn(
-            "{task.fields[step]}",
-            markup=False,
+        Step(
+            "",
             table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
         ),
         console=console,

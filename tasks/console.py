@@ -1,8 +1,13 @@
-"""The one module that prints. stdout carries results; stderr progress, warnings, errors."""
+"""The one module that prints. stdout carries results; stderr progress, warnings, errors.
+
+What others wrote (logs, notes, git's messages, a program's output) is in much of it: everything
+goes through `safe`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -36,6 +41,37 @@ def styled(text: str, style: str, stream: TextIO) -> str:
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if colours(stream) else text
 
 
+# Of escape sequences, those of STYLES.
+_UNSAFE = (
+    "\x1b\\[(?:0|1|2|3[1-6])m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    "|[\ud800-\udfff]"
+)
+
+
+def safe(text: str, *, styles: bool = False) -> str:
+    """The text with escapes for what a terminal would obey, and without what is secret by its form.
+
+    styles: the sequences of STYLES stay. JSON stays JSON.
+    """
+    if not text.isprintable():
+        text = re.sub(_UNSAFE, lambda found: _escaped(found[0], styles), text)
+    if "=" in text or "://" in text or "PRIVATE KEY" in text or "SECRET-KEY" in text:
+        from tasks.model.redaction import masked
+
+        text = masked(text)
+    return text
+
+
+def _escaped(found: str, styles: bool) -> str:
+    if len(found) > 1:
+        return found if styles else f"\\x1b{found[1:]}"
+    return f"\\x{ord(found):02x}" if found < " " else f"\\u{ord(found):04x}"
+
+
+def _say(text: str, stream: TextIO, end: str = "\n") -> None:
+    print(safe(text, styles=colours(stream)), end=end, file=stream, flush=True)
+
+
 def width() -> int | None:
     """Columns of the terminal that stdout is; None where it is none."""
     if not sys.stdout.isatty():
@@ -45,7 +81,7 @@ def width() -> int | None:
 
 def result(text: str = "") -> None:
     """A result line or document, to stdout."""
-    print(text, flush=True)
+    _say(text, sys.stdout)
 
 
 def clear() -> None:
@@ -56,11 +92,11 @@ def clear() -> None:
 
 def note(text: str) -> None:
     """What is going on, to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    _say(text, sys.stderr)
 
 
 def warning(text: str) -> None:
-    print(f"{styled('warning:', 'yellow', sys.stderr)} {text}", file=sys.stderr, flush=True)
+    note(f"{styled('warning:', 'yellow', sys.stderr)} {text}")
 
 
 def error(failure: DeployError) -> None:
@@ -96,8 +132,7 @@ def ask(question: str) -> str:
 
     Raises CancelledError for Ctrl-C: what is asked about has not been begun.
     """
-    sys.stderr.write(question)
-    sys.stderr.flush()
+    _say(question, sys.stderr, end="")
     try:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from tasks.build.recipe import Part
 from tasks.build.workplace import Workplace, capture, follow
 from tasks.containers.base import Progress
 from tasks.errors import BuildError
+from tasks.model.redaction import masked
 
 EVIDENCE_LINES = 20
 SHOWN_EVERY_SECONDS = 0.1
@@ -40,7 +41,7 @@ class Run:
         last: list[str] = []
 
         def line(text: str) -> None:
-            self._log.write(f"{text}\n")
+            self._log.write(f"{masked(text)}\n")
             last.append(text)
             del last[:-EVIDENCE_LINES]
             now = time.monotonic()
@@ -49,7 +50,7 @@ class Run:
                 self._progress.step(f"{part.name}: {short}: {text.strip()[:100]}")
 
         self._progress.step(f"{part.name}: {short}")
-        self._log.write(f"$ ({part.folder or '.'}) {name}\n")
+        self._log.write(f"$ ({part.folder or '.'}) {masked(name)}\n")
         folder = f"{self.place.tree}/{part.folder}".rstrip("/")
         try:
             returncode = follow(

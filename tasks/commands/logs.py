@@ -108,9 +108,8 @@ class Shower:
     def __call__(self, line: Line) -> None:
         import sys
 
-        from tasks.logs.lines import visible
-
-        text = visible(line.text)
+        # What a client sent must not look like a style of ours either.
+        text = console.safe(line.text)
         if self._single:
             console.result(text)
             return

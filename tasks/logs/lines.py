@@ -14,7 +14,6 @@ _MOMENT = re.compile(
 )
 _SPAN = re.compile(r"(\d+)\s*(s|sec|m|min|h|d|w)")
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,8 +81,3 @@ def parse_since(text: str, now: datetime) -> datetime:
             hint="Write how long ago (30m, 2h, 1d), or when: 2025-10-19, 2025-10-19T10:30, 10:30",
         ) from None
     return moment.astimezone(UTC)
-
-
-def visible(text: str) -> str:
-    """The line without control characters: what a client sent must not steer a terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

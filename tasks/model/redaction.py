@@ -15,30 +15,32 @@ _WORDS = "PASSWORD|PASSWD|PASSPHRASE|PWD|SECRET|TOKEN|KEY|CREDENTIAL"
 # Texts, which re compiles where one is needed: most runs need none.
 _SETTING = rf"(?i:(\s*(?:export\s+)?\w*(?:{_WORDS})\w*\s*[=:]\s*)(?=\S)(?!\"\"$))"
 
+# All lengths are bounded: lines of logs are long, and some are written to be slow to read.
 _IN_AN_ADDRESS = (
+    r"(?<=[A-Za-z0-9])://(?:"
     # `user:password@`, where the password may hold what somebody should have escaped; digits up to
     # a slash are a port. A backslash is before a quote.
-    r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)"
-    r"(?:(?P<login>[^\s/?#:@\"'<>]*:(?!\d*[/?#])(?:[^\s\"'<>]|\\[\"'])+)"
+    r"(?P<login>[^\s/?#:@\"'<>]{0,256}:(?!\d{0,5}[/?#])(?:[^\s\"'<>\\]|\\.){1,1024})"
     # `key@`, as in a DSN.
-    r"|(?P<login2>(?:[^\s/?#\"'<>]|\\[\"'])*))@"
+    r"|(?P<key>(?:[^\s/?#@\"'<>\\]|\\.){1,1024})"
+    r")@"
     # A DSN of Go's MySQL driver.
-    r"|(?P<login3>\b[^\s:@/\"'=]+:[^\s\"']+)@(?=(?:tcp|unix)\()"
+    r"|(?P<plain>\b[^\s:@/\"'=]{1,64}:[^\s\"']{1,256})@(?=(?:tcp|unix)\()"
 )
 
 _PARAMETER = (
-    rf"(?i)(?P<name>\b[\w.-]*(?:{_WORDS}|SIGNATURE)[\w.-]*|\b(?:sig|auth|pass))(?<![_-]file)=(?P<value>"
-    r"(?!\(sensitive)[^\s\"'&;,<>]+|'[^']+'|\"[^\"]+\")"
+    rf"(?i)(?P<name>(?:(?:{_WORDS}|SIGNATURE)[\w.-]{{0,64}}|\b(?:sig|auth|pass))(?<![_-]file))="
+    r"(?:(?!\(sensitive)[^\s\"'&;,<>]+|'[^']+'|\"[^\"]+\")"
 )
 
 _PRIVATE_KEY = (
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,-]*?"
-    r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*)"
+    r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,-]*?"
+    r"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*)"
     r"|AGE-SECRET-KEY-1[0-9A-Z]+"
 )
 
-_ONLY_A_USER = ("ssh://", "git+ssh://", "ssh+git://", "sftp://")
-"""Where a name before the host is no secret."""
+_ONLY_A_USER = ("ssh", "ftp")
+"""Ends of the schemes in which a name before the host is no secret: ssh, git+ssh, sftp."""
 
 _protected: set[str] = set()
 
@@ -81,11 +83,12 @@ def masked(text: str, mask: str = MASK) -> str:
 
 
 def _without_login(found: re.Match[str], mask: str) -> str:
-    scheme = found["scheme"] or ""
-    login = found["login"] or found["login2"] or found["login3"] or ""
-    if not login or login == MASK or (":" not in login and scheme.lower() in _ONLY_A_USER):
+    if found["plain"]:
+        return f"{mask}@"
+    before = found.string[max(0, found.start() - 3) : found.start()].lower()
+    if found["key"] == MASK or (found["key"] and before in _ONLY_A_USER):
         return found[0]
-    return f"{scheme}{mask}@"
+    return f"://{mask}@"
 
 
 def is_secret(name: str, value: str) -> bool:

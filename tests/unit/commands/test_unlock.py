@@ -160,3 +160,12 @@ def test_without_root_it_says_so_at_once(
     assert Unlock().parse_execute(["--yes", NAME]) == 3
     assert capsys.readouterr().err.startswith("error: unlock needs root\n")
     assert inspect(paths, NAME) is not None
+
+
+def test_what_stands_in_a_lock_cannot_steer_a_terminal(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock_by_another_host(paths, 4000)
+    (paths.lock(NAME) / "owner").write_text("root\x1b[2J\x9b@elsewhere")
+    assert Unlock().parse_execute(["--yes", NAME]) == 0
+    assert "locked by backup by root\\x1b[2J\\u009b@elsewhere (pid 5)" in capsys.readouterr().err

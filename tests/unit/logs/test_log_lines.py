@@ -7,7 +7,7 @@ from instance_samples import sample_instance
 
 from tasks.commands.logs import lines_wanted
 from tasks.errors import UsageError
-from tasks.logs.lines import FIRST, Line, merged, moment_of, parse_since, timed, visible
+from tasks.logs.lines import FIRST, Line, merged, moment_of, parse_since, timed
 from tasks.logs.sources import COMPONENTS, Source, chosen, sources
 
 NOW = datetime(2025, 10, 19, 12, 0, 0, tzinfo=UTC)
@@ -76,10 +76,6 @@ def test_what_is_no_time_is_told_with_what_is_one(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_since(text, NOW)
     assert "2025-10-19T10:30" in caught.value.hint
-
-
-def test_what_a_client_sent_cannot_steer_a_terminal() -> None:
-    assert visible("GET /\x1b[2J\x07\u2028\tä\x85") == "GET /\\x1b[2J\\x07\\x2028\tä\\x85"
 
 
 def test_every_component_has_its_logs_in_both_colours() -> None:

@@ -54,6 +54,11 @@ def test_a_long_step_leaves_name_percentage_and_time(
     assert line.endswith("…")
 
 
+def test_what_a_build_says_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = drawn(200, monkeypatch, ("npm: \x1b[2Jgone\x9b8m, https://me:canary@host/", None))
+    assert line.endswith("npm: \\x1b[2Jgone\\u009b8m, https://(sensitive)@host/")
+
+
 @pytest.mark.parametrize("text", ["[/usr/bin] not found", "[vite] built", "[bold]x"])
 def test_what_looks_like_markup_is_shown_as_it_is(
     text: str, monkeypatch: pytest.MonkeyPatch
