@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from tasks.build.remote import NETWORK
 from tasks.build.toolchain import (
     PROBE,
     Fetch,
@@ -20,7 +21,7 @@ from tasks.build.toolchain import (
     tools,
 )
 from tasks.build.versions import Version
-from tasks.build.workplace import Workplace, capture, environment
+from tasks.build.workplace import GOFLAGS, Workplace, capture, environment
 from tasks.containers.base import Progress
 from tasks.errors import BuildError
 
@@ -40,6 +41,8 @@ go mod download -json "golang.org/toolchain@v0.0.1-$wanted" >"$target.json" || {
 }
 folder=$(sed -n 's/^[[:space:]]*"Dir": "\\(.*\\)",*$/\\1/p' "$target.json")
 rm -f "$target.json"
+# A build with flags of its own may have left it for reading only.
+chmod -R u+w "$folder"
 mv -T "$folder" "$target.partial"
 rm -rf "$GOMODCACHE/cache/download/golang.org/toolchain"
 chmod -R u+w "$target.partial"
@@ -145,11 +148,14 @@ def _script(
     what: str,
 ) -> None:
     argv = ["/bin/sh", "-c", script, "sh", *arguments]
-    returncode, output = capture(place, argv, environment=values, timeout=SECONDS)
+    # What builds are given to compile with is not for getting what they compile with.
+    own = {**values, "GOFLAGS": GOFLAGS}
+    returncode, output = capture(place, argv, environment=own, timeout=SECONDS)
     if returncode:
+        first = "check the network" if NETWORK.search(output) else "see the lines above"
         raise BuildError(
             f"{what} cannot be fetched",
             where=place.name,
-            hint="check the network, or install it and set build.toolchains: packaged",
+            hint=f"{first}, or install it and set build.toolchains: packaged",
             evidence=output.splitlines()[-20:],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,18 @@ from tasks.build.toolchain import read_package_json
 from tasks.build.workplace import Workplace, piped
 from tasks.errors import BuildError
 
+VERSION_FILE = "frontend/src/version.json"
+"""What the web UI shows as its version, where the tree has it: `dev` until somebody writes it."""
+
+WRITE = """set -eu
+[ ! -L "$2" ] && printf '%s\\n' "$1" >"$2"
+"""
+
 
 def make(run: Run, part: Part, show: Show) -> bool:
     """Build one part and check what came out. True where it has packages to go along."""
+    if part.name == "frontend" and show(VERSION_FILE) is not None:
+        _write_version(run)
     for argv in part.commands:
         run.command(part, argv)
     tree = run.place.tree
@@ -45,6 +55,21 @@ def make(run: Run, part: Part, show: Show) -> bool:
             run.command(part, slimming(show))
         return depends
     return False
+
+
+def version_text(version: str) -> str:
+    """As Vikunja's own builds write it: without the g that git puts before a hash."""
+    return json.dumps({"VERSION": version.replace("-g", "-", 1)})
+
+
+def _write_version(run: Run) -> None:
+    text = version_text(run.values["RELEASE_VERSION"])
+    file = f"{run.place.tree}/{VERSION_FILE}"
+    run.test(
+        ("/bin/sh", "-c", WRITE, "sh", text, file),
+        f"{VERSION_FILE} cannot be written",
+        "check that it is a regular file in the tree",
+    )
 
 
 def _check_backend(run: Run) -> None:

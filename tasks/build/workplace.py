@@ -62,13 +62,17 @@ class Workplace(Protocol):
         """
 
 
+GOFLAGS = "-modcacherw -buildvcs=false"
+"""Without the first, Go's cache could not be tidied by who owns it."""
+
+
 def environment(
     home: str, wished: Mapping[str, str], *, fetch: bool, tools: Sequence[str] = ()
 ) -> dict[str, str]:
     """The clean environment of a build: caches below home, nothing of the caller's.
 
-    wished: the user's own variables, which win. tools: folders before all others in PATH.
-    fetch: whether Go may get itself a newer one.
+    wished: the user's own variables, which win; their GOFLAGS go along with these. tools: folders
+    before all others in PATH. fetch: whether Go may get itself a newer one.
     """
     cache = f"{home}/cache"
     values = {
@@ -79,7 +83,7 @@ def environment(
         "GOPATH": f"{home}/go",
         "GOMODCACHE": f"{home}/go/pkg/mod",
         "GOCACHE": f"{cache}/go-build",
-        "GOFLAGS": "-modcacherw -buildvcs=false",
+        "GOFLAGS": GOFLAGS,
         "GOTOOLCHAIN": "auto" if fetch else "local",
         "SSL_CERT_FILE": CERTIFICATES,
         "NODE_EXTRA_CA_CERTS": CERTIFICATES,
@@ -90,8 +94,14 @@ def environment(
         "npm_config_audit": "false",
         "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
         "PNPM_HOME": f"{home}/pnpm",
+        # Browsers for tests, which no build needs: hundreds of megabytes from elsewhere.
+        "PUPPETEER_SKIP_DOWNLOAD": "true",
+        "CYPRESS_INSTALL_BINARY": "0",
     }
     values |= wished
+    if wished.get("GOFLAGS"):
+        # Of a flag that is given twice Go takes the last.
+        values["GOFLAGS"] = f"{GOFLAGS} {wished['GOFLAGS']}"
     values["PATH"] = ":".join((*tools, wished.get("PATH", SYSTEM_PATH)))
     return values
 

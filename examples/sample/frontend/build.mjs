@@ -20,7 +20,8 @@ const rename = (text, names) =>
 
 // What others import comes first, so that an importer's digest covers it.
 const order = ["icon.svg", "style.css", "api.js", "view.js", "live.js", "main.js"];
-const unlisted = readdirSync(source).filter((name) => name !== "index.html" && !order.includes(name));
+const others = ["index.html", "version.json"];
+const unlisted = readdirSync(source).filter((name) => !others.includes(name) && !order.includes(name));
 if (unlisted.length) throw new Error(`build.mjs does not know where to put ${unlisted.join(", ")}`);
 
 const names = {};
@@ -32,5 +33,13 @@ for (const name of order) {
   writeFileSync(join(dist, "assets", target), content);
   names[name] = `/assets/${target}`;
 }
-writeFileSync(join(dist, "index.html"), rename(readFileSync(join(source, "index.html"), "utf8"), names));
+// Who builds writes its version into this file first, as for Vikunja.
+const { VERSION } = JSON.parse(readFileSync(join(source, "version.json"), "utf8"));
+const page = readFileSync(join(source, "index.html"), "utf8").replaceAll("{{version}}", VERSION);
+writeFileSync(join(dist, "index.html"), rename(page, names));
+// Where Vikunja's packages would fetch browsers for tests.
+for (const [what, skipped] of [
+  ["Puppeteer", process.env.PUPPETEER_SKIP_DOWNLOAD === "true"],
+  ["Cypress", process.env.CYPRESS_INSTALL_BINARY === "0"],
+]) console.log(`${what}: ${skipped ? "no browser fetched" : "fetching a browser"}`);
 console.log(`built ${Object.keys(names).length + 1} files into dist`);

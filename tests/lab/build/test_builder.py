@@ -75,6 +75,9 @@ def test_the_sample_is_built_with_what_debian_packages(
     names = members(made.path)
     assert {"frontend/index.html", "mcp-server/dist/index.js", "backend/vikunja"} <= set(names)
     assert b"v1.0.0" in content(made.path, "backend/vikunja")
+    page, log = content(made.path, "frontend/index.html"), log_path(lab_paths, made.key).read_text()
+    assert b'<meta name="version" content="v1.0.0">' in page
+    assert "Puppeteer: no browser fetched\nCypress: no browser fetched\n" in log
     assert at_rest(builder, lab_paths)
 
     second_commit = repository.commit({"README.md": "changed"})
@@ -129,6 +132,8 @@ def test_newer_go_node_and_pnpm_are_fetched_for_a_tree_that_asks(
         repository.url,
         frontend=(("pnpm", "install"), report),
         backend=(("go", "build", "-trimpath", "-o", "vikunja", "."),),
+        # As the sample of the configuration has it.
+        environment={"GOFLAGS": "-mod=readonly"},
     )
     progress = Recorded()
 
@@ -144,6 +149,33 @@ def test_newer_go_node_and_pnpm_are_fetched_for_a_tree_that_asks(
     again = build(instance, repository.commit({"b": "2"}), lab_paths, builder=builder)
     print(f"\nwith toolchains and caches there: {time.monotonic() - begun:.1f} s")
     assert again.commit != made.commit
+
+
+def test_a_toolchain_that_was_left_half_fetched_and_read_only_is_fetched_after_all(
+    builder: ContainerSpec, lab_paths: Paths, make_repository: MakeRepository
+) -> None:
+    """As a build with GOFLAGS of its own left it before those were added to the tool's."""
+    repository = make_repository("read-only")
+    wanted = "go1.22.12"
+    fetched = f"golang.org/toolchain@v0.0.1-{wanted}.linux-amd64"
+    partial = f"~/toolchains/{wanted}.linux-amd64.partial"
+    left = shell(
+        f"GOFLAGS= go mod download -json {fetched}; mkdir -p {partial}/x;"
+        f" chmod -R a-w {partial}; cp /bin/true vikunja"
+    )
+    commit = repository.commit({"a": "1"})
+    build(in_container(repository.url, backend=(left,)), commit, lab_paths, builder=builder)
+    commit = repository.commit(
+        {
+            "go.mod": "module example.org/later\n\ngo 1.22.12\n",
+            "main.go": "package main\n\nfunc main() {}\n",
+        }
+    )
+    go = ("go", "build", "-o", "vikunja", ".")
+
+    made = build(in_container(repository.url, backend=(go,)), commit, lab_paths, builder=builder)
+
+    assert wanted.encode() in content(made.path, "backend/vikunja")
 
 
 def test_packaged_toolchains_that_are_too_old_are_an_error_before_any_command(
