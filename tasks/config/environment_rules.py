@@ -21,6 +21,10 @@ _SECRET = "is a secret that vikunja-deploy makes and keeps in the container"
 _REDIS = "is set from the section redis"
 _LISTEN = "is set from services: nginx passes requests there"
 _PROXY = "is set by vikunja-deploy: its own nginx is the only proxy in front"
+_MOVE = (
+    "What is there already is not taken along: before the next apply, ./doit stop, and move it to"
+    " /var/lib/vikunja/{} in the container."
+)
 _LOG = "is not in a place that the application may write to"
 _LOG_HINT = f"{_NO_KEY} Without it log files go to /var/lib/vikunja/logs."
 
@@ -44,10 +48,13 @@ OWNED: Mapping[str, tuple[str, str]] = {
     "database.database": (_DATABASE, "Use database.name."),
     "database.user": (_DATABASE, "Use database.user."),
     "database.password": (_DATABASE, "Use database.password_file."),
-    "database.path": (_DATABASE, "Use database.type."),
-    "database.schema": (_DATABASE, _NO_KEY),
-    "files.basepath": (_HERE, _NO_KEY),
-    "files.type": ("would leave the attachments out of every backup", _NO_KEY),
+    "database.path": (_DATABASE, f"Use database.type. {_MOVE.format('vikunja.db')}"),
+    "database.schema": (_DATABASE, f"{_NO_KEY} What is in another schema is not taken along."),
+    "files.basepath": (_HERE, f"{_NO_KEY} {_MOVE.format('files')}"),
+    "files.type": (
+        "would leave the attachments out of every backup",
+        f"{_NO_KEY} Those that are elsewhere already are not taken along.",
+    ),
     "files.maxsize": (
         "is known to the application only: nginx would refuse what is larger",
         "Use vikunja.max_upload_mb.",
