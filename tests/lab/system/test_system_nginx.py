@@ -214,19 +214,35 @@ def test_a_client_in_a_private_network_gets_no_more_tries_by_claiming_other_addr
     site: Site,
 ) -> None:
     restart_backend(site)
-    guess = json.dumps({"username": "lab", "password": "wrong"}).encode()
-    answers = [
-        site.ask(
-            "/api/v1/login",
-            method="POST",
-            headers={"Content-Type": "application/json", "X-Forwarded-For": f"198.51.100.{number}"},
-            body=guess,
-        ).status
-        for number in range(12)
-    ]
+    answers = [guess(site, f"198.51.100.{number}") for number in range(12)]
     restart_backend(site)
 
     assert answers == [403] * 10 + [429] * 2
+
+
+def guess(site: Site, claimed: str) -> int:
+    """The status of a login with a wrong password, by a client that claims another address."""
+    return site.ask(
+        "/api/v1/login",
+        method="POST",
+        headers={"Content-Type": "application/json", "X-Forwarded-For": claimed},
+        body=json.dumps({"username": "lab", "password": "wrong"}).encode(),
+    ).status
+
+
+def test_clients_behind_a_proxy_that_a_file_of_the_users_names_are_told_apart(site: Site) -> None:
+    """The whole network of the test is that proxy here."""
+    network = site.instance.network.ip_address
+    proxy = f"set_real_ip_from {network};\nreal_ip_header X-Forwarded-For;\n"
+    snippet = "/etc/nginx/conf.d/proxy.conf"
+    reload = "systemctl reload nginx.service; sleep 1"
+    site.inside.sh(f'printf %s "$1" >{snippet}; {reload}', proxy)
+    restart_backend(site)
+    answers = [guess(site, "198.51.100.1") for _ in range(11)] + [guess(site, "198.51.100.2")]
+    site.inside.sh(f"rm {snippet}; {reload}")
+    restart_backend(site)
+
+    assert answers == [403] * 10 + [429, 403]
 
 
 def test_the_marker_decides_per_request_which_colour_answers(site: Site) -> None:
