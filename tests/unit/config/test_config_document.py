@@ -133,6 +133,15 @@ def test_the_document_holds_no_secrets_but_the_path_of_the_password(folder: Path
     assert "correct horse" not in json.dumps(document)
 
 
+def test_the_document_holds_no_key_that_is_part_of_an_address(folder: Path) -> None:
+    text = RELEASE.replace("v.zip", "v.zip?token=canary")
+    assert instance_of(folder, text).document["release"]["url"].endswith("canary")
+
+    document = deployment_document(instance_of(folder, text), FACTS)
+
+    assert document["release"]["url"] == "https://example.com/v.zip?token=(sensitive)"
+
+
 def test_the_recorded_schema_is_a_valid_schema_without_anything_remote() -> None:
     for schema in (config_schema(), json.loads(DEPLOYMENT_SCHEMA.read_text())):
         jsonschema.Draft202012Validator.check_schema(schema)
