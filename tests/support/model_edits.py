@@ -137,6 +137,8 @@ def files(site: Site, random: Random) -> str:
             item["mode"] = random.choice(["0600", "0644", "0755"])
         if random.random() < 0.3:
             item |= {"owner": "vikunja", "group": "adm"}
+        if item.get("mode", "0600") == "0600" and random.random() < 0.3:
+            item["secret"] = True
         chosen.append(item)
     site.document["files"] = chosen
     return f"files = {[item['path'] for item in chosen]}"
