@@ -12,26 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tasks.model.instance import (
-    Admin,
-    Backend,
-    Backup,
-    Build,
-    Database,
-    Encrypt,
-    Frontend,
-    Git,
-    Instance,
-    Lxc,
-    Mcp,
-    Network,
-    Redis,
-    Release,
-    Resources,
-    Services,
-    Update,
-    Vikunja,
-)
+from instance_samples import sample_instance
+
+from tasks.model.instance import Build, Git, Instance, Release
 
 COMPILE = ("/bin/sh", "-c", 'cp /bin/true vikunja && printf %s "$RELEASE_VERSION" >> vikunja')
 """A backend build: a real ELF that exits 0 for `version`, with the version at its end."""
@@ -104,27 +87,14 @@ def instance_of(
         environment=MappingProxyType({}),
         timeout_seconds=60,
     )
-    network = Network("br0", "10.0.0.2/24", "10.0.0.1", "vikunja.example.org", ())
-    return Instance(
+    sample = sample_instance(lxc={"name": id, "template": "bookworm"})
+    return replace(
+        sample,
         id=id,
-        version="1.0.0",
-        proxmox=None,
-        lxc=Lxc(id, "bookworm"),
-        resources=Resources(1, 512, 4),
-        network=network,
-        database=Database("sqlite", None, None, "vikunja", None, None, None, None),
-        redis=Redis(False, 6379),
-        services=Services(Backend(3456, 3457), Mcp(mcp, 3458, 3459), Frontend(80, 443, None, None)),
-        vikunja=Vikunja(False, 20, "UTC", "files", MappingProxyType({}), 60),
+        services=replace(sample.services, mcp=replace(sample.services.mcp, enabled=mcp)),
         git=None if release else Git(repository, branch),
         release=release,
         build=replace(settings, **build),
-        update=Update("rehearse", 15, 30, 300, 3),
-        backup=Backup(Path("/backups"), 3, 0, 0, 0, 2, Encrypt((), None), (), 60),
-        admin=Admin("admin@example.org"),
-        files=(),
-        source=Path("config.yaml"),
-        document=MappingProxyType({}),
     )
 
 
