@@ -137,7 +137,8 @@ class Clients:
                 took = time.perf_counter() - begun
                 self.tally.answered.append(Answered(kind, time.time(), took, head))
                 if fresh or connection.ended:
-                    connection = await connection.close()
+                    await connection.close()
+                    connection = None
             except (OSError, EOFError, TimeoutError, Refused) as error:
                 self._failed(f"{kind} {path}", error)
                 connection = None

@@ -135,7 +135,7 @@ class Bench:
         self.reload_failed, self.reload_requests = len(load.tally.failures), load.tally.requests
         said(f"5 reloads: {self.reload_failed} of {self.reload_requests} requests failed")
 
-    def measured(self) -> dict[str, object]:
+    def measured(self) -> dict[str, float | None]:
         return {
             "flips": self.flips,
             "requests": self.requests,

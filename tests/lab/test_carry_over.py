@@ -128,7 +128,12 @@ def test_killed_it_goes_back_by_itself(site: Site, at: str, what: str) -> None:
 
 def test_there_back_and_on_to_a_third_everything_is_carried_over(site: Site) -> None:
     attached, before = files(site), titles(site)
-    for old, new in (("sqlite", "postgresql"), ("postgresql", "sqlite"), ("sqlite", "mysql")):
+    moves: tuple[tuple[DatabaseType, DatabaseType], ...] = (
+        ("sqlite", "postgresql"),
+        ("postgresql", "sqlite"),
+        ("sqlite", "mysql"),
+    )
+    for old, new in moves:
         if new == "mysql":
             # As before Vikunja 1.0, which has its passwords from its environment only.
             site.edit({"vikunja": {"secrets": "environment"}})

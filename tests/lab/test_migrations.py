@@ -7,7 +7,6 @@ only answer besides a good one is a 503 while writes are stopped.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 from data import beside_tasks, database, everything, files
 from inside import Inside
 from journey import DOIT, Site, new_site
+from migrating_branches import HALF, MORE, NEW, OLD, commit
 from writers import (
     PATIENCE,
     Writer,
@@ -34,12 +34,8 @@ from tasks.config import load_instances
 from tasks.model import archive as archives
 from tasks.paths import Paths
 from tasks.resources.migration import HOME
-from tasks.sample import IDENTITY, SOURCE, make_repository
+from tasks.sample import make_repository
 
-MORE, HALF = "20250901120000", "20250902090000"
-"""Migrations: one that works, and one that never does."""
-
-OLD, NEW = "v1.0.0", "v1.1.0"
 BROKEN = "/etc/systemd/system/vikunja-backend@green.service.d"
 
 KILLS = {
@@ -48,24 +44,6 @@ KILLS = {
     "mysql": (("create unit:vikunja-backend@", "container"),),
 }
 """Engine → what the tool is about when it, or the container with it, goes down: see killed_at."""
-
-
-def commit(repository: Path, branch: str, migration: str, tag: str) -> None:
-    """A commit on a branch, which starts at main, with this migration of the sample's variants."""
-    tree = repository.with_name(f"{repository.name}-{branch}")
-    git = ["git", "-c", "commit.gpgsign=false", "-C", str(tree)]
-    subprocess.run(["git", "clone", "-q", str(repository), str(tree)], check=True)
-    subprocess.run([*git, "checkout", "-q", "-B", branch], check=True)
-    if subprocess.run([*git, "rev-parse", "-q", "--verify", f"origin/{branch}"]).returncode == 0:
-        subprocess.run([*git, "reset", "-q", "--hard", f"origin/{branch}"], check=True)
-    name = f"{migration}.go"
-    shutil.copy(SOURCE / "variants" / f"{name}.txt", tree / "pkg/migration" / name)
-    subprocess.run([*git, "add", "--all"], check=True)
-    environment = {**os.environ, **IDENTITY}
-    subprocess.run([*git, "commit", "-q", "-m", branch], check=True, env=environment)
-    subprocess.run([*git, "tag", tag], check=True)
-    subprocess.run([*git, "push", "-q", "--tags", "origin", f"HEAD:{branch}"], check=True)
-    shutil.rmtree(tree)
 
 
 @pytest.fixture(scope="module", params=list(KILLS))

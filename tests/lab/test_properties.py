@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 import pytest
 from inside import Inside, explained
@@ -25,20 +26,19 @@ UNITS = ("nginx.service", "logrotate.timer", "vikunja-backend@blue.service")
 
 
 def edit(site: Site, inside: Inside, random: Random) -> str:
-    change = random.choice(
-        [
-            {"network": {"domain": f"site{random.randrange(99)}.example.com"}},
-            {"vikunja": {"registration": random.random() < 0.5, "max_upload_mb": 30}},
-            {"vikunja": {"environment": {"VIKUNJA_LOG_LEVEL": random.choice(["INFO", "DEBUG"])}}},
-            {"resources": {"memory_mb": random.choice([2048, 2560, 3072])}},
-            {"network": {"nameservers": [f"10.0.0.{random.randrange(1, 9)}"]}},
-            {"network": {"nameservers": None}},
-            {"services": {"backend": {"port_blue": random.randrange(3460, 3560)}}},
-            {"backup": {"retention_count": random.randrange(1, 30)}},
-            {"files": [{"path": "/srv/own/file", "content": f"{random.random()}\n"}]},
-            {"files": []},
-        ]
-    )
+    changes: list[dict[str, Any]] = [
+        {"network": {"domain": f"site{random.randrange(99)}.example.com"}},
+        {"vikunja": {"registration": random.random() < 0.5, "max_upload_mb": 30}},
+        {"vikunja": {"environment": {"VIKUNJA_LOG_LEVEL": random.choice(["INFO", "DEBUG"])}}},
+        {"resources": {"memory_mb": random.choice([2048, 2560, 3072])}},
+        {"network": {"nameservers": [f"10.0.0.{random.randrange(1, 9)}"]}},
+        {"network": {"nameservers": None}},
+        {"services": {"backend": {"port_blue": random.randrange(3460, 3560)}}},
+        {"backup": {"retention_count": random.randrange(1, 30)}},
+        {"files": [{"path": "/srv/own/file", "content": f"{random.random()}\n"}]},
+        {"files": []},
+    ]
+    change = random.choice(changes)
     site.edit(change)
     return str(change)
 

@@ -276,7 +276,7 @@ class ModelContainer:
                 # The model has no attachments.
                 return Answer()
             engine, action, *arguments = argv[3:]
-            if argv[2] == database_script(engine):
+            if argv[2] == database_script(engine):  # type: ignore[arg-type]
                 words = 2 if engine == "sqlite" else 6
                 connection, arguments = arguments[:words], arguments[words:]
                 return model_migration.database(machine, engine, action, connection, arguments)

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from model_files import Node
 from model_machine import GREEN, NOLOGIN, Machine, User
@@ -19,7 +20,13 @@ from model_site import NAME, Site
 Drift = Callable[[Site, Random], str]
 Inside = Callable[[Machine, Random, list[str]], str]
 
-MANAGED = ("/etc/vikunja", "/etc/nginx", "/etc/systemd", "/etc/redis", "/etc/logrotate.d")
+MANAGED: tuple[str, ...] = (
+    "/etc/vikunja",
+    "/etc/nginx",
+    "/etc/systemd",
+    "/etc/redis",
+    "/etc/logrotate.d",
+)
 MANAGED += ("/usr/local/lib/vikunja", "/etc/tmpfiles.d", "/etc/mysql", "/srv", "/etc/motd")
 
 
@@ -69,7 +76,8 @@ def edited(machine: Machine, random: Random, names: list[str]) -> str:
 def attributes(machine: Machine, random: Random, names: list[str]) -> str:
     path = random.choice(names)
     name, value = random.choice([("mode", "0777"), ("owner", "www-data"), ("group", "adm")])
-    machine.files.change(path, **{name: value})
+    attribute: Any = {name: value}
+    machine.files.change(path, **attribute)
     return f"{path} has {name} {value}"
 
 

@@ -90,7 +90,8 @@ class Tree:
         self.nodes[real] = replace(self.nodes[real], **attributes)  # type: ignore[arg-type]
 
     def write(self, path: str, content: bytes, mode: str = "0644", **owners: str) -> None:
-        self.put(path, Node("file", content, mode, **owners))
+        node = Node("file", content, mode)
+        self.put(path, replace(node, **owners))  # type: ignore[arg-type]
 
     def make_folders(self, path: str) -> None:
         """mkdir -p"""

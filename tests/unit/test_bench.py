@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -108,8 +109,8 @@ def test_throughput_is_compared_within_rounds() -> None:
 
 
 def test_a_percentile_is_of_the_fast_requests_of_its_time() -> None:
-    fast = [colors.Answered("probe", number, number / 1000, "") for number in range(200)]
-    slow = [colors.Answered("slow", number, 5, "") for number in range(200)]
+    fast = [clients.Answered("probe", number, number / 1000, "") for number in range(200)]
+    slow = [clients.Answered("slow", number, 5, "") for number in range(200)]
     assert colors.p99(fast + slow, 100, 199) == 0.199
     with pytest.raises(Void):
         colors.p99(fast + slow, 150, 199)
@@ -253,3 +254,10 @@ def test_a_comparison_is_void_where_pyinfra_found_a_change_or_another_number() -
     for found in ("declared 8, changes 1\n", "declared 9, changes 0\n", ""):
         with pytest.raises(Void):
             peers.check_pyinfra(found, 8)
+
+
+def test_types_are_checked_in_every_bench() -> None:
+    root = Path(__file__).parents[2]
+    checked = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    scripts = {f"bench/{file.name}" for file in (root / "bench").iterdir() if not file.suffix}
+    assert scripts - {"bench/support", "bench/__pycache__"} <= set(checked)

@@ -31,7 +31,7 @@ def make(dataclass: Any) -> tuple[Any, Any]:
     class Named(Point):
         """With a name."""
 
-        name: str
+        name: str  # type: ignore[misc]  # a checker cannot tell which decorator it is
 
     return Point, Named
 

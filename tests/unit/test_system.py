@@ -381,14 +381,14 @@ def test_a_users_own_file_is_declared_with_its_content() -> None:
 
 
 def test_a_users_own_file_must_not_be_one_of_ours() -> None:
-    files = [{"path": "/etc/nginx/nginx.conf", "content": ""}]
+    files: Any = [{"path": "/etc/nginx/nginx.conf", "content": ""}]
 
     with pytest.raises(UsageError, match=r"/etc/nginx/nginx\.conf is a file that vikunja-deploy"):
-        declared(files=files)
+        declared(GIVEN, files=files)
 
 
 def test_wishes_name_the_keys_that_they_come_from() -> None:
-    found = {r.address: set(r.origin.inputs) for r in declared(**ALL)}
+    found = {r.address: set(r.origin.inputs) for r in declared(GIVEN, **ALL)}
 
     assert "network.domain" in found[f"file:{NGINX}"]
     assert "network.domain" in found[f"file:{ENVIRONMENT}"]
@@ -447,7 +447,7 @@ def test_a_unit_says_how_its_health_is_known() -> None:
 
 
 def test_a_unit_is_acted_on_again_for_every_file_that_it_reads() -> None:
-    wishes = {"vikunja": {"secrets": "environment"}, "database": {"type": "mysql"}}
+    wishes: Any = {"vikunja": {"secrets": "environment"}, "database": {"type": "mysql"}}
     backend, mcp = units(**wishes)
     wished = addresses(**merged(ALL, wishes))
 

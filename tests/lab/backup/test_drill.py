@@ -7,10 +7,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+from backed_site import Backed, backed
 from journey import DOIT, Site
 from jsonschema import Draft202012Validator
 from load import written_to
-from test_restore import Backed, backed
 
 from tasks.backup.drill import own_place
 from tasks.containers.lxc.driver import LxcContainer

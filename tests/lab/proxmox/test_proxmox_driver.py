@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from places import LabNetwork
@@ -52,12 +53,18 @@ def over(
     kind = getattr(request, "param", "local")
     standin.be_node("pve" if kind == "local" else None)
     monkeypatch.setenv("PATH", standin.environment["PATH"])
-    given = {"host": None, "port": 8006, "token_file": None, "fingerprint": None, "ca_file": None}
+    given: dict[str, Any] = {
+        "host": None,
+        "port": 8006,
+        "token_file": None,
+        "fingerprint": None,
+        "ca_file": None,
+    }
     given |= standin.connection(kind)
     if given["token_file"]:
         given["token_file"] = Path(str(given["token_file"]))
     ssh = Ssh("root", 22, {})
-    reach = Reach(Connection(**given), ssh, standin.paths.run / "ssh")  # type: ignore[arg-type]
+    reach = Reach(Connection(**given), ssh, standin.paths.run / "ssh")
     yield Cluster(reach, standin.paths)
     standin.clear()
     standin.be_node("pve")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from journey import DOIT
+from migrating_branches import MORE, NEW, OLD, commit
 from places import LabNetwork
 from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
-from test_migrations import MORE, NEW, OLD, commit
 from writers import PATIENCE, Writer, assert_nothing_lost, killed_at, writing
 
 from tasks.containers.lxc.network import host_nameservers

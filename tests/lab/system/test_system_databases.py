@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from health_lab import findings, look, wait_until_well
@@ -195,7 +196,7 @@ def outside(site: Site, kind: str, tmp_path: Path) -> Iterator[Site]:
 
 
 def external(site: Site, kind: str, folder: Path, *, admin: bool, port: int = 0) -> Instance:
-    database = {
+    database: dict[str, Any] = {
         "type": kind,
         "host": site.instance.network.ip_address.split("/")[0],
         "name": "vik-unja",

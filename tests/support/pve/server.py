@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         given = dict(parse_qsl(url.query or body, keep_blank_values=True))
         path = unquote(url.path).removeprefix(PREFIX)
         try:
-            user = caller(self.cluster, self.command, path, self.headers)
+            user = caller(self.cluster, self.command, path, dict(self.headers.items()))
             data = answer(self.cluster, user, self.command, path, given)
         except Refused as refused:
             self.cluster.pause(refused.delay)

@@ -28,7 +28,12 @@ def test_a_command_finds_the_programs_of_an_administrator_with_the_path_of_cron(
     import os
 
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    seen = []
-    monkeypatch.setattr(Instances, "perform", lambda *_: seen.append(os.environ["PATH"]) or 0)
+    seen: list[str] = []
+
+    def perform(*_: object) -> int:
+        seen.append(os.environ["PATH"])
+        return 0
+
+    monkeypatch.setattr(Instances, "perform", perform)
     assert Instances().parse_execute([]) == 0
     assert "/usr/sbin" in seen[0].split(":")

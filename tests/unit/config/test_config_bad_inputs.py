@@ -23,7 +23,7 @@ def data_of(case: dict[str, Any]) -> bytes:
     changes = case.get("replace", {})
     lines = [changes.get(str(number), line) for number, line in enumerate(BASE.splitlines(), 1)]
     text = "".join(f"{line}\n" for line in lines if line is not None)
-    return (text + case.get("add", "")).encode()
+    return f"{text}{case.get('add', '')}".encode()
 
 
 def messages(error: ConfigError, folder: Path) -> list[str]:

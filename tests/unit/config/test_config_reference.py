@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -80,7 +81,8 @@ def test_what_the_sample_comments_out_are_the_defaults() -> None:
             or key[:2] == ("proxmox", "ha")
         ):
             continue
-        shown, expected = live, defaults
+        shown: Any = live
+        expected: Any = defaults
         for name in key:
             shown, expected = shown[name], expected[name]
         assert shown == expected, key

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_site import NAME, Site
 
-from tasks.build import git
+from tasks.build import remote
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.model import measured
@@ -217,13 +218,13 @@ def test_a_plan_without_an_update_asks_git_for_the_commit_only(
     serving: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[str]] = []
-    run = git.runner.run
+    run = remote.run
 
-    def counting(arguments: list[str], *rest: object, **more: object) -> object:
+    def counting(arguments: list[str], *rest: Any, **more: Any) -> object:
         asked.append([word for word in arguments if word in ("ls-remote", "fetch", "rev-list")])
-        return run(arguments, *rest, **more)  # type: ignore[arg-type]
+        return run(arguments, *rest, **more)
 
-    monkeypatch.setattr(git.runner, "run", counting)
+    monkeypatch.setattr(remote, "run", counting)
     serving.plan()
     assert asked == [["ls-remote"]]
     serving.repository.commit(migrations=[FIRST])

@@ -4,7 +4,7 @@ done, and once there is room again everything goes on."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told_at_the_end(disk: SmallDisk) -> N
 def test_other_records_keep_what_they_say(disk: SmallDisk) -> None:
     paths = Paths(disk.folder)
     drilled = LastDrill("2026-01-02T03:04:05Z", "1.tar.gz", "v1.0.0", 1, 1, 1.0, 2.0)
-    writes = (
+    writes: tuple[Callable[[], object], ...] = (
         lambda: last_backup.write(paths, NAME, "2026-01-02T03:04:05Z"),
         lambda: last_drill.write(paths, NAME, drilled),
         lambda: measured.write(paths, NAME, Measured(1.0, 2.0)),

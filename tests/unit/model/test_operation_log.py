@@ -363,7 +363,8 @@ def test_the_history_understands_what_every_operation_writes(
     except (DeployError, KeyboardInterrupt):
         pass
     (done,) = operations(read_entries(paths, NAME))
-    code = {None: 0, BuildError: 9, KeyboardInterrupt: 20}[type(error) if error else None]
+    codes = {type(None): 0, BuildError: 9, KeyboardInterrupt: 20}
+    code = codes[type(error)]
     outcome = {0: "success", 9: "failure", 20: "cancelled"}[code]
     assert (done.operation, done.outcome, done.exit_code) == (name, outcome, code)
     assert begun <= done.started <= utc_now()

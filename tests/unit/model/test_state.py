@@ -109,7 +109,7 @@ def test_a_torn_state_file_is_an_error_that_says_what_to_do(paths: Paths) -> Non
         states.read(paths, "vikunja-main")
 
 
-DATA_MODEL_PATHS = [
+DATA_MODEL_PATHS: list[list[Status | None]] = [
     [None, "deploying", "running"],
     ["deploying", "failed", "deploying"],
     ["running", "updating", "running"],

@@ -70,9 +70,10 @@ def test_the_terminal_s_own_ctrl_c_is_taken_off_the_line_of_the_error(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(Status, "perform", interrupted)
-    monkeypatch.setattr(sys, "stderr", Screen())
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
     assert Status().parse_execute([]) == 20
-    assert sys.stderr.getvalue() == "^C\r  \rerror: cancelled\n"  # type: ignore[attr-defined]
+    assert screen.getvalue() == "^C\r  \rerror: cancelled\n"
 
 
 def test_a_step_is_a_line_however_often_its_fraction_changes(

@@ -114,7 +114,7 @@ def test_a_node_that_is_unknown_or_down_and_a_lost_quorum_are_problems(standin: 
     standin.set_down("pve2")
     standin.cluster.quorate = False
     standin.cluster.publish()
-    view = proxmox.cluster_of(here.instance.proxmox, here.paths).view(0)  # type: ignore[arg-type]
+    view = cluster_of(here.instance.proxmox, here.paths).view(0)  # type: ignore[arg-type]
     assert proxmox.judge_quorum(here, view).exit_code == 6
     assert proxmox.judge_node(here, view, "pve2").what == "node pve2 is down"
     assert proxmox.judge_node(here, view, "pve7").hint == "Set proxmox.node to one of: pve, pve2"

@@ -38,7 +38,7 @@ AS_WISHED: dict[str, Any] = {
 }
 
 
-def found(pending: dict[str, object] | None = None, **changes: Any) -> Facts:
+def found(pending: Any = None, **changes: Any) -> Facts:
     attributes = {**AS_WISHED, **changes}
     return Facts(container=ContainerFacts(True, True, "vikunja-main", attributes, pending or {}))
 

@@ -8,6 +8,7 @@ import pytest
 from instance_samples import sample_instance
 
 from tasks.model.instance import Instance
+from tasks.record import DOCUMENT
 from tasks.resources.base import Facts, FileFact, UnitFact
 from tasks.status import inside
 from tasks.status.inside import Inside, conclude
@@ -187,7 +188,7 @@ def test_facts_of_one_round_trip_become_what_they_mean() -> None:
             files={
                 "/etc/vikunja/active/green": file,
                 "/opt/vikunja/backend/green/vikunja": file,
-                inside.DOCUMENT: replace(file, content=record),
+                DOCUMENT: replace(file, content=record),
             },
             texts={"/opt/vikunja/backend/green/.release": f"key v2.0.0 {COMMIT} 7"},
             units={"nginx.service": UnitFact("loaded", "active", "enabled", False)},

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-FILES = Path(__file__).with_name("files")
+FILES = Path(__file__).parents[1] / "unit/config/files"
 
 BASE = """\
 deployment:
