@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks import console
 from tasks.commands.base import DeployCommand, option
+from tasks.errors import UsageError
 
 TEST_PACKAGES = ("chromium", "fonts-dejavu-core")
 MOST_WORKERS = 4
@@ -21,6 +22,7 @@ class Test(DeployCommand):
     doc_usage = "[PYTEST-ARGUMENT...]"
     needs_root = True
     options = (
+        option("clean", bool, False, "run none: remove what runs that are over left here"),
         option("coverage", bool, False, "measure which lines the tests run"),
         option(
             "workers",
@@ -35,6 +37,10 @@ class Test(DeployCommand):
         from tasks.host_packages import LXC, ensure, ensure_user_ids
         from tasks.paths import ROOT
 
+        if options["clean"]:
+            if arguments or options["coverage"]:
+                raise UsageError("--clean runs no tests, and takes nothing else")
+            os.execv(sys.executable, [sys.executable, str(ROOT / "tests/support/left_behind.py")])
         ensure(("git", *LXC, *TEST_PACKAGES), console.Lines())
         ensure_user_ids()
         workers = options["workers"] or (1 if arguments else min(os.cpu_count() or 1, MOST_WORKERS))

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from model_container import World
+from runs import temporary_folder
 
 from tasks import build, render
 from tasks.build import artifact as store
@@ -55,7 +55,7 @@ BASE: dict[str, Any] = {
 def fast_folder() -> Path:
     """A folder whose fsync costs nothing, where this machine has one."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+    return temporary_folder(memory if os.access(memory, os.W_OK) else None)
 
 
 class Repository:

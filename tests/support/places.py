@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from runs import temporary_folder
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.driver import LxcContainer
@@ -37,9 +37,7 @@ class LabNetwork:
 @contextmanager
 def temporary_prefix() -> Iterator[Paths]:
     """Host paths of their own, but for the cache; every container made there is destroyed."""
-    # Not pytest's own folder: it is for its owner only, and root of a container is somebody else.
-    prefix = Path(tempfile.mkdtemp(prefix="vkd-lab-"))
-    prefix.chmod(0o755)
+    prefix = temporary_folder()
     paths = Paths(prefix)
     MACHINE_CACHE.mkdir(parents=True, exist_ok=True)
     paths.cache.parent.mkdir(parents=True)

@@ -252,7 +252,7 @@ def test_the_last_container_takes_its_bridge_and_rules_along(
     make_container: MakeContainer,
 ) -> None:
     first, second = make_container("first"), make_container("second")
-    name = f"vkdlast{os.getpid() % 10000}"
+    name = f"vkdlst{os.getpid()}"
     first, second = (
         LxcContainer(
             replace(item.spec, bridge=name, gateway="10.77.1.1", ip_address=f"10.77.1.{number}/24"),
@@ -288,7 +288,7 @@ def test_the_last_container_takes_its_bridge_and_rules_along(
 
 
 def test_a_bridge_that_is_not_ours_is_used_as_it_is(make_container: MakeContainer) -> None:
-    name = f"vkdforeign{os.getpid() % 1000}"
+    name = f"vkdfgn{os.getpid()}"
     subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "link", "set", name, "up"], check=True)

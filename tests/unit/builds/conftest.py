@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from build_trees import Repository
+from runs import temporary_folder
 
 from tasks.paths import Paths
 
@@ -19,7 +19,6 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture
 def paths() -> Iterator[Paths]:
     """A prefix that the build's unprivileged user can reach, which pytest's folders are not."""
-    prefix = Path(tempfile.mkdtemp(prefix="vikunja-deploy-build-"))
-    prefix.chmod(0o755)
+    prefix = temporary_folder()
     yield Paths(prefix)
     shutil.rmtree(prefix)
