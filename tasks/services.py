@@ -19,6 +19,7 @@ ACTIVE = "/etc/vikunja/active"
 
 DATA = "/var/lib/vikunja"
 UNITS = "/etc/systemd/system"
+LOGS = "/var/log/vikunja"
 
 QUIET = (
     "MAILER_ENABLED",

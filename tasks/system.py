@@ -19,6 +19,7 @@ from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, 
 from tasks.services import (
     ACTIVE,
     DATA,
+    LOGS,
     SECRETS,
     TLS,
     UNITS,
@@ -106,6 +107,7 @@ def declare(
         # The package brings it.
         Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
         *_certificate(instance),
+        _log_files(),
         DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),
         *_database(instance, rendered, given),
         *_redis(instance, rendered),
@@ -158,7 +160,7 @@ def _directories(instance: Instance) -> Iterator[Directory]:
     yield Directory(path=DATA, mode="0750", owner=USER, group=USER)
     yield Directory(path=f"{DATA}/files", mode="0750", owner=USER, group=USER)
     # nginx reopens its log by name and so must pass; nobody else can list or read.
-    yield Directory(path="/var/log/vikunja", mode="0751", group="adm")
+    yield Directory(path=LOGS, mode="0751", group="adm")
     if instance.services.mcp.enabled:
         origin = origin_of(instance, ["services.mcp.enabled"])
         yield Directory(path="/var/log/vikunja-mcp", origin=origin)
@@ -277,6 +279,16 @@ def _certificate(instance: Instance) -> Iterator[Script]:
         )
 
 
+def _log_files() -> Script:
+    """What logs are written to, nginx's above all: it has no right to make it again."""
+    return Script(
+        script="log-files",
+        title=LOGS,
+        arguments=(LOGS,),
+        triggers=("file:/etc/tmpfiles.d/vikunja.conf",),
+    )
+
+
 def _database(
     instance: Instance, rendered: Mapping[str, Rendered], given: GivenFiles
 ) -> Iterator[Resource]:
@@ -334,12 +346,14 @@ def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
     used = [item for item in files if item.path.startswith(places)]
     triggers = [item.address for item in used]
     triggers.append("absent:/etc/nginx/sites-enabled/default")
+    triggers += [f"directory:{LOGS}", _log_files().address]
     if folder != TLS:
         triggers.append(f"self-signed-certificate:{folder}")
     return Unit(
         unit="nginx.service",
         on_change="reload",
         interrupts="every request, for about 1 s",
+        mounts=(LOGS,),
         revision=digest({item.path: item.sha256 for item in used}),
         triggers=tuple(triggers),
         origin=origin_of(instance, ["network.domain"]),

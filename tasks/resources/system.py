@@ -139,7 +139,8 @@ class Unit(Resource):
 
     on_change: how it takes changed files. revision: digest of what it must have been started
     with; the stamp in the container says what it was. health: waited for after every start.
-    interrupts: what stops working while it is started anew.
+    interrupts: what stops working while it is started anew. mounts: folders that its sandbox holds
+    from its start on; where one is made anew, no reload finds the new one.
     """
 
     kind: ClassVar[str] = "unit"
@@ -151,6 +152,7 @@ class Unit(Resource):
     health: tuple[str, ...] = ()
     """Name of a health check and its arguments, empty for none."""
     interrupts: str = field(default="", compare=False)
+    mounts: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -166,7 +168,10 @@ class Unit(Resource):
         anew = fired or behind or difference.action == "run"
         running = found is not None and found.up
         # Its own unit file and drop-ins are taken up by no reload.
-        own = f"file:/etc/systemd/system/{self.unit}"
+        own = (
+            f"file:/etc/systemd/system/{self.unit}",
+            *(f"directory:{one}" for one in self.mounts),
+        )
         restarted = self.on_change == "restart" or any(one.startswith(own) for one in fired)
         return self.interrupts if anew and running and restarted else ""
 

@@ -59,6 +59,12 @@ if [ "$verb" = reload ] && [ "$active" = active ]; then
   files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
   # shellcheck disable=SC2086 -- paths, which systemd parts by spaces
   if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
+  # A folder that was removed and made anew is not writable in its sandbox.
+  main=$(systemctl show -p MainPID --value -- "$unit")
+  for path in $(systemctl show -p ReadWritePaths --value -- "$unit"); do
+    awk -v path="$path" '$5 == path { found = 1 } END { exit !found }' "/proc/$main/mountinfo" ||
+      verb=restart
+  done
 fi
 case $verb in
   restart) systemctl restart -- "$unit" || { evidence; exit 1; } ;;

@@ -10,6 +10,7 @@ from journey import Site, new_site
 
 from tasks.paths import Paths
 
+LOGS = "/var/log/vikunja"
 BACKEND = "vikunja-backend@blue.service"
 DROP_IN = "/etc/systemd/system/nginx.service.d/vikunja.conf"
 
@@ -33,9 +34,13 @@ def shown(site: Site) -> list[str]:
     return [line for line in entries if not line.startswith(("▸ health:", "~ record:"))]
 
 
+def shown_nothing(site: Site) -> bool:
+    return site.run("plan").stdout == f"Nothing to do: {site.id} is as wished.\n"
+
+
 def mend(site: Site) -> None:
     site.run("apply", "--yes")
-    assert site.run("plan").stdout == f"Nothing to do: {site.id} is as wished.\n"
+    assert shown_nothing(site)
 
 
 def test_a_file_edited_by_hand_comes_back_and_its_service_takes_it_up(
@@ -113,6 +118,40 @@ def test_a_changed_drop_in_of_nginx_is_taken_up_by_a_restart(site: Site, inside:
     inside.shell("echo '# by hand' >>/etc/nginx/nginx.conf")
     mend(site)
     assert started() == kept
+
+
+@pytest.mark.parametrize(
+    ("damage", "drift"),
+    [
+        (f"rm {LOGS}/nginx-access.log", "removed"),
+        (f"rm -r {LOGS}", "absent"),
+        (f"chown root: {LOGS}/nginx-access.log", "rights-changed"),
+    ],
+)
+def test_log_files_that_are_gone_or_somebody_else_s_are_drift_and_nginx_writes_again(
+    site: Site, inside: Inside, damage: str, drift: str
+) -> None:
+    inside.shell(damage)
+    # What makes nginx reload, too.
+    inside.shell("echo '# by hand' >>/etc/nginx/conf.d/vikunja.conf")
+    assert any(
+        line.startswith(("~ log-files:", "+ log-files:")) and line.endswith(drift)
+        for line in shown(site)
+    ), shown(site)
+    mend(site)
+    listed = inside.shell(f"cd {LOGS} && stat -c '%n %a %U %G' . *.log")
+    assert listed.splitlines() == [
+        ". 751 root adm",
+        "backend-blue.log 640 vikunja adm",
+        "backend-green.log 640 vikunja adm",
+        "mcp-blue.log 640 vikunja adm",
+        "mcp-green.log 640 vikunja adm",
+        "nginx-access.log 640 www-data adm",
+    ]
+    inside.shell(f"curl -sk https://{site.address}/api/v1/info?{len(damage)} && sleep 0.5")
+    assert "/api/v1/info" in inside.shell(f"tail -n 1 {LOGS}/nginx-access.log")
+    inside.shell("logrotate --force /etc/logrotate.d/vikunja")
+    assert shown_nothing(site)
 
 
 def test_a_service_that_failed_is_brought_back(site: Site, inside: Inside) -> None:

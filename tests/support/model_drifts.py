@@ -243,6 +243,19 @@ def database_changed(machine: Machine, random: Random, names: list[str]) -> str:
 
 
 @inside()
+def log_touched(machine: Machine, random: Random, names: list[str]) -> str:
+    logs = [path for path in machine.files.below("/var/log/vikunja") if path.endswith(".log")]
+    if not logs:
+        return ""
+    path = random.choice(logs)
+    if random.random() < 0.5:
+        machine.files.remove(path)
+        return f"{path} removed"
+    machine.files.change(path, owner="root")
+    return f"{path} is root's"
+
+
+@inside()
 def certificate_expires(machine: Machine, random: Random, names: list[str]) -> str:
     path = "/etc/vikunja/tls/self-signed/made"
     node = machine.files.get(path)
@@ -339,6 +352,7 @@ DRIFTS: tuple[Drift, ...] = (
     put_back,
     database_changed,
     certificate_expires,
+    log_touched,
     document_edited,
     rebooted,
     host_records,

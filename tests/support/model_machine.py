@@ -262,6 +262,8 @@ class Machine:
         condition = self.condition(name)
         if condition and self.files.get(condition, last=True) is None:
             return
+        if name.startswith(("nginx.", "vikunja-")):
+            self.make_log_files()
         try:
             taken = self.inputs(name)
         except Refused:
@@ -277,9 +279,39 @@ class Machine:
         if unit.active != "active" or unit.running is None:
             self._launch(name)
             return
+        if name == "nginx.service" and self.log_files() not in ("present", "no configuration"):
+            # Reloaded without root rights.
+            raise Refused("nginx: open() /var/log/vikunja/nginx-access.log failed (13)", 1)
         kept = {path: unit.running[path] for path in unit.definition if path in unit.running}
         unit.running = {**self.inputs(name), **kept}
         unit.reloads += 1
+
+    def _wished_log_files(self) -> list[tuple[str, str, str, str]]:
+        lines = (self.files.content("/etc/tmpfiles.d/vikunja.conf") or b"").decode().splitlines()
+        fields = [line.split() for line in lines if line.startswith("f ")]
+        return [(path, mode, owner, group) for _, path, mode, owner, group, _ in fields]
+
+    def log_files(self) -> str:
+        """As the probe of log-files.sh says; `no configuration` where nothing is wished yet."""
+        wished = self._wished_log_files()
+        if not wished:
+            return "no configuration"
+        nodes = [self.files.get(path) for path, *_ in wished]
+        found = [node for node in nodes if node is not None and node.type == "file"]
+        if not found:
+            return "absent"
+        if len(found) < len(wished):
+            return "removed"
+        rights = [(node.mode, self.owner(node), self.group(node)) for node in found]
+        return "present" if rights == [tuple(rest) for _, *rest in wished] else "rights-changed"
+
+    def make_log_files(self) -> None:
+        """systemd-tmpfiles --create: the files that are missing, the rights of all."""
+        for path, mode, owner, group in self._wished_log_files():
+            if self.files.get(path) is None:
+                self.files.make_folders(path.rpartition("/")[0])
+                self.files.write(path, b"")
+            self.files.change(path, mode=mode, owner=owner, group=group)
 
     def stop(self, name: str) -> None:
         unit = self.unit(name)

@@ -493,6 +493,9 @@ def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answe
 def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name == "self_signed_certificate":
         return _certificate(machine, *arguments)
+    if name == "log_files":
+        state = machine.log_files()
+        return "absent" if state == "no configuration" else state
     if name in ("postgresql_database", "mysql_database"):
         database, user = arguments
         return _login(machine, _LOCAL[name], database, user)
@@ -590,6 +593,10 @@ def run_script(machine: Machine, name: str, arguments: Sequence[str], told: Told
         machine.files.write(f"{place}/certificate.pem", pem)
         made = f"{_digests(pem, key)} later {domain} {address}\n"
         machine.files.write(f"{place}/made", made.encode())
+    elif function == "log_files":
+        (title,) = arguments
+        machine.files.remove(f"{STAMPS}/nginx.service")
+        machine.make_log_files()
     else:
         title = _make_database(machine, function, arguments)
     after = probe(machine, function, arguments)
