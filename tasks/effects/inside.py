@@ -64,11 +64,17 @@ def install(batch: Sequence[Entry], work: Work) -> None:
     )
     if completed.returncode != 0:
         kind = NetworkError if b"Failed to fetch" in completed.stderr else DeployError
+        hint = "Can the container reach its package sources? Then run ./doit apply again."
+        if b"Held packages" in completed.stderr or b"held broken" in completed.stderr:
+            hint = (
+                "`apt-mark showhold` in the container names what is held there: let it go with "
+                "`apt-mark unhold`, then run ./doit apply again."
+            )
         raise kind(
             f"packages could not be installed: {' '.join(names)}",
             where=work.where,
             evidence=last_lines(completed.stderr or completed.stdout),
-            hint="Can the container reach its package sources? Then run ./doit apply again.",
+            hint=hint,
         )
 
 

@@ -15,7 +15,9 @@ trap 'rm -f "$policy"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 
 [ -z "$(find /var/lib/dpkg/updates -type f)" ] || dpkg --configure -a
-if ! [ -e "$lists/.vikunja-deploy" ] || [ -n "$(find "$lists/.vikunja-deploy" -mmin +720)" ]; then
+# The mark alone says nothing: somebody may have emptied the folder but for hidden files.
+if [ -z "$(find "$lists" -maxdepth 1 -name '*_Packages*' -print -quit)" ] ||
+  ! [ -e "$lists/.vikunja-deploy" ] || [ -n "$(find "$lists/.vikunja-deploy" -mmin +720)" ]; then
   # shellcheck disable=SC2086 -- an option and its argument
   apt-get $lock -o Acquire::Retries=2 -q update
   touch "$lists/.vikunja-deploy"

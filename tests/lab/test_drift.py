@@ -88,6 +88,23 @@ def test_a_removed_package_is_installed_again_and_its_units_run(site: Site, insi
     assert inside.active("logrotate.timer") == "active"
 
 
+def test_a_package_comes_back_though_the_lists_of_packages_were_emptied(
+    site: Site, inside: Inside
+) -> None:
+    inside.shell("apt-get -qy purge sqlite3 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin")
+    mend(site)
+    assert inside.shell("command -v sqlite3")
+
+
+def test_a_package_that_is_held_back_is_said_to_be(site: Site, inside: Inside) -> None:
+    inside.shell("apt-get -qy purge sqlite3 && apt-mark hold sqlite3")
+    refused = site.run("apply", "--yes", code=1).stderr
+    assert "apt-mark unhold" in refused
+    assert "package sources" not in refused
+    inside.run("apt-mark", "unhold", "sqlite3")
+    mend(site)
+
+
 def test_a_mode_changed_by_hand_comes_back(site: Site, inside: Inside) -> None:
     inside.run("chmod", "0644", "/etc/vikunja/secrets/service-secret")
     assert shown(site)[:2] == [
