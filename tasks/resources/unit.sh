@@ -62,7 +62,7 @@ if [ "$verb" = reload ] && [ "$active" = active ]; then
   # A folder that was removed and made anew is not writable in its sandbox.
   main=$(systemctl show -p MainPID --value -- "$unit")
   for path in $(systemctl show -p ReadWritePaths --value -- "$unit"); do
-    awk -v path="$path" '$5 == path { found = 1 } END { exit !found }' "/proc/$main/mountinfo" ||
+    awk -v path="${path#-}" '$5 == path { found = 1 } END { exit !found }' "/proc/$main/mountinfo" ||
       verb=restart
   done
 fi
