@@ -74,6 +74,9 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._call(f"{domain}.enable")
+        self._call("Page.setLifecycleEventsEnabled", enabled=True)
+        self._loader = self._call("Page.getFrameTree")["frameTree"]["frame"]["loaderId"]
+        """Of the page that was loaded last."""
 
     def __enter__(self) -> Browser:
         return self
@@ -167,8 +170,15 @@ class Browser:
         answer = self._call(method, **parameters)
         assert not answer.get("errorText"), f"{parameters}: {answer['errorText']}"
         deadline = time.monotonic() + LIMIT_SECONDS
-        while all(e.get("method") != "Page.loadEventFired" for e in self._events[before:]):
+        while not (loaders := self._loaded(self._events[before:])):
             self._events.append(self._receive(deadline))
+        self._loader = loaders[0]
+
+    def _loaded(self, events: list[dict[str, Any]]) -> list[str]:
+        """The loaders of pages that have been loaded; an event of the page before may come late."""
+        loads = [event["params"] for event in events if event["method"] == "Page.lifecycleEvent"]
+        loaders = [load["loaderId"] for load in loads if load["name"] == "load"]
+        return [loader for loader in loaders if loader != self._loader]
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
