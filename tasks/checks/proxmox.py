@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.proxmox.access import Https
+from tasks.containers.proxmox.answers import Bridge, Permissions, Storage, Template, Version
+from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.cluster import Cluster, cluster_of
+from tasks.containers.proxmox.lifecycle import list_templates
 from tasks.containers.proxmox.privileges import missing, needs
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
     choose_template,
-    has_content,
 )
 from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError, NetworkError, ResourceError
@@ -38,7 +40,7 @@ def node(world: World) -> Iterator[Finding]:
     view = cluster.view(0)
     yield judge_quorum(world, view)
     yield judge_node(world, view, wish.node)
-    version = str(cluster.session.call("GET", "/version")["version"])
+    version = ask(cluster.session, "/version", Version).version
     yield judge_version(world, version)
     cluster.running(wish.node, 0)
     yield world.ok("programs", f"node {wish.node} starts them")
@@ -81,7 +83,7 @@ def privileges(world: World) -> Iterator[Finding]:
     if not isinstance(cluster.reach.api, Https):
         yield world.ok("privileges", "root of a node may do everything")
         return
-    granted = cluster.session.call("GET", "/access/permissions")
+    granted = ask(cluster.session, "/access/permissions", Permissions)
     lacking = missing(needs(wish, world.instance.network.bridge), granted)
     if not lacking:
         yield world.ok("privileges", "the API token has all that is needed")
@@ -96,7 +98,7 @@ def privileges(world: World) -> Iterator[Finding]:
 def storage(world: World) -> Iterator[Finding]:
     """For the disk and further mount points; for a container that is there, of what grows."""
     wish, cluster = _of(world)
-    rows = cluster.session.call("GET", f"/nodes/{wish.node}/storage")
+    rows = ask(cluster.session, f"/nodes/{wish.node}/storage", list[Storage])
     found = container_for(world.instance, world.paths).observe()
     wanted = float(world.instance.resources.disk_size_gb)
     has: Any = found.attributes.get("disk_size_gb", 0)
@@ -110,7 +112,7 @@ def storage(world: World) -> Iterator[Finding]:
 
 def judge_storage(
     world: World,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Storage],
     disk: str,
     wish: str | None,
     needed_gb: float,
@@ -128,15 +130,8 @@ def template(world: World) -> Iterator[Finding]:
         yield world.ok("template", "the container has been made")
         return
     session = cluster.session
-    rows = session.call("GET", f"/nodes/{wish.node}/storage")
-    volumes = [
-        str(row["volid"])
-        for one in rows
-        if has_content(one, "vztmpl")
-        for row in session.call(
-            "GET", f"/nodes/{wish.node}/storage/{one['storage']}/content", {"content": "vztmpl"}
-        )
-    ]
+    rows = ask(session, f"/nodes/{wish.node}/storage", list[Storage])
+    volumes = list_templates(session, wish.node, rows)
     found = choose_template(wish.template, volumes, world.instance.id)
     if found:
         yield world.ok("template", f"{found} is there")
@@ -145,8 +140,8 @@ def template(world: World) -> Iterator[Finding]:
         what = f"node {wish.node} has no template {wish.template}, and none may be downloaded"
         yield world.problem("template", what, "`pveam download`, or proxmox.download: true")
         return
-    available = session.call("GET", f"/nodes/{wish.node}/aplinfo")
-    names = [str(row["template"]) for row in available]
+    available = ask(session, f"/nodes/{wish.node}/aplinfo", list[Template])
+    names = [row.template for row in available]
     name = choose_download(wish.template, names, world.instance.id)
     target = choose_storage(None, "vztmpl", TEMPLATE_GB, rows, where=world.instance.id)
     yield world.ok("template", f"{name} can be downloaded to {target}")
@@ -154,8 +149,10 @@ def template(world: World) -> Iterator[Finding]:
 
 def bridge(world: World) -> Iterator[Finding]:
     wish, cluster = _of(world)
-    rows = cluster.session.call("GET", f"/nodes/{wish.node}/network", {"type": "any_bridge"})
-    names = sorted(str(row["iface"]) for row in rows)
+    path = f"/nodes/{wish.node}/network"
+    names = sorted(
+        row.iface for row in ask(cluster.session, path, list[Bridge], {"type": "any_bridge"})
+    )
     name = world.instance.network.bridge
     if name in names:
         yield world.ok("bridge", f"node {wish.node} has {name}")

@@ -7,15 +7,17 @@ with open_session(Https("pve.example.org", Path("/etc/vikunja-deploy/token"))) a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from tasks.containers.proxmox.access import Https, Local, OpenSsh
+from tasks.containers.proxmox.answers import understood
 from tasks.containers.proxmox.faults import error_of
 from tasks.errors import DeployError, NetworkError
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Value = str | int | float
 Access = Local | Https | OpenSsh
+T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -33,6 +35,17 @@ class Session(Protocol):
         path: from `/`, placeholders filled in. Parameters that are None are left out. Raises
         the DeployError that a refusal or a lost connection stands for (see faults).
         """
+
+
+def ask(
+    session: Session,
+    path: str,
+    form: type[T],
+    parameters: Mapping[str, Value | None] = {},
+) -> T:
+    """The answer of a call that changes nothing, in the form that is read of it (see answers)."""
+    data = session.call("GET", path, parameters)
+    return understood(data, form, f"GET {path}", session.where)
 
 
 def encoded(parameters: Mapping[str, Value | None]) -> dict[str, str | int | float]:

@@ -15,7 +15,12 @@ from tasks.containers.proxmox.parameters import (
     attributes_of,
     storage_of,
 )
-from tasks.containers.proxmox.properties import parse_gib, parse_properties, parse_tags
+from tasks.containers.proxmox.properties import (
+    parse_gib,
+    parse_properties,
+    parse_tags,
+    parse_whole,
+)
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 
 Properties = Mapping[str, str]
@@ -87,9 +92,9 @@ def _settings(wish: ProxmoxWish, config: Mapping[str, str]) -> dict[str, object]
     interface = parse_properties(config.get("net0", ""))
     tags = parse_tags(config.get("tags", ""))
     found: dict[str, object] = {
-        "swap_mb": int(config.get("swap", DEFAULTS["swap"])),
-        "vlan": _number(interface.get("tag")),
-        "mtu": _number(interface.get("mtu")),
+        "swap_mb": parse_whole(config.get("swap", DEFAULTS["swap"])),
+        "vlan": parse_whole(interface.get("tag")),
+        "mtu": parse_whole(interface.get("mtu")),
         "firewall": interface.get("firewall") == "1",
         "tags": sorted(tag for tag in wish.tags if tag in tags),
         "storage": storage_of(config),
@@ -104,10 +109,6 @@ def _sizes(config: Mapping[str, str]) -> dict[str, int | float | None]:
     """Path of a mount point → its size, GiB."""
     volumes = (parse_properties(config[name], "volume") for name in MOUNTS if name in config)
     return {v["mp"]: parse_gib(v.get("size", "")) for v in volumes if "mp" in v}
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
 
 
 def ha_text(ha: Ha | None) -> str | None:
@@ -146,8 +147,8 @@ def ha_of(
     if wish and wish.nodes:
         nodes = affinities.nodes_of(group)
         nodes = wish.nodes if nodes == canonical(wish.nodes) else nodes
-    restarts = int(found.get("max_restart", "1"))
-    return Ha(group, state, restarts, nodes)  # type: ignore[arg-type]
+    restarts = parse_whole(found.get("max_restart", "1"))
+    return Ha(group, state, 1 if restarts is None else restarts, nodes)  # type: ignore[arg-type]
 
 
 def jobs_of(sections: Mapping[tuple[str, str], Properties], vmid: int) -> dict[str, Replication]:

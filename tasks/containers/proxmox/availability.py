@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tasks.containers.proxmox.affinity import Affinities
-from tasks.containers.proxmox.api import Session
+from tasks.containers.proxmox.answers import Version
+from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.guests import Found
+from tasks.containers.proxmox.properties import parse_whole
 from tasks.containers.proxmox.registration import RULES, registrations
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish
 from tasks.errors import DeployError
@@ -23,8 +25,8 @@ def uses_rules(session: Session, wish: Ha | None, affinities: Affinities) -> boo
         return True
     if affinities.groups or wish is None or wish.group is None:
         return False
-    version = str(session.call("GET", "/version")["version"])
-    return int(version.partition(".")[0]) >= FIRST_WITH_RULES
+    version = ask(session, "/version", Version).version
+    return (parse_whole(version.partition(".")[0]) or 0) >= FIRST_WITH_RULES
 
 
 def register(session: Session, wish: ProxmoxWish, look: Callable[[], Found]) -> None:

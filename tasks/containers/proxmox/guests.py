@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.containers.proxmox.affinity import Affinities
-from tasks.containers.proxmox.api import Session
+from tasks.containers.proxmox.answers import Resource, Setting, Status
+from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
 from tasks.containers.proxmox.properties import instance_in_notes, parse_tags, tag_of
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
@@ -63,18 +63,18 @@ class Found:
         )
 
 
-def parse_guests(rows: Iterable[Mapping[str, Any]]) -> tuple[Guest, ...]:
-    """Of `GET /cluster/resources`. Its `status` is left out: it lags by some ten seconds."""
-    return tuple(
-        Guest(int(row["vmid"]), row["node"], row["type"], parse_tags(row.get("tags", "")))
-        for row in rows
-        if row["type"] in ("lxc", "qemu")
-    )
-
-
 def list_guests(session: Session) -> tuple[Guest, ...]:
     """All guests of the cluster that the session may see, on whatever node they are: one call."""
-    return parse_guests(session.call("GET", "/cluster/resources", {"type": "vm"}))
+    return parse_guests(ask(session, "/cluster/resources", list[Resource], {"type": "vm"}))
+
+
+def parse_guests(rows: Iterable[Resource]) -> tuple[Guest, ...]:
+    """Guests among the resources of a cluster."""
+    return tuple(
+        Guest(row.vmid, row.node, row.type, parse_tags(row.tags))
+        for row in rows
+        if row.type in ("lxc", "qemu")
+    )
 
 
 def choose(spec: ContainerSpec, wish: ProxmoxWish, guests: Sequence[Guest]) -> Guest | None:
@@ -111,9 +111,9 @@ def choose(spec: ContainerSpec, wish: ProxmoxWish, guests: Sequence[Guest]) -> G
 
 def look(session: Session, guest: Guest) -> Found:
     """A container's state and configuration: two calls."""
-    status = session.call("GET", f"{guest.path}/status/current")
-    rows = session.call("GET", f"{guest.path}/pending")
-    return Found(guest, status["status"] == "running", status.get("lock"), parse_pending(rows))
+    status = ask(session, f"{guest.path}/status/current", Status)
+    rows = ask(session, f"{guest.path}/pending", list[Setting])
+    return Found(guest, status.status == "running", status.lock, parse_pending(rows))
 
 
 def require_ours(found: Found, spec: ContainerSpec) -> None:

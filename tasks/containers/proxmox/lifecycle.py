@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from tasks.containers.base import SILENT, ContainerSpec, Progress
-from tasks.containers.proxmox.api import Method, Session, Value
+from tasks.containers.proxmox.answers import Bridge, Storage, Template, Volume
+from tasks.containers.proxmox.api import Method, Session, Value, ask
 from tasks.containers.proxmox.availability import register
 from tasks.containers.proxmox.guests import Found, Guest, choose, list_guests, look, require_ours
 from tasks.containers.proxmox.parameters import changes, create_parameters, storage_of
@@ -18,6 +19,7 @@ from tasks.containers.proxmox.selection import (
     choose_storage,
     choose_template,
     file_of,
+    has_content,
 )
 from tasks.containers.proxmox.tasks import Finished, wait
 from tasks.containers.proxmox.wish import ProxmoxWish
@@ -123,7 +125,7 @@ class Lifecycle:
 
     def _create(self, progress: Progress) -> Finished:
         node = self.wish.node
-        storages = self.session.call("GET", f"/nodes/{node}/storage")
+        storages = ask(self.session, f"/nodes/{node}/storage", list[Storage])
         storage = choose_storage(
             self.wish.storage,
             "rootdir",
@@ -134,7 +136,7 @@ class Lifecycle:
         self._require_bridge(node)
         template = self._template(storages, progress)
         for _ in range(RACES):
-            vmid = self.wish.vmid or int(self.session.call("GET", "/cluster/nextid"))
+            vmid = self.wish.vmid or ask(self.session, "/cluster/nextid", int)
             parameters = create_parameters(
                 self.spec, self.wish, vmid=vmid, template=template, storage=storage
             )
@@ -155,8 +157,9 @@ class Lifecycle:
 
     def _require_bridge(self, node: str) -> None:
         """Proxmox VE takes a bridge that is not there, and fails at the start."""
-        rows = self.session.call("GET", f"/nodes/{node}/network", {"type": "any_bridge"})
-        bridges = sorted(str(row["iface"]) for row in rows)
+        path = f"/nodes/{node}/network"
+        rows = ask(self.session, path, list[Bridge], {"type": "any_bridge"})
+        bridges = sorted(row.iface for row in rows)
         if self.spec.bridge not in bridges:
             raise ResourceError(
                 f"node {node} has no bridge {self.spec.bridge}",
@@ -164,17 +167,10 @@ class Lifecycle:
                 hint=f"set network.bridge to one of: {', '.join(bridges) or 'none is there'}",
             )
 
-    def _template(self, storages: list[dict[str, Value]], progress: Progress) -> str:
+    def _template(self, storages: Sequence[Storage], progress: Progress) -> str:
         """The volume to make it from, downloaded where it is missing and may be."""
         node = self.wish.node
-        volumes = [
-            str(row["volid"])
-            for storage in storages
-            if storage.get("active") and "vztmpl" in str(storage.get("content", "")).split(",")
-            for row in self.session.call(
-                "GET", f"/nodes/{node}/storage/{storage['storage']}/content", {"content": "vztmpl"}
-            )
-        ]
+        volumes = list_templates(self.session, node, storages)
         found = choose_template(self.spec.template, volumes, self.spec.name)
         if found:
             return found
@@ -185,10 +181,8 @@ class Lifecycle:
                 hint="download it: `pveam update`, then `pveam download STORAGE TEMPLATE`",
                 evidence=[file_of(volume) for volume in volumes],
             )
-        rows = self.session.call("GET", f"/nodes/{node}/aplinfo")
-        name = choose_download(
-            self.spec.template, [str(row["template"]) for row in rows], self.spec.name
-        )
+        rows = ask(self.session, f"/nodes/{node}/aplinfo", list[Template])
+        name = choose_download(self.spec.template, [row.template for row in rows], self.spec.name)
         target = choose_storage(None, "vztmpl", 0.5, storages, where=self.spec.name)
         self._do(
             f"download template {name}",
@@ -343,3 +337,18 @@ class Lifecycle:
             CREATE_LIMIT,
             progress,
         )
+
+
+def list_templates(session: Session, node: str, storages: Sequence[Storage]) -> list[str]:
+    """Volumes of templates that a node's storages hold."""
+    return [
+        volume.volid
+        for storage in storages
+        if has_content(storage, "vztmpl")
+        for volume in ask(
+            session,
+            f"/nodes/{node}/storage/{storage.storage}/content",
+            list[Volume],
+            {"content": "vztmpl"},
+        )
+    ]

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from tasks.containers.base import ContainerSpec
+from tasks.containers.proxmox.answers import Setting
 from tasks.containers.proxmox.api import Value
 from tasks.containers.proxmox.properties import (
     format_properties,
@@ -27,6 +28,7 @@ from tasks.containers.proxmox.properties import (
     parse_gib,
     parse_properties,
     parse_tags,
+    parse_whole,
     tag_of,
     template_in_notes,
 )
@@ -58,18 +60,17 @@ class Config:
         return {name: value for name, value in merged.items() if value is not None}
 
 
-def parse_pending(rows: Iterable[Mapping[str, object]]) -> Config:
+def parse_pending(rows: Iterable[Setting]) -> Config:
     """Of the answer of `GET /nodes/{node}/lxc/{vmid}/pending`."""
     current: dict[str, str] = {}
     pending: dict[str, str | None] = {}
     for row in rows:
-        key = str(row["key"])
-        if "value" in row:
-            current[key] = str(row["value"])
-        if row.get("delete"):
-            pending[key] = None
-        elif "pending" in row:
-            pending[key] = str(row["pending"])
+        if row.value is not None:
+            current[row.key] = str(row.value)
+        if row.delete:
+            pending[row.key] = None
+        elif row.pending is not None:
+            pending[row.key] = str(row.pending)
     return Config(current, pending, current.pop("digest", None))
 
 
@@ -242,10 +243,18 @@ def storage_of(config: Mapping[str, str]) -> str | None:
 
 
 def parse_net(config: Mapping[str, str]) -> list[str]:
-    """The static addresses of all its interfaces, with prefix length."""
+    """The static addresses of all its interfaces, without prefix length."""
     interfaces = (parse_properties(config[name]) for name in config if name.startswith("net"))
-    found = [one.get(key, "") for one in interfaces for key in ("ip", "ip6")]
-    return [address for address in found if "/" in address]
+    found = (one.get(key, "") for one in interfaces for key in ("ip", "ip6"))
+    return [str(address.ip) for one in found if (address := _interface(one)) is not None]
+
+
+def _interface(text: str) -> IPv4Interface | IPv6Interface | None:
+    """`dhcp`, `manual` and what somebody wrote by hand are none."""
+    try:
+        return ip_interface(text) if "/" in text else None
+    except ValueError:
+        return None
 
 
 def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
@@ -257,8 +266,8 @@ def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
         "instance_id": instance_in_notes(notes),
         "template": template_in_notes(notes),
         "hostname": config.get("hostname"),
-        "cpu_cores": int(config["cores"]) if "cores" in config else None,
-        "memory_mb": int(config.get("memory", DEFAULTS["memory"])),
+        "cpu_cores": parse_whole(config.get("cores")),
+        "memory_mb": parse_whole(config.get("memory", DEFAULTS["memory"])),
         "disk_size_gb": size,
         "bridge": interface.get("bridge"),
         "ip_address": interface.get("ip") or interface.get("ip6"),

@@ -12,7 +12,7 @@ TEMPLATE_NOTE = re.compile(r"^made from: (\S+)$", re.MULTILINE)
 
 UNMARKED = "marker: to be written at the first start"
 
-SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)([KMGT]?)")
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -41,6 +41,11 @@ def parse_gib(text: str) -> int | float | None:
         return None
     gib = Fraction(match[1]) * 2 ** UNITS[match[2]] / 2**30
     return int(gib) if gib.denominator == 1 else float(gib)
+
+
+def parse_whole(text: str | None) -> int | None:
+    """A whole number, None where it is none: somebody may have written anything there."""
+    return int(text) if text is not None and re.fullmatch(r"\d{1,18}", text) else None
 
 
 def tag_of(instance_id: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from tasks.containers.proxmox.answers import Storage
 from tasks.errors import ResourceError
 
 GIB = 1 << 30
@@ -66,27 +66,23 @@ def choose_storage(
     wish: str | None,
     content: str,
     needed_gb: float,
-    storages: Sequence[Mapping[str, Any]],
+    storages: Sequence[Storage],
     *,
     where: str,
 ) -> str:
     """The storage for `content` (`rootdir`, `vztmpl`): the wished, or that with most space.
 
-    storages: rows of `GET /nodes/{node}/storage`. ResourceError where none will do, with the
+    storages: of the node. ResourceError where none will do, with the
     reason of each.
     """
-    reasons = {str(row["storage"]): _unfit(row, content, needed_gb) for row in storages}
+    reasons = {row.storage: _unfit(row, content, needed_gb) for row in storages}
     if wish is not None and wish not in reasons:
         raise ResourceError(
             f"there is no storage {wish} on the node",
             where=where,
             hint=f"those that are there: {', '.join(sorted(reasons)) or 'none'}",
         )
-    fit = [
-        row
-        for row in storages
-        if wish in (None, row["storage"]) and reasons[str(row["storage"])] is None
-    ]
+    fit = [row for row in storages if wish in (None, row.storage) and reasons[row.storage] is None]
     if not fit:
         told = [f"{name}: {reason}" for name, reason in reasons.items() if wish in (None, name)]
         raise ResourceError(
@@ -95,20 +91,19 @@ def choose_storage(
             hint="set proxmox.storage to one that is active, has that content and the space; a "
             "token sees only those on which it has Datastore.Audit or AllocateSpace",
         )
-    return str(max(fit, key=lambda row: (row["avail"], row["storage"]))["storage"])
+    return max(fit, key=lambda row: (row.avail, row.storage)).storage
 
 
-def has_content(row: Mapping[str, Any], content: str) -> bool:
+def has_content(row: Storage, content: str) -> bool:
     """Whether a storage is active and takes that content."""
-    return bool(row.get("active")) and content in str(row.get("content", "")).split(",")
+    return row.active and content in row.content.split(",")
 
 
-def _unfit(row: Mapping[str, Any], content: str, needed_gb: float) -> str | None:
-    if not row.get("active") or not row.get("enabled", 1):
+def _unfit(row: Storage, content: str, needed_gb: float) -> str | None:
+    if not row.active or not row.enabled:
         return "not active"
-    if content not in str(row.get("content", "")).split(","):
+    if content not in row.content.split(","):
         return f"does not take {content}"
-    free = int(row.get("avail", 0))
-    if free < needed_gb * GIB:
-        return f"{free / GIB:.1f} GiB free of {needed_gb:g} needed"
+    if row.avail < needed_gb * GIB:
+        return f"{row.avail / GIB:.1f} GiB free of {needed_gb:g} needed"
     return None

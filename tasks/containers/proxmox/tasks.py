@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tasks.containers.base import SILENT, Progress
-from tasks.containers.proxmox.api import Session
+from tasks.containers.proxmox.answers import LogLine, TaskStatus
+from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.faults import fault_of
 from tasks.errors import CancelledError, DeployError, NetworkError
 
@@ -85,8 +86,8 @@ class _Log:
         new: list[str] = []
         while True:
             place = {"start": len(self.lines), "limit": PAGE}
-            rows = self._session.call("GET", self._path, place)
-            page = [str(row["t"]) for row in rows if row["n"] > len(self.lines)]
+            rows = ask(self._session, self._path, list[LogLine], place)
+            page = [row.t for row in rows if row.n > len(self.lines)]
             self.lines += page
             new += page
             if len(page) < PAGE:
@@ -185,9 +186,9 @@ def _until_stopped(
     pause = FIRST_PAUSE
     progress.step(what)
     while True:
-        status = session.call("GET", f"/nodes/{upid.node}/tasks/{upid.text}/status")
-        if status["status"] == "stopped":
-            return str(status.get("exitstatus", "no exit status"))
+        status = ask(session, f"/nodes/{upid.node}/tasks/{upid.text}/status", TaskStatus)
+        if status.status == "stopped":
+            return status.exitstatus
         for line in log.fetch()[-1:]:
             progress.step(f"{what}: {line.strip()}", fraction_of(line))
         left = deadline - time.monotonic()

@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cache, cached_property
-from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tasks.containers.proxmox.affinity import Affinities, parse_affinities
+from tasks.containers.proxmox.answers import GuestList, Members, Node, understood
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
 from tasks.containers.proxmox.guests import Guest
 from tasks.containers.proxmox.parameters import Config, parse_net
@@ -25,6 +25,8 @@ from tasks.frozen import dataclass
 
 NO_NODE = 3
 """Exit code of look.sh where the machine is no node."""
+
+T = TypeVar("T")
 
 CONF = re.compile(r"nodes/(?P<node>[^/]+)/lxc/(?P<id>\d+)\.conf")
 
@@ -80,7 +82,7 @@ class View:
         for vmid, text in self.confs.items():
             if vmid != own and address in text:
                 nets = parse_net(self.config(vmid).coming)
-                if address in [str(ip_interface(net).ip) for net in nets]:
+                if address in nets:
                     return vmid
         return None
 
@@ -94,8 +96,8 @@ def _tags(text: str) -> tuple[str, ...]:
 def parse_view(output: str, where: str) -> View:
     """The view that look.sh printed, asked for all."""
     files, running = _files(output)
-    members = _json(files.get(".members", ""), where)
-    listed = _json(files.get(".vmlist", '{"ids": {}}'), where)["ids"]
+    members = _read(files, ".members", Members, where)
+    listed = _read(files, ".vmlist", GuestList, where).ids if ".vmlist" in files else {}
     places: dict[int, str] = {}
     confs: dict[int, str] = {}
     for path, text in files.items():
@@ -103,22 +105,16 @@ def parse_view(output: str, where: str) -> View:
         if match:
             places[int(match["id"])] = match["node"]
             confs[int(match["id"])] = text
-    node = str(members["nodename"])
-    cluster = members.get("cluster")
-    nodes = members.get("nodelist") or {node: {"online": 1}}
+    node, cluster = members.nodename, members.cluster
+    nodes = members.nodelist or {node: Node(online=True)}
     return View(
         node=node,
-        quorate=bool(cluster["quorate"]) if cluster else True,
-        clustered=bool(cluster),
-        members={
-            name: Member(name, bool(row.get("online")), str(row.get("ip", "")))
-            for name, row in nodes.items()
-        },
+        quorate=cluster is None or cluster.quorate,
+        clustered=cluster is not None,
+        members={name: Member(name, row.online, row.ip) for name, row in nodes.items()},
         running=frozenset(running),
         places=places,
-        others={
-            int(vmid): str(row["node"]) for vmid, row in listed.items() if row.get("type") != "lxc"
-        },
+        others={vmid: row.node for vmid, row in listed.items() if row.type != "lxc"},
         confs=confs,
         ha=parse_sections(files.get("ha/resources.cfg", "")),
         affinities=parse_affinities(files.get("ha/groups.cfg", ""), files.get("ha/rules.cfg", "")),
@@ -144,13 +140,15 @@ def _files(output: str) -> tuple[dict[str, str], list[int]]:
     return {path: "".join(f"{one}\n" for one in found) for path, found in lines.items()}, running
 
 
-def _json(text: str, where: str) -> Any:
+def _read(files: Mapping[str, str], name: str, form: type[T], where: str) -> T:
+    text = files.get(name, "")
     try:
-        return json.loads(text)
-    except ValueError:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
         raise DeployError(
-            "the cluster file system gives no sense",
+            f"the cluster file system has no sense in {name}",
             where=where,
             hint="`systemctl status pve-cluster` on the node shows whether it is up",
             evidence=text.splitlines()[-3:],
         ) from None
+    return understood(data, form, f"/etc/pve/{name}", where)

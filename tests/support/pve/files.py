@@ -96,21 +96,25 @@ class ClusterFiles:
             for guest in cluster.guests.values()
         }
         ids |= {str(vmid): {"node": n, "type": "qemu"} for vmid, n in cluster.machines.items()}
-        found[shared / ".vmlist"] = json.dumps({"version": 1, "ids": ids}, indent=1)
-        found[shared / "ha/resources.cfg"] = "".join(
-            section_text("ct", sid.removeprefix("ct:"), values)
-            for sid, values in cluster.ha.items()
-        )
+        # Without any guest there is no list of them.
+        listed = {"version": 1} | ({"ids": ids} if ids else {})
+        found[shared / ".vmlist"] = json.dumps(listed, indent=1)
         # Files that most clusters do not have.
+        if cluster.ha:
+            found[shared / "ha/resources.cfg"] = "".join(
+                section_text("ct", sid.removeprefix("ct:"), values)
+                for sid, values in cluster.ha.items()
+            )
         if cluster.ha_groups:
             found[shared / "ha/groups.cfg"] = "".join(
                 section_text("group", name, values) for name, values in cluster.ha_groups.items()
             )
         if cluster.ha_rules:
             found[shared / "ha/rules.cfg"] = rules_text(cluster)
-        found[shared / "replication.cfg"] = "".join(
-            section_text("local", name, values) for name, values in cluster.replication.items()
-        )
+        if cluster.replication:
+            found[shared / "replication.cfg"] = "".join(
+                section_text("local", name, values) for name, values in cluster.replication.items()
+            )
         for node in cluster.nodes:
             found[self.seen_by(node) / ".members"] = json.dumps(self._members(node), indent=1)
         return found

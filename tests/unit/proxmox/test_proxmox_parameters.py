@@ -15,6 +15,7 @@ from pve.contract import VERSIONS, check_call, load
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox import properties
+from tasks.containers.proxmox.answers import Setting, understood
 from tasks.containers.proxmox.parameters import (
     RESTART_FIELDS,
     Changes,
@@ -112,7 +113,8 @@ def call(where: Cluster, method: str, path: str, parameters: dict[str, Any]) -> 
 
 
 def found(where: Cluster) -> Config:
-    return parse_pending(call(where, "GET", "/nodes/pve/lxc/100/pending", {}))
+    path = "/nodes/pve/lxc/100/pending"
+    return parse_pending(understood(call(where, "GET", path, {}), list[Setting], path, "pve"))
 
 
 def apply(where: Cluster, wanted: Changes) -> None:
@@ -252,7 +254,7 @@ def test_what_waits_for_a_restart_is_told_apart_and_not_asked_for_again() -> Non
 
 
 def test_a_setting_that_is_about_to_go_is_known() -> None:
-    rows = [{"key": "nameserver", "value": "192.0.2.1", "delete": 1}, {"key": "cores", "value": 2}]
+    rows = [Setting("nameserver", "192.0.2.1", delete=True), Setting("cores", 2)]
     config = parse_pending(rows)
     assert config.current == {"nameserver": "192.0.2.1", "cores": "2"}
     assert config.pending == {"nameserver": None}

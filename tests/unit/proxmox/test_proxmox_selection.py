@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.containers.base import ContainerSpec
+from tasks.containers.proxmox.answers import Resource
 from tasks.containers.proxmox.guests import Guest, choose, parse_guests
 from tasks.containers.proxmox.parameters import Config, changes
 from tasks.containers.proxmox.selection import choose_template, matching
@@ -60,9 +61,9 @@ def test_versions_are_compared_as_numbers() -> None:
 def test_ids_are_shared_with_virtual_machines() -> None:
     guests = parse_guests(
         [
-            {"type": "qemu", "vmid": 100, "node": "pve2", "tags": "vikunja-deploy.vikunja-main"},
-            {"type": "lxc", "vmid": 101, "node": "pve"},
-            {"type": "storage", "node": "pve"},
+            Resource("qemu", 100, "pve2", "vikunja-deploy.vikunja-main"),
+            Resource("lxc", 101, "pve"),
+            Resource("storage", node="pve"),
         ]
     )
     assert guests[1] == Guest(101, "pve", "lxc", ())

@@ -124,6 +124,16 @@ def test_a_node_on_its_own_is_a_cluster_of_one(tmp_path: Path) -> None:
     assert seen.guests == ()
 
 
+def test_a_cluster_without_any_guest_is_one(tmp_path: Path) -> None:
+    files = ClusterFiles(tmp_path, Cluster(("pve", "pve2")))
+    # As the real one has it: no list, and no files of what there is nothing to say about.
+    assert json.loads((files.seen_by("pve") / ".vmlist").read_text()) == {"version": 1}
+    assert not list((tmp_path / "shared").glob("**/*.cfg"))
+    seen = view(Cluster(("pve", "pve2")), tmp_path / "again")
+    assert seen.guests == ()
+    assert sorted(seen.members) == ["pve", "pve2"]
+
+
 def test_a_machine_without_a_cluster_file_system_is_no_node(tmp_path: Path) -> None:
     assert looked(tmp_path / "nowhere", tmp_path).returncode == NO_NODE
     assert looked(tmp_path, tmp_path).returncode == NO_NODE
@@ -136,7 +146,7 @@ def test_what_runs_is_told_by_id() -> None:
 
 def test_half_a_file_is_no_cluster(tmp_path: Path) -> None:
     (tmp_path / ".members").write_text('{"nodename": "pve", "nodelist": {')
-    with pytest.raises(DeployError, match="gives no sense"):
+    with pytest.raises(DeployError, match=r"no sense in \.members"):
         parse_view(looked(tmp_path, tmp_path).stdout, "pve")
 
 
