@@ -58,21 +58,12 @@ def encoded(parameters: Mapping[str, Value | None]) -> dict[str, str | int | flo
 
 
 def decoded(answer: Any, call: str, where: str) -> Any:
-    """What proxmoxer gave back, alike for every way.
-
-    What it cannot read comes as `{"errors": text}`: nothing at all where pvesh printed nothing,
-    or a task's UPID behind the lines that it printed on the way.
-    """
+    """What proxmoxer gave back. What it cannot read comes as `{"errors": text}`."""
     if not isinstance(answer, dict) or set(answer) != {"errors"}:
         return answer
     errors = answer["errors"]
     text = errors.decode(errors="replace") if isinstance(errors, bytes) else str(errors)
-    lines = text.strip().splitlines()
-    if not lines:
-        return None
-    if lines[-1].strip().startswith("UPID:"):
-        return lines[-1].strip()
-    raise _not_proxmox(where, [call, *lines[-5:]])
+    raise _not_proxmox(where, [call, *text.strip().splitlines()[-5:]])
 
 
 def _not_proxmox(where: str, evidence: Sequence[str]) -> NetworkError:

@@ -6,6 +6,7 @@ code; and gives up after 5 s. Here the exit code decides, and pvesh has the time
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,25 @@ from tasks.containers.proxmox.remote import execute
 READ_LIMIT = 60
 CHANGE_LIMIT = 3600
 """Seconds. pvesh waits for the task of what it changes."""
+
+
+def answer_of(output: str, *, reads: bool) -> str:
+    """The answer, as JSON, in what pvesh printed before it ended with 0.
+
+    The answer is the last line, or all of it. Before it stands whatever the programs printed that
+    worked on the change (`Formatting '/var/lib/…'`), and where the answer is nothing, that alone.
+    reads: the call is one for an answer, and what is not understood is left to be told.
+    """
+    lines = output.strip().splitlines() or ["null"]
+    for text in (output, lines[-1]):
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        return text
+    if lines[-1].startswith("UPID:"):
+        return json.dumps(lines[-1].strip())
+    return output if reads else "null"
 
 
 def connect(access: Local | OpenSsh) -> Any:
@@ -33,7 +53,7 @@ def connect(access: Local | OpenSsh) -> Any:
                 raise ResourceException(
                     status, "", text, errors=problems, exit_code=done.returncode
                 )
-            return done.stdout.decode(), "", 0
+            return answer_of(done.stdout.decode(errors="replace"), reads=argv[1] == "get"), "", 0
 
     api = ProxmoxAPI(backend="local")
     # Also for ssh: proxmoxer's own backend needs a package that keeps no connection.

@@ -47,6 +47,23 @@ def request(method: str, path: str, options: dict[str, str]) -> Any:
     return body["data"]
 
 
+def chatter(path: str, options: dict[str, str]) -> list[str]:
+    """What the programs print that plug a change into a running container."""
+    if not path.endswith("/config"):
+        return []
+    guest = path.removesuffix("/config")
+    if request("GET", f"{guest}/status/current", {})["status"] != "running":
+        return []
+    lines = ["net.ipv4.conf.eth0.promote_secondaries = 1"] if "net0" in options else []
+    vmid = guest.rpartition("/")[2]
+    return lines + [
+        f"Formatting '/var/lib/vz/images/{vmid}/vm-{vmid}-disk-1.raw', fmt=raw size=4294967296 "
+        "preallocation=off"
+        for name in options
+        if name.startswith("mp")
+    ]
+
+
 def main(argv: list[str]) -> None:
     command, path, *rest = argv
     if os.environ.get("LC_ALL") != "C":
@@ -55,7 +72,9 @@ def main(argv: list[str]) -> None:
     assert options.pop("output-format") == "json"
     if command != "get":
         sys.stderr.write("trying to acquire lock...\n OK\n")
+    said = chatter(path, options) if command == "set" else []
     data = request(METHODS[command], path, options)
+    print("".join(f"{line}\n" for line in said), end="")
     if isinstance(data, str) and data.startswith("UPID:"):
         task = f"/nodes/{data.split(':')[1]}/tasks/{data}"
         while request("GET", f"{task}/status", {})["status"] == "running":

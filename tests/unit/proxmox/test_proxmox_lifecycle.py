@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +15,11 @@ from pve.contract import VERSIONS, check_call, load
 from pve.place import Place
 
 from tasks.containers.base import ContainerSpec
-from tasks.containers.proxmox.api import ProxmoxerSession
+from tasks.containers.proxmox.access import Local
+from tasks.containers.proxmox.api import ProxmoxerSession, open_session
 from tasks.containers.proxmox.lifecycle import Lifecycle
-from tasks.containers.proxmox.wish import ProxmoxWish
+from tasks.containers.proxmox.pvesh import answer_of
+from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import (
     LockedError,
     NetworkError,
@@ -35,6 +40,7 @@ SPEC = ContainerSpec(
     gateway="192.0.2.1",
 )
 WISH = ProxmoxWish(node="pve")
+UPID = "UPID:pve:0:0:0:resize:100:root@pam:"
 
 
 @pytest.fixture
@@ -77,6 +83,46 @@ def test_a_container_lives_its_whole_life(place: Place, session: ProxmoxerSessio
     box.start()
     box.destroy()
     assert place.cluster.guests == {}
+
+
+def test_what_a_hotplug_prints_is_no_answer(place: Place, session: ProxmoxerSession) -> None:
+    place.cluster.duration = 0
+    box = Lifecycle(SPEC, WISH, session, lock_limit=0)
+    box.create()
+    box.start()
+    mounts = (Mount("/srv/files", "local-lvm", 4),)
+    wishing(box, replace(WISH, mounts=mounts), ip_address="192.0.2.11/24").configure()
+    config = place.cluster.guests[100].config
+    assert "ip=192.0.2.11/24" in str(config["net0"])
+    assert "mp=/srv/files" in str(config["mp0"])
+
+
+@pytest.mark.parametrize(
+    ("output", "reads", "answer"),
+    [
+        ('[{"a": 1}]\n', True, [{"a": 1}]),
+        ('{"a":\n 1}\n', True, {"a": 1}),
+        ('a program says\n"100"\n', True, "100"),
+        ("net.ipv4.conf.eth0.promote_secondaries = 1\n", False, None),
+        ("Formatting 'x'\nUPID:pve:0:0:0:resize:100:root@pam:\n", False, UPID),
+        ("UPID:pve:0:0:0:resize:100:root@pam:\n", False, UPID),
+        ('Formatting\n"UPID:pve:0:0:0:resize:100:root@pam:"\n', False, UPID),
+        ("", False, None),
+        ("", True, None),
+    ],
+)
+def test_the_answer_of_pvesh_is_what_comes_last(output: str, reads: bool, answer: object) -> None:
+    assert json.loads(answer_of(output, reads=reads)) == answer
+
+
+def test_an_answer_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "pvesh"
+    program.write_text("#!/bin/sh\necho this is something else\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(NetworkError, match="no Proxmox VE") as caught:
+        open_session(Local()).call("GET", "/version")
+    assert caught.value.evidence[-1] == "this is something else"
 
 
 def test_every_call_keeps_the_contract_of_both_versions(place: Place, box: Lifecycle) -> None:
