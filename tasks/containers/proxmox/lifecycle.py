@@ -13,7 +13,13 @@ from tasks.containers.proxmox.answers import Bridge, Storage, Template, Volume
 from tasks.containers.proxmox.api import Method, Session, Value, ask
 from tasks.containers.proxmox.availability import register
 from tasks.containers.proxmox.guests import Found, Guest, choose, list_guests, look, require_ours
-from tasks.containers.proxmox.parameters import changes, create_parameters, storage_of
+from tasks.containers.proxmox.parameters import (
+    AT_NEXT_START,
+    Changes,
+    changes,
+    create_parameters,
+    storage_of,
+)
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
@@ -23,7 +29,7 @@ from tasks.containers.proxmox.selection import (
 )
 from tasks.containers.proxmox.tasks import Finished, wait
 from tasks.containers.proxmox.wish import ProxmoxWish
-from tasks.errors import DeployError, LockedError, ResourceError
+from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
 
 CREATE_LIMIT = 900
 DOWNLOAD_LIMIT = 1800
@@ -208,7 +214,12 @@ class Lifecycle:
         if wanted.settings or wanted.deleted:
             extra = {"digest": found.config.digest, "delete": ",".join(wanted.deleted)}
             given = {name: value for name, value in extra.items() if value}
-            self.session.call("PUT", f"{guest.path}/config", {**wanted.settings, **given})
+            try:
+                self.session.call("PUT", f"{guest.path}/config", {**wanted.settings, **given})
+            except (DeployError, NetworkError) as error:
+                if not self._changed_all_the_same(error, wanted):
+                    raise
+                progress.step(f"changed, though Proxmox VE said: {error.what}")
         for disk, size in wanted.grow.items():
             self._do(
                 f"grow {disk} to {size} GiB",
@@ -216,6 +227,18 @@ class Lifecycle:
                 MOVE_LIMIT,
                 progress,
             )
+
+    def _changed_all_the_same(self, error: DeployError, wanted: Changes) -> bool:
+        """Whether the settings hold after an error that is no refusal of them.
+
+        What a hotplug could not do waits for the next start, and does not hold.
+        """
+        if type(error) not in (DeployError, NetworkError):
+            return False
+        found = self.require("configure")
+        left = changes(self.spec, self.wish, found.config, found.guest.node)
+        waiting = set(found.config.pending) - AT_NEXT_START
+        return not (left.settings or left.deleted or waiting & {*wanted.settings, *wanted.deleted})
 
     def migrate(self, progress: Progress = SILENT) -> None:
         """Move it to the wished node; there already is success. Restarts it where it runs."""

@@ -38,6 +38,9 @@ from tasks.errors import ResourceError
 RESTART_FIELDS = frozenset({"hostname", "nameservers", "search_domain", "timezone"})
 """Attributes that a running container takes up at its next start."""
 
+AT_NEXT_START = frozenset({"hostname", "nameserver", "searchdomain", "timezone"})
+"""Their settings: a change of them is pending until then."""
+
 MOUNTS = tuple(f"mp{number}" for number in range(256))
 
 

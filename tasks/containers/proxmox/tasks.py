@@ -27,6 +27,8 @@ LONGEST_PAUSE = 1.0
 PAGE = 500
 """Lines of a log in one call; Proxmox VE's own default is 50."""
 
+NO_LINES = "no content"
+
 TAIL = 15
 """Lines of a log that an error shows."""
 
@@ -73,6 +75,11 @@ def fraction_of(line: str) -> float | None:
     return value if value is not None and value <= 1 else None
 
 
+def tells(line: str) -> bool:
+    """Whether a line of a log says more than that the task is well over."""
+    return line.strip() not in ("", "TASK OK")
+
+
 class _Log:
     """A task's log, fetched line by line as it grows."""
 
@@ -87,7 +94,8 @@ class _Log:
         while True:
             place = {"start": len(self.lines), "limit": PAGE}
             rows = ask(self._session, self._path, list[LogLine], place)
-            page = [row.t for row in rows if row.n > len(self.lines)]
+            # Of a log without a line yet there is one that says so.
+            page = [row.t for row in rows if row.n > len(self.lines) and row.t != NO_LINES]
             self.lines += page
             new += page
             if len(page) < PAGE:
@@ -95,7 +103,7 @@ class _Log:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        return tuple(line for line in self.lines if line.strip())[-TAIL:]
+        return tuple(line for line in self.lines if tells(line))[-TAIL:]
 
 
 def wait(
@@ -189,7 +197,7 @@ def _until_stopped(
         status = ask(session, f"/nodes/{upid.node}/tasks/{upid.text}/status", TaskStatus)
         if status.status == "stopped":
             return status.exitstatus
-        for line in log.fetch()[-1:]:
+        for line in [line for line in log.fetch() if tells(line)][-1:]:
             progress.step(f"{what}: {line.strip()}", fraction_of(line))
         left = deadline - time.monotonic()
         if left <= 0:

@@ -125,6 +125,30 @@ def test_an_answer_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert caught.value.evidence[-1] == "this is something else"
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_an_error_that_is_no_refusal_fails_only_what_was_not_done(
+    place: Place, box: Lifecycle, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    box.create()
+    call = box.session.call
+
+    def losing(method: Any, path: str, parameters: Any = ()) -> Any:
+        if method != "PUT":
+            return call(method, path, dict(parameters))
+        if done:
+            call(method, path, dict(parameters))
+        raise NetworkError("the connection failed")
+
+    monkeypatch.setattr(box.session, "call", losing)
+    wanted = wishing(box, memory_mb=4096)
+    if done:
+        wanted.configure()
+    else:
+        with pytest.raises(NetworkError):
+            wanted.configure()
+    assert place.cluster.guests[100].config["memory"] == (4096 if done else 2048)
+
+
 def test_every_call_keeps_the_contract_of_both_versions(place: Place, box: Lifecycle) -> None:
     place.cluster.nodes["pve"].templates.clear()
     box.create()

@@ -105,6 +105,40 @@ def test_the_log_shows_while_it_grows(place: Place, https: ProxmoxerSession) -> 
     ]
 
 
+def test_a_log_without_a_line_and_its_end_are_no_progress(
+    place: Place, https: ProxmoxerSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.cluster.duration = 60
+    upid = begun(place)
+    task = place.cluster.tasks[upid]
+    logs: list[Any] = []
+    call = https.call
+
+    class Watching(Steps):
+        def step(self, text: str, fraction: float | None = None) -> None:
+            super().step(text, fraction)
+            if "copied" in text:
+                task.log.append("TASK OK")
+                task.ends = 0
+
+    def calling(method: Any, path: str, parameters: Any) -> Any:
+        answer = call(method, path, parameters)
+        if path.endswith("/log"):
+            logs.append(answer)
+            if len(logs) == 1:
+                task.log.append("copied 25%")
+        return answer
+
+    monkeypatch.setattr(https, "call", calling)
+    steps = Watching()
+    wait(https, upid, "create container 100", timeout=10, progress=steps)
+    assert steps.told == [
+        ("create container 100", None),
+        ("create container 100: copied 25%", 0.25),
+    ]
+    assert logs[0] == [{"n": 1, "t": "no content"}]
+
+
 def test_warnings_are_no_failure_and_not_forgotten(place: Place, session: ProxmoxerSession) -> None:
     upid = begun(place, lambda task: task.warn("no such locale"), log=("Formatting",))
     finished = wait(session, upid, "create container 100", timeout=10)
