@@ -149,6 +149,7 @@ class ProxmoxContainer:
         was = self._lifecycle.require("configure")
         self._refuse_taken_address(was.guest.vmid)
         self._require_group()
+        self._lifecycle.leave()
         self._lifecycle.migrate(progress)
         self._lifecycle.move_disk(progress)
         self._lifecycle.configure(progress)

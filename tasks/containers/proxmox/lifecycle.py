@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from tasks.containers.base import SILENT, ContainerSpec, Progress
 from tasks.containers.proxmox.answers import Bridge, Storage, Template, Volume
-from tasks.containers.proxmox.api import Method, Session, Value, ask
+from tasks.containers.proxmox.api import Session, Value, ask
 from tasks.containers.proxmox.availability import register
-from tasks.containers.proxmox.guests import Found, Guest, choose, list_guests, look, require_ours
+from tasks.containers.proxmox.guests import Found, choose, list_guests, look, require_ours
 from tasks.containers.proxmox.parameters import (
     AT_NEXT_START,
     Changes,
@@ -20,6 +20,7 @@ from tasks.containers.proxmox.parameters import (
     create_parameters,
     storage_of,
 )
+from tasks.containers.proxmox.power import Power
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
@@ -27,19 +28,14 @@ from tasks.containers.proxmox.selection import (
     file_of,
     has_content,
 )
-from tasks.containers.proxmox.tasks import Finished, wait
+from tasks.containers.proxmox.tasks import Finished
 from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
 
 CREATE_LIMIT = 900
 DOWNLOAD_LIMIT = 1800
 MOVE_LIMIT = 7200
-START_LIMIT = 180
-STOP_LIMIT = 60
-"""Seconds. After STOP_LIMIT a container that does not shut down is stopped by force."""
-
-HA_PAUSE = 1.0
-"""Seconds between two looks at what the HA manager does."""
+"""Seconds."""
 
 RACES = 5
 """How many ids that others took in the same moment are passed over."""
@@ -101,23 +97,9 @@ class Lifecycle:
             found = again
         return found
 
-    def _do(
-        self,
-        what: str,
-        call: tuple[Method, str, Mapping[str, Value | None]],
-        timeout: float,
-        progress: Progress,
-    ) -> Finished:
-        """A call that makes a task, and the wait for it."""
-        answer = self.session.call(*call)
-        return wait(
-            self.session,
-            answer,
-            what,
-            timeout=timeout,
-            progress=progress,
-            where=self.spec.name,
-        )
+    @property
+    def power(self) -> Power:
+        return Power(self.session, self.spec.name, self.find)
 
     # Making
 
@@ -148,7 +130,7 @@ class Lifecycle:
             )
             what = f"create container {vmid}"
             try:
-                return self._do(
+                return self.power.do(
                     what, ("POST", f"/nodes/{node}/lxc", parameters), CREATE_LIMIT, progress
                 )
             except ResourceError as error:
@@ -190,7 +172,7 @@ class Lifecycle:
         rows = ask(self.session, f"/nodes/{node}/aplinfo", list[Template])
         name = choose_download(self.spec.template, [row.template for row in rows], self.spec.name)
         target = choose_storage(None, "vztmpl", 0.5, storages, where=self.spec.name)
-        self._do(
+        self.power.do(
             f"download template {name}",
             ("POST", f"/nodes/{node}/aplinfo", {"storage": target, "template": name}),
             DOWNLOAD_LIMIT,
@@ -221,7 +203,7 @@ class Lifecycle:
                     raise
                 progress.step(f"changed, though Proxmox VE said: {error.what}")
         for disk, size in wanted.grow.items():
-            self._do(
+            self.power.do(
                 f"grow {disk} to {size} GiB",
                 ("PUT", f"{guest.path}/resize", {"disk": disk, "size": f"{size}G"}),
                 MOVE_LIMIT,
@@ -241,14 +223,17 @@ class Lifecycle:
         return not (left.settings or left.deleted or waiting & {*wanted.settings, *wanted.deleted})
 
     def migrate(self, progress: Progress = SILENT) -> None:
-        """Move it to the wished node; there already is success. Restarts it where it runs."""
+        """Move it to the wished node; there already is success. Restarts it where it runs.
+
+        Where the HA manager has put it, there it stays.
+        """
         found = self.require("migrate")
-        if found.guest.node == self.wish.node:
+        if found.guest.node == self.wish.node or self.wish.ha is not None:
             return
         parameters: dict[str, Value] = {"target": self.wish.node}
         if found.running:
             parameters["restart"] = 1
-        self._do(
+        self.power.do(
             f"migrate container {found.guest.vmid} to {self.wish.node}",
             ("POST", f"{found.guest.path}/migrate", parameters),
             MOVE_LIMIT,
@@ -263,21 +248,18 @@ class Lifecycle:
         found = self.require("move the disk of")
         if self.wish.storage in (None, storage_of(found.config.coming)):
             return
-        if found.running:
-            self._shut_down(found.guest, progress)
         parameters: dict[str, Value | None] = {
             "volume": "rootfs",
             "storage": self.wish.storage,
             "delete": 1,
         }
-        self._do(
-            f"move the disk of container {found.guest.vmid} to {self.wish.storage}",
-            ("POST", f"{found.guest.path}/move_volume", parameters),
-            MOVE_LIMIT,
-            progress,
-        )
-        if found.running:
-            self._start(found.guest, progress)
+        with self.power.stopped(found, progress):
+            self.power.do(
+                f"move the disk of container {found.guest.vmid} to {self.wish.storage}",
+                ("POST", f"{found.guest.path}/move_volume", parameters),
+                MOVE_LIMIT,
+                progress,
+            )
 
     # Running
 
@@ -285,53 +267,24 @@ class Lifecycle:
         """Start it; running already is success. Its services come up after this."""
         found = self.require("start")
         if not found.running:
-            self._start(found.guest, progress)
-            self._await(found, running=True)
-
-    def _start(self, guest: Guest, progress: Progress) -> None:
-        self._do(
-            f"start container {guest.vmid}",
-            ("POST", f"{guest.path}/status/start", {}),
-            START_LIMIT,
-            progress,
-        )
+            self.power.start(found, progress)
 
     def stop(self, progress: Progress = SILENT) -> None:
         """Shut it down, by force after STOP_LIMIT; stopped already is success."""
         found = self.require("stop")
         if found.running:
-            self._shut_down(found.guest, progress)
-            self._await(found, running=False)
+            self.power.stop(found, progress)
 
-    def _await(self, found: Found, *, running: bool) -> None:
-        """Of a container that the HA manager has, the task is over when that was told."""
-        deadline = time.monotonic() + STOP_LIMIT + START_LIMIT
-        while found.ha is not None:
-            now = self.find()
-            if now is None or now.running == running:
-                return
-            if time.monotonic() >= deadline:
-                raise DeployError(
-                    f"the HA manager has not {'started' if running else 'stopped'} container "
-                    f"{found.guest.vmid} in {STOP_LIMIT + START_LIMIT} s",
-                    where=self.spec.name,
-                    hint="`ha-manager status` on a node shows what it does",
-                )
-            time.sleep(HA_PAUSE)
+    def leave(self) -> None:
+        """Take it from an HA manager that is not to have it: what moves it then waits for none."""
+        found = self.require("configure")
+        if self.wish.ha is None and found.ha is not None:
+            self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
 
     def register(self) -> None:
         """Bring what the HA manager and storage replication know of it to the wish."""
         with self.registering() if self.wish.ha else nullcontext():
             register(self.session, self.wish, lambda: self.require("register"))
-
-    def _shut_down(self, guest: Guest, progress: Progress) -> None:
-        parameters: dict[str, Value] = {"timeout": STOP_LIMIT, "forceStop": 1}
-        self._do(
-            f"shut down container {guest.vmid}",
-            ("POST", f"{guest.path}/status/shutdown", parameters),
-            STOP_LIMIT + START_LIMIT,
-            progress,
-        )
 
     def destroy(self, progress: Progress = SILENT) -> None:
         """Remove it with its disks and what refers to it. Gone already is success."""
@@ -344,22 +297,14 @@ class Lifecycle:
                 where=self.spec.name,
                 hint=f"`pct set {found.guest.vmid} --protection 0` on node {found.guest.node}",
             )
-        if found.ha is not None:
-            # It would start again what is stopped.
-            self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
-        if found.running:
-            self._do(
-                f"stop container {found.guest.vmid}",
-                ("POST", f"{found.guest.path}/status/stop", {}),
-                STOP_LIMIT + START_LIMIT,
+        # With that, the HA manager and replication forget it, too.
+        with self.power.stopped(found, progress, at_once=True):
+            self.power.do(
+                f"destroy container {found.guest.vmid}",
+                ("DELETE", found.guest.path, {"purge": 1}),
+                CREATE_LIMIT,
                 progress,
             )
-        self._do(
-            f"destroy container {found.guest.vmid}",
-            ("DELETE", found.guest.path, {"purge": 1}),
-            CREATE_LIMIT,
-            progress,
-        )
 
 
 def list_templates(session: Session, node: str, storages: Sequence[Storage]) -> list[str]:

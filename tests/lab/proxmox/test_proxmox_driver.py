@@ -74,9 +74,15 @@ def boxed(over: Cluster, spec: ContainerSpec, wish: ProxmoxWish = WISH) -> Proxm
     return ProxmoxContainer(replace(spec, more=wished(wish)), wish, over, lock_limit=0)
 
 
+@pytest.fixture(params=[None, Ha(None, "started", 1)], ids=["alone", "managed"])
+def wish(request: pytest.FixtureRequest) -> ProxmoxWish:
+    """Of a container alone, and of one that the HA manager has."""
+    return replace(WISH, ha=request.param)
+
+
 @pytest.fixture
-def box(over: Cluster, spec: ContainerSpec) -> ProxmoxContainer:
-    return boxed(over, spec)
+def box(over: Cluster, spec: ContainerSpec, wish: ProxmoxWish) -> ProxmoxContainer:
+    return boxed(over, spec, wish)
 
 
 everywhere = pytest.mark.parametrize("over", ["local", "https", "openssh"], indirect=True)
@@ -109,11 +115,13 @@ def test_a_container_lives_its_whole_life(
     box.create()
     facts = box.observe()
     assert (facts.exists, facts.running, facts.owner) == (True, False, NAME)
-    wish = {**vars(box.spec), **box.spec.more, "container_id": VMID}
+    # The HA manager gets it when it runs.
+    wish = {**vars(box.spec), **box.spec.more, "container_id": VMID, "node": "pve", "ha": None}
     found = {name: wish[name] for name in facts.attributes}
     assert dict(facts.attributes) == found
     box.start()
     assert box.observe().running
+    assert box.observe().attributes["ha"] == box.spec.more["ha"]
     assert box.run(["systemctl", "is-system-running"]).stdout == b"running\n"
     assert box.run(["cat", MARKER_PATH]).stdout.decode().strip() == NAME
     assert "marker" not in str(standin.cluster.guests[VMID].config["description"])
@@ -190,18 +198,26 @@ def test_a_running_container_is_changed_in_place(
 
 
 def test_a_container_is_moved_with_its_node_and_its_storage(
-    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
+    box: ProxmoxContainer,
+    over: Cluster,
+    spec: ContainerSpec,
+    wish: ProxmoxWish,
+    standin: Standin,
 ) -> None:
     box.create()
     box.start()
-    moved = boxed(over, spec, replace(WISH, node="pve2", storage="local"))
+    moved = boxed(over, spec, replace(wish, node="pve2", storage="local"))
     before = len(standin.ssh_log())
     moved.configure()
     found = moved.observe()
-    assert (found.attributes["node"], found.attributes["storage"]) == ("pve2", "local")
+    # Where the HA manager has put it, there it stays.
+    node = "pve2" if wish.ha is None else "pve"
+    assert (found.attributes["node"], found.attributes["storage"]) == (node, "local")
     assert found.running
     assert moved.run(["systemctl", "is-system-running"]).stdout == b"running\n"
-    assert set(standin.ssh_log()[before:]) == {"pve2"}
+    assert set(standin.ssh_log()[before:]) == ({node} - {"pve"})
+    if wish.ha is not None:
+        return
     standin.set_down("pve2")
     try:
         with pytest.raises(NetworkError, match="node pve2 is down"):

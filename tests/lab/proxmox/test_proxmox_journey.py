@@ -7,13 +7,15 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journey import DOIT
 from migrating_branches import MORE, NEW, OLD, commit
 from places import LabNetwork
+from pve.ha import forget
 from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
 from writers import PATIENCE, Writer, assert_nothing_lost, killed_at, writing
@@ -21,18 +23,21 @@ from writers import PATIENCE, Writer, assert_nothing_lost, killed_at, writing
 from tasks.containers.lxc.network import host_nameservers
 from tasks.resources.migration import HOME, JOURNAL
 
-CONNECTIONS = ("local", "https", "openssh")
+WAYS = (("local", False), ("https", False), ("openssh", False), ("https", True))
+"""Each connection, and whether the HA manager has the container."""
 
 
-@pytest.fixture(params=CONNECTIONS, scope="module")
+@pytest.fixture(params=WAYS, ids=["local", "https", "openssh", "https-managed"], scope="module")
 def site(
     request: pytest.FixtureRequest, standin: Standin, golden: Path, pve_network: LabNetwork
 ) -> Iterator[PveSite]:
     """One after the other, so that this machine can be what the connection needs it to be."""
-    kind = request.param
+    kind, managed = request.param
     standin.be_node("pve" if kind == "local" else None)
-    number = CONNECTIONS.index(kind)
-    site = new_pve_site(standin, pve_network, number, kind, "pve" if number != 1 else "pve2")
+    number = WAYS.index(request.param)
+    site = new_pve_site(standin, pve_network, number, kind, "pve2" if kind == "https" else "pve")
+    if managed:
+        site.edit({"proxmox": {"ha": {"max_restart": 3}}})
     site.run("apply", "--yes")
     yield site
     standin.clear()
@@ -116,12 +121,67 @@ def test_a_drift_of_either_side_is_shown_and_mended(site: PveSite) -> None:
 
 
 def test_a_container_that_somebody_stopped_is_started(site: PveSite) -> None:
-    guest = site.standin.cluster.guests[site.vmid]
-    site.standin.cluster.backend.stop(guest)
-    guest.running = False
-    assert site.addresses()[0] == f"running:{site.id}"
+    cluster = site.standin.cluster
+    guest = cluster.guests[site.vmid]
+    with cluster.lock:
+        if managed(site):
+            # Any other way the manager starts it again.
+            managed(site)["state"] = "stopped"
+        else:
+            cluster.backend.stop(guest)
+            guest.running = False
+        cluster.publish()
+    until(lambda: not guest.running)
+    assert f"running:{site.id}" in site.addresses()
     site.run("apply", "--yes")
     assert site.served()["version"] == "v1.0.0"
+    assert site.addresses() == []
+
+
+def managed(site: PveSite) -> dict[str, Any]:
+    """How the HA manager has it; empty where it has not."""
+    return site.standin.cluster.ha.get(f"ct:{site.vmid}", {})
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_move_of_the_disk_that_fails_or_is_killed_leaves_nothing_down(site: PveSite) -> None:
+    cluster, guest = site.standin.cluster, site.standin.cluster.guests[site.vmid]
+    here = str(site.config["rootfs"]).partition(":")[0]
+    there = "local" if here == "local-lvm" else "local-lvm"
+    site.edit({"proxmox": {"storage": there}})
+    cluster.full.add(there)
+    try:
+        assert "the storage has no space left" in site.run("apply", "--yes", code=4).stderr
+    finally:
+        cluster.full.clear()
+    assert guest.running
+    assert site.served()["version"] == "v1.0.0"
+
+    cluster.duration, usual = 2, cluster.duration
+    try:
+        process = subprocess.Popen(
+            [str(DOIT), "apply", "--yes", "--config", str(site.file)],
+            env=site.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(lambda: not guest.running)
+        process.kill()
+        process.wait()
+    finally:
+        cluster.duration = usual
+    assert f"running:{site.id}" in site.addresses()
+    site.run("apply", "--yes")
+    assert str(site.config["rootfs"]).startswith(f"{there}:")
+    assert guest.running and managed(site).get("state", "started") == "started"
+    assert site.served()["version"] == "v1.0.0"
+    assert site.addresses() == []
 
 
 def test_a_locked_container_is_waited_for_and_then_left(site: PveSite) -> None:
@@ -145,9 +205,12 @@ def test_a_kill_at_any_step_of_another_container_is_finished_by_the_next_apply(
 ) -> None:
     site.edit({"proxmox": {"timezone": "Europe/Berlin"}, "redis": {"port": 6380}})
     guest = site.standin.cluster.guests[site.vmid]
-    site.standin.cluster.backend.destroy(guest)
-    del site.standin.cluster.guests[site.vmid]
-    site.standin.cluster.publish()
+    with site.standin.cluster.lock:
+        site.standin.cluster.backend.destroy(guest)
+        del site.standin.cluster.guests[site.vmid]
+        # Without that Proxmox VE removes none that the HA manager has.
+        forget(site.standin.cluster, f"ct:{site.vmid}")
+        site.standin.cluster.publish()
     for line in (1, 2, 3):
         site.apply_killed_at(line)
         assert site.addresses(), "it had come to its end"

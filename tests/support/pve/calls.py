@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pve import containers, ha, tickets
+from pve import containers, ha, manager, tickets
 from pve.cluster import Cluster, Guest, Refused, Task
 from pve.contract import ContractBroken, Route, check_call, load, route
 
@@ -70,6 +70,7 @@ def answer(cluster: Cluster, user: str, method: str, path: str, given: Mapping[s
     time.sleep(cluster.delays.get(called.call, 0) if called else 0)
     with cluster.lock:
         cluster.settle()
+        manager.work(cluster)
         cluster.publish()
         contract = load(cluster.version)
         found = route(contract, method, path)

@@ -69,6 +69,7 @@ class Guest:
     pending: dict[str, str | int] = field(default_factory=dict)
     running: bool = False
     pool: str | None = None
+    snapshots: list[str] = field(default_factory=list)
 
     @property
     def digest(self) -> str:
@@ -162,12 +163,21 @@ class Cluster:
         self.machines: dict[int, str] = {}
         """Virtual machines: id → node."""
         self.ha: dict[str, dict[str, str | int]] = {}
+        self.ha_pause = 0.1
+        """Seconds between two rounds of the HA manager; of the real one it is ten."""
+        self.ha_round = 0.0
+        self.ha_commands: dict[str, list[str]] = {}
+        """What the HA manager was told of a resource, and has not looked at yet."""
+        self.ha_tries: dict[str, int] = {}
+        """How often in a row a resource could not be brought to its state."""
         self.ha_groups: dict[str, dict[str, str | int]] = {}
         self.ha_rules: dict[str, dict[str, str | int]] = {}
         self.replication: dict[str, dict[str, str | int]] = {}
         self.delays: Mapping[str, float] = {}
         """Seconds that a call of the contract takes beside what it does."""
         self.publish: Callable[[], None] = lambda: None
+        self.full: set[str] = set()
+        """Storages that turn out to be full in the middle of a move to them."""
         self.quorate = True
         self.backend = Backend()
         self.injected: list[Injected] = []
@@ -199,9 +209,11 @@ class Cluster:
         user: str,
         effect: Effect,
         log: Iterable[str] = (),
+        *,
+        works: bool = True,
     ) -> str:
-        """Start a task; its UPID. One at a time works on a container."""
-        if guest is not None and self.busy(guest):
+        """Start a task; its UPID. One at a time works on a container; works: this one does."""
+        if works and guest is not None and self.busy(guest):
             raise Refused(
                 500, f"can't lock file '/run/lock/lxc/pve-config-{guest}.lock' - got timeout"
             )
@@ -209,7 +221,8 @@ class Cluster:
         upid = f"UPID:{node}:{number:08X}:{number:08X}:{int(time.time()):08X}:{kind}:"
         upid += f"{guest or ''}:{user}:"
         ends = time.monotonic() + self.duration
-        self.tasks[upid] = Task(upid, node, kind, guest, ends, effect, list(log))
+        of = guest if works else None
+        self.tasks[upid] = Task(upid, node, kind, of, ends, effect, list(log))
         return upid
 
     def used(self, node: str, storage: str) -> int:

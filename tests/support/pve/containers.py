@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pve.cluster import Cluster, Failed, Guest, Refused, Task
-from pve.ha import forget
+from pve.ha import forget, manages, request
 
 Parameters = dict[str, Any]
 
@@ -146,8 +146,15 @@ def _start(cluster: Cluster, user: str, values: Parameters) -> str:
     guest = unlocked(cluster, values)
     if guest.running:
         raise Refused(500, f"CT {guest.vmid} already running")
+    if manages(cluster, guest.vmid):
+        return request(cluster, user, guest, "hastart", "start")
+    return begin_start(cluster, user, guest)
 
+
+def begin_start(cluster: Cluster, user: str, guest: Guest) -> str:
     def finish(task: Task) -> None:
+        if guest.config.get("template"):
+            raise Failed("you can't start a CT if it's a template")
         bridge = re.search(r"bridge=([^,]+)", str(guest.config.get("net0", "")))
         if bridge and bridge.group(1) not in cluster.nodes[guest.node].bridges:
             task.log.append(f"bridge '{bridge.group(1)}' does not exist")
@@ -165,18 +172,24 @@ def _halt(kind: str) -> Callable[[Cluster, str, Parameters], str]:
         guest = unlocked(cluster, values)
         if not guest.running:
             raise Refused(500, f"CT {guest.vmid} not running")
-
-        def finish(task: Task) -> None:
-            cluster.backend.stop(guest)
-            guest.config |= guest.pending
-            guest.pending.clear()
-            guest.running = kind == "vzreboot"
-            if guest.running:
-                cluster.backend.start(guest)
-
-        return cluster.begin(guest.node, kind, guest.vmid, user, finish)
+        if kind != "vzreboot" and manages(cluster, guest.vmid):
+            seconds = values.get("timeout", 60) if kind == "vzshutdown" else 0
+            return request(cluster, user, guest, "hastop", "stop", str(seconds))
+        return begin_halt(cluster, user, guest, kind)
 
     return handler
+
+
+def begin_halt(cluster: Cluster, user: str, guest: Guest, kind: str) -> str:
+    def finish(task: Task) -> None:
+        cluster.backend.stop(guest)
+        guest.config |= guest.pending
+        guest.pending.clear()
+        guest.running = kind == "vzreboot"
+        if guest.running:
+            cluster.backend.start(guest)
+
+    return cluster.begin(guest.node, kind, guest.vmid, user, finish)
 
 
 def _migrate(cluster: Cluster, user: str, values: Parameters) -> str:
@@ -188,11 +201,16 @@ def _migrate(cluster: Cluster, user: str, values: Parameters) -> str:
 
     if not cluster.nodes[values["target"]].online:
         raise Refused(500, f"no route to host '{values['target']}'")
+    if manages(cluster, guest.vmid):
+        return request(cluster, user, guest, "hamigrate", "migrate", values["target"])
+    return begin_migration(cluster, user, guest, values["target"])
 
+
+def begin_migration(cluster: Cluster, user: str, guest: Guest, target: str) -> str:
     def finish(task: Task) -> None:
         if guest.running:
             cluster.backend.stop(guest)
-        guest.node = values["target"]
+        guest.node = target
         if guest.running:
             cluster.backend.start(guest)
 
@@ -203,13 +221,20 @@ def _move_volume(cluster: Cluster, user: str, values: Parameters) -> str:
     guest = unlocked(cluster, values)
     if guest.running:
         raise Refused(500, "cannot move volumes of a running container")
+    if guest.snapshots and values.get("delete"):
+        raise Refused(500, "you can't move a volume with snapshots and delete the source")
     size = str(guest.config["rootfs"]).rpartition("=")[2][:-1]
     volume = _volume(cluster, guest.node, f"{values['storage']}:{size}", guest.vmid)
 
     def finish(task: Task) -> None:
+        del guest.config["lock"]
+        if values["storage"] in cluster.full:
+            raise Failed("move_volume: No space left on device")
         guest.config["rootfs"] = volume
 
-    return cluster.begin(guest.node, "move_volume", guest.vmid, user, finish)
+    upid = cluster.begin(guest.node, "move_volume", guest.vmid, user, finish)
+    guest.config["lock"] = "disk"
+    return upid
 
 
 def _destroy(cluster: Cluster, user: str, values: Parameters) -> str:
@@ -217,9 +242,13 @@ def _destroy(cluster: Cluster, user: str, values: Parameters) -> str:
     if guest.config.get("protection"):
         raise Refused(500, f"can't remove CT {guest.vmid} - protection mode enabled")
     if guest.running and not values.get("force"):
-        raise Refused(500, f"CT {guest.vmid} is running - destroy failed")
+        raise Refused(500, f"unable to destroy CT {guest.vmid} - container is running")
 
     def finish(task: Task) -> None:
+        base = f"base-{guest.vmid}-disk"
+        others = (one for one in cluster.guests.values() if one is not guest)
+        if any(base in str(one.config.get("rootfs")) for one in others):
+            raise Failed(f"base volume '{base}-0' is still in use by linked cloned")
         cluster.backend.destroy(guest)
         del cluster.guests[guest.vmid]
         if values.get("purge"):

@@ -27,6 +27,9 @@ def conf_text(guest: Guest) -> str:
     if guest.pending:
         lines += ["", "[pve:pending]"]
         lines += [f"{name}: {guest.pending[name]}" for name in sorted(guest.pending)]
+    for snapshot in guest.snapshots:
+        lines += ["", f"[{snapshot}]"]
+        lines += [f"{name}: {settings[name]}" for name in sorted(settings)]
     return "".join(f"{line}\n" for line in lines)
 
 

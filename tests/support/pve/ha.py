@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pve.cluster import Cluster, Refused
+from pve.cluster import Cluster, Guest, Refused, Task
 from pve.files import rules_text
 
 Parameters = dict[str, Any]
@@ -23,6 +23,26 @@ def settings(values: Parameters, *names: str) -> Parameters:
 
 def _listed(text: object) -> list[str]:
     return [one for one in re.split(r"[;,\s]+", str(text)) if one]
+
+
+def manages(cluster: Cluster, vmid: int) -> bool:
+    """Whether what is asked of a container itself is only passed on to the HA manager."""
+    resource = cluster.ha.get(f"ct:{vmid}")
+    return resource is not None and resource.get("state") != "ignored"
+
+
+def request(cluster: Cluster, user: str, guest: Guest, kind: str, *command: str) -> str:
+    """Tell the HA manager something of a container: the task is over when that was told."""
+    sid = f"ct:{guest.vmid}"
+
+    def tell(_: Task) -> None:
+        if command[0] == "start":
+            cluster.ha[sid]["state"] = "started"
+        else:
+            cluster.ha_commands[sid] = list(command)
+
+    said = [f"Requesting HA {command[0]} for CT {guest.vmid}"]
+    return cluster.begin(guest.node, kind, guest.vmid, user, tell, said, works=False)
 
 
 def _require_group(cluster: Cluster, values: Parameters) -> None:
@@ -64,6 +84,8 @@ def _remove_resource(cluster: Cluster, _: str, values: Parameters) -> None:
 def forget(cluster: Cluster, sid: str, *, purge: bool = True) -> None:
     """A resource goes; purge: out of the rules that name it, too, and a rule with its last one."""
     cluster.ha.pop(sid, None)
+    cluster.ha_commands.pop(sid, None)
+    cluster.ha_tries.pop(sid, None)
     for name, rule in list(cluster.ha_rules.items()) if purge else ():
         left = [one for one in _listed(rule["resources"]) if one != sid]
         if left:

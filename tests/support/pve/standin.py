@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pve import manager
 from pve.cluster import Cluster, Token
 from pve.files import ClusterFiles
 from pve.place import SECRET, USER
@@ -71,7 +72,8 @@ class Standin:
             for guest in cluster.guests.values():
                 cluster.backend.destroy(guest)
             kept = (cluster.ha, cluster.ha_groups, cluster.ha_rules, cluster.replication)
-            for found in (cluster.guests, cluster.machines, *kept):
+            told = (cluster.ha_commands, cluster.ha_tries)
+            for found in (cluster.guests, cluster.machines, *kept, *told):
                 found.clear()
             cluster.publish()
 
@@ -102,6 +104,7 @@ def working(cluster: Cluster) -> Iterator[None]:
         while not done.wait(TICK):
             with cluster.lock:
                 cluster.settle()
+                manager.work(cluster)
                 cluster.publish()
 
     thread = threading.Thread(target=work, daemon=True)

@@ -7,16 +7,21 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pve import pvesh
 from pve.cluster import Cluster, Token
+from pve.lifecycles import SPEC, WISH, Managed, finder
 from pve.place import SECRET, USER, Place
 from pve.server import Certificate, make_certificate, serving
+from pve.standin import working
 
 from tasks.containers.proxmox.access import Local
 from tasks.containers.proxmox.api import ProxmoxerSession, open_session
+from tasks.containers.proxmox.lifecycle import Lifecycle
+from tasks.containers.proxmox.wish import Ha
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +78,19 @@ def session(request: pytest.FixtureRequest, place: Place) -> ProxmoxerSession:
     """One session after the other, for what must not depend on the way."""
     found: ProxmoxerSession = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=["alone", "managed"])
+def either(
+    request: pytest.FixtureRequest, place: Place, https: ProxmoxerSession, tmp_path: Path
+) -> Iterator[Lifecycle]:
+    """A container of its own, and one of the HA manager."""
+    place.cluster.duration = 0.01
+    ha = Ha(None, "started", 1)
+    with working(place.cluster):
+        if request.param == "alone":
+            yield Lifecycle(SPEC, replace(WISH, storage="local"), https, lock_limit=0)
+        else:
+            find = finder(place, tmp_path / "files", 100, ha)
+            wish = replace(WISH, vmid=100, storage="local", ha=ha)
+            yield Managed(SPEC, wish, https, lock_limit=0, finder=find)

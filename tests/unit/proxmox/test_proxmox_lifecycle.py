@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pve.cluster import Guest as Standing
 from pve.contract import VERSIONS, check_call, load
+from pve.lifecycles import SPEC, WISH
 from pve.place import Place
 
-from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox.access import Local
 from tasks.containers.proxmox.api import ProxmoxerSession, open_session
 from tasks.containers.proxmox.lifecycle import Lifecycle
@@ -27,19 +27,6 @@ from tasks.errors import (
     StalePlanError,
 )
 
-SPEC = ContainerSpec(
-    name="vikunja-main",
-    instance_id="vikunja-main",
-    template="debian-12-standard",
-    hostname="vikunja-main",
-    cpu_cores=2,
-    memory_mb=2048,
-    disk_size_gb=20,
-    bridge="vmbr0",
-    ip_address="192.0.2.10/24",
-    gateway="192.0.2.1",
-)
-WISH = ProxmoxWish(node="pve")
 UPID = "UPID:pve:0:0:0:resize:100:root@pam:"
 
 
