@@ -71,7 +71,8 @@ def what_stays(instance: Instance, remains: Remains, wish: Wish, archive: str) -
         lines.append(f"Its last backup: {archive}")
     if wish.keep_data and remains.containers:
         lines.append(
-            f"Its container stays, stopped: ./doit apply {instance.id} takes it over again"
+            f"Its container stays, stopped, and nothing starts it by itself: ./doit apply "
+            f"{instance.id} takes it over again"
         )
     if instance.database.host:
         database = instance.database

@@ -36,9 +36,9 @@ def spec_for(instance: Instance) -> ContainerSpec:
 
 
 def more_of(instance: Instance) -> Mapping[str, object]:
-    """What only Proxmox VE has, as wished."""
+    """What only one of the drivers has, as wished."""
     if instance.proxmox is None:
-        return {}
+        return {"autostart": True}
     from tasks.containers.proxmox.attributes import wished
 
     return wished(wish_for(instance.proxmox))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import IO, Protocol
 
+from tasks.errors import ResourceError
 from tasks.frozen import dataclass
 
 MARKER_PATH = "/etc/vikunja-deploy"
@@ -36,13 +37,28 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why something cannot be done to a container as it is. what, hint: as an error says them."""
+
+    what: str
+    hint: str
+
+
+def refuse(refusals: Mapping[str, Refusal], action: str, where: str) -> None:
+    """ResourceError where the action is among those that are refused."""
+    if action in refusals:
+        raise ResourceError(refusals[action].what, where=where, hint=refusals[action].hint)
+
+
+@dataclass(frozen=True)
 class ContainerFacts:
     """A container as found.
 
     owner: instance id that the driver's own records and the marker agree on; None where the
     container does not exist or is not proven ours. attributes: current values of the fields of
     ContainerSpec, and of what is in its `more`, that the driver can observe, by name.
-    pending: values that attributes take on at the next start, by name.
+    pending: values that attributes take on at the next start, by name. refusals: by what would be
+    done to it: `destroy`, `move`, `start`.
     """
 
     exists: bool
@@ -50,6 +66,7 @@ class ContainerFacts:
     owner: str | None
     attributes: Mapping[str, object]
     pending: Mapping[str, object] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,15 @@ class Container(Protocol):
 
     def stop(self, progress: Progress = SILENT) -> None:
         """Shut it down cleanly, by force after a limit."""
+
+    def retire(self, progress: Progress = SILENT) -> None:
+        """Stop it, and let nothing start it by itself, until configure brings that back."""
+
+    def require_removable(self, *, kept: bool = False) -> None:
+        """Raise what destroy would, before anything is changed. Gone already is removable.
+
+        kept: it is only to be retired.
+        """
 
     def destroy(self, progress: Progress = SILENT) -> None:
         """Remove it and everything that was made for it alone. Gone already is success."""

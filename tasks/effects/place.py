@@ -11,6 +11,7 @@ from tasks.model.plan import Entry
 def settle_container(batch: Sequence[Entry], work: Work) -> None:
     for entry in batch:
         if entry.action == "replace":
+            work.container.require_removable()
             work.container.stop(work.progress)
             work.container.destroy(work.progress)
         if entry.action in ("create", "replace"):

@@ -1,6 +1,6 @@
 """Removing an instance: its containers, its registry entry, its records, its state.
 
-    begin → final backup → services stopped (state `stopped`) → containers → records → state
+    begin → refusals → final backup → containers stopped → removed → records → state
 
 Each step is done already where a killed run has done it, so the next uninstall goes on. The
 archives on the host stay, and so do the log and a database outside.
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.containers import container_for
-from tasks.containers.base import SILENT, Container, ContainerFacts, Progress
+from tasks.containers.base import SILENT, Container, Progress
 from tasks.errors import DeployError, ResourceError
 from tasks.frozen import dataclass
+from tasks.lifecycle.services import retire
 from tasks.model import health, registry
 from tasks.model import state as states
 from tasks.model.files import named
@@ -50,8 +51,8 @@ class Remains:
 
 @dataclass(frozen=True)
 class Wish:
-    """How to remove. backup: a final one is taken. keep_data: the container stays, stopped.
-    force: go on where backup or stop fail."""
+    """How to remove. backup: a final one is taken. keep_data: the container stays, stopped, and
+    nothing starts it or what served in it by itself. force: go on where backup or stop fail."""
 
     backup: bool = True
     keep_data: bool = False
@@ -122,22 +123,24 @@ def uninstall(
     """Remove the instance. Returns the final backup, where one was taken.
 
     Raises DeployError where the backup fails and wish.force is not set: nothing was removed then.
+    What refuses a removal does so before anything else; where one fails, what ran runs again.
     """
     with operation(paths, instance.id, "uninstall", warn=warn) as op:
         # Under the lock: what was shown before may have changed.
         remains = look(instance, paths)
+        for container in remains.containers:
+            container.require_removable(kept=wish.keep_data)
         archive = None
         own = [one for one in remains.containers if one.spec.instance_id == instance.id]
         if wish.backup and own:
             archive = _final_backup(instance, own[0], paths, op, wish, progress)
         for container in remains.containers:
-            _rest(container, op, wish, progress)
+            if wish.keep_data:
+                _retire(instance, container, op, progress)
+            else:
+                _remove(container, op, wish, progress)
         if op.state is not None and op.state.status in WALKED:
             op.become("stopped")
-        if not wish.keep_data:
-            for container in remains.containers:
-                container.destroy(progress)
-                op.info(f"Removed container {container.spec.name}")
         progress.step("records removed")
         registry.remove(paths, instance.id)
         _remove_records(instance.id, paths)
@@ -155,14 +158,17 @@ def _final_backup(
 ) -> Archive | None:
     from tasks.backup.take import take
 
+    rested = not container.observe().running
     try:
-        if not container.observe().running:
+        if rested:
             container.start(progress)
         return take(instance, container, paths, op, trigger="uninstall", progress=progress).archive
     except DeployError as failure:
         if wish.force:
             op.warn(f"The final backup failed: {failure}")
             return None
+        if rested:
+            container.stop(progress)
         raise ResourceError(
             f"the final backup failed, and nothing was removed: {failure.what}",
             where=instance.id,
@@ -171,18 +177,41 @@ def _final_backup(
         ) from failure
 
 
-def _rest(container: Container, op: Operation, wish: Wish, progress: Progress) -> None:
-    """Let everything in the container end cleanly before it goes."""
-    found: ContainerFacts = container.observe()
-    if not found.exists or not found.running:
-        return
+def _retire(instance: Instance, container: Container, op: Operation, progress: Progress) -> None:
+    if container.observe().running and container.spec.instance_id == instance.id:
+        progress.step("services disabled")
+        retire(instance, container)
+    container.retire(progress)
+    op.info(f"Stopped container {container.spec.name}, which nothing starts by itself now")
+
+
+def _remove(container: Container, op: Operation, wish: Wish, progress: Progress) -> None:
+    """Let everything in the container end cleanly, then remove it."""
+    ran = container.observe().running
+    if ran:
+        try:
+            container.stop(progress)
+            op.info(f"Stopped container {container.spec.name}")
+        except DeployError as failure:
+            if not wish.force:
+                raise
+            op.warn(f"It could not be stopped cleanly: {failure}")
     try:
-        container.stop(progress)
-        op.info(f"Stopped container {container.spec.name}")
+        container.destroy(progress)
+    except DeployError:
+        if ran and container.observe().exists:
+            _start_again(container, op, progress)
+        raise
+    op.info(f"Removed container {container.spec.name}")
+
+
+def _start_again(container: Container, op: Operation, progress: Progress) -> None:
+    name = container.spec.name
+    try:
+        container.start(progress)
+        op.info(f"Started container {name} again, which could not be removed")
     except DeployError as failure:
-        if not wish.force or wish.keep_data:
-            raise
-        op.warn(f"It could not be stopped cleanly: {failure}")
+        op.warn(f"Container {name} could not be started again: {failure.what}")
 
 
 def _remove_records(instance_id: str, paths: Paths) -> None:

@@ -137,6 +137,14 @@ def stop(
         op.info("Stopped nginx, backend and MCP server")
 
 
+def retire(instance: Instance, container: Container) -> None:
+    """Disable what serves in a running container, which is about to be stopped for good."""
+    units = stop_arguments(instance)
+    completed = _run(container, "retire", units, 30 * len(units))
+    if completed.returncode != 0:
+        raise _failure(completed, instance.id, "its services could not be disabled")
+
+
 def restart(
     instance: Instance, paths: Paths, progress: Progress = SILENT, warn: Warn = _ignore
 ) -> None:

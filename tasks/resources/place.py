@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec, refuse
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
 from tasks.resources.base import AttributeChange, Difference, Facts, Resource
@@ -57,6 +57,7 @@ class ContainerWish(Resource):
             return None
         names = {change.name for change in changes}
         self._refuse_shrinking(found, names)
+        self._refuse(found, names)
         drift = ", ".join(sorted(names)) + " changed"
         if names & set(REPLACING):
             return Difference(
@@ -64,6 +65,13 @@ class ContainerWish(Resource):
             )
         interrupts = "the site, while the container moves" if names & MOVING else ""
         return Difference("update", drift, changes, interrupts=interrupts)
+
+    def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
+        """ResourceError where what it takes would be refused."""
+        if names & set(REPLACING):
+            refuse(found.refusals, "destroy", self.spec.instance_id)
+        elif "storage" in names:
+            refuse(found.refusals, "move", self.spec.instance_id)
 
     def _refuse_shrinking(self, found: ContainerFacts, names: Iterable[str]) -> None:
         wished = self.wish()
@@ -121,6 +129,7 @@ class ContainerRunning(Resource):
         if changing is not None and changing.action == "replace":
             return Difference("run", "", (AttributeChange("state", "running", "started anew"),))
         if not found.running:
+            refuse(found.refusals, "start", self.container.spec.instance_id)
             return Difference(
                 "update", "stopped", (AttributeChange("state", "stopped", "running"),)
             )

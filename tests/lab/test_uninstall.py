@@ -19,6 +19,9 @@ from tasks.model import state as states
 from tasks.model.archive import archives
 from tasks.paths import Paths
 
+SERVING = "systemctl list-units --plain --no-legend --state=active nginx.service 'vikunja-*@*' \
+    | cut -d' ' -f1 | sort"
+
 STEPS = ("Copying the database", "container stopped", "container removed", "records removed")
 
 
@@ -74,10 +77,21 @@ def test_kept_data_is_taken_over_again(site: Site) -> None:
     container = container_for(instance, site.paths)
     container.run(["touch", marker])
     said = site.run("uninstall", "--yes", "--keep-data")
-    assert "Its container stays, stopped" in said.stderr
+    assert "Its container stays, stopped, and nothing starts it by itself" in said.stderr
     assert left(site) == [site.id]
     assert not container.observe().running
+    # Neither the boot of this machine, nor a start by hand lets what was removed serve.
+    assert "lxc.start.auto = 0" in (site.paths.lxc / site.id / "config").read_text()
+    container.start()
+    assert container.run(["sh", "-c", SERVING], check=False).stdout.decode().split() == []
+    container.stop()
     site.run("apply", "--yes")
+    assert "lxc.start.auto = 1" in (site.paths.lxc / site.id / "config").read_text()
+    assert container.run(["sh", "-c", SERVING]).stdout.decode().split() == [
+        "nginx.service",
+        "vikunja-backend@blue.service",
+    ]
+    container.run(["systemctl", "is-enabled", "nginx.service", "vikunja-backend@blue.service"])
     container.run(["rm", marker])
     assert site.plan() == []
 

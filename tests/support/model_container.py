@@ -222,6 +222,13 @@ class ModelContainer:
         self._ours("stop").running = False
         self.world.told(f"running:{self.spec.name}", "stop")
 
+    def require_removable(self, *, kept: bool = False) -> None:
+        if self._place is not None:
+            self._ours("destroy")
+
+    def retire(self, progress: Progress = SILENT) -> None:
+        self.stop(progress)
+
     def destroy(self, progress: Progress = SILENT) -> None:
         if self._place is not None:
             self._ours("destroy")

@@ -26,6 +26,7 @@ class Settings:
     lower: its root file system. bridge_mode: `own`, a bridge that is made where it is missing
     and goes with the last container; `foreign`, one that is used as it is. mtu: bytes.
     nameservers: empty means the host's own. cpu_cores, memory_mb: None without a limit.
+    autostart: the host's boot starts it.
     """
 
     instance_id: str
@@ -40,6 +41,7 @@ class Settings:
     gateway: str
     nameservers: tuple[str, ...]
     lower: Path
+    autostart: bool = True
 
 
 def from_spec(
@@ -124,7 +126,7 @@ def render(
         "lxc.mount.auto = proc:mixed sys:ro cgroup:mixed",
         "lxc.tty.max = 0",
         "lxc.signal.halt = SIGRTMIN+3",
-        "lxc.start.auto = 1",
+        f"lxc.start.auto = {int(settings.autostart)}",
         "lxc.net.0.type = veth",
         f"lxc.net.0.link = {settings.bridge}",
         "lxc.net.0.name = eth0",
@@ -199,4 +201,5 @@ def parse(text: str) -> Settings | None:
         gateway=values.get("lxc.net.0.ipv4.gateway") or values.get("lxc.net.0.ipv6.gateway") or "",
         nameservers=() if named == [HOST_NAMESERVERS] else tuple(named),
         lower=Path(hook[3]),
+        autostart=values.get("lxc.start.auto") == "1",
     )

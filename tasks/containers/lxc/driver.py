@@ -270,6 +270,16 @@ class LxcContainer:
             self._require_ours("stop")
             boot.halt(self.folder, lock, kill=False)
 
+    def retire(self, progress: Progress = SILENT) -> None:
+        self.stop(progress)
+        with locked(self._lock):
+            settings = self._require_ours("stop")
+            self._write_config(self.folder, replace(settings, autostart=False), read_idmap())
+
+    def require_removable(self, *, kept: bool = False) -> None:
+        if facts.read_config(self.folder) is not None:
+            self._require_ours("destroy")
+
     def destroy(self, progress: Progress = SILENT) -> None:
         if facts.read_config(self.folder) is not None:
             self._require_ours("destroy")

@@ -57,6 +57,7 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
         "bridge": settings.bridge,
         "ip_address": settings.ip_address,
         "gateway": settings.gateway,
+        "autostart": settings.autostart,
     }
     nameservers = identity.observed_nameservers(folder / "upper", settings)
     if nameservers is not None:

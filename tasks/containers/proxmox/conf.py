@@ -30,7 +30,8 @@ def parse_conf(text: str) -> Config:
     gone = re.split(r"[,; ]+", waiting.pop("delete", ""))
     pending: dict[str, str | None] = {name: None for name in gone if name}
     digest = hashlib.sha1(text.encode(errors="surrogateescape")).hexdigest()
-    return Config(current, {**pending, **waiting}, digest)
+    snapshots = tuple(name for name in sections if name not in ("", PENDING))
+    return Config(current, {**pending, **waiting}, digest, snapshots)
 
 
 def _sections(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

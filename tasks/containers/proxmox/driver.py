@@ -16,12 +16,16 @@ from typing import IO
 from tasks.containers.base import SILENT, Completed, ContainerFacts, ContainerSpec, Progress
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
+from tasks.containers.proxmox.access import Https
+from tasks.containers.proxmox.answers import Permissions
+from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.guests import NOTHING, Found, Guest, choose, require_ours
 from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS
+from tasks.containers.proxmox.privileges import missing, needs_to_remove
 from tasks.containers.proxmox.properties import is_unmarked, marked
 from tasks.containers.proxmox.registration import require_group
 from tasks.containers.proxmox.wish import ProxmoxWish
@@ -93,6 +97,7 @@ class ProxmoxContainer:
             attributes.ha_of(view.ha, view.affinities, guest.vmid, self._wish.ha),
             attributes.jobs_of(view.replication, guest.vmid),
             view.affinities,
+            view.clones(guest.vmid) if config.current.get("template") else (),
         )
         if found.owner == self.spec.instance_id:
             self._guest = guest
@@ -111,6 +116,7 @@ class ProxmoxContainer:
                 self._wish, found.config, guest.node, guest.vmid, found.ha, found.jobs.values()
             ),
             pending=attributes.pending(self._wish, found.config),
+            refusals=found.refusals,
         )
 
     def _changing(self) -> None:
@@ -193,9 +199,34 @@ class ProxmoxContainer:
         self._prove_marker()
         self._lifecycle.stop(progress)
 
-    def destroy(self, progress: Progress = SILENT) -> None:
+    def retire(self, progress: Progress = SILENT) -> None:
         self._changing()
         self._prove_marker()
+        self._lifecycle.retire(progress)
+
+    def require_removable(self, *, kept: bool = False) -> None:
+        self._changing()
+        self._prove_marker()
+        self._lifecycle.require_removable(kept=kept)
+        self._require_privileges()
+
+    def _require_privileges(self) -> None:
+        """ResourceError where an API token may not do all that a removal takes."""
+        found = self._find()
+        if found is None or not isinstance(self._cluster.reach.api, Https):
+            return
+        granted = ask(self._cluster.session, "/access/permissions", Permissions)
+        lacking = missing(needs_to_remove(found.guest.vmid, managed=found.ha is not None), granted)
+        if lacking:
+            raise ResourceError(
+                "the API token may not remove the container: it lacks "
+                + "; ".join(f"{', '.join(need.privileges)} on {need.path}" for need in lacking),
+                where=self.spec.name,
+                hint="`./doit check --role` prints the commands that grant it",
+            )
+
+    def destroy(self, progress: Progress = SILENT) -> None:
+        self.require_removable()
         self._lifecycle.destroy(progress)
         self._guest = None
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.answers import Resource, Setting, Status
 from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
 from tasks.containers.proxmox.properties import instance_in_notes, parse_tags, tag_of
+from tasks.containers.proxmox.refusals import refusals
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import ResourceError
 
@@ -36,7 +37,8 @@ class Found:
     """A container as found. lock: what Proxmox VE does with it just now (`backup`), if anything.
 
     owner: the instance that tag and notes agree on. ha: how the HA manager has it. jobs: its
-    replication, by the id of each job. affinities: where the HA manager may run what.
+    replication, by the id of each job. affinities: where the HA manager may run what. clones:
+    ids of its linked clones.
     """
 
     guest: Guest
@@ -46,12 +48,17 @@ class Found:
     ha: Ha | None = None
     jobs: Mapping[str, Replication] = field(default_factory=dict)
     affinities: Affinities = field(default_factory=Affinities)
+    clones: tuple[int, ...] = ()
 
     @property
     def owner(self) -> str | None:
         named = instance_in_notes(self.config.current.get("description", ""))
         tags = parse_tags(self.config.current.get("tags", ""))
         return named if named is not None and tag_of(named) in tags else None
+
+    @property
+    def refusals(self) -> dict[str, Refusal]:
+        return refusals(self.guest.vmid, self.guest.node, self.config, self.clones)
 
     @property
     def facts(self) -> ContainerFacts:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from tasks.containers.base import SILENT, ContainerSpec, Progress
+from tasks.containers.base import SILENT, ContainerSpec, Progress, refuse
 from tasks.containers.proxmox.answers import Bridge, Storage, Template, Volume
 from tasks.containers.proxmox.api import Session, Value, ask
 from tasks.containers.proxmox.availability import register
@@ -248,6 +248,7 @@ class Lifecycle:
         found = self.require("move the disk of")
         if self.wish.storage in (None, storage_of(found.config.coming)):
             return
+        refuse(found.refusals, "move", self.spec.name)
         parameters: dict[str, Value | None] = {
             "volume": "rootfs",
             "storage": self.wish.storage,
@@ -267,6 +268,7 @@ class Lifecycle:
         """Start it; running already is success. Its services come up after this."""
         found = self.require("start")
         if not found.running:
+            refuse(found.refusals, "start", self.spec.name)
             self.power.start(found, progress)
 
     def stop(self, progress: Progress = SILENT) -> None:
@@ -274,6 +276,24 @@ class Lifecycle:
         found = self.require("stop")
         if found.running:
             self.power.stop(found, progress)
+
+    def retire(self, progress: Progress = SILENT) -> None:
+        """Shut it down, and let neither its node's boot nor the HA manager start it."""
+        self.stop(progress)
+        found = self.require("stop")
+        if found.ha is not None:
+            self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
+        if found.config.coming.get("onboot") == "1":
+            given = {"onboot": 0, "digest": found.config.digest}
+            self.session.call("PUT", f"{found.guest.path}/config", given)
+
+    def require_removable(self, *, kept: bool = False) -> None:
+        """Raise what destroy would, or retire where it is kept, before anything is changed: waits
+        for a lock."""
+        if self.find() is not None:
+            found = self.require("destroy")
+            if not kept:
+                refuse(found.refusals, "destroy", self.spec.name)
 
     def leave(self) -> None:
         """Take it from an HA manager that is not to have it: what moves it then waits for none."""
@@ -291,12 +311,7 @@ class Lifecycle:
         if self.find() is None:
             return
         found = self.require("destroy")
-        if found.config.current.get("protection") == "1":
-            raise ResourceError(
-                f"container {found.guest.vmid} is protected",
-                where=self.spec.name,
-                hint=f"`pct set {found.guest.vmid} --protection 0` on node {found.guest.node}",
-            )
+        refuse(found.refusals, "destroy", self.spec.name)
         # With that, the HA manager and replication forget it, too.
         with self.power.stopped(found, progress, at_once=True):
             self.power.do(

@@ -50,11 +50,13 @@ class Config:
 
     current: what holds. pending: what comes to hold at the next start, None where a setting goes.
     digest: of the configuration, to be given with a change; it was not changed since, then.
+    snapshots: their names.
     """
 
     current: Mapping[str, str]
     pending: Mapping[str, str | None] = field(default_factory=dict)
     digest: str | None = None
+    snapshots: tuple[str, ...] = ()
 
     @property
     def coming(self) -> dict[str, str]:

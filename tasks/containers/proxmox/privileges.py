@@ -60,6 +60,12 @@ def needs(wish: Proxmox, bridge: str) -> tuple[Need, ...]:
     return tuple(found)
 
 
+def needs_to_remove(vmid: int, *, managed: bool) -> tuple[Need, ...]:
+    """Of a container that is there. managed: the HA manager has it."""
+    found = [Need("", f"/vms/{vmid}", ("VM.Allocate", "VM.Config.Options", "VM.PowerMgmt"))]
+    return (*found, Need("", "/", ("Sys.Console",))) if managed else tuple(found)
+
+
 def _containers(wish: Proxmox) -> str:
     if wish.pool:
         return f"/pool/{wish.pool}"

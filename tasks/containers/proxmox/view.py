@@ -77,6 +77,11 @@ class View:
     def config(self, vmid: int) -> Config:
         return parse_conf(self.confs[vmid])
 
+    def clones(self, vmid: int) -> tuple[int, ...]:
+        """The containers whose disks are linked clones of a container's."""
+        base = f"base-{vmid}-disk-"
+        return tuple(other for other, text in self.confs.items() if other != vmid and base in text)
+
     def holder(self, address: str, own: int | None) -> int | None:
         """The container, another than `own`, that has or will have an address (no prefix)."""
         for vmid, text in self.confs.items():

@@ -317,6 +317,39 @@ def test_another_template_is_another_container_and_needs_to_be_allowed(site: Pve
     assert site.served()["version"] == "v1.0.0"
 
 
+def test_a_protected_container_is_kept_running_by_a_refused_uninstall(site: PveSite) -> None:
+    site.edit({"proxmox": {"template": site.template(), "protection": True}})
+    site.run("apply", "--yes")
+    tasks = len(site.standin.cluster.tasks)
+    archives = list((site.paths.prefix / "backups" / site.id).glob("*"))
+    refused = site.run("uninstall", "--yes", code=4)
+    assert f"container {site.vmid} is protected" in refused.stderr
+    assert len(site.standin.cluster.tasks) == tasks
+    assert list((site.paths.prefix / "backups" / site.id).glob("*")) == archives
+    assert site.served()["version"]
+    assert site.addresses() == []
+    # Another template would end there, too, and the plan says it.
+    site.edit({"proxmox": {"template": "debian-11-standard"}})
+    for command in (["plan"], ["apply", "--yes", "--allow-destroy"]):
+        assert "is protected" in site.run(*command, code=4).stderr
+    assert len(site.standin.cluster.tasks) == tasks
+    site.edit({"proxmox": {"template": site.template(), "protection": False}})
+    site.run("apply", "--yes")
+
+
+def test_kept_data_is_started_by_nobody_and_taken_over_by_the_next_apply(site: PveSite) -> None:
+    site.edit({"proxmox": {"onboot": True}})
+    site.run("apply", "--yes")
+    had, guest = dict(managed(site)), site.standin.cluster.guests[site.vmid]
+    site.run("uninstall", "--yes", "--keep-data")
+    assert (guest.running, guest.config["onboot"], managed(site)) == (False, 0, {})
+    assert site.id not in site.paths.registry.read_text()
+    site.run("apply", "--yes")
+    assert (guest.running, guest.config["onboot"], managed(site)) == (True, 1, had)
+    assert site.served()["version"]
+    assert site.addresses() == []
+
+
 def test_an_uninstall_takes_a_last_backup_and_leaves_nothing(site: PveSite) -> None:
     site.edit({"proxmox": {"template": site.template()}})
     site.run("uninstall", site.id, "--yes")

@@ -97,4 +97,7 @@ def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
         f"Its backups stay in {tmp_path / NAME}",
     ]
     kept = what_stays(instance, there, Wish(keep_data=True), "")
-    assert kept[0] == f"Its container stays, stopped: ./doit apply {NAME} takes it over again"
+    assert kept[0] == (
+        "Its container stays, stopped, and nothing starts it by itself: "
+        f"./doit apply {NAME} takes it over again"
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import ResourceError
 from tasks.resources.base import Facts
 from tasks.resources.place import ContainerRunning, ContainerWish
@@ -54,6 +55,33 @@ def test_values_are_said_in_words() -> None:
     said = {change.name: (change.before, change.after) for change in difference.changes}
     assert said == {"onboot": ("no", "yes"), "vlan": ("20", "none")}
     assert (difference.action, difference.interrupts) == ("update", "")
+
+
+@pytest.mark.parametrize(
+    ("action", "changes", "running"),
+    [
+        ("destroy", {"template": "trixie"}, True),
+        ("move", {"storage": "a"}, True),
+        ("start", {}, False),
+    ],
+)
+def test_what_the_container_s_place_would_refuse_is_refused_by_the_plan(
+    action: str, changes: dict[str, Any], running: bool
+) -> None:
+    spec = replace(SPEC, more={**SPEC.more, "storage": "b"})
+    wish = ContainerWish(spec=spec)
+    attributes = {**AS_WISHED, "storage": "b", **changes}
+    refusals = {action: Refusal("it is in the way", "Do so.")}
+    facts = ContainerFacts(True, running, "vikunja-main", attributes, refusals=refusals)
+    for resource in (wish, ContainerRunning(container=wish)):
+        if action == "start" and resource is wish:
+            assert resource.difference(Facts(container=facts)) is None
+            continue
+        with pytest.raises(ResourceError, match="it is in the way") as caught:
+            resource.difference(Facts(container=facts))
+        assert (caught.value.where, caught.value.hint) == ("vikunja-main", "Do so.")
+    # Where nothing of the kind is to be done, nothing is in the way.
+    assert wish.difference(Facts(container=replace(facts, attributes=AS_WISHED))) is None
 
 
 def test_a_pending_value_is_shown_beside_the_one_that_holds() -> None:
