@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks.finding import Finding, World
@@ -12,7 +13,8 @@ from tasks.containers.proxmox.answers import Bridge, Permissions, Storage, Templ
 from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.cluster import Cluster, cluster_of
 from tasks.containers.proxmox.lifecycle import list_templates
-from tasks.containers.proxmox.privileges import missing, needs
+from tasks.containers.proxmox.privileges import Need, missing, needs
+from tasks.containers.proxmox.properties import tag_of
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
@@ -92,6 +94,52 @@ def privileges(world: World) -> Iterator[Finding]:
             "privileges",
             f"the API token lacks {', '.join(need.privileges)} on {need.path}",
             "./doit check --role prints the commands that grant it",
+        )
+    yield from judge_tags(world, cluster.view(0), granted)
+    yield from judge_drill(world, granted)
+
+
+def judge_tags(world: World, view: View, granted: Permissions) -> Iterator[Finding]:
+    """Whether the cluster's rules of tags let the token set those that are missing."""
+    wish = world.instance.proxmox
+    assert wish is not None
+    if not missing([Need("", "/", ("Sys.Modify",))], granted):
+        return
+    from tasks.backup.drill import SUFFIX
+
+    found = next((one for one in view.guests if one.owner == world.instance.id), None)
+    has = view.tag_rules.keys(found.tags if found else ())
+    desired = [tag_of(world.instance.id), *wish.tags]
+    wanted = [tag for tag in desired if view.tag_rules.key(tag) not in has]
+    drill = [tag_of(f"{world.instance.id}{SUFFIX}")]
+    for tags, finding, why in (
+        (wanted, world.problem, ""),
+        (drill, world.warning, ": ./doit drill needs it"),
+    ):
+        forbidden = view.tag_rules.forbidden(tags, view.tags)
+        if forbidden:
+            yield finding(
+                "tags",
+                f"datacenter.cfg keeps the API token from setting the tag {', '.join(forbidden)}"
+                f"{why}",
+                "In Datacenter, Options, let users set it: User Tag Access (user-allow-list), and"
+                " not among the Registered Tags; or give the token Sys.Modify on /",
+            )
+
+
+def judge_drill(world: World, granted: Permissions) -> Iterator[Finding]:
+    """A drill's container has an id of its own."""
+    wish = world.instance.proxmox
+    assert wish is not None
+    elsewhere = replace(wish, container_id=None)
+    lacking = missing(needs(elsewhere, world.instance.network.bridge)[:1], granted)
+    if wish.container_id is not None and lacking:
+        yield world.warning(
+            "drill",
+            f"the API token may make container {wish.container_id} and no other: ./doit drill needs"
+            " one with an id of its own for a while",
+            "Set proxmox.pool, and grant the role on that pool as ./doit check --role says then; or"
+            " leave proxmox.container_id out",
         )
 
 

@@ -46,10 +46,10 @@ class ContainerWish(Resource):
         if found is None or not found.exists:
             shown = ["template", "cpu_cores", "memory_mb", "disk_size_gb", "ip_address"]
             shown += [name for name in ("node", "storage") if name in self.spec.more]
-            changes = tuple(AttributeChange(key, None, _shown(wished[key])) for key in shown)
+            changes = tuple(AttributeChange(key, None, _shown(key, wished[key])) for key in shown)
             return Difference("create", "removed", changes)
         changes = tuple(
-            AttributeChange(key, _found(key, found), _shown(wished[key]))
+            AttributeChange(key, _found(key, found), _shown(key, wished[key]))
             for key, value in found.attributes.items()
             if key in wished and _plain(value) != wished[key]
         )
@@ -88,19 +88,20 @@ class ContainerWish(Resource):
 
 
 def _found(name: str, found: ContainerFacts) -> str:
-    value = _shown(found.attributes[name])
+    value = _shown(name, found.attributes[name])
     if name not in found.pending:
         return value
-    return f"{value} (pending: {_shown(found.pending[name])})"
+    return f"{value} (pending: {_shown(name, found.pending[name])})"
 
 
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "as the host"
+        nothing = "as the host" if name == "nameservers" else "none"
+        return ", ".join(str(item) for item in value) or nothing
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -21,6 +21,7 @@ from tasks.containers.proxmox.properties import (
     parse_tags,
     parse_whole,
 )
+from tasks.containers.proxmox.tags import TagRules
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 
 Properties = Mapping[str, str]
@@ -71,7 +72,7 @@ def observed(
     current = {name: value for name, value in config.current.items() if value is not None}
     return {
         **attributes_of(current),
-        **_settings(wish, current),
+        **_settings(wish, current, config.tag_rules),
         "node": node,
         "container_id": vmid,
         "ha": ha_text(ha),
@@ -83,20 +84,21 @@ def pending(wish: ProxmoxWish, config: Config) -> dict[str, object]:
     """What attributes become at the next start, of those that differ then."""
     if not config.pending:
         return {}
-    now = {**attributes_of(config.current), **_settings(wish, config.current)}
-    then = {**attributes_of(config.coming), **_settings(wish, config.coming)}
+    rules = config.tag_rules
+    now = {**attributes_of(config.current), **_settings(wish, config.current, rules)}
+    then = {**attributes_of(config.coming), **_settings(wish, config.coming, rules)}
     return {name: value for name, value in then.items() if now.get(name) != value}
 
 
-def _settings(wish: ProxmoxWish, config: Mapping[str, str]) -> dict[str, object]:
+def _settings(wish: ProxmoxWish, config: Mapping[str, str], rules: TagRules) -> dict[str, object]:
     interface = parse_properties(config.get("net0", ""))
-    tags = parse_tags(config.get("tags", ""))
+    tags = rules.keys(parse_tags(config.get("tags", "")))
     found: dict[str, object] = {
         "swap_mb": parse_whole(config.get("swap", DEFAULTS["swap"])),
         "vlan": parse_whole(interface.get("tag")),
         "mtu": parse_whole(interface.get("mtu")),
         "firewall": interface.get("firewall") == "1",
-        "tags": sorted(tag for tag in wish.tags if tag in tags),
+        "tags": sorted(tag for tag in wish.tags if rules.key(tag) in tags),
         "storage": storage_of(config),
         **{name: config.get(key) for name, key in TEXTS.items()},
         **{name: config.get(name, DEFAULTS[name]) == "1" for name in FLAGS},

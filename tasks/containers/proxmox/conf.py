@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote
 
 from tasks.containers.proxmox.parameters import Config
+from tasks.containers.proxmox.properties import parse_settings
 
 SECTION = re.compile(r"\[(.+)\]")
-SETTING = re.compile(r"([a-z][\w-]*):\s?(.*)")
 PENDING = "pve:pending"
 """Section of what waits for the next start; all others are snapshots."""
 
@@ -22,11 +22,11 @@ def parse_conf(text: str) -> Config:
     """
     sections = dict(_sections(text.splitlines()))
     head = sections.get("", [])
-    current = _settings(head)
+    current = parse_settings(head)
     notes = [unquote(line[1:]) for line in head if line.startswith("#")]
     if notes:
         current["description"] = "".join(f"{line}\n" for line in notes)
-    waiting = _settings(sections.get(PENDING, []))
+    waiting = parse_settings(sections.get(PENDING, []))
     gone = re.split(r"[,; ]+", waiting.pop("delete", ""))
     pending: dict[str, str | None] = {name: None for name in gone if name}
     digest = hashlib.sha1(text.encode(errors="surrogateescape")).hexdigest()
@@ -45,11 +45,6 @@ def _sections(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         else:
             found.append(line)
     yield name, found
-
-
-def _settings(lines: Iterable[str]) -> dict[str, str]:
-    matches = (SETTING.fullmatch(line) for line in lines if not line.startswith("#"))
-    return {match[1]: match[2] for match in matches if match}
 
 
 def parse_sections(text: str) -> Mapping[tuple[str, str], Mapping[str, str]]:

@@ -24,7 +24,7 @@ from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.guests import NOTHING, Found, Guest, choose, require_ours
 from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
-from tasks.containers.proxmox.parameters import RESTART_FIELDS
+from tasks.containers.proxmox.parameters import RESTART_FIELDS, tags_change
 from tasks.containers.proxmox.privileges import missing, needs_to_remove
 from tasks.containers.proxmox.properties import is_unmarked, marked
 from tasks.containers.proxmox.registration import require_group
@@ -183,7 +183,8 @@ class ProxmoxContainer:
         if is_unmarked(notes):
             inside.mark()
             given = {"description": marked(notes), "digest": found.config.digest}
-            self._cluster.session.call("PUT", f"{found.guest.path}/config", given)
+            tags = tags_change(self.spec, self._wish, found.config)
+            self._cluster.session.call("PUT", f"{found.guest.path}/config", {**given, **tags})
         self._wait_until_up(progress)
         self._lifecycle.register()
 

@@ -10,7 +10,12 @@ from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.answers import Resource, Setting, Status
 from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
-from tasks.containers.proxmox.properties import instance_in_notes, parse_tags, tag_of
+from tasks.containers.proxmox.properties import (
+    instance_in_notes,
+    parse_tags,
+    proven_instance,
+    tag_of,
+)
 from tasks.containers.proxmox.refusals import refusals
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import ResourceError
@@ -20,12 +25,14 @@ NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
 @dataclass(frozen=True)
 class Guest:
-    """One guest of a cluster. kind: `lxc` or `qemu`; they share their ids."""
+    """One guest of a cluster. kind: `lxc` or `qemu`; they share their ids. owner: the instance
+    whose container its notes and tags prove it to be, where both are known."""
 
     vmid: int
     node: str
     kind: str
     tags: tuple[str, ...]
+    owner: str | None = None
 
     @property
     def path(self) -> str:
@@ -52,9 +59,8 @@ class Found:
 
     @property
     def owner(self) -> str | None:
-        named = instance_in_notes(self.config.current.get("description", ""))
-        tags = parse_tags(self.config.current.get("tags", ""))
-        return named if named is not None and tag_of(named) in tags else None
+        config = self.config.current
+        return proven_instance(config.get("description", ""), parse_tags(config.get("tags", "")))
 
     @property
     def refusals(self) -> dict[str, Refusal]:
@@ -90,13 +96,17 @@ def choose(spec: ContainerSpec, wish: ProxmoxWish, guests: Sequence[Guest]) -> G
     ResourceError where these contradict each other, or the id is a virtual machine's.
     """
     tag = tag_of(spec.instance_id)
-    tagged = [guest for guest in guests if guest.kind == "lxc" and tag in guest.tags]
+    tagged = [
+        guest
+        for guest in guests
+        if guest.kind == "lxc" and (tag in guest.tags or guest.owner == spec.instance_id)
+    ]
     if len(tagged) > 1:
         ids = ", ".join(f"{guest.vmid} on {guest.node}" for guest in tagged)
         raise ResourceError(
-            f"more than one container carries the tag {tag}: {ids}",
+            f"more than one container is named the instance's by its tag {tag} or its notes: {ids}",
             where=spec.name,
-            hint="remove the tag from those that are not the instance's",
+            hint="remove both from those that are not the instance's",
         )
     if wish.vmid is None:
         return tagged[0] if tagged else None

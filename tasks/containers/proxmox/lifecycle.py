@@ -16,9 +16,11 @@ from tasks.containers.proxmox.guests import Found, choose, list_guests, look, re
 from tasks.containers.proxmox.parameters import (
     AT_NEXT_START,
     Changes,
+    Config,
     changes,
     create_parameters,
     storage_of,
+    tags_change,
 )
 from tasks.containers.proxmox.power import Power
 from tasks.containers.proxmox.selection import (
@@ -130,9 +132,12 @@ class Lifecycle:
             )
             what = f"create container {vmid}"
             try:
-                return self.power.do(
+                made = self.power.do(
                     what, ("POST", f"/nodes/{node}/lxc", parameters), CREATE_LIMIT, progress
                 )
+                tags = tags_change(self.spec, self.wish, Config({}))
+                self.session.call("PUT", f"/nodes/{node}/lxc/{vmid}/config", tags)
+                return made
             except ResourceError as error:
                 # The next free id is reserved for nobody: another took it meanwhile.
                 if self.wish.vmid is not None or not TAKEN.search(error.what):

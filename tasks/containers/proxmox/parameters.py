@@ -24,6 +24,7 @@ from tasks.containers.proxmox.properties import (
     format_properties,
     format_tags,
     instance_in_notes,
+    is_own_tag,
     notes_of,
     parse_gib,
     parse_properties,
@@ -32,6 +33,7 @@ from tasks.containers.proxmox.properties import (
     tag_of,
     template_in_notes,
 )
+from tasks.containers.proxmox.tags import NO_RULES, TagRules
 from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
@@ -50,13 +52,14 @@ class Config:
 
     current: what holds. pending: what comes to hold at the next start, None where a setting goes.
     digest: of the configuration, to be given with a change; it was not changed since, then.
-    snapshots: their names.
+    snapshots: their names. tag_rules: those of the cluster.
     """
 
     current: Mapping[str, str]
     pending: Mapping[str, str | None] = field(default_factory=dict)
     digest: str | None = None
     snapshots: tuple[str, ...] = ()
+    tag_rules: TagRules = NO_RULES
 
     @property
     def coming(self) -> dict[str, str]:
@@ -93,7 +96,6 @@ def create_parameters(
         "unprivileged": 1,
         "features": "nesting=1",
         "description": notes_of(spec.instance_id, spec.template),
-        "tags": format_tags([tag_of(spec.instance_id), *wish.tags]),
         "net0": net0(spec, wish, {}),
         **_settings(spec, wish),
     }
@@ -184,10 +186,7 @@ def changes(spec: ContainerSpec, wish: ProxmoxWish, found: Config, node: str) ->
         if coming.get(name, DEFAULTS.get(name)) != str(value)
     }
     settings |= _network_change(spec, wish, coming)
-    tags = parse_tags(coming.get("tags", ""))
-    wished_tags = format_tags([*_foreign_tags(tags), tag_of(spec.instance_id), *wish.tags])
-    if wished_tags != format_tags(tags):
-        settings["tags"] = wished_tags
+    settings |= tags_change(spec, wish, found)
     mounted = {
         parse_properties(coming[name], "volume").get("mp"): name
         for name in MOUNTS
@@ -213,10 +212,17 @@ def changes(spec: ContainerSpec, wish: ProxmoxWish, found: Config, node: str) ->
     )
 
 
-def _foreign_tags(tags: Iterable[str]) -> list[str]:
-    """Tags that users gave: they stay."""
-    prefix = tag_of("")
-    return [tag for tag in tags if not tag.startswith(prefix)]
+def tags_change(spec: ContainerSpec, wish: ProxmoxWish, found: Config) -> dict[str, Value]:
+    """The setting `tags`, where those of the instance are missing. What users gave by hand stays.
+
+    Not given at creation: that would take rights on what is not there yet, which no pool gives.
+    """
+    keys = found.tag_rules.keys
+    tags = parse_tags(found.coming.get("tags", ""))
+    desired = [tag_of(spec.instance_id), *wish.tags]
+    kept = [tag for tag in tags if not is_own_tag(tag) and not keys([tag]) & keys(desired)]
+    wanted = [*kept, *desired]
+    return {} if keys(wanted) == keys(tags) else {"tags": format_tags(wanted)}
 
 
 def _network_change(

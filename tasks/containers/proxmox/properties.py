@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 TAG = "vikunja-deploy"
@@ -12,6 +12,7 @@ TEMPLATE_NOTE = re.compile(r"^made from: (\S+)$", re.MULTILINE)
 
 UNMARKED = "marker: to be written at the first start"
 
+SETTING = re.compile(r"([a-z][\w-]*):\s?(.*)")
 SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)([KMGT]?)")
 UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
@@ -32,6 +33,12 @@ def format_properties(values: Mapping[str, str | int], default_key: str = "") ->
     return ",".join(
         str(value) if name == default_key else f"{name}={value}" for name, value in values.items()
     )
+
+
+def parse_settings(lines: Iterable[str]) -> dict[str, str]:
+    """Lines `name: value`, as most files of the cluster file system have them."""
+    matches = (SETTING.fullmatch(line) for line in lines if not line.startswith("#"))
+    return {match[1]: match[2] for match in matches if match}
 
 
 def parse_gib(text: str) -> int | float | None:
@@ -57,9 +64,15 @@ def parse_tags(text: str) -> tuple[str, ...]:
     return tuple(tag for tag in re.split(r"[;, ]+", text) if tag)
 
 
-def format_tags(tags: Sequence[str]) -> str:
-    """Tags as Proxmox VE keeps them: lower case, sorted, each once."""
-    return ";".join(sorted({tag.lower() for tag in tags}))
+def format_tags(tags: Iterable[str]) -> str:
+    """Tags for the API, sorted, each once. Where it is all the same, Proxmox VE makes them lower
+    case itself."""
+    return ";".join(sorted(set(tags)))
+
+
+def is_own_tag(tag: str) -> bool:
+    """Whether a tag says of which instance a container is."""
+    return tag.lower().startswith(f"{TAG}.")
 
 
 def notes_of(instance_id: str, template: str) -> str:
@@ -70,7 +83,20 @@ def notes_of(instance_id: str, template: str) -> str:
     return f"vikunja-deploy: {instance_id}\nmade from: {template}\n{UNMARKED}\n"
 
 
+def proven_instance(notes: str, tags: Iterable[str]) -> str | None:
+    """The instance that notes and tags of a container agree on, None for none.
+
+    One that never ran is known by its notes alone, as long as no tag says that it is another's.
+    """
+    named = instance_in_notes(notes)
+    if named is None:
+        return None
+    own = [tag.lower() for tag in tags if is_own_tag(tag)]
+    return named if tag_of(named) in own or (not own and is_unmarked(notes)) else None
+
+
 def is_unmarked(notes: str) -> bool:
+    """Whether it never ran: a container gets its marker, and our tag, when it is first started."""
     return UNMARKED in notes.splitlines()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,8 @@ from tasks.containers.proxmox.answers import GuestList, Members, Node, understoo
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
 from tasks.containers.proxmox.guests import Guest
 from tasks.containers.proxmox.parameters import Config, parse_net
-from tasks.containers.proxmox.properties import TAG, parse_tags
+from tasks.containers.proxmox.properties import TAG, parse_tags, proven_instance
+from tasks.containers.proxmox.tags import NO_RULES, TagRules, parse_rules
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
 
@@ -64,18 +65,23 @@ class View:
     ha: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     affinities: Affinities = field(default_factory=Affinities)
     replication: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    tag_rules: TagRules = NO_RULES
 
     @cached_property
     def guests(self) -> tuple[Guest, ...]:
         """All of the cluster. Tags are read of containers that may be the tool's only."""
-        lxc = (
-            Guest(vmid, self.places[vmid], "lxc", _tags(text)) for vmid, text in self.confs.items()
-        )
+        lxc = (_guest(vmid, self.places[vmid], text) for vmid, text in self.confs.items())
         qemu = (Guest(vmid, node, "qemu", ()) for vmid, node in self.others.items())
         return (*lxc, *qemu)
 
     def config(self, vmid: int) -> Config:
-        return parse_conf(self.confs[vmid])
+        return replace(parse_conf(self.confs[vmid]), tag_rules=self.tag_rules)
+
+    @property
+    def tags(self) -> set[str]:
+        """All that containers of the cluster have."""
+        configs = (parse_conf(text).current for text in self.confs.values())
+        return {tag for config in configs for tag in parse_tags(config.get("tags", ""))}
 
     def clones(self, vmid: int) -> tuple[int, ...]:
         """The containers whose disks are linked clones of a container's."""
@@ -92,10 +98,12 @@ class View:
         return None
 
 
-def _tags(text: str) -> tuple[str, ...]:
+def _guest(vmid: int, node: str, text: str) -> Guest:
     if TAG not in text:
-        return ()
-    return parse_tags(parse_conf(text).current.get("tags", ""))
+        return Guest(vmid, node, "lxc", ())
+    config = parse_conf(text).current
+    tags = parse_tags(config.get("tags", ""))
+    return Guest(vmid, node, "lxc", tags, proven_instance(config.get("description", ""), tags))
 
 
 def parse_view(output: str, where: str) -> View:
@@ -124,6 +132,7 @@ def parse_view(output: str, where: str) -> View:
         ha=parse_sections(files.get("ha/resources.cfg", "")),
         affinities=parse_affinities(files.get("ha/groups.cfg", ""), files.get("ha/rules.cfg", "")),
         replication=parse_sections(files.get("replication.cfg", "")),
+        tag_rules=parse_rules(files.get("datacenter.cfg", "")),
     )
 
 

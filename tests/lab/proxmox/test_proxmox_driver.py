@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from places import LabNetwork
-from pve.cluster import Guest
+from pve.cluster import Guest, Token
 from pve.contract import VERSIONS, check_call, load
+from pve.place import SECRET, USER
 from pve.standin import Standin
 
 from tasks.containers.base import MARKER_PATH, Container, ContainerSpec
@@ -19,10 +20,11 @@ from tasks.containers.lxc import init
 from tasks.containers.proxmox.attributes import wished
 from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.driver import ProxmoxContainer
+from tasks.containers.proxmox.privileges import needs
 from tasks.containers.proxmox.reach import Reach
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
-from tasks.model.instance import Connection, Ssh
+from tasks.model.instance import Connection, Proxmox, Ssh
 
 VMID = 200_000 + os.getpid()
 NAME = f"vkd-lab-{os.getpid()}-driver"
@@ -138,6 +140,58 @@ def test_a_container_lives_its_whole_life(
     for version in VERSIONS:
         for method, path, parameters in standin.cluster.calls[before:]:
             check_call(load(version), method, path, parameters)
+
+
+@pytest.mark.parametrize("over", ["https"], indirect=True)
+def test_the_role_that_is_printed_is_enough_for_a_whole_life_in_a_pool(
+    over: Cluster, spec: ContainerSpec, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = replace(WISH, pool="web", tags=("Home",))
+    wanted = needs(proxmox_of(wish, over), spec.bridge)
+    rights = {
+        path: frozenset(name for n in wanted if n.path == path for name in n.privileges)
+        for path in {need.path for need in wanted}
+    }
+    monkeypatch.setitem(standin.cluster.tokens, USER, Token(SECRET, rights))
+    box = boxed(over, spec, wish)
+    box.create()
+    box.start()
+    assert standin.cluster.guests[VMID].config["tags"] == f"home;vikunja-deploy.{NAME}".lower()
+    assert box.observe().attributes["tags"] == ["Home"]
+    boxed(over, replace(spec, memory_mb=640), wish).configure()
+    box.stop()
+    box.destroy()
+
+
+def proxmox_of(wish: ProxmoxWish, over: Cluster) -> Proxmox:
+    """As a configuration has what the wish says."""
+    return Proxmox(
+        connection=over.reach.connection,
+        container_id=wish.vmid,
+        template="debian-12-standard",
+        ssh=over.reach.ssh,
+        download=False,
+        lock_wait_seconds=0,
+        **{name: value for name, value in vars(wish).items() if name not in ("vmid",)},
+    )
+
+
+def test_a_kill_before_its_tags_leaves_a_container_that_is_known(
+    box: ProxmoxContainer, standin: Standin
+) -> None:
+    box.create()
+    config = standin.cluster.guests[VMID].config
+    tags = config.pop("tags")
+    standin.cluster.publish()
+    facts = box.observe()
+    assert (facts.exists, facts.running, facts.owner) == (True, False, NAME)
+    box.start()
+    assert config["tags"] == tags
+    # From then on it takes both: it may have been somebody's reason to take the tag away.
+    del config["tags"]
+    standin.cluster.publish()
+    assert box.observe().owner is None
+    config["tags"] = tags
 
 
 def programs_do_what_they_do_elsewhere(box: ProxmoxContainer, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pve import containers, ha, manager, tickets
 from pve.cluster import Cluster, Guest, Refused, Task
 from pve.contract import ContractBroken, Route, check_call, load, route
+from pve.rights import EVERY_PRIVILEGE, has, may, rights_of
 
 Parameters = dict[str, Any]
 Handler = Callable[[Cluster, str, Parameters], Any]
@@ -28,29 +29,6 @@ PRIVILEGES: Mapping[str, tuple[str, str]] = {
     "POST /nodes/{node}/lxc/{vmid}/status/shutdown": ("/vms/{vmid}", "VM.PowerMgmt"),
     **ha.privileges(ha.HANDLERS),
 }
-
-
-EVERY_PRIVILEGE = frozenset(
-    f"{kind}.{name}"
-    for kind, names in {
-        "Datastore": ("Allocate", "AllocateSpace", "AllocateTemplate", "Audit"),
-        "Pool": ("Allocate", "Audit"),
-        "SDN": ("Allocate", "Audit", "Use"),
-        "Sys": ("Audit", "Console", "Modify"),
-        "VM": ("Allocate", "Audit", "Backup", "Console", "Migrate", "PowerMgmt", "Snapshot"),
-        "VM.Config": ("CPU", "Disk", "Memory", "Network", "Options"),
-    }.items()
-    for name in names
-)
-"""What root@pam has, of what matters to containers."""
-
-
-def has(rights: Mapping[str, frozenset[str]] | None, path: str, privilege: str) -> bool:
-    """Rights on a path hold for everything below it."""
-    if rights is None:
-        return True
-    below = (at == "/" or path == at or path.startswith(f"{at}/") for at in rights)
-    return any(fits and privilege in rights[at] for fits, at in zip(below, rights, strict=True))
 
 
 def typed(cluster: Cluster, call: str, given: Mapping[str, str]) -> Parameters:
@@ -104,24 +82,22 @@ def _require_node(cluster: Cluster, found: Route) -> None:
         raise Refused(595, "No route to host")
 
 
-def rights_of(cluster: Cluster, user: str) -> Mapping[str, frozenset[str]] | None:
-    known = cluster.tokens.get(user) or cluster.users.get(user)
-    return known.rights if known else None
-
-
 def _require_right(cluster: Cluster, user: str, call: str, values: Parameters) -> None:
     if call in PRIVILEGES:
         form, privilege = PRIVILEGES[call]
         path = form.format(**values)
-        if not has(rights_of(cluster, user), path, privilege):
+        if path.startswith("/vms/"):
+            granted = may(cluster, user, values["vmid"], privilege, values.get("pool"))
+        else:
+            granted = has(rights_of(cluster, user), path, privilege)
+        if not granted:
             raise Refused(403, f"Permission check failed ({path}, {privilege})")
 
 
 def seen(cluster: Cluster, user: str) -> list[Guest]:
     """Lists leave out silently what the user may not see."""
-    rights = rights_of(cluster, user)
     return [
-        guest for guest in cluster.guests.values() if has(rights, f"/vms/{guest.vmid}", "VM.Audit")
+        guest for guest in cluster.guests.values() if may(cluster, user, guest.vmid, "VM.Audit")
     ]
 
 
@@ -256,7 +232,11 @@ def _bridges(cluster: Cluster, _: str, values: Parameters) -> Any:
 def _permissions(cluster: Cluster, user: str, _: Parameters) -> Any:
     rights = rights_of(cluster, user)
     every = {"/": EVERY_PRIVILEGE}
-    granted = every if rights is None else rights
+    granted = dict(every if rights is None else rights)
+    # What rights on a pool give is listed of each guest that is in it.
+    for guest in cluster.guests.values():
+        if guest.pool and f"/pool/{guest.pool}" in granted:
+            granted[f"/vms/{guest.vmid}"] = granted[f"/pool/{guest.pool}"]
     return {path: dict.fromkeys(sorted(names), 1) for path, names in granted.items()}
 
 

@@ -173,6 +173,8 @@ class Cluster:
         self.ha_groups: dict[str, dict[str, str | int]] = {}
         self.ha_rules: dict[str, dict[str, str | int]] = {}
         self.replication: dict[str, dict[str, str | int]] = {}
+        self.options: dict[str, str] = {}
+        """What datacenter.cfg says."""
         self.delays: Mapping[str, float] = {}
         """Seconds that a call of the contract takes beside what it does."""
         self.publish: Callable[[], None] = lambda: None

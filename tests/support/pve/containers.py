@@ -9,6 +9,7 @@ from typing import Any
 
 from pve.cluster import Cluster, Failed, Guest, Refused, Task
 from pve.ha import forget, manages, request
+from pve.rights import refuse_tags, unique_tags
 
 Parameters = dict[str, Any]
 
@@ -57,6 +58,7 @@ def _create(cluster: Cluster, user: str, values: Parameters) -> str:
         raise Refused(500, f"CT {vmid} already exists on node '{cluster.guests[vmid].node}'")
     if vmid in cluster.machines:
         raise Refused(500, f"VM {vmid} already exists on node '{cluster.machines[vmid]}'")
+    refuse_tags(cluster, user, vmid, "", str(values.get("tags", "")))
     config: dict[str, str | int] = {"memory": 512, "swap": 512, "arch": "amd64"}
     config |= {name: stored(name, v) for name, v in values.items() if name not in ONLY_AT_CREATION}
     config["rootfs"] = _volume(cluster, node, str(values.get("rootfs", "local:4")), vmid)
@@ -108,12 +110,16 @@ def _pending(cluster: Cluster, _: str, values: Parameters) -> Any:
     return [*rows, {"key": "digest", "value": guest.digest}]
 
 
-def _change(cluster: Cluster, _: str, values: Parameters) -> None:
+def _change(cluster: Cluster, user: str, values: Parameters) -> None:
     guest = unlocked(cluster, values)
     if values.get("digest", guest.digest) != guest.digest:
         raise Refused(
             500, "detected modified configuration - file changed by other user? Try again."
         )
+    if "tags" in values:
+        values = {**values, "tags": unique_tags(cluster, str(values["tags"]))}
+        before = str(guest.config.get("tags", ""))
+        refuse_tags(cluster, user, guest.vmid, before, str(values["tags"]))
     deleted = [name for name in str(values.get("delete", "")).split(",") if name]
     for name in deleted:
         guest.config.pop(name, None)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from pve.cluster import Cluster, Guest
 
-SHARED = (".vmlist", "nodes", "ha", "replication.cfg", "priv")
+SHARED = (".vmlist", "datacenter.cfg", "nodes", "ha", "replication.cfg", "priv")
 
 
 def conf_text(guest: Guest) -> str:
@@ -103,6 +103,9 @@ class ClusterFiles:
         listed = {"version": 1} | ({"ids": ids} if ids else {})
         found[shared / ".vmlist"] = json.dumps(listed, indent=1)
         # Files that most clusters do not have.
+        if cluster.options:
+            lines = [f"{name}: {value}\n" for name, value in cluster.options.items()]
+            found[shared / "datacenter.cfg"] = "".join(lines)
         if cluster.ha:
             found[shared / "ha/resources.cfg"] = "".join(
                 section_text("ct", sid.removeprefix("ct:"), values)

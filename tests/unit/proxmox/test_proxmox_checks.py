@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
-from pve.calls import EVERY_PRIVILEGE
-from pve.cluster import Cluster, Guest, Token
+from pve.cluster import Cluster, Guest, Refused, Token
 from pve.place import SECRET, USER
+from pve.rights import EVERY_PRIVILEGE, refuse_tags
 from pve.standin import Standin, standing_in
 
 from tasks.checks import availability, proxmox
 from tasks.checks.finding import Finding, World
 from tasks.config import load_instances
 from tasks.containers.proxmox.cluster import cluster_of
+from tasks.containers.proxmox.privileges import needs
 from tasks.errors import DeployError
 from tasks.paths import Paths
 
@@ -192,3 +193,71 @@ def test_high_availability_takes_privileges_of_its_own(standin: Standin) -> None
     granted = {"/": rights["/"] | {"Sys.Console"}}
     standin.cluster.tokens[USER] = Token(SECRET, granted)
     assert told(proxmox.privileges(wish)) == [("ok", "the API token has all that is needed")]
+
+
+TAG = "vikunja-deploy.vikunja-main"
+
+
+@pytest.mark.parametrize(
+    ("options", "has", "forbidden"),
+    [
+        ({}, "", ""),
+        ({"user-tag-access": "user-allow=none"}, "", f"{TAG}, Web"),
+        ({"user-tag-access": f"user-allow=list,user-allow-list={TAG};web"}, "", ""),
+        ({"user-tag-access": f"user-allow=list,user-allow-list={TAG}"}, "", "Web"),
+        ({"user-tag-access": "user-allow=none"}, f"{TAG};web", ""),
+        ({"user-tag-access": "user-allow=existing"}, f"{TAG};web", ""),
+        ({"user-tag-access": "user-allow=existing"}, "", f"{TAG}, Web"),
+        ({"registered-tags": "web;other"}, "", "Web"),
+        ({"registered-tags": "web", "tag-style": "case-sensitive=1"}, "", ""),
+        ({"user-tag-access": "user-allow=existing"}, "other", f"{TAG}, Web"),
+    ],
+)
+def test_tags_that_the_token_may_not_set_are_told(
+    standin: Standin, options: dict[str, str], has: str, forbidden: str
+) -> None:
+    rights = {"/": EVERY_PRIVILEGE - {"Sys.Modify"}}
+    standin.cluster.tokens[USER] = Token(SECRET, rights)
+    standin.cluster.options = options
+    notes = "vikunja-deploy: vikunja-main\n"
+    standin.cluster.guests[100] = Guest(
+        100, "pve", {"memory": 512, "description": notes, "tags": has}
+    )
+    standin.cluster.publish()
+    here = world(standin, proxmox={"tags": ["Web"]})
+    said = [what for level, what in told(proxmox.privileges(here)) if level == "problem"]
+    text = "datacenter.cfg keeps the API token from setting the tag "
+    assert said == ([f"{text}{forbidden}"] if forbidden else [])
+    # What is told is what Proxmox VE refuses.
+    for tag in (TAG, "web"):
+        refused = False
+        try:
+            refuse_tags(standin.cluster, USER, 100, has, f"{has};{tag}")
+        except Refused:
+            refused = True
+        if "case-sensitive=1" not in options.get("tag-style", ""):
+            assert refused == (tag in forbidden.lower())
+
+
+def test_a_role_for_one_id_alone_is_told_to_be_too_little_for_a_drill(standin: Standin) -> None:
+    here = world(standin, proxmox={"container_id": 100})
+    standin.cluster.tokens[USER] = Token(SECRET, granted_by(here))
+    ((level, what),) = [one for one in told(proxmox.privileges(here)) if one[0] != "ok"]
+    assert (level, what) == (
+        "warning",
+        "the API token may make container 100 and no other: ./doit drill needs one with an id of"
+        " its own for a while",
+    )
+    pooled = world(standin, proxmox={"container_id": 100, "pool": "web"})
+    standin.cluster.tokens[USER] = Token(SECRET, granted_by(pooled))
+    assert {level for level, _ in told(proxmox.privileges(pooled))} == {"ok"}
+
+
+def granted_by(here: World) -> dict[str, frozenset[str]]:
+    """What `check --role` grants, and no more."""
+    wish = here.instance.proxmox
+    assert wish is not None
+    rights: dict[str, frozenset[str]] = {}
+    for need in needs(wish, here.instance.network.bridge):
+        rights[need.path] = rights.get(need.path, frozenset()) | set(need.privileges)
+    return rights

@@ -24,7 +24,9 @@ from tasks.containers.proxmox.parameters import (
     changes,
     create_parameters,
     parse_pending,
+    tags_change,
 )
+from tasks.containers.proxmox.tags import TagRules
 from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
@@ -103,6 +105,7 @@ def cluster() -> Cluster:
 def created(where: Cluster, spec: ContainerSpec, wish: ProxmoxWish) -> None:
     parameters = create_parameters(spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm")
     call(where, "POST", "/nodes/pve/lxc", parameters)
+    call(where, "PUT", "/nodes/pve/lxc/100/config", tags_change(spec, wish, Config({})))
 
 
 def call(where: Cluster, method: str, path: str, parameters: dict[str, Any]) -> Any:
@@ -259,6 +262,24 @@ def test_a_setting_that_is_about_to_go_is_known() -> None:
     assert config.current == {"nameserver": "192.0.2.1", "cores": "2"}
     assert config.pending == {"nameserver": None}
     assert config.coming == {"cores": "2"}
+
+
+@pytest.mark.parametrize(
+    ("has", "exact", "tags"),
+    [
+        ("", False, "Web;vikunja-deploy.vikunja-main"),
+        ("web;vikunja-deploy.vikunja-main", False, None),
+        ("web;vikunja-deploy.vikunja-main", True, "Web;vikunja-deploy.vikunja-main;web"),
+        ("Home;vikunja-deploy.vikunja-main", False, "Home;Web;vikunja-deploy.vikunja-main"),
+        ("vikunja-deploy.other;Home", True, "Home;Web;vikunja-deploy.vikunja-main"),
+    ],
+)
+def test_tags_are_compared_as_the_cluster_does_and_nobodys_is_changed(
+    has: str, exact: bool, tags: str | None
+) -> None:
+    config = Config({"tags": has}, tag_rules=TagRules(exact))
+    change = tags_change(SPEC, ProxmoxWish("pve", tags=("Web",)), config)
+    assert change.get("tags") == tags
 
 
 # Notations
