@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.containers.lxc.apt import (
+from tasks.containers.lxc.apt import dearmor, keyring_bytes, select_settings
+from tasks.containers.lxc.sources import (
     Source,
     base_of,
-    dearmor,
     for_suite,
-    keyring_bytes,
     parse_deb822,
     parse_one_line,
-    select_settings,
 )
 
 MAIN = Source(

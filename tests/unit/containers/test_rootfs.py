@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tasks import host_packages
-from tasks.containers.lxc.apt import Setup, Source
+from tasks.containers.lxc.apt import Setup
 from tasks.containers.lxc.idmap import IdMap
 from tasks.containers.lxc.rootfs import PACKAGES, debootstrap_argv, local_authorities, recipe_of
+from tasks.containers.lxc.sources import Source
 from tasks.errors import NetworkError, ResourceError
 
 BASE = Source("http://deb.example.org/debian", ("bookworm",), ("main", "contrib"), "/k.gpg")
