@@ -15,8 +15,8 @@ from typing import IO
 from tasks.build import locks
 from tasks.build.workplace import Outcome, too_long
 from tasks.containers.base import SILENT, Container, ContainerSpec, Progress
-from tasks.errors import BuildError, DeployError
-from tasks.paths import Paths
+from tasks.errors import BuildError, DeployError, NetworkError
+from tasks.paths import ROOT, Paths
 
 NAME = "vikunja-builder"
 BRIDGE = "vikunja-build0"
@@ -26,6 +26,8 @@ USER = "builder"
 HOME = f"/home/{USER}"
 TREE = "/srv/build"
 APT_SECONDS = 1200.0
+
+REACH = ROOT / "tasks/resources/reach.sh"
 
 END = """exec setpriv --reuid="$1" --regid="$1" --clear-groups /bin/sh -c 'kill -KILL -1'"""
 PREPARE = """set -eu
@@ -42,7 +44,8 @@ done
 [ -n "$missing" ] || exit 0
 export DEBIAN_FRONTEND=noninteractive
 dpkg --configure -a
-apt-get update --quiet=2
+reach_archive
+apt-get update --quiet=2 || :
 # Package names have no blanks: the splitting is meant.
 apt-get install --quiet=2 --yes --no-install-recommends \
   -o DPkg::Options::=--force-unsafe-io \
@@ -82,8 +85,17 @@ class BuilderWorkplace:
     def provide(self, packages: Sequence[str], progress: Progress) -> bool:
         progress.step(f"packages of {self.name}")
         done = self._container.run(
-            ["/bin/sh", "-c", INSTALL, "sh", *packages], timeout=APT_SECONDS, check=False
+            ["/bin/sh", "-c", f"{REACH.read_text()}{INSTALL}", "sh", *packages],
+            timeout=APT_SECONDS,
+            check=False,
         )
+        if done.returncode == NetworkError.exit_code:
+            raise NetworkError(
+                "the builder reaches no archive of packages",
+                where=self.name,
+                hint="check the network: this machine's NAT and name servers are its own, too",
+                evidence=done.stderr.decode(errors="replace").splitlines()[-20:],
+            )
         if done.returncode:
             output = (done.stdout + done.stderr).decode(errors="replace")
             raise BuildError(

@@ -92,6 +92,8 @@ def environment(
         "npm_config_update_notifier": "false",
         "npm_config_fund": "false",
         "npm_config_audit": "false",
+        # Milliseconds without an answer; five minutes, three times over, by itself.
+        "npm_config_fetch_timeout": "60000",
         "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
         "PNPM_HOME": f"{home}/pnpm",
         # Browsers for tests, which no build needs: hundreds of megabytes from elsewhere.

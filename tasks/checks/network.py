@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -41,6 +41,23 @@ def check(world: World) -> Iterator[Finding]:
         yield world.failed("bridge", error)
         return
     yield from _bridge(world, mode)
+    yield from judge_nameservers(world, network.host_nameservers())
+
+
+def judge_nameservers(world: World, hosts: Sequence[str]) -> Iterator[Finding]:
+    """hosts: this machine's name servers that a container can reach."""
+    named = world.instance.network.nameservers
+    if named:
+        yield world.ok("names", f"the container asks {', '.join(named)}")
+    elif hosts:
+        yield world.ok("names", f"the container asks this machine's own: {', '.join(hosts)}")
+    else:
+        yield world.problem(
+            "names",
+            "this machine asks only itself for names, where a container cannot ask",
+            "Set network.nameservers to addresses that the container reaches",
+            NetworkError,
+        )
 
 
 def _address(world: World) -> Iterator[Finding]:
@@ -88,6 +105,7 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     routes = parse_routes(ROUTES.read_text())
     if mode == "own":
         yield judge_own_bridge(world, routes)
+        yield from judge_forwarding(world, container_for(world.instance, world.paths).observe())
         return
     gateway = IPv4Address(world.instance.network.gateway)
     bridge = world.instance.network.bridge
@@ -146,6 +164,17 @@ def judge_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
         "network.gateway to another network",
         ResourceError,
     )
+
+
+def judge_forwarding(world: World, found: ContainerFacts) -> Iterator[Finding]:
+    """Whether the container that is there is let out."""
+    if found.attributes.get("forwarding") is False:
+        yield world.warning(
+            "forwarding",
+            f"this machine lets nobody out of {world.instance.network.bridge}: NAT or forwarding "
+            "has been removed",
+            f"./doit apply {world.instance.id} brings it back",
+        )
 
 
 def judge_foreign_bridge(

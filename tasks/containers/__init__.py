@@ -38,7 +38,7 @@ def spec_for(instance: Instance) -> ContainerSpec:
 def more_of(instance: Instance) -> Mapping[str, object]:
     """What only one of the drivers has, as wished."""
     if instance.proxmox is None:
-        return {"autostart": True}
+        return {"autostart": True, "forwarding": True}
     from tasks.containers.proxmox.attributes import wished
 
     return wished(wish_for(instance.proxmox))

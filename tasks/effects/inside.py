@@ -58,10 +58,18 @@ def _behind(batch: Sequence[Entry], plan: InstancePlan) -> list[str]:
 def install(batch: Sequence[Entry], work: Work) -> None:
     names = [entry.resource.package for entry in batch if isinstance(entry.resource, Package)]
     completed = work.container.run(
-        [SCRIPT, "-c", guarded("install.sh"), "install", *names],
+        [SCRIPT, "-c", guarded("reach.sh", "install.sh"), "install", *names],
         timeout=INSTALL_TIMEOUT,
         check=False,
     )
+    if completed.returncode == NetworkError.exit_code:
+        raise NetworkError(
+            "the container reaches no archive of packages; nothing was installed",
+            where=work.where,
+            evidence=last_lines(completed.stderr),
+            hint="Check network.gateway and network.nameservers, and that the way from there out is"
+            " open: ./doit check looks at it. Then run ./doit apply again.",
+        )
     if completed.returncode != 0:
         kind = NetworkError if b"Failed to fetch" in completed.stderr else DeployError
         hint = "Can the container reach its package sources? Then run ./doit apply again."

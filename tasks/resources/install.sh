@@ -15,12 +15,13 @@ trap 'rm -f "$policy"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 
 [ -z "$(find /var/lib/dpkg/updates -type f)" ] || dpkg --configure -a
+reach_archive
 # The mark alone says nothing: somebody may have emptied the folder but for hidden files.
 if [ -z "$(find "$lists" -maxdepth 1 -name '*_Packages*' -print -quit)" ] ||
   ! [ -e "$lists/.vikunja-deploy" ] || [ -n "$(find "$lists/.vikunja-deploy" -mmin +720)" ]; then
   # shellcheck disable=SC2086 -- an option and its argument
-  apt-get $lock -o Acquire::Retries=2 -q update
-  touch "$lists/.vikunja-deploy"
+  # A source that fails keeps nobody from what the others have.
+  if apt-get $lock -o Acquire::Retries=2 -q update; then touch "$lists/.vikunja-deploy"; fi
 fi
 # shellcheck disable=SC2086 -- an option and its argument
 apt-get $lock -o Acquire::Retries=2 -o Dpkg::Options::=--force-confdef \

@@ -43,7 +43,8 @@ class Standing:
     configured: in the configuration that was loaded; where not, only the host's records and the
     container's place are known. address: without prefix length. created_at: ISO 8601, empty where
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
-    oldest first. drill: the last that went well. checked: the health document of the last check,
+    oldest first. forwarding: this machine lets the container out; None where that is not its to
+    do. drill: the last that went well. checked: the health document of the last check,
     where that stands for a look inside. problems: what could not be looked at.
     """
 
@@ -59,6 +60,7 @@ class Standing:
     config: str = ""
     created_at: str = ""
     own_disk: bool = True
+    forwarding: bool | None = None
     database_type: str | None = None
     operations: tuple[Performed, ...] = ()
     backups: Backups | None = None
@@ -107,7 +109,11 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     try:
         container = container_for(instance, paths)
         found = container.observe()
-        standing = replace(standing, container=place(found, instance.id))
+        standing = replace(
+            standing,
+            container=place(found, instance.id),
+            forwarding=forwarding_of(found),
+        )
         checked = checks.read(paths, instance.id) if cached else None
         if standing.container == "running" and checked and checks.fresh(checked, utc_now()):
             return replace(standing, checked=checked)
@@ -168,6 +174,11 @@ def with_records(standing: Standing, paths: Paths) -> Standing:
         return with_problem(standing, problem)
     created = entry.created_at if entry else ""
     return replace(standing, created_at=created, operations=operations, drill=drill)
+
+
+def forwarding_of(found: ContainerFacts) -> bool | None:
+    forwarding = found.attributes.get("forwarding")
+    return forwarding if isinstance(forwarding, bool) else None
 
 
 def place(found: ContainerFacts, instance_id: str) -> Place:

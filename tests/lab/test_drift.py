@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pytest
 from inside import Inside
@@ -103,6 +107,44 @@ def test_a_package_that_is_held_back_is_said_to_be(site: Site, inside: Inside) -
     assert "package sources" not in refused
     inside.run("apt-mark", "unhold", "sqlite3")
     mend(site)
+
+
+def test_packages_that_nobody_can_fetch_end_an_apply_soon_with_why(
+    site: Site, inside: Inside
+) -> None:
+    gateway = site.document["network"]["gateway"]
+    nobody = str(ip_address(gateway) + 200)
+    inside.shell("apt-get -qy purge sqlite3")
+    inside.run("ip", "route", "replace", "default", "via", nobody)
+    begun = time.monotonic()
+    said = site.run("apply", "--yes", code=6).stderr
+    # Minutes of apt's own patience would be ten times that.
+    assert time.monotonic() - begun < 200
+    assert "the container reaches no archive of packages; nothing was installed" in said
+    assert "network.gateway and network.nameservers" in said
+    inside.run("ip", "route", "replace", "default", "via", gateway)
+    mend(site)
+    assert inside.shell("command -v sqlite3")
+
+
+@pytest.mark.parametrize("chain", ["nat POSTROUTING", "filter FORWARD"])
+def test_the_way_out_of_the_container_that_was_closed_is_opened_again(
+    site: Site, inside: Inside, chain: str
+) -> None:
+    table, name = chain.split()
+    bridge = site.document["network"]["bridge"]
+    listed = subprocess.run(["iptables", "-t", table, "-S", name], capture_output=True, text=True)
+    rules = [shlex.split(one) for one in listed.stdout.splitlines()]
+    ours = [rule for rule in rules if f"vikunja-deploy:{bridge}" in rule]
+    assert ours
+    for rule in ours:
+        subprocess.run(["iptables", "-t", table, "-D", *rule[1:]], check=True)
+    assert "forwarding: no → yes" in shown(site)
+    assert "lets nobody out" in site.run("check").stdout
+    assert "reaches nothing outside this machine" in site.run("status").stderr
+    mend(site)
+    listed = subprocess.run(["iptables", "-t", table, "-S", name], capture_output=True, text=True)
+    assert len([one for one in listed.stdout.splitlines() if bridge in one]) == len(ours)
 
 
 def test_a_mode_changed_by_hand_comes_back(site: Site, inside: Inside) -> None:

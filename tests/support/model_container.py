@@ -130,7 +130,7 @@ def known_texts() -> dict[str, str]:
     return {
         guarded(): "settle",
         guarded("land.sh"): "land",
-        guarded("install.sh"): "install",
+        guarded("reach.sh", "install.sh"): "install",
         guarded("release.sh"): "release",
         unit_script(): "unit",
         "\n".join((script_text("health"), 'health_site "$@"')): "site",

@@ -200,6 +200,7 @@ class LxcContainer:
             pid = init.running_init(self.folder)
             if pid is not None:
                 self._apply_live(pid, found, wished)
+                network.bring_up(wished, self.paths, self.spec.name)
             identity.write_identity(self._root(), wished, (ids.uids, ids.gids))
             # Last: while the file says the old values, the next plan finishes this.
             self._write_config(self.folder, wished, ids)

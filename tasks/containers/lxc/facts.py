@@ -1,11 +1,11 @@
-"""A container folder as found, from the host's files alone: no process is started for it."""
+"""A container folder as found, from the host's files, and its rules of NAT where it needs any."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tasks.containers.base import ContainerFacts
-from tasks.containers.lxc import cgroup, config, identity, init, ownership
+from tasks.containers.lxc import cgroup, config, identity, init, network, ownership
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
@@ -59,6 +59,10 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
         "gateway": settings.gateway,
         "autostart": settings.autostart,
     }
+    if settings.bridge_mode == "own" and pid is not None:
+        forwards = network.forwards(settings.bridge)
+        if forwards is not None:
+            attributes["forwarding"] = forwards
     nameservers = identity.observed_nameservers(folder / "upper", settings)
     if nameservers is not None:
         attributes["nameservers"] = nameservers

@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Literal
 
-from tasks.containers.base import ContainerSpec
+from tasks.containers.base import Completed, ContainerSpec
 from tasks.containers.lxc import config
 from tasks.containers.lxc.host import execute, locked
 from tasks.errors import NetworkError, ResourceError
@@ -16,6 +16,9 @@ from tasks.paths import Paths
 
 HOOK = Path(__file__).with_name("hook.sh")
 DEFAULT_MTU = 1500
+IPTABLES = ("iptables", "iptables-nft", "iptables-legacy")
+"""As hook.sh tries them: the first that can read the table of NAT is the one in use."""
+
 INTERFACES = Path("/sys/class/net")
 
 
@@ -137,6 +140,34 @@ def bring_up(settings: config.Settings, paths: Paths, where: str) -> None:
             hint="`./doit check` looks at what the kernel and iptables of this machine offer",
             evidence=completed.stderr.decode(errors="replace").splitlines()[-10:],
         )
+
+
+def forwards(bridge: str) -> bool | None:
+    """Whether this machine lets the containers on a bridge that was made here out, as hook.sh sets
+    it up; None where its rules cannot be read."""
+    if Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() != "1":
+        return False
+    for program in IPTABLES:
+        try:
+            nat, forward = (
+                execute([program, "-w", *table, "-S", chain], check=False)
+                for table, chain in ((("-t", "nat"), "POSTROUTING"), ((), "FORWARD"))
+            )
+        except ResourceError:
+            continue
+        if nat.returncode == 0 and forward.returncode == 0:
+            mark = f"vikunja-deploy:{bridge}"
+            rules = [line.replace('"', "").split() for line in lines(nat) + lines(forward)]
+            ours = [rule for rule in rules if mark in rule]
+            return all(
+                any(words <= set(rule) for rule in ours)
+                for words in ({"MASQUERADE"}, {"-i", bridge, "ACCEPT"}, {"-o", bridge, "ACCEPT"})
+            )
+    return None
+
+
+def lines(completed: Completed) -> list[str]:
+    return completed.stdout.decode(errors="replace").splitlines()
 
 
 def own_bridges(paths: Paths, interfaces: Path = INTERFACES) -> list[str]:

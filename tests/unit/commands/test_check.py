@@ -549,3 +549,11 @@ def test_a_lock_is_a_problem_unless_its_holder_is_dead(held: Callable[[Any], Loc
         "The next apply frees it and finishes what is left",
         0,
     )
+
+
+def test_a_machine_that_asks_only_itself_for_names_is_told() -> None:
+    (found,) = network.judge_nameservers(world(), [])
+    assert (found.level, found.exit_code) == ("problem", 6)
+    assert "network.nameservers" in found.hint
+    (found,) = network.judge_nameservers(world(), ["192.0.2.53"])
+    assert found.level == "ok"

@@ -57,6 +57,20 @@ def units(**states: str) -> Standing:
 CASES = [
     pytest.param(RUNNING, [], "healthy", id="nothing where all is well"),
     pytest.param(
+        replace(RUNNING, forwarding=False),
+        [
+            Note(
+                "warning",
+                "container vikunja-main reaches nothing outside this machine: NAT or forwarding"
+                " has been removed",
+                f"./doit plan {MAIN} shows it, ./doit apply {MAIN} brings it back",
+                "container",
+            )
+        ],
+        "degraded",
+        id="no way out",
+    ),
+    pytest.param(
         with_measured(backend=Answer(0, error="Connection refused")),
         [
             Note(
