@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import select
 import subprocess
-import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -20,7 +21,6 @@ from tasks.containers.proxmox.remote import (
     RECEIVE,
     SSH_FAILED,
     content,
-    ends_within,
     execute,
     head,
     slot,
@@ -89,11 +89,9 @@ def stream(
             cwd="/",
             start_new_session=True,
         )
-        feeder = threading.Thread(target=_feed, args=(process.stdin, start, stdin), daemon=True)
-        feeder.start()
         try:
             with interrupts.let_through():
-                ended = ends_within(process, timeout)
+                ended = _feed(process, start, stdin, timeout)
         except BaseException:
             _kill(access, token, process)
             raise
@@ -110,22 +108,56 @@ def stream(
         return Completed(tuple(argv), process.returncode, content(output), said)
 
 
-def _feed(pipe: IO[bytes] | None, start: bytes, data: bytes | IO[bytes] | None) -> None:
-    """The arguments, then the program's input; it may end before it has read all of that."""
-    assert pipe is not None
+def _feed(
+    process: subprocess.Popen[bytes], start: bytes, data: bytes | IO[bytes] | None, timeout: float
+) -> bool:
+    """Give a program the arguments, then its input; whether it ended within the timeout.
+
+    It may end before it has read all of that. Then nothing more is read: whoever gave an open
+    file has it to himself again.
+    """
+    assert process.stdin is not None
+    deadline = time.monotonic() + timeout
+    # Who gives the input may take hours to say a word; the program starts now.
+    waiting = memoryview(start + data if isinstance(data, bytes) else start)
+    source = data.fileno() if data is not None and not isinstance(data, bytes) else None
+    with process.stdin as stdin, _descriptor_of(process) as ended:
+        pipe = stdin.fileno()
+        os.set_blocking(pipe, False)
+        while True:
+            poll = select.poll()
+            poll.register(ended, select.POLLIN)
+            if waiting:
+                poll.register(pipe, select.POLLOUT)
+            elif source is not None:
+                poll.register(source, select.POLLIN)
+            else:
+                stdin.close()
+            left = max(deadline - time.monotonic(), 0)
+            ready = dict(poll.poll(left * 1000))
+            if ended in ready:
+                process.wait()
+                return True
+            if not ready or not left:
+                return False
+            if not waiting and source is not None:
+                waiting = memoryview(os.read(source, COPY))
+                source = source if waiting else None
+                continue
+            try:
+                waiting = waiting[os.write(pipe, waiting) :]
+            except BrokenPipeError:
+                waiting, source = memoryview(b""), None
+
+
+@contextlib.contextmanager
+def _descriptor_of(process: subprocess.Popen[bytes]) -> Iterator[int]:
+    """One that is readable when the process has ended."""
+    descriptor = os.pidfd_open(process.pid)
     try:
-        with pipe:
-            pipe.write(start)
-            # Who gives the input may take hours to say a word; the program starts now.
-            pipe.flush()
-            if isinstance(data, bytes):
-                pipe.write(data)
-            elif data is not None:
-                while chunk := os.read(data.fileno(), COPY):
-                    pipe.write(chunk)
-                    pipe.flush()
-    except BrokenPipeError:
-        pass
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _kill(access: OpenSsh, token: str, process: subprocess.Popen[bytes]) -> None:

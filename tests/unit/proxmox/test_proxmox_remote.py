@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,6 +141,49 @@ def test_a_program_starts_before_its_input_says_a_word(over_ssh: OpenSsh, tmp_pa
         os.close(writing)
         assert answer.result() == b"done\n"
     assert there
+
+
+def test_what_a_program_left_unread_is_its_givers_when_it_has_ended(over_ssh: OpenSsh) -> None:
+    """As an update's input, which goes on for as long as the tool lives."""
+    threads = threading.enumerate()
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as given, os.fdopen(writing, "wb", 0) as giver:
+        done = stream(
+            over_ssh, ["true"], stdin=given, stdout=None, timeout=60, where="pve", name="true"
+        )
+        assert done.returncode == 0
+        assert threading.enumerate() == threads
+        giver.write(b"unread")
+        assert os.read(reading, 6) == b"unread"
+
+
+def test_an_input_longer_than_a_pipe_arrives_whole(over_ssh: OpenSsh, tmp_path: Path) -> None:
+    data = os.urandom(1 << 20)
+    file = tmp_path / "input"
+    file.write_bytes(data)
+    with file.open("rb") as opened:
+        for given in (data, opened):
+            done = stream(
+                over_ssh, ["cat"], stdin=given, stdout=None, timeout=60, where="pve", name="cat"
+            )
+            assert done.stdout == data
+
+
+def test_an_input_without_an_end_does_not_keep_a_program_beyond_its_time(over_ssh: OpenSsh) -> None:
+    argv = ["sh", "-c", "exec cat >/dev/null"]
+    with (
+        Path("/dev/zero").open("rb") as given,
+        pytest.raises(DeployError, match="did not finish in"),
+    ):
+        stream(over_ssh, argv, stdin=given, stdout=None, timeout=0.3, where="pve", name="sh")
+
+
+def test_a_program_that_reads_no_input_is_not_broken_by_it(over_ssh: OpenSsh) -> None:
+    argv = ["sh", "-c", "exec 0<&-; sleep 0.1; echo done"]
+    done = stream(
+        over_ssh, argv, stdin=bytes(1 << 20), stdout=None, timeout=60, where="pve", name="sh"
+    )
+    assert done.stdout == b"done\n"
 
 
 def test_what_was_not_started_yet_when_it_was_to_be_killed_is_killed_all_the_same(
