@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks import build, provision, record, release, render, switch, system
 from tasks.containers import container_for
-from tasks.containers.base import Container
+from tasks.containers.base import Container, ContainerFacts
 from tasks.frozen import dataclass
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
@@ -78,10 +78,13 @@ def look(instance: Instance, paths: Paths, *, sweep: bool = False) -> Look:
     sweep: databases that were kept are to go.
     """
     container = container_for(instance, paths)
-    commit = in_background(lambda: build.resolve(instance.git) if instance.git else None)
+    git = instance.git
+    commit = in_background(lambda: build.resolve(git) if git else None)
     try:
+        found = container.observe()
+        instance = instance.made_from(found.template)
         sources = gather(instance, paths)
-        facts = find(sources, container, paths)
+        facts = find(sources, container, paths, found)
     finally:
         answer = commit()
     deployed = record.DOCUMENT in facts.files or bool(sources.applied.created_at)
@@ -157,10 +160,12 @@ def find_update(
     return migrations.planned(instance, target, serving, facts, paths)
 
 
-def find(sources: Sources, container: Container, paths: Paths) -> Facts:
-    """Facts from the host and, where the container runs, from inside it."""
+def find(
+    sources: Sources, container: Container, paths: Paths, found: ContainerFacts | None = None
+) -> Facts:
+    """Facts from the host and, where the container runs, from inside it. found: the container."""
     instance = sources.instance
-    found = container.observe()
+    found = found or container.observe()
     provision.refuse_foreign(instance.id, container.spec.name, found)
     inside = Facts()
     if found.running:

@@ -166,6 +166,8 @@ def drill(
             where=instance.id,
             hint=f"Name one that is free: ./doit drill {instance.id} --address 192.0.2.9/24",
         )
+    there = container_for(instance, paths).observe()
+    instance = instance.made_from(there.template)
     double = throw_away(instance, place or own_place(instance.id, paths.prefix))
     own = DrillPaths(paths, instance.id)
     container = container_for(double, own)

@@ -21,7 +21,7 @@ from tasks.build import locks
 from tasks.containers.base import SILENT, Progress
 from tasks.errors import BuildError
 from tasks.frozen import dataclass
-from tasks.model.instance import Instance
+from tasks.model.instance import OLDEST_SUITE, Instance
 from tasks.paths import Paths
 
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -67,6 +67,10 @@ def artifact_key(instance: Instance, commit: str | None, machine: str | None = N
             "frontend": build.frontend,
             "mcp": build.mcp if instance.services.mcp.enabled else None,
         }
+        # What is compiled on a release of Debian runs on that one and newer ones. The oldest has
+        # none in its key: artifacts were made before there was another.
+        if build.where == "container" and instance.suite != OLDEST_SUITE:
+            inputs["suite"] = instance.suite
     canonical = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

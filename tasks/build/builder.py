@@ -11,17 +11,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
+from zlib import crc32
 
 from tasks.build import locks
 from tasks.build.workplace import Outcome, too_long
 from tasks.containers.base import SILENT, Container, ContainerSpec, Progress
 from tasks.errors import BuildError, DeployError, NetworkError
+from tasks.model.instance import DEFAULT_TEMPLATES
 from tasks.paths import ROOT, Paths
 
 NAME = "vikunja-builder"
 BRIDGE = "vikunja-build0"
 SUBNET = "10.98.76"
-SUITE = "bookworm"
+SUITE = DEFAULT_TEMPLATES["lxc"]
 USER = "builder"
 HOME = f"/home/{USER}"
 TREE = "/srv/build"
@@ -56,19 +58,24 @@ apt-get clean
 """
 
 
-def builder_spec() -> ContainerSpec:
-    """The one builder of this machine, with all its cores and three quarters of its memory."""
+def builder_spec(suite: str = SUITE) -> ContainerSpec:
+    """This machine's builder of a Debian release, with all cores and three quarters of the memory.
+
+    A release has its own: what is compiled on a newer one does not run on an older.
+    """
+    name = NAME if suite == SUITE else f"{NAME}-{suite}"
+    host = 2 if suite == SUITE else 3 + crc32(suite.encode()) % 250
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     return ContainerSpec(
-        name=NAME,
-        instance_id=NAME,
-        template=SUITE,
-        hostname=NAME,
+        name=name,
+        instance_id=name,
+        template=suite,
+        hostname=name,
         cpu_cores=os.cpu_count() or 1,
         memory_mb=max(memory * 3 // 4, min(memory, 2048)),
         disk_size_gb=20,
         bridge=BRIDGE,
-        ip_address=f"{SUBNET}.2/24",
+        ip_address=f"{SUBNET}.{host}/24",
         gateway=f"{SUBNET}.1",
     )
 
@@ -152,7 +159,8 @@ def builder_workplace(
 ) -> Iterator[BuilderWorkplace]:
     """The builder, running, with these packages and an empty tree; it rests afterwards.
 
-    One build at a time. spec: another builder than the machine's usual one.
+    One build at a time. spec: another builder than the machine's usual one. One that was made of
+    another release goes: it holds nothing but caches.
     """
     from tasks.containers.lxc.driver import LxcContainer
 
@@ -167,6 +175,10 @@ def builder_workplace(
             progress.step(f"ending what a killed build left in {name}")
             container.run(["/bin/sh", "-c", END, "sh", USER], check=False)
             container.stop(progress)
+        if facts.exists and facts.template != container.spec.template:
+            progress.step(f"removing {name}, which is of Debian {facts.template}")
+            container.destroy(progress)
+            facts = container.observe()
         if not facts.exists:
             progress.step(f"making {name}")
             container.create(progress)

@@ -168,8 +168,9 @@ def _workplace(
     if instance.build.where == "local":
         place = local_workplace(paths, key, progress)
     else:
-        from tasks.build.builder import builder_workplace
+        from tasks.build.builder import builder_spec, builder_workplace
 
-        place = builder_workplace(paths, instance.build.packages, progress, builder)
+        spec = builder or builder_spec(instance.suite)
+        place = builder_workplace(paths, instance.build.packages, progress, spec)
     with place as opened:
         yield opened

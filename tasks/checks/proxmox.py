@@ -174,23 +174,25 @@ def judge_storage(
 
 def template(world: World) -> Iterator[Finding]:
     wish, cluster = _of(world)
-    if container_for(world.instance, world.paths).observe().exists:
-        yield world.ok("template", "the container has been made")
+    there = container_for(world.instance, world.paths).observe()
+    if there.exists:
+        yield world.ok("template", f"the container has been made from {there.template}")
         return
+    wanted = world.instance.template
     session = cluster.session
     rows = ask(session, f"/nodes/{wish.node}/storage", list[Storage])
     volumes = list_templates(session, wish.node, rows)
-    found = choose_template(wish.template, volumes, world.instance.id)
+    found = choose_template(wanted, volumes, world.instance.id)
     if found:
         yield world.ok("template", f"{found} is there")
         return
     if not wish.download:
-        what = f"node {wish.node} has no template {wish.template}, and none may be downloaded"
+        what = f"node {wish.node} has no template {wanted}, and none may be downloaded"
         yield world.problem("template", what, "`pveam download`, or proxmox.download: true")
         return
     available = ask(session, f"/nodes/{wish.node}/aplinfo", list[Template])
     names = [row.template for row in available]
-    name = choose_download(wish.template, names, world.instance.id)
+    name = choose_download(wanted, names, world.instance.id)
     target = choose_storage(None, "vztmpl", TEMPLATE_GB, rows, where=world.instance.id)
     yield world.ok("template", f"{name} can be downloaded to {target}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.checks.finding import Finding, World
+from tasks.containers import container_for
 from tasks.containers.lxc.apt import Setup, read_setup
 from tasks.containers.lxc.idmap import read_idmap
 from tasks.containers.lxc.rootfs import local_authorities, recipe_of
@@ -21,7 +22,11 @@ ANSWER_SECONDS = 10.0
 def check(world: World) -> Iterator[Finding]:
     """ResourceError where no apt source serves the release, or root has no user ids."""
     assert world.instance.lxc is not None
-    suite = world.instance.lxc.template
+    there = container_for(world.instance, world.paths).observe()
+    if there.exists and world.instance.lxc.template in (None, there.template):
+        yield world.ok("template", f"the container has been made of Debian {there.template}")
+        return
+    suite = world.instance.template
     setup = read_setup(suite)
     if is_cached(world.paths, suite, setup):
         yield world.ok("template", f"the root file system of Debian {suite} has been made")

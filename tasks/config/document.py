@@ -55,7 +55,7 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
     neither repository nor branch.
     """
     wishes = instance.document
-    proxmox = wishes.get("proxmox") or {"node": None, "template": wishes["lxc"]["template"]}
+    proxmox = wishes.get("proxmox") or {"node": None}
     git = wishes.get("git") or {"repository": None, "branch": None}
     services = wishes["services"]
     document = {
@@ -67,7 +67,7 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
         "proxmox": {
             "node": proxmox["node"],
             "container_id": facts.container_id,
-            "template": proxmox["template"],
+            "template": instance.template,
         },
         "resources": dict(wishes["resources"]),
         "network": dict(wishes["network"]),
@@ -101,6 +101,8 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
     for choice in ("lxc", "release"):
         if choice in wishes:
             document[choice] = dict(wishes[choice])
+    if "lxc" in document:
+        document["lxc"]["template"] = instance.template
     # It is for root and the application's group to read, and in plain archives.
     shown: dict[str, Any] = without_secrets(document)
     return shown

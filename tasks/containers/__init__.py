@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 def spec_for(instance: Instance) -> ContainerSpec:
     """The container that an instance wishes for."""
-    template = instance.lxc.template if instance.lxc else ""
-    if instance.proxmox:
-        template = instance.proxmox.template
+    section = instance.lxc or instance.proxmox
     return ContainerSpec(
         name=instance.container_name,
         instance_id=instance.id,
-        template=template,
+        template=instance.template,
+        template_named=section is not None and section.template is not None,
         hostname=instance.id,
         cpu_cores=instance.resources.cpu_cores,
         memory_mb=instance.resources.memory_mb,

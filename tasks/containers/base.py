@@ -34,6 +34,7 @@ class ContainerSpec:
     gateway: str
     nameservers: tuple[str, ...] = ()
     more: Mapping[str, object] = field(default_factory=dict)
+    template_named: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class ContainerFacts:
     attributes: Mapping[str, object]
     pending: Mapping[str, object] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
+
+    @property
+    def template(self) -> str | None:
+        """What it was made from; None where there is none, or nothing says it."""
+        template = self.attributes.get("template")
+        return template if isinstance(template, str) else None
 
 
 @dataclass(frozen=True)

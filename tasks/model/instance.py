@@ -6,8 +6,9 @@ default; nothing here repeats one. `tasks.config` is the only maker of these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
@@ -75,13 +76,14 @@ class Replication:
 @dataclass(frozen=True)
 class Proxmox:
     """container_id None: the cluster's next free one, then kept. storage None: a sensible one.
+    template None: see Instance.template.
 
     startup: as Proxmox VE writes it. pool, ssh_keys: of a new container only.
     """
 
     node: str
     container_id: int | None
-    template: str
+    template: str | None
     connection: Connection
     ssh: Ssh
     download: bool
@@ -106,10 +108,11 @@ class Proxmox:
 
 @dataclass(frozen=True)
 class Lxc:
-    """Plain LXC on this machine. template: a Debian suite, as debootstrap names it."""
+    """Plain LXC on this machine. template: a Debian suite, as debootstrap names it; None: see
+    Instance.template."""
 
     name: str
-    template: str
+    template: str | None
 
 
 @dataclass(frozen=True)
@@ -329,6 +332,13 @@ class ExtraFile:
     group: str
 
 
+DEFAULT_TEMPLATES = {"lxc": "trixie", "proxmox": "debian-13-standard"}
+"""What new containers are made from where the configuration names nothing."""
+
+SUITES = {"12": "bookworm", "13": "trixie"}
+OLDEST_SUITE = "bookworm"
+
+
 @dataclass(frozen=True)
 class Instance:
     """One instance. Exactly one of proxmox and lxc, and one of git and release, is set."""
@@ -359,6 +369,35 @@ class Instance:
     @property
     def driver(self) -> Literal["proxmox", "lxc"]:
         return "proxmox" if self.proxmox else "lxc"
+
+    @property
+    def template(self) -> str:
+        """What its container is made from: as named, else what new ones are made from."""
+        named = self.lxc.template if self.lxc else self.proxmox.template if self.proxmox else None
+        return named or DEFAULT_TEMPLATES[self.driver]
+
+    @property
+    def suite(self) -> str:
+        """The Debian release of its container, as far as the template's name tells; where it does
+        not, the oldest that is supported: what is built for that runs on the others, too."""
+        if self.driver == "lxc":
+            return self.template
+        found = re.search(r"debian-(\d+)", self.template)
+        return SUITES.get(found[1] if found else "", OLDEST_SUITE)
+
+    def made_from(self, template: str | None) -> Instance:
+        """The same with the template that its container was made from, where none is named: an
+        existing container never differs by what new ones are made from. None: there is none."""
+        section = self.lxc or self.proxmox
+        if section is None or section.template is not None:
+            return self
+        chosen = template or self.template
+        document = {
+            **self.document,
+            self.driver: {**self.document[self.driver], "template": chosen},
+        }
+        made: dict[str, Any] = {self.driver: replace(section, template=chosen)}
+        return replace(self, document=document, **made)
 
     @property
     def container_name(self) -> str:

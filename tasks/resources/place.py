@@ -38,6 +38,7 @@ class ContainerWish(Resource):
     def wish(self) -> Mapping[str, Any]:
         known = {**asdict(self.spec), "nameservers": list(self.spec.nameservers)}
         more: Mapping[str, Any] = known.pop("more")
+        del known["template_named"]
         return {**known, **more}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -51,7 +52,10 @@ class ContainerWish(Resource):
         changes = tuple(
             AttributeChange(key, _found(key, found), _shown(key, wished[key]))
             for key, value in found.attributes.items()
-            if key in wished and _plain(value) != wished[key]
+            if key in wished
+            and _plain(value) != wished[key]
+            # What new containers are made from is nothing that an existing one differs by.
+            and (key != "template" or self.spec.template_named)
         )
         if not changes:
             return None

@@ -139,7 +139,7 @@ def sample_document(
     """A configuration that deploys the sample application."""
     return {
         "deployment": {"instance_id": instance_id},
-        "lxc": {"template": "bookworm"},
+        "lxc": {"template": "trixie"},
         "resources": {"cpu_cores": 2, "memory_mb": 2048, "disk_size_gb": 20},
         "network": {
             "bridge": bridge,

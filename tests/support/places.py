@@ -14,7 +14,7 @@ from tasks.containers.lxc.host import remove_tree
 from tasks.paths import Paths
 
 MACHINE_CACHE = Paths().cache
-SUITE = "bookworm"
+SUITE = "trixie"
 
 
 @dataclass

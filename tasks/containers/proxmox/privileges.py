@@ -42,7 +42,8 @@ def needs(wish: Proxmox, bridge: str) -> tuple[Need, ...]:
         Need("VikunjaDeployDisk", path, ("Datastore.AllocateSpace", "Datastore.Audit"))
         for path in paths
     ]
-    template = wish.template.partition(":")[0] if ":" in wish.template else ""
+    named = wish.template or ""
+    template = named.partition(":")[0] if ":" in named else ""
     place = f"/storage/{template}" if template else "/storage"
     if place not in paths:
         found.append(Need("VikunjaDeployTemplate", place, ("Datastore.Audit",)))

@@ -119,7 +119,10 @@ def _node(name: str) -> Node:
     return Node(
         name,
         storages={"local": Storage("local"), "local-lvm": Storage("local-lvm", "rootdir,images")},
-        templates=["local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"],
+        templates=[
+            "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst",
+            "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst",
+        ],
         available=[
             "debian-12-standard_12.7-1_amd64.tar.zst",
             "debian-12-standard_12.12-1_amd64.tar.zst",

@@ -14,7 +14,7 @@ from tasks.containers.proxmox.properties import instance_in_notes
 from tasks.errors import DeployError
 from tasks.paths import Paths
 
-SUITE = "bookworm"
+SUITE = "trixie"
 
 
 class RealContainers(Backend):

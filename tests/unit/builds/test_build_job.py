@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from build_trees import (
 
 from tasks.build import artifact_key, build, find, prune, verify
 from tasks.build.artifact import log_path
+from tasks.build.builder import builder_spec
 from tasks.errors import BuildError, GitError
+from tasks.model.instance import Lxc
 from tasks.paths import Paths
 
 UI = shell("mkdir -p dist && echo '<div id=app>' > dist/index.html")
@@ -340,6 +343,18 @@ def test_what_changes_the_outcome_changes_the_key(changed: dict[str, object]) ->
     assert artifact_key(instance_of("r", **changed), commit) != artifact_key(  # type: ignore[arg-type]
         instance_of("r"), commit
     )
+
+
+def test_a_build_in_a_container_is_for_its_release_and_newer_ones() -> None:
+    commit = "a" * 40
+    older = instance_of("r", where="container")
+    newer = replace(older, lxc=Lxc("r", "trixie"))
+    assert artifact_key(older, commit) != artifact_key(newer, commit)
+    local = replace(instance_of("r"), lxc=Lxc("r", "trixie"))
+    assert artifact_key(instance_of("r"), commit) == artifact_key(local, commit)
+    specs = [builder_spec(suite) for suite in ("trixie", "bookworm", "forky")]
+    assert [spec.template for spec in specs] == ["trixie", "bookworm", "forky"]
+    assert len({(spec.name, spec.ip_address) for spec in specs}) == 3
 
 
 def test_what_does_not_change_the_outcome_keeps_the_key() -> None:

@@ -95,7 +95,7 @@ def test_wishes_and_facts_are_where_the_data_model_has_them(folder: Path) -> Non
     assert document["proxmox"] == {
         "node": "pve",
         "container_id": 100,
-        "template": "debian-12-standard",
+        "template": "debian-13-standard",
     }
     assert document["services"]["backend"] == {
         "port_blue": 3456,
@@ -114,8 +114,8 @@ def test_wishes_and_facts_are_where_the_data_model_has_them(folder: Path) -> Non
 def test_plain_lxc_has_neither_node_nor_container_id(folder: Path) -> None:
     document = deployment_document(instance_of(folder, LXC), NOTHING_YET)
 
-    assert document["proxmox"] == {"node": None, "container_id": None, "template": "bookworm"}
-    assert document["lxc"] == {"name": "vikunja-main", "template": "bookworm"}
+    assert document["proxmox"] == {"node": None, "container_id": None, "template": "trixie"}
+    assert document["lxc"] == {"name": "vikunja-main", "template": "trixie"}
 
 
 def test_a_release_archive_has_neither_repository_nor_branch(folder: Path) -> None:

@@ -37,7 +37,6 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     proxmox = dataclasses.asdict(instance.proxmox)
     assert {name: value for name, value in proxmox.items() if value not in (None, (), False)} == {
         "node": "pve",
-        "template": "debian-12-standard",
         "connection": dict.fromkeys(("host", "token_file", "fingerprint", "ca_file"))
         | {"type": "local", "port": 8006},
         "ssh": {"user": "root", "port": 22, "hosts": {}},
@@ -47,6 +46,7 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
         "lock_wait_seconds": 300,
     }
     assert instance.lxc is None
+    assert (instance.template, instance.suite) == ("debian-13-standard", "trixie")
     assert instance.network.bridge == "vmbr0"
     assert dataclasses.astuple(instance.resources) == (2, 4096, 20)
     assert instance.database == Database("sqlite", None, None, "vikunja", None, None, None, None)
@@ -67,7 +67,8 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
 def test_plain_lxc_has_its_own_defaults(load: Callable[[str], Instance]) -> None:
     instance = load(LXC)
 
-    assert instance.lxc == Lxc("vikunja-main", "bookworm")
+    assert instance.lxc == Lxc("vikunja-main", None)
+    assert (instance.template, instance.suite) == ("trixie", "trixie")
     assert instance.proxmox is None
     assert instance.network.bridge == "vikunja0"
 

@@ -128,10 +128,25 @@ def test_nothing_to_do_asks_nothing(
     assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
 
 
+@pytest.mark.parametrize("section", [{}, {"template": None}])
+def test_a_container_keeps_the_release_that_it_was_made_of_where_none_is_named(
+    moved: Site, capsys: pytest.CaptureFixture[str], section: dict[str, None]
+) -> None:
+    # As where it was deployed before another release became what new ones are made of.
+    moved.document["lxc"] = {"template": "bookworm"}
+    moved.write()
+    assert apply(moved, "--yes", "--allow-destroy") == 0
+    moved.document["lxc"] = section
+    moved.write()
+    capsys.readouterr()
+    assert apply(moved, "--yes") == 0
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+
+
 def test_what_loses_data_is_refused_until_it_is_allowed(
     moved: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    moved.document["lxc"] = {"template": "trixie"}
+    moved.document["lxc"] = {"template": "bookworm"}
     moved.write()
     assert apply(moved, "--yes") == 3
     error = capsys.readouterr().err
@@ -139,7 +154,7 @@ def test_what_loses_data_is_refused_until_it_is_allowed(
     assert error.endswith("Take a backup first; then: ./doit apply --allow-destroy\n")
     assert moved.world.log == []
     assert apply(moved, "--yes", "--allow-destroy") == 0
-    assert moved.place.spec.template == "trixie"
+    assert moved.place.spec.template == "bookworm"
 
 
 def test_a_held_lock_ends_it_with_who_holds_it(

@@ -302,14 +302,14 @@ def test_nginx_is_interrupted_by_nothing_but_a_change_of_its_own_unit(
 def test_another_template_replaces_the_container(
     deployed: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployed.document["lxc"] = {"template": "trixie"}
+    deployed.document["lxc"] = {"template": "bookworm"}
     deployed.write()
     assert plan(deployed) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(
         "vikunja-main\n"
         "  ± container:vikunja-main                                   lxc.template changed\n"
-        "      template: bookworm → trixie\n"
+        "      template: trixie → bookworm\n"
         "      interrupts: everything in it is lost\n"
         "      destructive: data is lost\n"
         f"  ▸ running:vikunja-main{' ' * 37}container:vikunja-main changes\n"

@@ -113,7 +113,7 @@ def test_one_step_does_itself_and_what_it_depends_on(site: Site) -> None:
 
 def test_a_step_alone_never_loses_data(site: Site) -> None:
     run_doit(site, f"record:{NAME}")
-    site.document["lxc"] = {"template": "trixie"}
+    site.document["lxc"] = {"template": "bookworm"}
     site.write()
     site.world.log.clear()
     assert run_doit(site, f"provision:{NAME}") != 0

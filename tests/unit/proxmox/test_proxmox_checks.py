@@ -68,7 +68,7 @@ def test_where_all_is_there_each_concern_says_so(standin: Standin) -> None:
     assert told(proxmox.privileges(here)) == [("ok", "the API token has all that is needed")]
     assert told(proxmox.storage(here))[0][0] == "ok"
     assert told(proxmox.template(here)) == [
-        ("ok", "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst is there")
+        ("ok", "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst is there")
     ]
     assert told(proxmox.bridge(here)) == [("ok", "node pve has vmbr0")]
     assert told(proxmox.address(here)) == [
@@ -86,7 +86,7 @@ def test_a_token_that_lacks_something_is_told_what_and_where(standin: Standin) -
 def test_a_template_is_downloaded_only_where_that_is_allowed(standin: Standin) -> None:
     standin.cluster.nodes["pve"].templates.clear()
     assert told(proxmox.template(world(standin))) == [
-        ("ok", "debian-12-standard_12.12-1_amd64.tar.zst can be downloaded to local")
+        ("ok", "debian-13-standard_13.1-2_amd64.tar.zst can be downloaded to local")
     ]
     refused = world(
         standin,
