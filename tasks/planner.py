@@ -192,20 +192,24 @@ def _reasons(
         if isinstance(resource, Record) and not resource.path:
             return [Reason("tool", "written when an apply is done")]
         return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
+    # What was only announced is nothing that anything changed from.
+    inputs = before.done if before.pending else before.inputs
     reasons = [
         Reason("configuration", f"{key} changed", key)
         for key, value in now.inputs.items()
-        if before.inputs.get(key, applied.configuration.get(key, value)) != value
+        if inputs.get(key, applied.configuration.get(key, value)) != value
     ]
     if before.template != now.template:
         reasons.append(Reason("template", "template changed"))
     dropped = [
         Reason("configuration", f"{key} no longer matters", key)
-        for key in before.inputs
+        for key in inputs
         if key not in now.inputs
     ]
     if reasons or dropped:
         return reasons or dropped
+    if before.pending:
+        return [Reason("interrupted", "the last apply has not finished it")]
     if resource.otherwise:
         return [Reason("source", resource.otherwise)]
     return [Reason("tool", "vikunja-deploy wishes something else now")]
@@ -239,7 +243,7 @@ def _loses_data(resource: Resource, applied: Applied) -> bool:
         before is not None
         and bool(applied.created_at)
         and any(
-            before.inputs.get(key) not in (None, resource.origin.inputs.get(key))
+            before.done.get(key) not in (None, resource.origin.inputs.get(key))
             for key in resource.destructive_inputs
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from tasks.frozen import dataclass
@@ -16,12 +16,16 @@ from tasks.resources.base import Resource, digest
 
 @dataclass(frozen=True)
 class AppliedResource:
-    """digest: of the wish. inputs: key → digest of its value. pending: announced, not finished."""
+    """digest: of the wish. inputs: key → digest of its value. pending: announced, not finished.
+
+    done: the inputs of the last time that it was finished; empty where it never was.
+    """
 
     digest: str
     inputs: Mapping[str, str]
     template: str | None
     pending: bool = False
+    done: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,19 @@ class Applied:
 NOTHING_APPLIED = Applied()
 
 
-def applied_resource(resource: Resource, *, pending: bool = False) -> AppliedResource:
-    return AppliedResource(
-        digest(resource.wish()), dict(resource.origin.inputs), resource.origin.template, pending
-    )
+def applied_resource(resource: Resource) -> AppliedResource:
+    """What a resource leaves in the record once it is done."""
+    inputs, template = dict(resource.origin.inputs), resource.origin.template
+    return AppliedResource(digest(resource.wish()), inputs, template, done=inputs)
 
 
 def announce(applied: Applied, resources: Iterable[Resource]) -> Applied:
     """The record with these marked as begun: a kill from here on is an interruption, no drift."""
     marked = dict(applied.resources)
     for resource in resources:
-        marked[resource.address] = applied_resource(resource, pending=True)
+        before = marked.get(resource.address)
+        done = before.done if before else {}
+        marked[resource.address] = replace(applied_resource(resource), pending=True, done=done)
     return _with(applied, marked)
 
 
@@ -80,16 +86,18 @@ def read(paths: Paths, instance_id: str) -> Applied:
     try:
         data = json.loads(paths.applied(instance_id).read_bytes())
         return Applied(
-            {
-                address: AppliedResource(r["digest"], r["inputs"], r["template"], r["pending"])
-                for address, r in data["resources"].items()
-            },
+            {address: _read_resource(r) for address, r in data["resources"].items()},
             data["configuration"],
             data["created_at"],
             data["updated_at"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return NOTHING_APPLIED
+
+
+def _read_resource(data: Mapping[str, Any]) -> AppliedResource:
+    done = data.get("done", {} if data["pending"] else data["inputs"])
+    return AppliedResource(data["digest"], data["inputs"], data["template"], data["pending"], done)
 
 
 def write(paths: Paths, instance_id: str, applied: Applied) -> None:
@@ -103,6 +111,8 @@ def write(paths: Paths, instance_id: str, applied: Applied) -> None:
                 "inputs": dict(r.inputs),
                 "template": r.template,
                 "pending": r.pending,
+                # Of what is not pending it is the inputs once more.
+                **({"done": dict(r.done)} if r.pending else {}),
             }
             for address, r in applied.resources.items()
         },

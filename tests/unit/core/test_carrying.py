@@ -156,6 +156,24 @@ def test_a_dump_that_is_not_brought_in_changes_nothing(
     assert serving.machine.contents == {SQLITE: DATA, MYSQL: DATA}
 
 
+def test_a_move_that_failed_and_is_wished_no_longer_makes_no_other_edit_lose_data(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish(serving, type="mysql")
+    serving.machine.fails_to_restore = True
+    assert apply(serving) == 11
+    serving.document["vikunja"] = {"registration": True}
+    wish(serving, type="sqlite")
+    _, plan = serving.plan()
+    assert plan.destructive == ()
+    (settings,) = (e for e in plan.entries if e.address == "file:/etc/vikunja/environment")
+    assert [str(reason) for reason in settings.reasons] == ["vikunja.registration changed"]
+    assert apply(serving) == 0
+    assert serving.machine.contents[SQLITE] == DATA
+    assert_open(serving)
+    assert addresses(serving) == []
+
+
 def test_killed_at_every_moment_it_goes_back_or_is_done_and_the_next_apply_finishes(
     serving: Site,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ def found(content: bytes = b"wished\n", **more: Any) -> Facts:
 
 def applied(*resources: Resource, pending: bool = False, **configuration: str) -> Applied:
     return Applied(
-        {r.address: applied_resource(r, pending=pending) for r in resources},
+        {r.address: replace(applied_resource(r), pending=pending) for r in resources},
         {name.replace("_", "."): value for name, value in configuration.items()},
     )
 
