@@ -14,18 +14,20 @@ import sys
 
 from tasks import console
 from tasks.engine.dodo import configured_instances, database_path
+from tasks.engine.reporter import Reporter
 from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
 from tasks.errors import DeployError
 from tasks.paths import host_paths
 
 try:
-    _instances = configured_instances()
+    _instances = configured_instances(console.warning)
 except DeployError as failure:
     console.error(failure)
     sys.exit(failure.exit_code)
 
 _session = Session(host_paths(), warn=console.warning)
+# The command that runs the steps has ended it by then; what else of doit runs them has not.
 atexit.register(_session.close)
 
 DOIT_CONFIG = {
@@ -34,6 +36,9 @@ DOIT_CONFIG = {
     "default_tasks": ["render"],
     "par_type": "thread",
     "verbosity": 2,
+    "reporter": Reporter,
+    # For the command that runs the steps, which ends with what became of them.
+    "session": _session,
 }
 
 globals().update(step_creators(_instances, _session))

@@ -262,12 +262,15 @@ def _deploy(
     double: Instance, instance: Instance, paths: Paths, own: Paths, progress: Progress
 ) -> None:
     """An apply of the double: with the release that serves, where one does."""
+    from tasks.engine.instance_run import Run
     from tasks.engine.run import run_steps
-    from tasks.engine.session import Run, Session
+    from tasks.engine.session import Session
 
-    look = _look(double, instance, paths, own)
+    def inspect(double: Instance, own: Paths) -> Look:
+        return _look(double, instance, paths, own)
+
     session = Session(own, lambda _: progress)
-    run = Run(double, look=look)
+    run = Run(double, look=inspect(double, own), inspect=inspect)
     session.runs[double.id] = run
     try:
         session.begin(run, "deploy")

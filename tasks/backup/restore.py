@@ -24,7 +24,7 @@ from tasks.model.archive import Archive, Contents
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
-from tasks.resources.running import last_lines
+from tasks.resources.running import last_lines, wait_for_leftovers
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def restore(
     serves again; before the swap, the failure itself, and nothing was touched.
     """
     instance, container = target.instance, target.container
+    wait_for_leftovers(container)
     said = settle(container, instance.id)
     if said:
         operation.warn(said)

@@ -35,6 +35,7 @@ from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Tri
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
+from tasks.resources.running import wait_for_leftovers
 from tasks.services import DATA
 
 STREAM_TIMEOUT = 24 * 3600.0
@@ -75,6 +76,7 @@ def take(
         operation.info(f"Removed {left.name}, which a killed backup left")
     progress.step("Looking at what is to be backed up")
     subject.require_running(container, instance)
+    wait_for_leftovers(container)
     found = subject.find(instance, container, paths)
     archive = Archive(model.next_epoch(folder, time.time()), folder, lock is not None)
     operation.info(f"Backing up {found.version} to {archive.path}")

@@ -14,17 +14,12 @@ from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, sh
 from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
 
 if TYPE_CHECKING:
-    from tasks.containers.base import Progress
     from tasks.engine.session import Session
     from tasks.look import Look
     from tasks.model.instance import Instance
     from tasks.model.operation_log import OperationName
     from tasks.model.plan import Plan
     from tasks.paths import Paths
-
-ROUNDS = 4
-"""How often what a stopped container hid, what moved meanwhile, or what comes before another
-database is planned anew in one apply."""
 
 
 class Apply(DeployCommand):
@@ -78,6 +73,9 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
     What a stopped container hid is planned, shown and asked for again once it runs. What moved
     between the plan and its lock is planned anew where nobody was to be asked.
     """
+    from tasks.engine.session import ROUNDS
+    from tasks.refusals import refuse_loss
+
     refuse_locked(instances, paths)
     failures: dict[str, DeployError] = {}
     left = tuple(instances)
@@ -98,11 +96,19 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
                 show(plan, {"json": False, "diff": False})
             break
         show(plan, {"json": False, "diff": request.diffs})
-        _refuse_destruction(plan, request)
+        if not request.allow_destroy:
+            refuse_loss(plan.entries)
         if not (request.saved or request.yes):
             _confirm()
         again = request.yes and not request.saved and number + 1 < ROUNDS
-        failed_now = carry_out(looks, plan, paths, whole=not request.targets, again=again)
+        failed_now = carry_out(
+            looks,
+            plan,
+            paths,
+            whole=not request.targets,
+            allow_destroy=request.allow_destroy,
+            again=again,
+        )
         anew = {name for name, why in failed_now.items() if again and _moved_only(why)}
         failures.update({name: why for name, why in failed_now.items() if name not in anew})
         anew |= {i.instance for i in plan.instances if i.unseen and i.instance not in failures}
@@ -126,15 +132,6 @@ def _saved(options: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
     from tasks.model.plan import read_saved
 
     return read_saved(Path(options["plan"]))
-
-
-def _refuse_destruction(plan: Plan, request: Request) -> None:
-    if plan.destructive and not request.allow_destroy:
-        names = ", ".join(entry.full_address for entry in plan.destructive)
-        raise UsageError(
-            f"data would be lost by {names}",
-            hint="Take a backup first; then: ./doit apply --allow-destroy",
-        )
 
 
 def _confirm() -> None:
@@ -163,36 +160,37 @@ def carry_out(
     paths: Paths,
     *,
     whole: bool,
+    allow_destroy: bool = False,
     again: bool = False,
     name: OperationName | None = None,
     look: Callable[[Instance, Paths], Look] | None = None,
 ) -> dict[str, DeployError]:
     """Do the plan. Returns failures by instance; what worked is reported as it is done.
 
-    again: what moved before it was begun is going to be planned anew. name: of the operation,
-    where it is no apply's; look: how the looks were made, where not as an apply's.
+    allow_destroy: also what loses data. again: what moved before it was begun is going to be
+    planned anew. name: of the operation, where it is no apply's; look: how the looks were made,
+    where not as an apply's.
     """
     from dataclasses import replace
 
+    from tasks.engine.instance_run import Run
     from tasks.engine.run import run_steps
-    from tasks.engine.session import Run, Session
+    from tasks.engine.session import Session
     from tasks.progress import watching
 
     busy = [instance for instance in plan.instances if instance.entries]
     with watching(plan) as watcher:
-        # Whoever comes here has refused what loses data, or been told to do it.
-        session = Session(paths, watcher.of, console.warning, watcher.done, allow_destroy=True)
+        session = Session(
+            paths, watcher.of, console.warning, watcher.done, allow_destroy=allow_destroy
+        )
         ready: list[Instance] = []
         try:
             for instance_plan in busy:
                 found = replace(looks[instance_plan.instance], plan=instance_plan)
-                run = Run(found.asked or found.instance, whole=whole, look=found)
+                run = Run(found.asked or found.instance, whole=whole, look=found, inspect=look)
                 session.runs[run.instance.id] = run
                 try:
-                    refuse_missing_tools(found, paths, watcher.of(run.instance.id))
                     session.begin(run, name)
-                    refuse_update(found)
-                    _look_again(session, run, paths, look)
                     ready.append(run.instance)
                 except DeployError as failure:
                     run.failure = failure
@@ -215,59 +213,6 @@ def carry_out(
 def _moved_only(failure: DeployError) -> bool:
     """Whether nothing was begun, for what the plan was made on had changed."""
     return isinstance(failure, StalePlanError)
-
-
-def refuse_update(look: Look) -> None:
-    """Raise UsageError or DatabaseError where an update must not begin, for its migrations, or
-    where the data would move to another database in parts."""
-    if look.plan.carry is not None:
-        from tasks import carrying
-
-        carrying.refuse(look.plan)
-    if look.plan.update is not None:
-        from tasks.migrations import refuse
-
-        refuse(look.plan)
-
-
-def refuse_missing_tools(look: Look, paths: Paths, progress: Progress) -> None:
-    """Raise BuildError, before anything is changed, where the commit cannot be built here."""
-    building = any(entry.step == "build" for entry in look.plan.entries)
-    if look.instance.git is None or not building:
-        return
-    from tasks import build
-    from tasks.build.git import fetch
-    from tasks.errors import BuildError
-
-    assert look.target.commit is not None
-    progress.step("looking at what the build needs")
-    fetch(look.instance.git, look.target.commit, paths, progress)
-    problems = build.check_toolchain(look.instance, look.target.commit, paths)
-    if problems:
-        raise BuildError(
-            problems[0],
-            where=look.instance.id,
-            evidence=problems[1:],
-            hint="See docs/building.md, section Toolchains; nothing was changed.",
-        )
-
-
-def _look_again(
-    session: Session, run: Any, paths: Paths, look: Callable[[Instance, Paths], Look] | None
-) -> None:
-    """Under the lock: what was planned on must still hold; what a killed run left is waited for."""
-    from tasks import look as looking
-    from tasks.model.plan import moved
-
-    session.settle(run)
-    now = (look or looking.look)(run.instance, paths)
-    lines = moved({**run.look.plan.as_data(), "entries": []}, {**now.plan.as_data(), "entries": []})
-    if lines:
-        raise StalePlanError(
-            "changed while the plan was looked at: " + "; ".join(lines[:3]),
-            where=run.instance.id,
-            hint="Run ./doit apply again.",
-        )
 
 
 def _report(session: Session, again: bool) -> dict[str, DeployError]:

@@ -13,6 +13,7 @@ from doit.cmd_base import Command
 
 from tasks import console
 from tasks.errors import CancelledError, DeployError, ResourceError, UsageError
+from tasks.host.caller import add_system_folders, require_root
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance
@@ -33,8 +34,6 @@ def option(
         "help": text,
     }
 
-
-SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 CONFIG_OPTION = option("config", str, None, "a file, or a folder of *.yaml", short="c")
 DEBUG_OPTION = option("debug", bool, False, "show tracebacks and details")
@@ -78,12 +77,10 @@ class DeployCommand(Command):  # type: ignore[misc]
         raise UsageError(f"{self.name} does nothing yet")
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
-        os.environ["PATH"] = with_system_folders(os.environ.get("PATH", ""))
+        add_system_folders()
         try:
-            if self.needs_root and os.geteuid() != 0:
-                raise UsageError(
-                    f"{self.name} needs root", hint=f"Run it as root: sudo ./doit {self.name}"
-                )
+            if self.needs_root:
+                require_root(self.name, self.name)
             return self.perform(opt_values, pos_args)
         except KeyboardInterrupt:
             from tasks.containers import unfinished
@@ -113,12 +110,6 @@ class DeployCommand(Command):  # type: ignore[misc]
                 )
             )
             return 1
-
-
-def with_system_folders(path: str) -> str:
-    """A PATH with the folders of an administrator's programs: cron's and `su`'s have none."""
-    folders = [folder for folder in path.split(os.pathsep) if folder]
-    return os.pathsep.join([*folders, *(one for one in SYSTEM_FOLDERS if one not in folders)])
 
 
 def as_typed(arguments: Sequence[str], command: str, argv: Sequence[str] = ()) -> list[str]:
@@ -172,16 +163,11 @@ def refuse_other_kinds(options: Sequence[tuple[str, str]], parser: Any) -> None:
 
 def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:
     """All instances of the configuration that the options and the environment name."""
-    from tasks.config import find_configuration, load_instances
-    from tasks.paths import host_paths
+    from tasks.config import find_configuration
+    from tasks.engine.instances import load_watched
 
     files = find_configuration(options.get("config"), caller_folder(), os.environ)
-    instances = load_instances(files, memo=host_paths().readings)
-    if any(instance.notifications.wanted for instance in instances):
-        from tasks.notify import watch
-
-        watch(instances, console.warning)
-    return instances
+    return load_watched(files, console.warning)
 
 
 def caller_folder() -> Path:

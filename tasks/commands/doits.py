@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.cmd_help import Help as DoitHelp
@@ -16,7 +16,11 @@ from doit.exceptions import InvalidCommand
 
 from tasks import console
 from tasks.commands import usage
-from tasks.errors import UsageError
+from tasks.errors import CancelledError, DeployError, UsageError
+from tasks.host.caller import add_system_folders
+
+if TYPE_CHECKING:
+    from tasks.engine.session import Session
 
 LISTS = "./doit help lists the commands, ./doit list the steps."
 
@@ -51,6 +55,30 @@ class Run(DoitRun):  # type: ignore[misc]
                 f"{wrong} cannot stand here",
                 f"Options stand behind their command: ./doit COMMAND {wrong} … {LISTS}",
             )
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Run the steps. The exit code is that of the first instance that failed, as an apply's."""
+        add_system_folders()
+        interrupted = False
+        code = DeployError.exit_code
+        try:
+            code = super().execute(params, args)
+        except KeyboardInterrupt:
+            console.clear_interrupt()
+            interrupted = True
+        session: Session | None = params.get("session")
+        if session is None:
+            return code
+        if interrupted:
+            session.cancel()
+        session.close()
+        failures = [run.failure for run in session.runs.values() if run.failure is not None]
+        if interrupted and not any(isinstance(one, CancelledError) for one in failures):
+            failures.append(CancelledError("cancelled"))
+        for failure in failures:
+            console.error(failure)
+        # What doit calls an error would be changes that are pending.
+        return failures[0].exit_code if failures else min(code, DeployError.exit_code)
 
 
 def refuse(word: str, known: Iterable[str]) -> int:

@@ -56,7 +56,13 @@ class Rollback(DeployCommand):
         if not options["yes"]:
             confirm(instance.id, question, losing=beside is not None)
         failures = carry_out(
-            {instance.id: look}, plan, paths, whole=False, name="rollback", look=looking
+            {instance.id: look},
+            plan,
+            paths,
+            whole=False,
+            allow_destroy=True,
+            name="rollback",
+            look=looking,
         )
         for failure in failures.values():
             console.error(failure)

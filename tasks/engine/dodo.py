@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+from tasks.engine.instances import load_watched
 from tasks.errors import UsageError
 from tasks.model.instance import Instance
 from tasks.paths import host_paths
 
 
-def configured_instances() -> tuple[Instance, ...]:
-    """The instances of the configuration that the environment or the caller's folder names.
-
-    None where there is no configuration at all: doit's own commands still work.
+def configured_instances(warn: Callable[[str], None]) -> tuple[Instance, ...]:
+    """The instances of the configuration that the environment or the caller's folder names; the
+    end of their operations is told. None where there is no configuration at all: doit's own
+    commands still work. warn: where goes what could not be told.
     """
     import doit.loader
 
-    from tasks.config import find_configuration, load_instances
+    from tasks.config import find_configuration
 
     # doit has changed into dodo.py's folder by now; what the caller named is relative to its own.
     caller = Path(doit.loader.initial_workdir or Path.cwd())
@@ -25,7 +27,7 @@ def configured_instances() -> tuple[Instance, ...]:
         files = find_configuration(None, caller, os.environ)
     except UsageError:
         return ()
-    return load_instances(files, memo=host_paths().readings)
+    return load_watched(files, warn)
 
 
 def database_path() -> Path:

@@ -2,6 +2,7 @@
 
 The steps are doit's tasks; a session is what they share. A step is up to date where the plan
 has no entry for it, and performing it does the plan's entries, nothing else.
+All that must keep them from being done is asked here, whichever command the steps are of.
 """
 
 from __future__ import annotations
@@ -10,46 +11,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.containers.base import SILENT, Progress
-from tasks.errors import CancelledError, DeployError, UsageError
+from tasks.engine.instance_run import Run, defect, operation_name, serve_on
+from tasks.errors import CancelledError, DeployError, StalePlanError
+from tasks.host.caller import add_system_folders, require_root
 from tasks.model.instance import Instance
 from tasks.model.plan import STEPS, Entry
 from tasks.paths import Paths
 
 if TYPE_CHECKING:
-    from tasks.effects import Work
     from tasks.look import Look
-    from tasks.model.applied import Applied
     from tasks.model.operation_log import OperationName
-    from tasks.model.operations import Operation
 
 
-@dataclass
-class Run:
-    """One instance in a session. whole: nothing was left out by --target."""
-
-    instance: Instance
-    whole: bool = True
-    look: Look | None = None
-    operation: Operation | None = None
-    work: Work | None = None
-    applied: Applied | None = None
-    before: Applied | None = None
-    """What was applied when it began."""
-    failure: DeployError | None = None
-    begun: float = field(default_factory=time.monotonic)
-    ended: float | None = None
-    """When its operation ended, by the monotonic clock."""
-    touched: bool = False
-    """Whether anything of the plan was begun."""
-    busy: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a step of it is performed."""
-    step: str = ""
-    """The one that is, or that has failed."""
-    done: list[Entry] = field(default_factory=list)
+ROUNDS = 4
+"""How often what a stopped container hid, what moved meanwhile, or what comes before another
+database is planned anew."""
 
 
 class Session:
@@ -72,57 +52,88 @@ class Session:
         self._mutex = threading.Lock()
 
     def run_of(self, instance: Instance) -> Run:
-        """The instance's run; looked at now if it has not been."""
-        with self._mutex:
-            run = self.runs.setdefault(instance.id, Run(instance))
+        """The instance's run; inspected now if it has not been. Raises DeployError."""
+        run = self._run(instance)
         if run.look is None:
-            from tasks.look import look
-
-            run.look = look(instance, self.paths)
+            run.look = self._inspect(run)
         return run
 
-    def entries(self, instance: Instance, step: str) -> tuple[Entry, ...]:
-        """The plan's entries of one step."""
-        run = self.run_of(instance)
-        assert run.look is not None
-        return tuple(entry for entry in run.look.plan.entries if entry.step == step)
+    def _run(self, instance: Instance) -> Run:
+        with self._mutex:
+            return self.runs.setdefault(instance.id, Run(instance))
+
+    def _inspect(self, run: Run) -> Look:
+        add_system_folders()
+        require_root("a step", f"{STEPS[-1]}:{run.instance.id}")
+        from tasks.look import look
+
+        return (run.inspect or look)(run.instance, self.paths)
 
     def settled(self, instance: Instance, step: str) -> bool:
-        """doit's `uptodate`: whether the plan has nothing for this step."""
+        """doit's `uptodate`: whether the plan has nothing for this step that is not done."""
         try:
-            return not self.entries(instance, step)
+            return not self.run_of(instance).left(step)
         except DeployError:
             # doit has no words for it here: performing the step fails with the same.
             return False
 
     def perform(self, instance: Instance, step: str) -> None:
-        """doit's action: do the plan's entries of this step, each recorded before and after.
+        """doit's action: do the plan's entries of this step, each recorded before and after. Where
+        the session plans anew what it has planned itself, those of the steps before it, too.
 
         The operation ends with its last step, or the one that fails: no instance's lock waits for
         another's work.
         """
+        for number in range(ROUNDS):
+            if not self._perform(instance, step, again=number + 1 < ROUNDS):
+                break
+
+    def _perform(self, instance: Instance, step: str, *, again: bool) -> bool:
+        """One plan's part of it. Returns whether there is another plan to go on with."""
+        run = self._run(instance)
         try:
             with self.keeping_failure(instance):
-                entries = self.entries(instance, step)
-                if not entries:
-                    return
-                run = self.run_of(instance)
+                if not self.run_of(instance).left(step):
+                    return False
                 self.begin(run)
-                with run.busy:
-                    if run.work is not None and run.work.stop.is_set():
-                        raise CancelledError("cancelled", where=instance.id)
-                    run.step = step
-                    self._apply(run, step, entries)
-                    run.step = ""
-        except DeployError:
-            if instance.id in self.runs:
-                self._end(self.runs[instance.id])
-            raise
-        later = STEPS[STEPS.index(step) + 1 :]
-        if not any(self.entries(instance, one) for one in later):
+                for one in run.left(step):
+                    self._do(run, one)
+        except StalePlanError as moved:
             self._end(run)
-            if run.failure is not None:
-                raise run.failure
+            if run.plans and again:
+                self._warn(f"{instance.id}: {moved.what}; planned anew")
+                self._forget(run)
+                return True
+            raise
+        except DeployError:
+            self._end(run)
+            raise
+        if run.later(step):
+            return False
+        self._end(run)
+        if run.failure is not None:
+            raise run.failure
+        assert run.look is not None
+        unseen = run.plans and run.look.plan.unseen
+        if unseen:
+            self._forget(run)
+        return unseen and again
+
+    def _do(self, run: Run, step: str) -> None:
+        with run.busy:
+            if run.work is not None and run.work.stop.is_set():
+                raise CancelledError("cancelled", where=run.instance.id)
+            run.step = step
+            self._apply(run, step)
+            run.step = ""
+            run.performed.add(step)
+
+    def _forget(self, run: Run) -> None:
+        """What comes next is planned anew, as an operation of its own."""
+        run.look = run.work = run.failure = run.ended = None
+        run.touched = False
+        run.anew = True
+        run.performed.clear()
 
     def cancel(self) -> None:
         """Let other threads begin nothing more, and wait for those that are about a switch: each
@@ -141,7 +152,7 @@ class Session:
 
         A defect of ours becomes a DeployError, too: nothing unexpected counts as done.
         """
-        run = self.runs.get(instance.id) or Run(instance)
+        run = self._run(instance)
         try:
             yield
         except KeyboardInterrupt:
@@ -155,14 +166,23 @@ class Session:
             raise run.failure from error
 
     def begin(self, run: Run, name: OperationName | None = None) -> None:
-        """Take the instance's lock and write the start line, once."""
+        """Take the instance's lock, write the start line, and refuse what must not be done, once.
+
+        Raises LockedError; StalePlanError where the plan was made on what is not so any more;
+        UsageError where data would be lost that may not be; whatever `refusals.refuse` raises.
+        Nothing has been changed then.
+        """
         if run.operation is not None:
             return
+        from tasks import refusals
         from tasks.effects import Work
         from tasks.model import applied as records
         from tasks.model.operations import operation
 
         assert run.look is not None
+        if not self._allow_destroy:
+            # The plan alone says it: no operation begins for that.
+            refusals.refuse_loss(run.look.plan.entries)
         begun = operation(
             self.paths,
             run.instance.id,
@@ -187,29 +207,28 @@ class Session:
             done,
             operation=begun,
         )
+        self._admit(run)
 
-    def settle(self, run: Run) -> None:
-        """Wait for what a killed run may have left working in the container."""
-        assert run.look is not None
+    def _admit(self, run: Run) -> None:
+        """Under the lock: nothing is working, the plan's ground still holds, nothing forbids it."""
+        from tasks import refusals
+        from tasks.model.plan import refuse_moved
+        from tasks.resources.running import wait_for_leftovers
+
+        assert run.look is not None and run.work is not None
         found = run.look.facts.container
         if found is not None and found.running:
-            from tasks.resources.running import guarded
+            wait_for_leftovers(run.look.container)
+        refuse_moved(run.look.plan, self._inspect(run).plan)
+        refusals.refuse(run.look, self.paths, run.work.progress)
 
-            run.look.container.run(["sh", "-c", guarded()], timeout=960)
-
-    def _apply(self, run: Run, step: str, entries: tuple[Entry, ...]) -> None:
+    def _apply(self, run: Run, step: str) -> None:
         from tasks import effects
         from tasks.effects import switching
         from tasks.model import applied as records
 
-        assert run.work is not None and run.applied is not None
-        lost = [entry.full_address for entry in entries if entry.destructive]
-        if lost and not self._allow_destroy:
-            raise UsageError(
-                f"data would be lost by {', '.join(lost)}",
-                hint="A step alone never does that. Take a backup first; then:"
-                f" ./doit apply {run.instance.id} --allow-destroy",
-            )
+        assert run.work is not None and run.applied is not None and run.look is not None
+        entries = [entry for entry in run.look.plan.entries if entry.step == step]
         resources = [entry.resource for entry in entries if entry.resource is not None]
         gone = [entry.address for entry in entries if entry.action == "delete"]
         wished = [resource for resource in resources if resource.address not in gone]
@@ -237,7 +256,9 @@ class Session:
 
         assert run.work is not None and run.applied is not None and run.before is not None
         if run.work.put_back:
-            addresses = [entry.address for entry in self.entries(run.instance, "system")]
+            assert run.look is not None
+            entries = run.look.plan.entries
+            addresses = [entry.address for entry in entries if entry.step == "system"]
             run.applied = records.as_before(run.applied, run.before, addresses)
             records.write(self.paths, run.instance.id, run.applied)
 
@@ -308,37 +329,7 @@ class Session:
         failure = run.failure
         try:
             if failure is not None and not run.touched:
-                _serve_on(operation)
+                serve_on(operation)
             operation.__exit__(type(failure) if failure else None, failure, None)
         except DeployError as error:
             run.failure = failure or error
-
-
-def defect(error: Exception, where: str) -> DeployError:
-    """What to say of an error that nobody foresaw: with where it comes from."""
-    import traceback
-
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return DeployError(
-        f"{type(error).__name__}: {error}",
-        where=where,
-        evidence=lines[-8:],
-        hint="This is a defect of vikunja-deploy: report it. ./doit plan shows what is left to do.",
-    )
-
-
-def _serve_on(operation: Operation) -> None:
-    """An update that ended before it began leaves a running instance running."""
-    if operation.state is not None and operation.state.status == "updating":
-        operation.become("running")
-
-
-def operation_name(look: Look) -> OperationName:
-    """What an apply is called in lock, state and log."""
-    facts = look.facts
-    if facts.host.get("record:state") is None or "record:registry" not in facts.host:
-        return "deploy"
-    serves_another = look.plan.update is not None or any(
-        entry.address.startswith("release:") for entry in look.plan.entries
-    )
-    return "update" if serves_another else "reconfigure"

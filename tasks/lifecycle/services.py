@@ -22,14 +22,12 @@ from tasks.paths import Paths
 from tasks.provision import refuse_foreign
 from tasks.release import other
 from tasks.resources.observe import script_text
-from tasks.resources.running import guarded
+from tasks.resources.running import guarded, wait_for_leftovers
 from tasks.status.inside import Inside, color_units, look_inside, shared_units
 
 HERE = Path(__file__).parent
 GRACE_SECONDS = 120
 """What a script may take beside what it waits for."""
-GUARD_SECONDS = 960
-"""How long the guard waits for a script that a killed run has left working."""
 
 
 Warn = Callable[[str], None]
@@ -129,6 +127,7 @@ def stop(
         if not container.observe().running:
             op.info("The container does not run")
             return
+        wait_for_leftovers(container)
         progress.step("services stopped")
         units = stop_arguments(instance)
         completed = _run(container, "stop", units, 30 * len(units))
@@ -200,7 +199,7 @@ def _container(instance: Instance, paths: Paths) -> Container:
 
 def _subject(instance: Instance, container: Container) -> Subject:
     # What a killed run has left working may be about to change what is looked at.
-    container.run(["sh", "-c", guarded()], timeout=GUARD_SECONDS)
+    wait_for_leftovers(container)
     found = look_inside(instance, container)
     if not found.version:
         raise ResourceError(

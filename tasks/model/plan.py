@@ -246,6 +246,20 @@ def moved(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def refuse_moved(planned: InstancePlan, now: InstancePlan) -> None:
+    """Raise StalePlanError that names what moved since an instance was planned for.
+
+    What would be done does not count: a plan may hold a part of it.
+    """
+    lines = moved({**planned.as_data(), "entries": []}, {**now.as_data(), "entries": []})
+    if lines:
+        raise StalePlanError(
+            "changed while the plan was looked at: " + "; ".join(lines[:3]),
+            where=planned.instance,
+            hint="Nothing was changed. Run it again.",
+        )
+
+
 def refuse_if_stale(saved: Mapping[str, Any], now: Plan, hint: str) -> None:
     """Raise StalePlanError that names what moved since the saved plan was made."""
     present = {instance.instance: instance.as_data() for instance in now.instances}

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.containers.base import Container
+from tasks.errors import LockedError
 from tasks.resources.observe import HERE
 
 SCRIPT = "sh"
+GUARD_SECONDS = 960
+"""How long a script of a killed run is waited for; its guard gives up somewhat earlier."""
+STILL_WORKING = 75
+"""With which the guard gives up."""
 INSTALL_TIMEOUT = 1800
 UNIT_TIMEOUT = 300
 """Seconds that may pass until packages are there, and until units are as they should be."""
@@ -16,6 +22,25 @@ def guarded(*scripts: str) -> str:
     """The text of scripts of ours, behind the guard that lets only one change things."""
     names = ("guard.sh", *scripts)
     return "\n".join((HERE / name).read_text() for name in names)
+
+
+def wait_for_leftovers(container: Container) -> None:
+    """Wait for what a killed run may have left working in a running container.
+
+    Raises LockedError where that has no end.
+    """
+    waited = container.run([SCRIPT, "-c", guarded()], timeout=GUARD_SECONDS, check=False)
+    if waited.returncode == 0:
+        return
+    what = "what an earlier run left working in it does not end"
+    if waited.returncode != STILL_WORKING:
+        what = "what an earlier run may have left working in it cannot be waited for"
+    raise LockedError(
+        what,
+        where=container.spec.name,
+        evidence=last_lines(waited.stderr),
+        hint="Nothing was changed. Restart the container where it never ends; then run it again.",
+    )
 
 
 def while_stopped(argv: Sequence[str]) -> list[str]:

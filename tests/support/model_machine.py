@@ -135,6 +135,8 @@ class Machine:
     """What the application's dump holds."""
     fails_to_restore: bool = False
     """Whether the application brings nothing of a dump in, and says so by no exit code."""
+    works_for_ever: bool = False
+    """Whether what a killed run left working in it does not end."""
 
     @property
     def migrations(self) -> str:

@@ -182,7 +182,7 @@ class Site:
         return looks, plan_of(looks, targets)
 
     def carry_out(self, looks: Mapping[str, Look], plan: Plan) -> dict[str, DeployError]:
-        return carry_out(looks, plan, self.paths, whole=not plan.targets)
+        return carry_out(looks, plan, self.paths, whole=not plan.targets, allow_destroy=True)
 
     def apply(self) -> Plan:
         """Plan and do it, in as many rounds as a stopped container takes; the last plan."""

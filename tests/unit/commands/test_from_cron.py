@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.commands.base import SYSTEM_FOLDERS, with_system_folders
 from tasks.commands.instances import Instances
+from tasks.host.caller import SYSTEM_FOLDERS, with_system_folders
 
 
 @pytest.mark.parametrize(

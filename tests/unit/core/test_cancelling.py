@@ -9,7 +9,8 @@ import pytest
 from model_site import NAME, Site
 
 from tasks.commands.apply import Apply
-from tasks.engine.session import Run, Session
+from tasks.engine.instance_run import Run
+from tasks.engine.session import Session
 from tasks.model import state as states
 from tasks.resources.release import SWITCHING
 

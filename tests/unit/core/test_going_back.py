@@ -58,7 +58,15 @@ def site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def go_back(looks: Mapping[str, Look], plan: Plan, site: Site) -> Mapping[str, DeployError]:
-    return carry_out(looks, plan, site.paths, whole=False, name="rollback", look=look_back)
+    return carry_out(
+        looks,
+        plan,
+        site.paths,
+        whole=False,
+        allow_destroy=True,
+        name="rollback",
+        look=look_back,
+    )
 
 
 def look(site: Site) -> tuple[Mapping[str, Look], Plan]:

@@ -15,7 +15,8 @@ from doit.doit_cmd import DoitMain
 from model_site import NAME, Site
 
 from tasks.commands.apply import carry_out
-from tasks.engine.session import Run, Session
+from tasks.engine.instance_run import Run
+from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
 from tasks.errors import DeployError
 from tasks.model import state as states

@@ -1,0 +1,14 @@
+"""How steps that are run one by one are reported: as doit does, but for why one has failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.reporter import ConsoleReporter
+
+
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    desc = "console output; the command says why a step has failed"
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """The session keeps the error, which is said once, at the end."""

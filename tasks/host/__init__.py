@@ -1,0 +1,1 @@
+"""This machine: who runs the tool, and where programs are looked for."""

@@ -1,0 +1,292 @@
+"""Whatever an apply refuses, a step alone refuses: the same code, words, records and message."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
+from model_container import Place
+from model_site import NAME, Site, model_site
+
+from tasks import build, look
+from tasks.commands.apply import Apply
+from tasks.containers import spec_for
+from tasks.model import operations
+from tasks.model import state as states
+from tasks.model.operations import Ended, operation
+from tasks.paths import ROOT
+
+FIRST, SECOND = "20250101000000", "20250901120000"
+
+Way = Callable[[Site], int]
+
+
+def by_apply(site: Site) -> int:
+    code: int = Apply().parse_execute(["--yes", "--config", str(site.config)])
+    return code
+
+
+def by_step(site: Site) -> int:
+    """The last step with all before it, through the project's own dodo.py."""
+    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
+    code: int = DoitMain(ModuleTaskLoader(runpy.run_path(str(ROOT / "dodo.py")))).run(
+        [f"record:{NAME}"]
+    )
+    return code
+
+
+@dataclass
+class Outcome:
+    """What came of one way: all that a user, the records and whoever is told see of it."""
+
+    code: int
+    errors: list[str]
+    log: list[str]
+    state: tuple[str, ...] | None
+    told: list[tuple[str, str]]
+    done: list[tuple[str, str]]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("VIKUNJA_DEPLOY_CONFIG", "")
+    yield
+    operations._listeners.clear()
+
+
+def outcome(
+    way: Way,
+    arrange: Callable[[Site, pytest.MonkeyPatch], Any],
+    capsys: pytest.CaptureFixture[str],
+) -> Outcome:
+    """What one way comes to on a site of its own."""
+    with pytest.MonkeyPatch.context() as patch, model_site(patch) as site:
+        with ended_operations() as told, arranged(arrange(site, patch)):
+            site.world.log.clear()
+            told.clear()
+            log = site.paths.log(NAME)
+            before = log.read_text().splitlines() if log.exists() else []
+            capsys.readouterr()
+            code = way(site)
+            said = capsys.readouterr().err.splitlines()
+        now = log.read_text().splitlines() if log.exists() else []
+        state = states.read(site.paths, NAME)
+
+        def plain(line: str) -> str:
+            return same(line.replace(str(site.folder), "FOLDER"))
+
+        return Outcome(
+            code,
+            [plain(line) for line in errors(said)],
+            [plain(line) for line in now[len(before) :]],
+            (state.status, state.last_operation, state.last_operation_status) if state else None,
+            [(end.operation, plain(str(end.error))) for end in told],
+            [(plain(address), how) for address, how in site.world.log],
+        )
+
+
+@contextmanager
+def ended_operations() -> Iterator[list[Ended]]:
+    told: list[Ended] = []
+    operations.when_ended(told.append)
+    yield told
+
+
+@contextmanager
+def arranged(held: Any) -> Iterator[None]:
+    """What an arrangement gives is held for as long as the way takes."""
+    if held is None:
+        yield
+    else:
+        with held:
+            yield
+
+
+def errors(said: list[str]) -> list[str]:
+    """The errors of what was said, with what stands below them."""
+    first = next((at for at, line in enumerate(said) if line.startswith("error: ")), len(said))
+    return said[first:]
+
+
+def same(line: str) -> str:
+    """A line without what is another in every run: when, how long, which commit."""
+    line = re.sub(r"^\[[^]]*\] ", "", line)
+    line = re.sub(r"\b[0-9]+(\.[0-9]+)? ?s\b", "TIME", line)
+    line = re.sub(r"\d{4}-\d\d-\d\dT[0-9:]+Z", "WHEN", line)
+    return re.sub(r"\b[0-9a-f]{7,64}\b", "HASH", line)
+
+
+def deployed(site: Site) -> None:
+    site.repository.commit(migrations=[FIRST])
+    site.apply()
+    site.machine.migrations = f"SCHEMA_INIT {FIRST}"
+
+
+def edited(site: Site, *_: object) -> None:
+    deployed(site)
+    site.document["network"]["domain"] = "other.example.com"
+    site.write()
+
+
+def migrations_are_refused(site: Site, *_: object) -> None:
+    deployed(site)
+    site.document["update"] = {"migrations": "refuse"}
+    site.write()
+    site.repository.commit(migrations=[FIRST, SECOND])
+
+
+def database_is_newer(site: Site, *_: object) -> None:
+    deployed(site)
+    site.repository.commit(migrations=[FIRST])
+    site.machine.migrations = f"SCHEMA_INIT {FIRST} {SECOND}"
+
+
+def data_would_be_lost(site: Site, *_: object) -> None:
+    deployed(site)
+    site.document["lxc"] = {"template": "trixie"}
+    site.write()
+
+
+def container_is_somebodys(site: Site, *_: object) -> None:
+    site.world.places[NAME] = Place(spec_for(site.instance), owner=None)
+
+
+def another_holds_the_lock(site: Site, *_: object) -> Any:
+    edited(site)
+    return operation(site.paths, NAME, "backup")
+
+
+def tools_are_missing(site: Site, patch: pytest.MonkeyPatch) -> None:
+    missing = ["go is not installed on this machine", "neither is node"]
+    patch.setattr(build, "check_toolchain", lambda *_: missing)
+
+
+def everything_moves(site: Site, patch: pytest.MonkeyPatch) -> None:
+    edited(site)
+    real = look.look
+
+    def looking(*arguments: Any, **more: Any) -> Any:
+        site.repository.commit(migrations=[FIRST])
+        return real(*arguments, **more)
+
+    patch.setattr(look, "look", looking)
+
+
+def leftovers_never_end(site: Site, *_: object) -> None:
+    edited(site)
+    site.machine.works_for_ever = True
+
+
+def nobody_is_root(site: Site, patch: pytest.MonkeyPatch) -> None:
+    edited(site)
+    patch.setattr(os, "geteuid", lambda: 1000)
+
+
+def repository_is_gone(site: Site, *_: object) -> None:
+    edited(site)
+    site.document["git"]["branch"] = "nowhere"
+    site.write()
+
+
+REFUSALS: dict[str, tuple[Callable[..., Any], int, str]] = {
+    "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
+    "newer database": (database_is_newer, 7, "the database is newer than"),
+    "loss": (data_would_be_lost, 3, f"data would be lost by {NAME}/container:{NAME}"),
+    "foreign": (container_is_somebodys, 4, f"container {NAME} exists and is not proven ours"),
+    "lock": (another_holds_the_lock, 5, "backup"),
+    "tools": (tools_are_missing, 9, "go is not installed on this machine"),
+    "stale": (everything_moves, 21, "found: git:commit changed"),
+    "leftovers": (leftovers_never_end, 5, "what an earlier run left working in it does not end"),
+    "commit": (repository_is_gone, 8, "nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_step_refuses_what_an_apply_refuses_and_changes_nothing(
+    environment: None, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrange, code, words = REFUSALS[name]
+    applied = outcome(by_apply, arrange, capsys)
+    stepped = outcome(by_step, arrange, capsys)
+    assert applied.code == code
+    assert applied.done == []
+    assert words in applied.errors[0]
+    assert stepped == applied
+
+
+def test_neither_way_is_for_anybody_but_root(
+    environment: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied = outcome(by_apply, nobody_is_root, capsys)
+    stepped = outcome(by_step, nobody_is_root, capsys)
+    assert (applied.code, applied.done, applied.log) == (3, [], [])
+    assert applied.errors[0] == "error: apply needs root"
+    assert (stepped.code, stepped.done, stepped.log) == (3, [], [])
+    assert stepped.errors == [
+        "error: a step needs root",
+        f"       Run it as root: sudo ./doit record:{NAME}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arrange", [lambda *_: None, edited], ids=["a first deployment", "an edit"]
+)
+def test_what_is_done_is_recorded_and_told_the_same(
+    environment: None, arrange: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied, stepped = (outcome(way, arrange, capsys) for way in (by_apply, by_step))
+    assert applied.code == 0 and applied.done and applied.told[0][1] == "None"
+    assert stepped == applied
+
+
+def test_a_stopped_container_is_started_and_the_rest_is_done_by_the_same_step(
+    environment: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(site: Site, *_: object) -> None:
+        edited(site)
+        site.place.running = False
+
+    applied, stepped = (outcome(way, stopped, capsys) for way in (by_apply, by_step))
+    assert stepped.code == 0
+    assert (f"running:{NAME}", "start") in stepped.done
+    assert ("file:/etc/nginx/conf.d/vikunja.conf", "update") in stepped.done
+    assert stepped == applied
+
+
+def test_what_a_newer_apply_has_done_is_not_done_over_by_a_step_that_looked_before(
+    environment: None, site: Site
+) -> None:
+    edited(site)
+    namespace = runpy.run_path(str(ROOT / "dodo.py"), {"__name__": "dodo"})
+    session = namespace["_session"]
+    (instance,) = site.instances()
+    assert not session.settled(instance, "system")
+    site.apply()
+    site.world.log.clear()
+    session.perform(instance, "system")
+    session.close()
+    assert site.world.log == []
+
+
+def test_a_step_that_is_cancelled_ends_as_cancelled(
+    environment: None, site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited(site)
+    site.world.events = 0
+    site.world.cancel_at = 8
+    capsys.readouterr()
+    assert by_step(site) == 20
+    assert errors(capsys.readouterr().err.splitlines()) == [
+        f"error: {NAME}: cancelled",
+        f"       ./doit plan {NAME} shows what is left to do.",
+    ]
+    state = states.read(site.paths, NAME)
+    assert state is not None and state.last_operation_status == "failure"
