@@ -118,8 +118,8 @@ def restore(
     said = settle(container, instance.id)
     if said:
         operation.warn(said)
-        # Another colour may serve now.
-        target = find_target(instance, container, paths)
+    # Found before the lock was: another colour may serve now.
+    target = find_target(instance, container, paths)
     database = database_for(instance, container)
     exchange = Exchange(
         instance, container, database, target.found.color, target.found.version, progress

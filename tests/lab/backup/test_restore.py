@@ -16,6 +16,7 @@ from places import LabNetwork
 from small_disk import small_disk
 
 from tasks.model import archive as model
+from tasks.model.operations import operation
 from tasks.paths import Paths
 
 
@@ -177,6 +178,8 @@ systemctl -q enable --now vikunja-backend@green vikunja-mcp@green
 touch /etc/vikunja/active/green
 systemctl -q disable --now vikunja-mcp@blue vikunja-backend@blue
 """
+PROCESS = "systemctl show -P MainPID vikunja-backend@green"
+REPLACED = "All that {} holds now is replaced.\n"
 ACTIVE = "systemctl is-active redis-server vikunja-backend@green vikunja-mcp@green nginx"
 
 
@@ -192,15 +195,30 @@ def test_another_instance_with_all_parts_on_green_takes_an_archive_over(
     )
     other.run("apply", "--yes")
     second = backed(other, tmp_path / "second")
-    second.shell(GO_GREEN)
     secret = second.shell('cat "$1"', SECRET)
     archive = model.archives(site.folder)[0]
-    shown = second.run("restore", "--from", str(archive.path), "--yes")
-    assert f"from {site.id}" in shown.stderr
+    restore = ("restore", "--from", str(archive.path), "--yes", "--wait", "300")
+    with operation(second.paths, second.id, "update"):
+        waiting = subprocess.Popen(
+            [str(DOIT), *restore, "--config", str(second.file)],
+            env=second.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        shown = "".join(iter(waiting.stderr.readline, REPLACED.format(second.id)))
+        # An update that it waits for brings the other colour.
+        second.shell(GO_GREEN)
+        wrote = second.shell(PROCESS)
+    _, said = waiting.communicate(timeout=300)
+    assert waiting.returncode == 0, said
+    assert f"from {site.id}" in shown
     site.run("restore", "--from", "latest", "--yes", "--no-backup")
     assert second.seen() == site.seen()
     assert second.shell(ACTIVE).split() == ["active"] * 4
     assert second.shell("ls /etc/vikunja/active") == "green\n"
+    # It wrote no more while its data was replaced.
+    assert second.shell(PROCESS) != wrote
     assert second.shell('cat "$1"', SECRET) == secret
     assert second.serves()
     second.nothing_left()
