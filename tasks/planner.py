@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tasks.frozen import dataclass
-from tasks.model.applied import Applied, applied_resource
+from tasks.model.applied import Applied, AppliedResource, applied_resource
 from tasks.model.plan import Entry, Reason
 from tasks.resources.base import (
     AttributeChange,
@@ -101,18 +101,23 @@ def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
 def revived(applied: Applied, wished: set[str]) -> tuple[Resource, ...]:
     """For what was applied once and is wished no longer: the wish that it be gone.
 
-    Units first, then files; packages, users, folders and secrets stay, for they may hold data.
+    Units first, then files; packages, users, folders and secrets stay, for they may hold data. Of
+    what was only announced nobody knows whose is there: it goes where it is what was announced.
     """
     gone = [address.partition(":") for address in applied.resources if address not in wished]
     # A path may be wished as another kind of thing now: a password given before and made today.
     taken = {address.partition(":")[2] for address in wished}
     units = [StoppedUnit(unit=name) for kind, _, name in gone if kind == "unit"]
     files = [
-        Absent(path=name, was=kind)
+        Absent(path=name, was=kind, announced=_announced(applied.resources[f"{kind}:{name}"]))
         for kind, _, name in gone
         if kind in ("file", "link") and name not in taken
     ]
     return (*units, *files)
+
+
+def _announced(before: AppliedResource) -> str:
+    return before.digest if before.pending and before.done is None else ""
 
 
 def _entry(
@@ -193,7 +198,7 @@ def _reasons(
             return [Reason("tool", "written when an apply is done")]
         return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
     # What was only announced is nothing that anything changed from.
-    inputs = before.done if before.pending else before.inputs
+    inputs = (before.done or {}) if before.pending else before.inputs
     reasons = [
         Reason("configuration", f"{key} changed", key)
         for key, value in now.inputs.items()
@@ -243,7 +248,7 @@ def _loses_data(resource: Resource, applied: Applied) -> bool:
         before is not None
         and bool(applied.created_at)
         and any(
-            before.done.get(key) not in (None, resource.origin.inputs.get(key))
+            (before.done or {}).get(key) not in (None, resource.origin.inputs.get(key))
             for key in resource.destructive_inputs
         )
     )

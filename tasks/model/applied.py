@@ -18,14 +18,14 @@ from tasks.resources.base import Resource, digest
 class AppliedResource:
     """digest: of the wish. inputs: key → digest of its value. pending: announced, not finished.
 
-    done: the inputs of the last time that it was finished; empty where it never was.
+    done: the inputs of the last time that it was finished; None where it never was.
     """
 
     digest: str
     inputs: Mapping[str, str]
     template: str | None
     pending: bool = False
-    done: Mapping[str, str] = field(default_factory=dict)
+    done: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def announce(applied: Applied, resources: Iterable[Resource]) -> Applied:
     marked = dict(applied.resources)
     for resource in resources:
         before = marked.get(resource.address)
-        done = before.done if before else {}
+        done = before.done if before else None
         marked[resource.address] = replace(applied_resource(resource), pending=True, done=done)
     return _with(applied, marked)
 
@@ -96,7 +96,7 @@ def read(paths: Paths, instance_id: str) -> Applied:
 
 
 def _read_resource(data: Mapping[str, Any]) -> AppliedResource:
-    done = data.get("done", {} if data["pending"] else data["inputs"])
+    done = data.get("done", None if data["pending"] else data["inputs"])
     return AppliedResource(data["digest"], data["inputs"], data["template"], data["pending"], done)
 
 
@@ -112,7 +112,7 @@ def write(paths: Paths, instance_id: str, applied: Applied) -> None:
                 "template": r.template,
                 "pending": r.pending,
                 # Of what is not pending it is the inputs once more.
-                **({"done": dict(r.done)} if r.pending else {}),
+                **({"done": None if r.done is None else dict(r.done)} if r.pending else {}),
             }
             for address, r in applied.resources.items()
         },

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from tasks.frozen import dataclass
-from tasks.resources.base import AttributeChange, Difference, Facts, FileFact, Resource
+from tasks.resources.base import AttributeChange, Difference, Facts, FileFact, Resource, digest
 
 
 def _ownership(wish: File | Directory, fact: FileFact) -> tuple[AttributeChange, ...]:
@@ -23,6 +23,11 @@ def _ownership(wish: File | Directory, fact: FileFact) -> tuple[AttributeChange,
 
 def _drift_of(changes: tuple[AttributeChange, ...]) -> str:
     return ", ".join(change.name for change in changes) + " changed"
+
+
+def file_wish(path: str, sha256: str, mode: str, owner: str, group: str) -> Mapping[str, Any]:
+    """What a file's digest in the record of the last apply is of."""
+    return {"path": path, "sha256": sha256, "mode": mode, "owner": owner, "group": group}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +59,7 @@ class File(Resource):
         return (("file", "=" if self.secret else self.sha256, self.path),)
 
     def wish(self) -> Mapping[str, Any]:
-        return {
-            "path": self.path,
-            "sha256": self.sha256,
-            "mode": self.mode,
-            "owner": self.owner,
-            "group": self.group,
-        }
+        return file_wish(self.path, self.sha256, self.mode, self.owner, self.group)
 
     def difference(self, facts: Facts) -> Difference | None:
         fact = facts.files.get(self.path)
@@ -143,13 +142,15 @@ class Link(Resource):
 class Absent(Resource):
     """A path at which nothing is wished (a package's default site, for one).
 
-    was: the kind of resource it was once, which its address keeps.
+    was: the kind of resource it was once, which its address keeps. announced: digest of the wish
+    that an apply had begun with when it broke off; anything else that is there stays.
     """
 
     kind: ClassVar[str] = "absent"
 
     path: str
     was: str = "absent"
+    announced: str = ""
 
     @property
     def name(self) -> str:
@@ -160,10 +161,19 @@ class Absent(Resource):
         return f"{self.was}:{self.path}"
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
-        return (("file", "-", self.path),)
+        return (("file", "=" if self.announced else "-", self.path),)
 
     def wish(self) -> Mapping[str, Any]:
         return {"path": self.path}
 
     def difference(self, facts: Facts) -> Difference | None:
-        return Difference("delete", "put there") if self.path in facts.files else None
+        fact = facts.files.get(self.path)
+        if fact is None or (self.announced and self.announced != self._found(fact)):
+            return None
+        return Difference("delete", "put there")
+
+    def _found(self, fact: FileFact) -> str:
+        """The digest of the wish that what is there fulfils."""
+        if fact.type == "link":
+            return digest(Link(path=self.path, target=fact.target).wish())
+        return digest(file_wish(self.path, fact.sha256, fact.mode, fact.owner, fact.group))

@@ -11,11 +11,17 @@ from random import Random
 
 import pytest
 from model_claims import apply_killed, check_settled
-from model_edits import database, edit
-from model_site import Site
+from model_edits import OWN_FILES, database, edit, files
+from model_site import NAME, Site
+
+from tasks.model import applied
 
 TRIES = 24
 ROUNDS = 5
+
+# What nginx has not taken up would be behind.
+PATHS = [path for path in OWN_FILES if not path.startswith("/etc/nginx")]
+SOMEBODYS = b"somebody's\n"
 
 
 @pytest.mark.parametrize("seed", range(TRIES))
@@ -26,7 +32,10 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
     site.apply()
     site.machine.migrations = "SCHEMA_INIT 20250101000000"
     before = copy.deepcopy(site.document)
-    story = [f"seed {seed}", database(site, random)]
+    for path in PATHS:
+        site.machine.files.make_folders(path.rpartition("/")[0])
+        site.machine.files.write(path, SOMEBODYS)
+    story = [f"seed {seed}", database(site, random), files(site, random)]
     site.write()
     story += [edit(site, random) for _ in range(random.randrange(3))]
     for _ in range(2):
@@ -42,6 +51,7 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
     site.document = {**before, "vikunja": {"registration": True}}
     site.write()
     print("\n".join(story))
+    left = {path: site.machine.files.content(path) for path in PATHS}
     for _ in range(ROUNDS):
         looks, plan = site.plan()
         assert [entry.full_address for entry in plan.destructive] == []
@@ -49,3 +59,29 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
             break
         assert site.carry_out(looks, plan) == {}
     check_settled(site)
+    for path, content in left.items():
+        # What nothing was landed over is there, and somebody's.
+        assert content != SOMEBODYS or site.machine.files.content(path) == SOMEBODYS
+
+
+def test_somebody_s_file_that_an_apply_only_announced_to_replace_stays(site: Site) -> None:
+    site.apply()
+    path, seen, killed, at = "/srv/own.txt", set(), True, 0
+    while killed:
+        at += 1
+        site.machine.files.make_folders("/srv")
+        site.machine.files.write(path, SOMEBODYS)
+        site.document["files"] = [{"path": path, "content": "ours\n"}]
+        site.write()
+        looks, plan = site.plan()
+        killed = apply_killed(site, looks, plan, at)
+        announced = f"file:{path}" in applied.read(site.paths, NAME).resources
+        there = site.machine.files.content(path)
+        seen.add((killed, announced, there))
+        site.document["files"] = []
+        site.write()
+        site.apply()
+        after = site.machine.files.content(path)
+        assert after == (SOMEBODYS if there == SOMEBODYS else None), f"killed at {at}"
+        check_settled(site)
+    assert {(True, True, SOMEBODYS), (True, True, b"ours\n"), (False, True, b"ours\n")} <= seen
