@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
+from mail_server import MailServer
 from model_container import Place
 from model_site import NAME, Site, model_site
 
@@ -245,6 +246,19 @@ def test_what_is_done_is_recorded_and_told_the_same(
     applied, stepped = (outcome(way, arrange, capsys) for way in (by_apply, by_step))
     assert applied.code == 0 and applied.done and applied.told[0][1] == "None"
     assert stepped == applied
+
+
+@pytest.mark.parametrize("way", [by_apply, by_step])
+def test_whoever_is_to_be_told_gets_a_mail_of_what_was_refused(
+    environment: None, site: Site, way: Way
+) -> None:
+    migrations_are_refused(site)
+    with MailServer() as server:
+        smtp = {"host": "127.0.0.1", "encryption": "none", "port": server.port}
+        site.document["notifications"] = {"mail": "smtp", "smtp": smtp}
+        site.write()
+        assert way(site) == 3
+    assert [one.mail["Subject"] for one in server.received] == [f"[{NAME}] update failed"]
 
 
 def test_a_stopped_container_is_started_and_the_rest_is_done_by_the_same_step(
