@@ -8,21 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tasks import record
 from tasks.containers.base import SILENT, Progress
-from tasks.errors import BuildError, UsageError
+from tasks.errors import BuildError, DeployError, UsageError
 from tasks.look import Look
+from tasks.model import registry
 from tasks.model.plan import Entry
 from tasks.paths import Paths
+from tasks.resources.place import ContainerWish
 
 
 def refuse(look: Look, paths: Paths, progress: Progress = SILENT) -> None:
     """Raise what must keep the plan of this look from beginning; nothing has been changed then.
 
-    UsageError or DatabaseError for its migrations, or where the data would move to another database
-    in parts; BuildError where its commit cannot be built here.
+    ResourceError where the container, its name, address or network cannot be had; UsageError or
+    DatabaseError for its migrations, or where the data would move to another database in parts;
+    BuildError where its commit cannot be built here. A plan without entries costs nothing.
     """
-    _refuse_parts(look)
-    _refuse_missing_tools(look, paths, progress)
+    if not look.plan.entries:
+        return
+    try:
+        _refuse_place(look, paths)
+        _refuse_parts(look)
+        _refuse_missing_tools(look, paths, progress)
+    except DeployError as failure:
+        failure.where = failure.where or look.instance.id
+        raise
+
+
+def all_refused(looks: Iterable[Look], paths: Paths) -> dict[str, DeployError]:
+    """What an apply of these looks would end with before it changed anything, by instance."""
+    found = {}
+    for look in looks:
+        try:
+            refuse(look, paths)
+        except DeployError as failure:
+            found[look.plan.instance] = failure
+    return found
 
 
 def refuse_loss(entries: Iterable[Entry]) -> None:
@@ -33,6 +55,18 @@ def refuse_loss(entries: Iterable[Entry]) -> None:
             f"data would be lost by {', '.join(lost)}",
             hint="Take a backup first; then: ./doit apply --allow-destroy",
         )
+
+
+def _refuse_place(look: Look, paths: Paths) -> None:
+    entries = look.plan.entries
+    places = [entry for entry in entries if isinstance(entry.resource, ContainerWish)]
+    if places or any(entry.address == "record:registry" for entry in entries):
+        wished = record.entry(look.instance, look.sources.applied, look.facts.container)
+        registry.refuse_conflicts(wished, registry.read(paths))
+    if any(entry.action == "replace" for entry in places):
+        look.container.require_removable()
+    if places and look.facts.container is not None:
+        look.container.preflight(look.facts.container)
 
 
 def _refuse_parts(look: Look) -> None:

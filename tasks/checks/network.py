@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from pathlib import Path
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
 from tasks import record
@@ -16,21 +13,12 @@ from tasks.containers import container_for, spec_for
 from tasks.containers.base import ContainerFacts
 from tasks.containers.lxc import network
 from tasks.containers.lxc.host import execute
-from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.containers.lxc.routes import Route, overlapping, read_routes
+from tasks.errors import DeployError, NetworkError
 from tasks.model import registry
 from tasks.model.applied import NOTHING_APPLIED
 
-ROUTES = Path("/proc/net/route")
-
 BridgeMode = Literal["own", "foreign"]
-
-
-@dataclass(frozen=True)
-class Route:
-    """A network that this machine reaches through an interface of its own."""
-
-    interface: str
-    network: IPv4Network
 
 
 def check(world: World) -> Iterator[Finding]:
@@ -102,7 +90,7 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     if not isinstance(interface, IPv4Interface):
         yield judge_six(world, mode)
         return
-    routes = parse_routes(ROUTES.read_text())
+    routes = read_routes()
     if mode == "own":
         yield judge_own_bridge(world, routes)
         yield from judge_forwarding(world, container_for(world.instance, world.paths).observe())
@@ -116,54 +104,21 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
 
 def judge_six(world: World, mode: BridgeMode) -> Finding:
     bridge = world.instance.network.bridge
-    if mode == "foreign":
-        return world.ok("bridge", f"{bridge} is there and used as it is")
-    return world.problem(
-        "bridge",
-        f"{bridge} does not exist, and none is made for IPv6",
-        "Make a bridge that has a route, or use an IPv4 address",
-        NetworkError,
-    )
-
-
-def parse_routes(text: str) -> list[Route]:
-    """The networks of /proc/net/route that are on an interface, without the way to all others."""
-    found = []
-    for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 8 or fields[1] == "00000000" or fields[2] != "00000000":
-            continue
-        destination, mask = (
-            IPv4Address(struct.pack("=I", int(fields[column], 16))) for column in (1, 7)
-        )
-        found.append(Route(fields[0], IPv4Network(f"{destination}/{mask}", strict=False)))
-    return found
-
-
-def overlapping(routes: Iterable[Route], subnet: IPv4Network, bridge: str) -> Route | None:
-    """A network of another interface that shares addresses with the bridge's."""
-    for route in routes:
-        if route.interface != bridge and route.network.overlaps(subnet):
-            return route
-    return None
+    try:
+        network.refuse_six(spec_for(world.instance), mode)
+    except DeployError as error:
+        return world.failed("bridge", error)
+    return world.ok("bridge", f"{bridge} is there and used as it is")
 
 
 def judge_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
     """A bridge that is made here needs a network that is reached in no other way."""
     wished = world.instance.network
-    interface = wished.interface
-    assert isinstance(interface, IPv4Interface)
-    other = overlapping(routes, interface.network, wished.bridge)
-    if other is None:
-        return world.ok("bridge", f"{wished.bridge} is made here, for {interface.network}")
-    return world.problem(
-        "bridge",
-        f"{wished.bridge} would be made for {interface.network}, but this machine reaches "
-        f"{other.network} through {other.interface}",
-        f"Set network.bridge to {other.interface} if that is a bridge, or network.ip_address and "
-        "network.gateway to another network",
-        ResourceError,
-    )
+    try:
+        network.refuse_taken_network(spec_for(world.instance), routes)
+    except DeployError as error:
+        return world.failed("bridge", error)
+    return world.ok("bridge", f"{wished.bridge} is made here, for {wished.interface.network}")
 
 
 def judge_forwarding(world: World, found: ContainerFacts) -> Iterator[Finding]:

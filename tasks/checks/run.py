@@ -15,6 +15,7 @@ from tasks.checks import (
     host,
     lock,
     network,
+    plan,
     source,
     template,
 )
@@ -50,6 +51,7 @@ EVERY: tuple[tuple[str, Concern], ...] = (
     ("database", database.check),
     ("backups", backup.check),
     ("lock", lock.check),
+    ("plan", plan.check),
 )
 
 THREADS = 8
@@ -82,7 +84,16 @@ def check_all(instances: Sequence[Instance], paths: Paths) -> list[Finding]:
         for topic, concern in concerns(world.instance):
             jobs.append(job(world, topic, concern))
     with ThreadPoolExecutor(THREADS) as pool:
-        return [finding for findings in pool.map(lambda work: work(), jobs) for finding in findings]
+        found = [one for findings in pool.map(lambda work: work(), jobs) for one in findings]
+    return [one for one in found if one.topic != "plan" or not said_already(one, found)]
+
+
+def said_already(finding: Finding, found: Sequence[Finding]) -> bool:
+    """Whether another concern says why there is no plan, or none that may be done."""
+    return any(
+        one.what == finding.what and one.topic != finding.topic and one.where == finding.where
+        for one in found
+    )
 
 
 def job(world: World, topic: str, concern: Concern) -> Callable[[], list[Finding]]:

@@ -14,7 +14,7 @@ from tasks.build.builder import BRIDGE, SUBNET
 from tasks.build.release_source import shown
 from tasks.build.remote import Remote
 from tasks.checks.finding import Finding, World
-from tasks.checks.network import ROUTES, Route, overlapping, parse_routes
+from tasks.containers.lxc.routes import Route, overlapping, read_routes
 from tasks.errors import BuildError, NetworkError
 
 ANSWER_SECONDS = 10.0
@@ -38,7 +38,7 @@ def check_git(world: World) -> Iterator[Finding]:
         return
     yield from judge_toolchain(world, build.check_toolchain(instance, commit, world.paths))
     if instance.build.where == "container":
-        yield from judge_builder(world, parse_routes(ROUTES.read_text()))
+        yield from judge_builder(world, read_routes())
 
 
 def judge_toolchain(world: World, problems: Sequence[str]) -> Iterator[Finding]:

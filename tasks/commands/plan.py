@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,11 +53,27 @@ class Plan(DeployCommand):
             save(plan, Path(options["out"]))
         if looks or not failures:
             show(plan, options)
+        if plan.entries:
+            from tasks.refusals import all_refused
+
+            failures = in_order(instances, failures | all_refused(as_planned(looks, plan), paths))
         for failure in failures.values():
             console.error(failure)
         if failures:
             return next(iter(failures.values())).exit_code
         return CHANGES_PENDING if plan.entries and options["detailed_exitcode"] else 0
+
+
+def as_planned(looks: Mapping[str, Look], plan: PlanValue) -> list[Look]:
+    """The looks with what the plan has of each."""
+    return [replace(looks[one.instance], plan=one) for one in plan.instances]
+
+
+def in_order(
+    instances: Sequence[Instance], failures: Mapping[str, DeployError]
+) -> dict[str, DeployError]:
+    """The failures in the order of the instances: the first one's code is the command's."""
+    return {one.id: failures[one.id] for one in instances if one.id in failures}
 
 
 def warn_of_work(instances: Sequence[Instance], paths: Paths) -> None:

@@ -118,6 +118,10 @@ class Container(Protocol):
     def observe(self) -> ContainerFacts:
         """Facts from the host's side only: no process in the container, no change."""
 
+    def preflight(self, found: ContainerFacts) -> None:
+        """Raise what would keep a container that was found so from being made, or brought to the
+        spec. No change, and nothing is asked of a container that needs neither."""
+
     def create(self, progress: Progress = SILENT) -> None:
         """Make it, with the marker, not started. Nothing half made is ever taken as existing."""
 

@@ -193,6 +193,15 @@ class ModelContainer:
         attributes = {name: getattr(place.spec, name) for name in ATTRIBUTES}
         return ContainerFacts(True, place.running, place.owner, attributes)
 
+    def preflight(self, found: ContainerFacts) -> None:
+        for place in self.world.places.values():
+            if place.spec.name != self.spec.name and place.spec.ip_address == self.spec.ip_address:
+                raise ResourceError(
+                    f"the address {self.spec.ip_address} is taken by the container "
+                    f"{place.spec.name}",
+                    where=self.spec.name,
+                )
+
     def create(self, progress: Progress = SILENT) -> None:
         if self._place is not None:
             self._ours("create")

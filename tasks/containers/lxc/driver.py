@@ -119,20 +119,48 @@ class LxcContainer:
 
     # Making and changing
 
+    def preflight(self, found: ContainerFacts) -> None:
+        spec, has = self.spec, found.attributes
+        making = not found.exists or has.get("template") != spec.template
+        if not found.exists:
+            self._refuse_name()
+        if making or has.get("bridge") != spec.bridge:
+            network.preflight(spec, self.paths)
+        if making or has.get("ip_address") != spec.ip_address:
+            network.check_free(spec, self.paths)
+        if making:
+            from tasks.containers.lxc.apt import read_setup
+
+            read_idmap()
+            # Last: it asks the archives.
+            read_setup(spec.template, spec.name)
+
+    def _refuse_name(self) -> None:
+        if not NAME.fullmatch(self.spec.name):
+            raise ResourceError(
+                "a container's name is letters, digits, dots and dashes, 63 at most",
+                where=self.spec.name,
+                hint="set lxc.name to such a name",
+            )
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise self._in_the_way()
+
+    def _in_the_way(self) -> ResourceError:
+        return ResourceError(
+            f"the folder {self.folder} exists and holds no container of ours",
+            where=self.spec.name,
+            hint="choose another container name, or remove that folder yourself",
+        )
+
     def create(self, progress: Progress = SILENT) -> None:
         from tasks.containers.lxc.apt import read_setup
         from tasks.containers.lxc.rootfs import ensure_rootfs
 
         spec = self.spec
-        if not NAME.fullmatch(spec.name):
-            raise ResourceError(
-                "a container's name is letters, digits, dots and dashes, 63 at most",
-                where=spec.name,
-                hint="set lxc.name to such a name",
-            )
         if facts.read_config(self.folder) is not None:
             self._require_ours("keep")
             return
+        self._refuse_name()
         ids = read_idmap()
         cached = ensure_rootfs(
             self.paths.cache, spec.template, read_setup(spec.template, spec.name), ids, progress
@@ -150,11 +178,7 @@ class LxcContainer:
             try:
                 self._aside.rename(self.folder)
             except OSError as error:
-                raise ResourceError(
-                    f"the folder {self.folder} exists and holds no container of ours",
-                    where=spec.name,
-                    hint="choose another container name, or remove that folder yourself",
-                ) from error
+                raise self._in_the_way() from error
             sync_folder(self.paths.lxc)
 
     def _wished(self, lower: Path) -> config.Settings:

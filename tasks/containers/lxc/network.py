@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from ipaddress import ip_interface
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Interface, ip_interface
 from pathlib import Path
 from typing import Literal
 
 from tasks.containers.base import Completed, ContainerSpec
 from tasks.containers.lxc import config
 from tasks.containers.lxc.host import execute, locked
+from tasks.containers.lxc.routes import Route, overlapping, read_routes
 from tasks.errors import NetworkError, ResourceError
 from tasks.paths import Paths
 
@@ -121,14 +122,44 @@ def check_free(spec: ContainerSpec, paths: Paths) -> None:
         )
 
 
-def bring_up(settings: config.Settings, paths: Paths, where: str) -> None:
-    """Bridge and NAT as a container of these settings needs them. Idempotent."""
-    if settings.bridge_mode == "own" and ip_interface(settings.ip_address).version == 6:
+def preflight(spec: ContainerSpec, paths: Paths) -> None:
+    """Raise what would keep a bridge from being there as the container needs it; no change."""
+    mode = bridge_mode(spec.bridge, paths)
+    refuse_six(spec, mode)
+    if mode == "own":
+        refuse_taken_network(spec, read_routes())
+
+
+def refuse_six(spec: ContainerSpec, mode: str) -> None:
+    """ResourceError where the bridge would have to be made for IPv6."""
+    if mode == "own" and ip_interface(spec.ip_address).version == 6:
         raise ResourceError(
-            f"the bridge {settings.bridge} does not exist, and none is made for IPv6",
-            where=where,
+            f"the bridge {spec.bridge} does not exist, and none is made for IPv6",
+            where=spec.name,
             hint="make a bridge that has a route, or use an IPv4 address",
         )
+
+
+def refuse_taken_network(spec: ContainerSpec, routes: Iterable[Route]) -> None:
+    """ResourceError where the network of a bridge that is made here is reached in another way:
+    answers to the containers of one would go to the other's."""
+    interface = ip_interface(spec.ip_address)
+    if not isinstance(interface, IPv4Interface):
+        return
+    other = overlapping(routes, interface.network, spec.bridge)
+    if other is not None:
+        raise ResourceError(
+            f"{spec.bridge} would be made for {interface.network}, but this machine reaches "
+            f"{other.network} through {other.interface}",
+            where=spec.name,
+            hint=f"Set network.bridge to {other.interface} if that is a bridge, or "
+            "network.ip_address and network.gateway to another network",
+        )
+
+
+def bring_up(settings: config.Settings, paths: Paths, where: str) -> None:
+    """Bridge and NAT as a container of these settings needs them; preflight has refused what
+    cannot be. Idempotent."""
     lock = lock_path(paths)
     lock.parent.mkdir(parents=True, exist_ok=True)
     arguments = config.network_arguments(settings, lock)

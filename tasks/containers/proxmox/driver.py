@@ -126,6 +126,19 @@ class ProxmoxContainer:
 
     # Making and changing
 
+    def preflight(self, found: ContainerFacts) -> None:
+        has, spec = found.attributes, self.spec
+        replacing = found.exists and has.get("template", spec.template) != spec.template
+        self._cluster.require_quorum(self._cluster.view(0))
+        if not found.exists or has.get("ip_address") != spec.ip_address:
+            number = has.get("container_id")
+            self._refuse_taken_address(number if isinstance(number, int) else None)
+        self._require_group()
+        if not found.exists or replacing:
+            self._lifecycle.preflight()
+        elif has.get("bridge") != spec.bridge:
+            self._lifecycle.require_bridge(str(has["node"]))
+
     def create(self, progress: Progress = SILENT) -> None:
         self._changing()
         found = self._find()

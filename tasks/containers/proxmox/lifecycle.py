@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -105,6 +105,11 @@ class Lifecycle:
 
     # Making
 
+    def preflight(self) -> None:
+        """Raise what would keep it from being made now."""
+        storages, _ = self._place()
+        self._template(storages)
+
     def create(self, progress: Progress = SILENT) -> Finished | None:
         """Make it, not started. None where it is there already, proven ours and complete."""
         with self.creating(self.wish.node):
@@ -113,7 +118,9 @@ class Lifecycle:
                 return None
             return self._create(progress)
 
-    def _create(self, progress: Progress) -> Finished:
+    def _place(self) -> tuple[list[Storage], str]:
+        """The node's storages, and the one for its disk. ResourceError where there is none, or not
+        its bridge."""
         node = self.wish.node
         storages = ask(self.session, f"/nodes/{node}/storage", list[Storage])
         storage = choose_storage(
@@ -123,8 +130,20 @@ class Lifecycle:
             storages,
             where=self.spec.name,
         )
-        self._require_bridge(node)
-        template = self._template(storages, progress)
+        self.require_bridge(node)
+        return storages, storage
+
+    def _create(self, progress: Progress) -> Finished:
+        node = self.wish.node
+        storages, storage = self._place()
+        template, missing = self._template(storages)
+        if missing is not None:
+            self.power.do(
+                f"download template {missing['template']}",
+                ("POST", f"/nodes/{node}/aplinfo", missing),
+                DOWNLOAD_LIMIT,
+                progress,
+            )
         for _ in range(RACES):
             vmid = self.wish.vmid or ask(self.session, "/cluster/nextid", int)
             parameters = create_parameters(
@@ -148,7 +167,7 @@ class Lifecycle:
             hint="set proxmox.container_id",
         )
 
-    def _require_bridge(self, node: str) -> None:
+    def require_bridge(self, node: str) -> None:
         """Proxmox VE takes a bridge that is not there, and fails at the start."""
         path = f"/nodes/{node}/network"
         rows = ask(self.session, path, list[Bridge], {"type": "any_bridge"})
@@ -160,13 +179,13 @@ class Lifecycle:
                 hint=f"set network.bridge to one of: {', '.join(bridges) or 'none is there'}",
             )
 
-    def _template(self, storages: Sequence[Storage], progress: Progress) -> str:
-        """The volume to make it from, downloaded where it is missing and may be."""
+    def _template(self, storages: Sequence[Storage]) -> tuple[str, Mapping[str, Value] | None]:
+        """The volume to make it from, and what downloads it where it is missing and may be."""
         node = self.wish.node
         volumes = list_templates(self.session, node, storages)
         found = choose_template(self.spec.template, volumes, self.spec.name)
         if found:
-            return found
+            return found, None
         if not self.download:
             raise ResourceError(
                 f"node {node} has no template {self.spec.template}",
@@ -177,13 +196,7 @@ class Lifecycle:
         rows = ask(self.session, f"/nodes/{node}/aplinfo", list[Template])
         name = choose_download(self.spec.template, [row.template for row in rows], self.spec.name)
         target = choose_storage(None, "vztmpl", 0.5, storages, where=self.spec.name)
-        self.power.do(
-            f"download template {name}",
-            ("POST", f"/nodes/{node}/aplinfo", {"storage": target, "template": name}),
-            DOWNLOAD_LIMIT,
-            progress,
-        )
-        return f"{target}:vztmpl/{name}"
+        return f"{target}:vztmpl/{name}", {"storage": target, "template": name}
 
     # Changing
 
@@ -197,7 +210,7 @@ class Lifecycle:
         guest = found.guest
         wanted = changes(self.spec, self.wish, found.config, guest.node)
         if "net0" in wanted.settings:
-            self._require_bridge(guest.node)
+            self.require_bridge(guest.node)
         if wanted.settings or wanted.deleted:
             extra = {"digest": found.config.digest, "delete": ",".join(wanted.deleted)}
             given = {name: value for name, value in extra.items() if value}

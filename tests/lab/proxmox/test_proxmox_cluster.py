@@ -238,7 +238,9 @@ def test_a_cluster_without_quorum_is_told_and_nothing_is_changed(
         standin.cluster.quorate = False
         standin.cluster.publish()
     try:
-        assert "the cluster has no quorum" in site.run("apply", "--yes", code=6).stderr
+        refused = site.run("apply", "--yes", code=6).stderr
+        assert "the cluster has no quorum" in refused
+        assert site.run("plan", code=6).stderr in refused
         found = site.run("check", "--json", code=None).stdout
         assert "the cluster has no quorum" in found
     finally:
@@ -289,6 +291,16 @@ def test_check_names_everything_that_is_missing_before_the_first_change(
     assert "belongs to" in found["registry"][0]
     site.edit({"proxmox": {"node": "pve9"}})
     assert findings(site)["node"] == ["there is no node pve9"]
+    site.edit({"proxmox": {"node": "pve"}, "network": {"ip_address": pve_network.free_address()}})
+    for wished, words in (
+        ({}, "GiB free of 500 needed"),
+        ({"resources": {"disk_size_gb": 20}}, "has no bridge vmbr7"),
+        ({"network": {"bridge": pve_network.bridge}}, "there is no template debian-99"),
+    ):
+        site.edit(wished)
+        refused = site.run("plan", code=4).stderr
+        assert words in refused
+        assert refused in site.run("apply", "--yes", code=4).stderr
     assert len(cluster.tasks) == tasks
 
 

@@ -30,10 +30,10 @@ from tasks.checks import (
 )
 from tasks.checks.disk import Need, Room
 from tasks.checks.finding import MACHINE, Finding, World, from_error
-from tasks.checks.network import Route
 from tasks.commands.check import Check, exit_code, line, summary
 from tasks.containers.base import ContainerFacts
 from tasks.containers.lxc import preflight
+from tasks.containers.lxc.routes import Route, parse_routes
 from tasks.errors import GitError, ResourceError
 from tasks.model.holder import LockInfo
 from tasks.paths import PREFIX_VARIABLE, Paths
@@ -325,7 +325,7 @@ def test_routes_are_read_without_the_way_to_all_others() -> None:
         "eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
         "eth0\t0000070A\t010200C0\t0003\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
     )
-    assert network.parse_routes(text) == [Route("eth0", IPv4Network("192.0.2.0/24"))]
+    assert parse_routes(text) == [Route("eth0", IPv4Network("192.0.2.0/24"))]
 
 
 addresses = st.integers(0, 2**32 - 1).map(IPv4Address)

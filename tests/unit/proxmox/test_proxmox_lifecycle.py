@@ -262,6 +262,29 @@ def test_a_missing_bridge_is_found_before_anything_changed(place: Place, box: Li
     assert calls(place, "PUT") == before
 
 
+@pytest.mark.parametrize(
+    ("wished", "code"),
+    [
+        ({"bridge": "vmbr7"}, 4),
+        ({"template": "debian-11-standard"}, 4),
+        ({"disk_size_gb": 90_000}, 4),
+    ],
+)
+def test_what_create_refuses_is_refused_before_and_changes_nothing(
+    place: Place, box: Lifecycle, wished: dict[str, Any], code: int
+) -> None:
+    other = wishing(box, **wished)
+    with pytest.raises(ResourceError) as before:
+        other.preflight()
+    assert calls(place, "POST") == []
+    with pytest.raises(ResourceError) as then:
+        other.create()
+    assert str(before.value) == str(then.value)
+    assert before.value.exit_code == then.value.exit_code == code
+    box.preflight()
+    assert calls(place, "POST") == []
+
+
 # Template and storage
 
 

@@ -1,0 +1,17 @@
+"""Whether anything forbids the plan that an apply would make now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.checks.finding import Finding, World
+from tasks.look import look
+from tasks.refusals import refuse
+
+
+def check(world: World) -> Iterator[Finding]:
+    """DeployError where an apply would be refused."""
+    found = look(world.instance, world.paths)
+    refuse(found, world.paths)
+    count = len(found.plan.entries)
+    yield world.ok("plan", f"nothing forbids it: {count} entries" if count else "nothing to do")

@@ -1,0 +1,263 @@
+"""What an apply refuses before it makes anything, plan and check refuse: same code, same words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_site import NAME, Site
+
+from tasks import build
+from tasks.checks import network as checked
+from tasks.commands.apply import Apply
+from tasks.commands.check import Check
+from tasks.commands.plan import Plan
+from tasks.containers import container_for
+from tasks.containers.lxc import network
+from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.routes import Route
+from tasks.model import registry
+from tasks.model.registry import Registered
+from tasks.paths import Paths
+
+FIRST, SECOND = "20250101000000", "20250901120000"
+
+BRIDGE = f"vkr{os.getpid()}"
+
+Arrange = Callable[[Site, pytest.MonkeyPatch], Any]
+
+OTHER = Registered(
+    instance_id="vikunja-other",
+    driver="lxc",
+    node=None,
+    container_id=None,
+    container_name="vikunja-other",
+    ip_address="10.99.0.99/24",
+    domain="other.example.com",
+    created_at="2026-11-29T06:00:00Z",
+    config="/etc/vikunja-deploy/other.yaml",
+)
+
+
+def entered(site: Site, **changes: Any) -> None:
+    registry.add(site.paths, replace(OTHER, **changes))
+
+
+def name_is_registered(site: Site, *_: object) -> None:
+    entered(site, container_name=NAME)
+
+
+def address_is_registered(site: Site, *_: object) -> None:
+    entered(site, ip_address="10.99.0.10/24")
+
+
+def address_is_wished_for_that_is_registered(site: Site, *_: object) -> None:
+    site.apply()
+    entered(site, ip_address="10.99.0.99/24")
+    site.document["network"]["ip_address"] = "10.99.0.99/24"
+    site.write()
+
+
+def container_is_somebodys(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    config = site.paths.lxc / NAME / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text("lxc.uts.name = somebody\n")
+
+
+def folder_is_in_the_way(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    (site.paths.lxc / NAME / "rootfs").mkdir(parents=True)
+
+
+def address_is_another_container_s(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    config = site.paths.lxc / "somebody" / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text("lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.99.0.10/24\n")
+
+
+def network_is_reached_otherwise(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    reached(patch, Route("eth0", IPv4Network("10.99.0.0/16")))
+
+
+def bridge_is_none(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    site.document["network"]["bridge"] = "lo"
+    site.write()
+
+
+def bridge_would_be_made_for_ipv6(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    site.document["network"] |= {"gateway": "fd99::1", "ip_address": "fd99::10/64"}
+    site.write()
+
+
+def nobody_has_the_suite(site: Site, patch: pytest.MonkeyPatch) -> None:
+    real(site, patch)
+    patch.setattr("tasks.containers.lxc.apt._read_sources", lambda *_: [])
+
+
+def real(site: Site, patch: pytest.MonkeyPatch) -> None:
+    """Containers are plain LXC's own, on a bridge that nobody has; none is ever made."""
+
+    def made(*_: object) -> None:
+        raise AssertionError("a container was made")
+
+    patch.setattr("tasks.look.container_for", container_for)
+    patch.setattr(LxcContainer, "create", made)
+    reached(patch)
+    site.document["network"]["bridge"] = BRIDGE
+    site.write()
+
+
+def reached(patch: pytest.MonkeyPatch, *known: Route) -> None:
+    """What this machine reaches through interfaces of its own."""
+    for module in (network, checked):
+        patch.setattr(module, "read_routes", lambda: list(known))
+
+
+def tools_are_missing(site: Site, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(build, "check_toolchain", lambda *_: ["go is not installed", "neither is node"])
+
+
+def deployed(site: Site) -> None:
+    site.repository.commit(migrations=[FIRST])
+    site.apply()
+    site.machine.migrations = f"SCHEMA_INIT {FIRST}"
+
+
+def migrations_are_refused(site: Site, *_: object) -> None:
+    deployed(site)
+    site.document["update"] = {"migrations": "refuse"}
+    site.write()
+    site.repository.commit(migrations=[FIRST, SECOND])
+
+
+def database_is_newer(site: Site, *_: object) -> None:
+    deployed(site)
+    site.repository.commit(migrations=[FIRST])
+    site.machine.migrations = f"SCHEMA_INIT {FIRST} {SECOND}"
+
+
+def a_part_of_an_update(site: Site, *_: object) -> tuple[str, ...]:
+    deployed(site)
+    site.repository.commit(migrations=[FIRST, SECOND])
+    return ("--target", "writes:*")
+
+
+def a_part_of_a_move(site: Site, *_: object) -> tuple[str, ...]:
+    deployed(site)
+    site.document["database"] = {"type": "postgresql"}
+    site.write()
+    return ("--target", "file:/etc/vikunja/environment")
+
+
+REFUSED: dict[str, tuple[Arrange, int, str]] = {
+    "name registered": (name_is_registered, 4, f"container name {NAME} belongs to vikunja-other"),
+    "address registered": (
+        address_is_registered,
+        4,
+        "address 10.99.0.10 belongs to vikunja-other",
+    ),
+    "new address registered": (
+        address_is_wished_for_that_is_registered,
+        4,
+        "address 10.99.0.99 belongs to vikunja-other",
+    ),
+    "container": (container_is_somebodys, 4, f"container {NAME} exists and is not proven ours"),
+    "folder": (folder_is_in_the_way, 4, "exists and holds no container of ours"),
+    "address taken": (
+        address_is_another_container_s,
+        4,
+        "the address 10.99.0.10/24 is taken by the container somebody",
+    ),
+    "network": (
+        network_is_reached_otherwise,
+        4,
+        f"{BRIDGE} would be made for 10.99.0.0/24, but this machine reaches 10.99.0.0/16",
+    ),
+    "bridge": (bridge_is_none, 4, "the network interface lo exists and is not a bridge"),
+    "ipv6": (bridge_would_be_made_for_ipv6, 4, "none is made for IPv6"),
+    "suite": (nobody_has_the_suite, 4, "no apt source of this machine serves"),
+    "tools": (tools_are_missing, 9, "go is not installed"),
+    "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
+    "newer database": (database_is_newer, 7, "the database is newer than"),
+    "part of an update": (a_part_of_an_update, 3, "is done as a whole"),
+    "part of a move": (a_part_of_a_move, 3, "carried over to another database as a whole"),
+}
+
+
+def errors(said: str) -> list[str]:
+    """From the first error on."""
+    lines = said.splitlines()
+    first = next((at for at, line in enumerate(lines) if line.startswith("error: ")), len(lines))
+    return lines[first:]
+
+
+def there(paths: Paths) -> list[str]:
+    """What is of containers on this host."""
+    found = [*paths.lxc.rglob("*"), *paths.registry.parent.glob("instances.json")]
+    return sorted(str(path) for path in found)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_plan_apply_and_check_refuse_the_same_and_nothing_is_made(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    arrange, code, words = REFUSED[name]
+    more = arrange(site, monkeypatch) or ()
+    before, containers = there(site.paths), list(site.world.places)
+    site.world.log.clear()
+
+    def run(command: Any, *arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        ended = command().parse_execute([*arguments, "--config", str(site.config)])
+        captured = capsys.readouterr()
+        return ended, captured.out, captured.err
+
+    planned, shown, said = run(Plan, *more)
+    applied, _, failed = run(Apply, "--yes", *more)
+    assert (planned, applied) == (code, code), said + failed
+    assert words in errors(said)[0]
+    assert errors(said) == errors(failed)
+    assert planned == code and (shown or name == "container")
+    assert (there(site.paths), list(site.world.places)) == (before, containers)
+    assert site.world.log == []
+    if more:
+        return
+    _, document, _ = run(Check, "--json")
+    problems = [one for one in json.loads(document)["findings"] if words in one["what"]]
+    assert [one["exit_code"] for one in problems] == [code]
+
+
+def test_a_plan_with_nothing_to_do_asks_nothing_of_what_could_refuse_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr("tasks.refusals.refuse", asked)
+    monkeypatch.setattr(registry, "refuse_conflicts", asked)
+    assert Plan().parse_execute(["--config", str(site.config)]) == 0
+    assert re.search("as wished|up to date", capsys.readouterr().out)
+
+
+def test_a_plan_that_is_refused_is_shown_and_saved_all_the_same(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name_is_registered(site)
+    saved = tmp_path / "plan.json"
+    assert Plan().parse_execute(["--out", str(saved), "--config", str(site.config)]) == 4
+    assert f"+ container:{NAME}" in capsys.readouterr().out
+    assert json.loads(saved.read_text())["instances"][0]["instance"] == NAME
