@@ -121,7 +121,8 @@ class LxcContainer:
 
     def preflight(self, found: ContainerFacts) -> None:
         spec, has = self.spec, found.attributes
-        making = not found.exists or has.get("template") != spec.template
+        replacing = spec.template_named and has.get("template") != spec.template
+        making = not found.exists or replacing
         if not found.exists:
             self._refuse_name()
         if making or has.get("bridge") != spec.bridge:

@@ -128,7 +128,8 @@ class ProxmoxContainer:
 
     def preflight(self, found: ContainerFacts) -> None:
         has, spec = found.attributes, self.spec
-        replacing = found.exists and has.get("template", spec.template) != spec.template
+        other = has.get("template", spec.template) != spec.template
+        replacing = found.exists and spec.template_named and other
         self._cluster.require_quorum(self._cluster.view(0))
         if not found.exists or has.get("ip_address") != spec.ip_address:
             number = has.get("container_id")

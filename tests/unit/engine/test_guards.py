@@ -152,7 +152,7 @@ def database_is_newer(site: Site, *_: object) -> None:
 
 def data_would_be_lost(site: Site, *_: object) -> None:
     deployed(site)
-    site.document["lxc"] = {"template": "trixie"}
+    site.document["lxc"] = {"template": "bookworm"}
     site.write()
 
 
