@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from tasks.frozen import dataclass
-from tasks.model.files import write_atomically
+from tasks.model.files import recalled, text, texts, write_atomically
 from tasks.paths import Paths
 from tasks.resources.base import Resource, digest
 
@@ -84,20 +84,28 @@ def _with(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied
 def read(paths: Paths, instance_id: str) -> Applied:
     """The record, or an empty one where it is missing or damaged."""
     try:
-        data = json.loads(paths.applied(instance_id).read_bytes())
+        data = recalled(paths.applied(instance_id))
         return Applied(
-            {address: _read_resource(r) for address, r in data["resources"].items()},
-            data["configuration"],
-            data["created_at"],
-            data["updated_at"],
+            {address: _resource(found) for address, found in data["resources"].items()},
+            texts(data["configuration"]),
+            text(data["created_at"]),
+            text(data["updated_at"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return NOTHING_APPLIED
 
 
-def _read_resource(data: Mapping[str, Any]) -> AppliedResource:
-    done = data.get("done", None if data["pending"] else data["inputs"])
-    return AppliedResource(data["digest"], data["inputs"], data["template"], data["pending"], done)
+def _resource(found: Mapping[str, Any]) -> AppliedResource:
+    template, pending = found["template"], found["pending"] is True
+    inputs = texts(found["inputs"])
+    done = found.get("done", None if pending else inputs)
+    return AppliedResource(
+        text(found["digest"]),
+        inputs,
+        None if template is None else text(template),
+        pending,
+        None if done is None else texts(done),
+    )
 
 
 def write(paths: Paths, instance_id: str, applied: Applied) -> None:

@@ -44,13 +44,15 @@ class KeptDatabase:
         return {"database": self.database.as_data(), "since": self.since}
 
 
-def read_kept(text: str) -> tuple[KeptDatabase, ...]:
+def read_kept(line: str) -> tuple[KeptDatabase, ...]:
     """From the line that is kept in the container; nothing where that is damaged."""
     try:
-        found = [(read_located(item["database"]), item["since"]) for item in json.loads(text)]
-    except (ValueError, TypeError, KeyError):
+        found = [(read_located(item["database"]), item["since"]) for item in json.loads(line)]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ()
-    return tuple(KeptDatabase(one, since) for one, since in found if one is not None)
+    return tuple(
+        KeptDatabase(one, since) for one, since in found if one is not None and type(since) is str
+    )
 
 
 def kept_text(kept: Iterable[KeptDatabase]) -> str:

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import LockedError, NetworkError
+from tasks.model.files import recalled
 from tasks.paths import Paths
 
 REFRESH_SECONDS = 30.0
@@ -86,11 +87,8 @@ def take(paths: Paths, instance_id: str, operation: str) -> ClusterLock | None:
 
 def node_of(paths: Paths) -> str | None:
     """This machine's name in the cluster that it is in; None where it is in none."""
-    try:
-        members = json.loads((paths.cluster / ".members").read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not members.get("cluster"):
+    members = recalled(paths.cluster / ".members")
+    if not isinstance(members, dict) or not members.get("cluster"):
         return None
     return str(members.get("nodename") or socket.gethostname())
 
@@ -104,10 +102,7 @@ def _mkdir(folder: Path) -> bool:
 
 
 def _holder(record: Path) -> dict[str, object]:
-    try:
-        found = json.loads(record.read_bytes())
-    except (OSError, ValueError):
-        return {}
+    found = recalled(record)
     return found if isinstance(found, dict) else {}
 
 

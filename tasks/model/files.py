@@ -74,6 +74,29 @@ def read_json(path: Path, hint: str = "") -> Any:
     return value
 
 
+def recalled(path: Path) -> Any:
+    """The JSON value in `path`; None where the file is missing or damaged: what it says informs,
+    and is made anew."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def texts(value: Any) -> dict[str, str]:
+    """An object whose values are all text. TypeError where it is none."""
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise TypeError(value)
+    return value
+
+
+def text(value: Any) -> str:
+    """TypeError where it is none."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
 Check = Callable[[object], bool]
 
 

@@ -22,6 +22,7 @@ from tasks.model.files import (
     make_folder,
     named,
     read_json,
+    text,
     write_all,
     write_atomically,
     write_json,
@@ -124,6 +125,7 @@ def _checks(lines: list[bytes]) -> Iterator[Check]:
     for line in lines:
         try:
             found = json.loads(line)
-            yield Check(str(found["time"]), str(found["status"]), dict(found["ms"]))
-        except (ValueError, KeyError, TypeError):
+            took = {name: ms for name, ms in found["ms"].items() if type(ms) is int}
+            yield Check(text(found["time"]), text(found["status"]), took)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tasks.frozen import dataclass
+from tasks.model.files import Check, check_record
 from tasks.model.instance import DatabaseType
 
 TYPES: dict[str, DatabaseType] = {
@@ -75,7 +76,19 @@ def located_in(environment: bytes) -> Located | None:
 
 def read_located(data: object) -> Located | None:
     """From JSON; None where it is none."""
-    try:
-        return Located(**data)  # type: ignore[arg-type]
-    except TypeError:
+    if not isinstance(data, dict) or check_record(data, _CHECKS):
         return None
+    return Located(**data)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_CHECKS: dict[str, Check] = {
+    "type": lambda value: _is_text(value) and value in USUAL_PORTS,
+    "host": lambda value: value is None or _is_text(value),
+    "port": lambda value: type(value) is int,
+    "name": _is_text,
+    "user": _is_text,
+}

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, replace
 
 from tasks.frozen import dataclass
-from tasks.model.files import write_atomically
+from tasks.model.files import recalled, write_atomically
 from tasks.paths import Paths
 
 
@@ -25,10 +25,10 @@ class Measured:
 def read(paths: Paths, instance_id: str) -> Measured:
     """What was measured; nothing where there is no record or a damaged one: it only informs."""
     try:
-        data = json.loads(paths.measured(instance_id).read_bytes())
+        data = recalled(paths.measured(instance_id))
         found = (data["write_stop"], data["way_back"], data.get("carry"))
         return Measured(*map(_seconds, found))
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError, OverflowError):
         return Measured()
 
 

@@ -197,19 +197,30 @@ def read_saved(path: Path) -> dict[str, Any]:
     """A saved plan as data. Raises UsageError where the file is none."""
     try:
         data = json.loads(path.read_text())
-        if data["format"] == FORMAT and isinstance(data["instances"], list):
+        if data["format"] == FORMAT and _is_saved(data):
             saved: dict[str, Any] = data
             return saved
     except FileNotFoundError:
         raise UsageError(
             "no such file", where=str(path), hint=f"Make it: ./doit plan --out {path}"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise UsageError(
         "not a saved plan of this version",
         where=str(path),
         hint="Make one: ./doit plan --out FILE",
+    )
+
+
+def _is_saved(data: Mapping[str, Any]) -> bool:
+    """Whether all is there that is compared."""
+    return isinstance(data["targets"], list) and all(
+        isinstance(one["instance"], str)
+        and isinstance(one["configuration"], dict)
+        and isinstance(one["observed"], dict)
+        and isinstance(one["entries"], list)
+        for one in data["instances"]
     )
 
 
@@ -219,7 +230,7 @@ def refuse_to_replace(path: Path) -> None:
         return
     try:
         whole = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         whole = None
     if not isinstance(whole, dict) or not {"format", "instances"} <= whole.keys():
         raise UsageError(

@@ -7,13 +7,12 @@ are in the cache.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from tasks.frozen import dataclass
-from tasks.model.files import write_json
+from tasks.model.files import recalled, text, write_json
 from tasks.paths import Paths
 
 
@@ -78,16 +77,21 @@ def serving(releases: Releases, release: Served, keep: int) -> Releases:
 def read(paths: Paths, instance_id: str) -> Releases:
     """The record; an empty one where it is missing or damaged: the next apply begins it anew."""
     try:
-        data = json.loads(paths.releases(instance_id).read_bytes())
+        data = recalled(paths.releases(instance_id))
         served = tuple(map(_served, data["served"]))
-        return Releases(served, str(data["current"]), tuple(map(str, data["tried"])))
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return Releases(served, text(data["current"]), tuple(map(text, data["tried"])))
+    except (KeyError, TypeError):
         return Releases()
 
 
 def _served(data: Mapping[str, Any]) -> Served:
-    migrations = data.get("migrations")
-    return Served(**{**data, "migrations": None if migrations is None else tuple(migrations)})
+    commit, migrations = data["commit"], data["migrations"]
+    return Served(
+        text(data["key"]),
+        None if commit is None else text(commit),
+        text(data["version"]),
+        None if migrations is None else tuple(map(text, migrations)),
+    )
 
 
 def write(paths: Paths, instance_id: str, releases: Releases) -> None:

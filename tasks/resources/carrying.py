@@ -74,7 +74,7 @@ def kept_in(facts: Facts, used: Located) -> tuple[KeptDatabase, ...]:
 def filling_in(facts: Facts) -> Located | None:
     try:
         return read_located(json.loads(facts.texts.get(FILLING, "null")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

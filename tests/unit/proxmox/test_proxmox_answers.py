@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import pytest
+from damage import ODD, altered
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox.affinity import parse_affinities
@@ -85,22 +85,6 @@ nameserver: 192.0.2.53
 HA = "ct: 100\n\tstate started\n\tmax_restart 1\n\tgroup web\n"
 RULES = "node-affinity: web\n\tresources ct:100\n\tnodes pve:2,pve2\n"
 JOBS = "local: 100-0\n\ttarget pve2\n\tschedule */5\n"
-
-ODD: tuple[Any, ...] = (None, "", "²", "x", -1, 1.5, [], {}, True, "9" * 400)
-
-
-def altered(data: Any) -> Iterator[Any]:
-    """The data with one of its values, at any depth, missing or something else."""
-    yield from ODD
-    keys: Any = data if isinstance(data, dict) else range(len(data)) if type(data) is list else ()
-    for key in keys:
-        lacking = deepcopy(data)
-        del lacking[key]
-        yield lacking
-        for value in altered(data[key]):
-            other = deepcopy(data)
-            other[key] = value
-            yield other
 
 
 def altered_text(text: str) -> Iterator[str]:
