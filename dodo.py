@@ -18,8 +18,10 @@ from tasks.engine.reporter import Reporter
 from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
 from tasks.errors import DeployError
+from tasks.host.caller import prepare
 from tasks.paths import host_paths
 
+prepare()
 try:
     _instances = configured_instances(console.warning)
 except DeployError as failure:

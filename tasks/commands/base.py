@@ -13,7 +13,7 @@ from doit.cmd_base import Command
 
 from tasks import console
 from tasks.errors import CancelledError, DeployError, ResourceError, UsageError
-from tasks.host.caller import add_system_folders, require_root
+from tasks.host.caller import prepare, require_root
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance
@@ -56,6 +56,7 @@ class DeployCommand(Command):  # type: ignore[misc]
         return super().get_options()
 
     def parse_execute(self, in_args: list[str]) -> Any:
+        prepare()
         try:
             arguments = options_first(as_typed(in_args, self.name), self.cmdparser, self.name)
             if arguments is None:
@@ -77,7 +78,6 @@ class DeployCommand(Command):  # type: ignore[misc]
         raise UsageError(f"{self.name} does nothing yet")
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
-        add_system_folders()
         try:
             if self.needs_root:
                 require_root(self.name, self.name)

@@ -17,7 +17,7 @@ from doit.exceptions import InvalidCommand
 from tasks import console
 from tasks.commands import usage
 from tasks.errors import CancelledError, DeployError, UsageError
-from tasks.host.caller import add_system_folders
+from tasks.host.caller import prepare
 
 if TYPE_CHECKING:
     from tasks.engine.session import Session
@@ -29,6 +29,7 @@ class Help(DoitHelp):  # type: ignore[misc]
     doc_purpose = "show all commands, or one"
 
     def execute(self, params: Any, args: list[str]) -> int:
+        prepare()
         if len(args) == 1 and args[0] not in (*self.cmds, "task"):
             # doit answers what is neither command nor step with all commands, and with 0.
             found = DoitCmdBase.execute(self, params, args)
@@ -42,6 +43,7 @@ class Help(DoitHelp):  # type: ignore[misc]
 
 class Run(DoitRun):  # type: ignore[misc]
     def parse_execute(self, in_args: list[str]) -> Any:
+        prepare()
         try:
             return super().parse_execute(in_args)
         except InvalidCommand as failure:
@@ -58,7 +60,6 @@ class Run(DoitRun):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Run the steps. The exit code is that of the first instance that failed, as an apply's."""
-        add_system_folders()
         interrupted = False
         code = DeployError.exit_code
         try:
