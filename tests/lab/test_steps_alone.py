@@ -26,9 +26,9 @@ def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
 
 
 def last_step(site: Site) -> subprocess.CompletedProcess[str]:
-    """The last step with all before it, as a user of doit runs it."""
+    """The last step with all before it, as a user of doit runs it on a hardened machine."""
     return subprocess.run(
-        [str(ROOT / "doit"), f"record:{site.id}"],
+        ["sh", "-c", 'umask 077; exec "$@"', "sh", str(ROOT / "doit"), f"record:{site.id}"],
         env={**site.environment, "VIKUNJA_DEPLOY_CONFIG": str(site.file)},
         capture_output=True,
         text=True,
