@@ -169,7 +169,7 @@ def find(
     provision.refuse_foreign(instance.id, container.spec.name, found)
     inside = Facts()
     if found.running:
-        inside = observe(container, questions(sources))
+        inside = observe(container, questions(sources, container))
     return Facts(
         files=inside.files,
         texts=inside.texts,
@@ -182,10 +182,10 @@ def find(
     )
 
 
-def questions(sources: Sources) -> tuple[Question, ...]:
+def questions(sources: Sources, container: Container) -> tuple[Question, ...]:
     """Everything that a plan may need to know, whichever colour it will be about."""
     nothing = Target(None, "")
-    resources: list[Resource] = list(sources.inside)
+    resources = [*provision.declare(sources.instance, container), *sources.inside]
     for color in COLORS:
         resources += release.declare(sources.instance, nothing, color)
         resources += switch.declare(

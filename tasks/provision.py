@@ -50,7 +50,10 @@ def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
     placed = PROXMOX_KEYS if instance.proxmox else ()
     origin = origin_of(instance, (*KEYS, f"{instance.driver}.template", *placed))
     wish = ContainerWish(
-        spec=container.spec, restarting=container.needs_restart(every), origin=origin
+        spec=container.spec,
+        restarting=container.needs_restart(every),
+        own_disk=container.own_disk,
+        origin=origin,
     )
     return (wish, ContainerRunning(container=wish, origin=origin))
 

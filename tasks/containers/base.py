@@ -108,9 +108,11 @@ class Container(Protocol):
 
     Every method raises a tasks.errors.DeployError with what failed, the container's name as
     `where`, the evidence and a hint. Methods that change refuse a container that exists and is
-    not proven ours (ResourceError) and can be called again after a kill at any point.
+    not proven ours (ResourceError) and can be called again after a kill at any point. own_disk:
+    it has a disk of its own, with a file system.
     """
 
+    own_disk: bool
     spec: ContainerSpec
     round_trips: int
     """How many processes were started in the container by this object."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from tasks.containers.base import ContainerFacts, ContainerSpec, refuse
+from tasks.containers.file_system import fills, parse_size
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
 from tasks.resources.base import AttributeChange, Difference, Facts, Resource
@@ -18,18 +19,26 @@ REPLACING = ("template",)
 MOVING = frozenset({"node", "storage"})
 """Attributes that a container takes on by a move, which stops it."""
 
+FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system", "/")
+MTU: tuple[str, ...] = ("text", "/sys/class/net/eth0/mtu")
+
 GROWING = re.compile(r"disk_size_gb|mounts\[.+\]\.size_gb")
 """Attributes that never shrink, GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerWish(Resource):
-    """restarting: attributes that take effect only by a restart."""
+    """restarting: attributes that take effect only by a restart. own_disk: it has one, whose file
+    system is looked at: a disk may have grown without it."""
 
     kind: ClassVar[str] = "container"
 
     spec: ContainerSpec
     restarting: frozenset[str] = frozenset()
+    own_disk: bool = False
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (FILE_SYSTEM,) if self.own_disk else ()
 
     @property
     def name(self) -> str:
@@ -57,6 +66,7 @@ class ContainerWish(Resource):
             # What new containers are made from is nothing that an existing one differs by.
             and (key != "template" or self.spec.template_named)
         )
+        changes += self._behind_its_disk(facts, found)
         if not changes:
             return None
         names = {change.name for change in changes}
@@ -69,6 +79,14 @@ class ContainerWish(Resource):
             )
         interrupts = "the site, while the container moves" if names & MOVING else ""
         return Difference("update", drift, changes, interrupts=interrupts)
+
+    def _behind_its_disk(self, facts: Facts, found: ContainerFacts) -> tuple[AttributeChange, ...]:
+        disk, wished = found.attributes.get("disk_size_gb"), self.spec.disk_size_gb
+        size = parse_size(facts.probes.get(FILE_SYSTEM[1:], ""))
+        if disk != wished or fills(size, wished):
+            return ()
+        before = f"{size:.1f} (its file system, on a disk of {wished})"
+        return (AttributeChange("disk_size_gb", before, str(wished)),)
 
     def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
         """ResourceError where what it takes would be refused."""
@@ -126,6 +144,9 @@ class ContainerRunning(Resource):
     def wish(self) -> Mapping[str, Any]:
         return {"running": True}
 
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (MTU,) if self.container.spec.more.get("mtu") else ()
+
     def difference(self, facts: Facts) -> Difference | None:
         found = facts.container
         if found is None or not found.exists:
@@ -141,5 +162,10 @@ class ContainerRunning(Resource):
         names = {change.name for change in changing.changes} if changing else set()
         if names & self.container.restarting:
             change = AttributeChange("state", "running", "restarted")
+            return Difference("run", "", (change,), interrupts="the site, while it restarts")
+        mtu, has = self.container.spec.more.get("mtu"), facts.texts.get(MTU[1])
+        if mtu and has and has != str(mtu):
+            # It is in the configuration, which the interface takes up with the next start.
+            change = AttributeChange("mtu", f"{has}, until it is restarted", str(mtu))
             return Difference("run", "", (change,), interrupts="the site, while it restarts")
         return None

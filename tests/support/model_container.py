@@ -169,6 +169,8 @@ def observer_probes(text: str) -> set[str] | None:
 
 
 class ModelContainer:
+    own_disk = False
+
     def __init__(self, spec: ContainerSpec, world: World) -> None:
         self.spec = spec
         self.world = world

@@ -59,7 +59,7 @@ RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
 class LxcContainer:
     """One container of plain LXC: tasks.containers.base.Container."""
 
-    limits_disk = False
+    own_disk = False
     """An overlay shares its file system with the host: disk_size_gb is not enforced."""
 
     def __init__(self, spec: ContainerSpec, paths: Paths) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from tasks.containers.base import SILENT, Completed, ContainerFacts, ContainerSpec, Progress
+from tasks.containers.file_system import ASK, fills, parse_size
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
 from tasks.containers.proxmox.access import Https
@@ -26,10 +27,10 @@ from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS, tags_change
 from tasks.containers.proxmox.privileges import missing, needs_to_remove
-from tasks.containers.proxmox.properties import is_unmarked, marked
+from tasks.containers.proxmox.properties import is_unmarked, marked, parse_properties
 from tasks.containers.proxmox.registration import require_group
 from tasks.containers.proxmox.wish import ProxmoxWish
-from tasks.errors import NetworkError, ResourceError
+from tasks.errors import DeployError, NetworkError, ResourceError
 
 
 class ProxmoxContainer:
@@ -39,7 +40,7 @@ class ProxmoxContainer:
     missing may be downloaded.
     """
 
-    limits_disk = True
+    own_disk = True
 
     def __init__(
         self,
@@ -175,9 +176,27 @@ class ProxmoxContainer:
         self._lifecycle.configure(progress)
         self._lifecycle.register()
         now = self._lifecycle.require("configure")
+        self._require_grown(now)
         moved = now.guest.node != was.guest.node or self._moved_disk(was, now)
         if moved and now.running:
             self._wait_until_up(progress)
+
+    def _require_grown(self, found: Found) -> None:
+        """DeployError where its disk is larger than the file system on it: Proxmox VE grows both,
+        and says that it is done where it could grow the first alone."""
+        if not found.running:
+            return
+        answer = self._inside(found.guest).run([*ASK, "/"], check=False)
+        size = parse_size(answer.stdout.decode(errors="replace"))
+        wanted = self.spec.disk_size_gb
+        if not fills(size, wanted):
+            volume = parse_properties(found.config.current.get("rootfs", ""), "volume")["volume"]
+            raise DeployError(
+                f"the disk has {wanted} GiB, and its file system only {size:.1f}",
+                where=self.spec.name,
+                hint=f"On node {found.guest.node}: `resize2fs $(pvesm path {volume})`, for a file "
+                "system of ext4, and mend what it says; nothing is lost by that",
+            )
 
     @staticmethod
     def _moved_disk(was: Found, now: Found) -> bool:

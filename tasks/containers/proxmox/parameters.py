@@ -4,7 +4,7 @@ What a change of an attribute takes, as pve-container does it to a running conta
 
     cpu_cores, memory_mb, instance_id     live
     bridge, ip_address, gateway           live: the interface is plugged anew
-    hostname, nameservers,                at the next start; pending, or in effect only then
+    hostname, nameservers, mtu,           at the next start; pending, or in effect only then
     search_domain, timezone
     disk_size_gb                          grows, live; never shrinks
     node, storage                         a move: migration, move of the volume
@@ -37,8 +37,8 @@ from tasks.containers.proxmox.tags import NO_RULES, TagRules
 from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
-RESTART_FIELDS = frozenset({"hostname", "nameservers", "search_domain", "timezone"})
-"""Attributes that a running container takes up at its next start."""
+RESTART_FIELDS = frozenset({"hostname", "mtu", "nameservers", "search_domain", "timezone"})
+"""Attributes that a running container takes up at its next start; the MTU is only written down."""
 
 AT_NEXT_START = frozenset({"hostname", "nameserver", "searchdomain", "timezone"})
 """Their settings: a change of them is pending until then."""

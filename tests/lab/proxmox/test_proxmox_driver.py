@@ -251,6 +251,40 @@ def test_a_running_container_is_changed_in_place(
     assert (standin.cluster.ha, standin.cluster.replication) == ({}, {})
 
 
+def test_a_disk_that_grew_without_its_file_system_is_told(
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec, standin: Standin
+) -> None:
+    box.create()
+    box.start()
+    # The file system below is this machine's, and far from that.
+    size = 100_000
+    standin.cluster.stuck.add(VMID)
+    grown = boxed(over, replace(spec, disk_size_gb=size))
+    for _ in range(2):
+        with pytest.raises(DeployError, match=f"the disk has {size} GiB, and its file system"):
+            grown.configure()
+        assert grown.observe().attributes["disk_size_gb"] == size
+    log = [line for task in standin.cluster.tasks.values() for line in task.log]
+    assert "Failed to update the container's filesystem: command 'resize2fs' failed" in log
+    standin.cluster.stuck.clear()
+
+
+def test_an_mtu_holds_from_the_next_start(
+    box: ProxmoxContainer, over: Cluster, spec: ContainerSpec
+) -> None:
+    box.create()
+    box.start()
+    changed = boxed(over, spec, replace(WISH, mtu=1380))
+    changed.configure()
+    assert changed.observe().attributes["mtu"] == 1380
+    assert changed.needs_restart(frozenset({"mtu"})) == {"mtu"}
+    ask = ["cat", "/sys/class/net/eth0/mtu"]
+    assert changed.run(ask).stdout != b"1380\n"
+    changed.stop()
+    changed.start()
+    assert changed.run(ask).stdout == b"1380\n"
+
+
 def test_a_container_is_moved_with_its_node_and_its_storage(
     box: ProxmoxContainer,
     over: Cluster,

@@ -181,6 +181,9 @@ class Cluster:
         self.delays: Mapping[str, float] = {}
         """Seconds that a call of the contract takes beside what it does."""
         self.publish: Callable[[], None] = lambda: None
+        self.stuck: set[int] = set()
+        """Containers whose file systems do not grow with their disks; the task is well all the
+        same."""
         self.full: set[str] = set()
         """Storages that turn out to be full in the middle of a move to them."""
         self.quorate = True

@@ -144,6 +144,10 @@ def _resize(cluster: Cluster, user: str, values: Parameters) -> str:
 
     def grow(task: Task) -> None:
         guest.config[disk] = f"{old.rpartition('=')[0]}={wanted}G"
+        if guest.vmid in cluster.stuck:
+            task.log.append(
+                "Failed to update the container's filesystem: command 'resize2fs' failed"
+            )
 
     return cluster.begin(guest.node, "resize", guest.vmid, user, grow)
 

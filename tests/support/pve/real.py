@@ -10,7 +10,7 @@ from pve.cluster import Backend, Failed, Guest
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.containers.proxmox.parameters import attributes_of
-from tasks.containers.proxmox.properties import instance_in_notes
+from tasks.containers.proxmox.properties import instance_in_notes, parse_properties
 from tasks.errors import DeployError
 from tasks.paths import Paths
 
@@ -59,7 +59,12 @@ class RealContainers(Backend):
                 (upper / name).write_bytes(content)
 
     def start(self, guest: Guest) -> None:
-        attempt(self.box(guest).start)
+        box = self.box(guest)
+        attempt(box.start)
+        # What was written down of it before a start holds from then on, and not sooner.
+        mtu = parse_properties(str(guest.config.get("net0", ""))).get("mtu")
+        if mtu:
+            attempt(lambda: box.run(["ip", "link", "set", "eth0", "mtu", mtu]))
 
     def stop(self, guest: Guest) -> None:
         attempt(self.box(guest).stop)

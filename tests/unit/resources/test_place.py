@@ -10,7 +10,7 @@ import pytest
 from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import ResourceError
 from tasks.resources.base import Facts
-from tasks.resources.place import ContainerRunning, ContainerWish
+from tasks.resources.place import FILE_SYSTEM, MTU, ContainerRunning, ContainerWish
 
 SPEC = ContainerSpec(
     name="vikunja-main",
@@ -121,3 +121,43 @@ def test_another_template_is_another_container() -> None:
     difference = WISH.difference(found(template="debian-11-standard"))
     assert difference is not None
     assert (difference.action, difference.destructive) == ("replace", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        # 20 GiB less what ext4 keeps for itself.
+        ("4980000 4096", None),
+        ("2500000 4096", "9.5 (its file system, on a disk of 20)"),
+        ("", None),
+        ("a lot", None),
+    ],
+)
+def test_a_file_system_that_stayed_behind_its_disk_is_a_difference(
+    answer: str, shown: str | None
+) -> None:
+    wish = replace(WISH, own_disk=True)
+    assert wish.questions() == (FILE_SYSTEM,)
+    assert WISH.questions() == ()
+    facts = replace(found(), probes={FILE_SYSTEM[1:]: answer})
+    difference = wish.difference(facts)
+    if shown is None:
+        assert difference is None
+    else:
+        assert difference is not None
+        (change,) = difference.changes
+        assert (change.name, change.before, change.after) == ("disk_size_gb", shown, "20")
+
+
+@pytest.mark.parametrize(("has", "differs"), [("1500", True), ("1400", False), ("", False)])
+def test_an_mtu_that_is_not_in_effect_calls_for_a_restart(has: str, differs: bool) -> None:
+    spec = replace(SPEC, more={**SPEC.more, "mtu": 1400})
+    running = ContainerRunning(container=ContainerWish(spec=spec))
+    assert running.questions() == (MTU,)
+    facts = replace(found(mtu=1400), texts={MTU[1]: has} if has else {})
+    difference = running.difference(facts)
+    assert (difference is not None) == differs
+    if difference is not None:
+        assert difference.action == "run"
+        assert difference.changes[0].before == "1500, until it is restarted"
+        assert difference.interrupts == "the site, while it restarts"
