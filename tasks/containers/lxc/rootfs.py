@@ -51,6 +51,7 @@ MASKED_UNITS = (
     "getty@.service",
     "getty-static.service",
     "serial-getty@.service",
+    "systemd-modules-load.service",
     "systemd-networkd.service",
     "systemd-networkd.socket",
     "systemd-networkd-wait-online.service",
@@ -58,8 +59,8 @@ MASKED_UNITS = (
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
 )
-"""What makes no sense in a container: consoles nobody sees, the kernel's own file systems, a
-network that is set from outside, and apt runs that would take the lock from ours."""
+"""What makes no sense in a container: consoles nobody sees, the kernel's own file systems and
+modules, a network that is set from outside, and apt runs that would take the lock from ours."""
 
 LOCAL_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 

@@ -17,16 +17,19 @@ from tasks.build.builder import builder_spec
 from tasks.build.git import mirror_path
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.model.instance import Git
+from tasks.model.instance import OLDEST_SUITE, Git
 from tasks.paths import Paths
 
 
 @pytest.fixture(scope="session")
 def builder(lab_paths: Paths) -> Iterator[ContainerSpec]:
-    """The builder that all tests here share; it starts from nothing and goes at the end."""
+    """The builder that all tests here share; it starts from nothing and goes at the end.
+
+    Of the oldest Debian, whose Go does not fetch its successors by itself.
+    """
     number = os.getpid()
     spec = replace(
-        builder_spec(),
+        builder_spec(OLDEST_SUITE),
         name=f"vkd-lab-builder-{number}",
         instance_id=f"vkd-lab-builder-{number}",
         bridge=f"vkdbld{number}",

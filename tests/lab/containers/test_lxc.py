@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +41,9 @@ def test_a_created_container_exists_stopped_and_is_ours(make_container: MakeCont
     wished = {
         name: getattr(container.spec, name)
         for name in container.spec.__dataclass_fields__
-        if name not in ("disk_size_gb", "more")
+        if name not in ("disk_size_gb", "more", "template_named")
     }
-    assert dict(facts.attributes) == wished
+    assert dict(facts.attributes) == {**wished, "autostart": True}
 
 
 def test_creating_and_starting_twice_changes_nothing(box: LxcContainer) -> None:
@@ -225,9 +227,21 @@ def test_packages_install_from_the_machines_own_archive(box: LxcContainer) -> No
     assert text_of(box, "hello") == "Hello, world!"
 
 
-def test_observing_starts_no_process(box: LxcContainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subprocess.Popen", None)
-    assert box.observe().running
+def test_observing_starts_nothing_but_the_questions_about_nat(
+    box: LxcContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    begin = subprocess.Popen
+
+    def watched(argv: Any, *arguments: Any, **named: Any) -> Any:
+        started.append(argv[0])
+        return begin(argv, *arguments, **named)
+
+    monkeypatch.setattr("subprocess.Popen", watched)
+    facts = box.observe()
+    assert facts.running
+    assert facts.attributes["forwarding"] is True
+    assert set(started) == {"iptables"}
 
 
 def test_list_owned_names_the_container_and_its_instance(
