@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +16,7 @@ from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.kept import Kept
-from tasks.model.plan import InstancePlan, LostContainer
+from tasks.model.plan import Entry, InstancePlan, Lost
 from tasks.paths import Paths
 from tasks.planner import Wishes, plan, reachable, revived
 from tasks.release import Target
@@ -87,9 +87,8 @@ def look(instance: Instance, paths: Paths, *, sweep: bool = False) -> Look:
         facts = find(sources, container, paths, found)
     finally:
         answer = commit()
-    deployed = record.DOCUMENT in facts.files or bool(sources.applied.created_at)
     settings = sources.rendered[ENVIRONMENT].content
-    before = moves_from(instance, settings, facts) if deployed else None
+    before = moves_from(instance, settings, facts) if deployed(sources, facts) else None
     if before is not None:
         from tasks import carrying
 
@@ -274,7 +273,8 @@ def conclude(
     steps["record"] = record.declare(
         instance, facts, sources.applied, target, color, before, Kept(paths.documents)
     )
-    wishes = Wishes(instance.id, steps, late)
+    # Where the data is to move, what it moves to need not be there.
+    wishes = Wishes(instance.id, steps, late, carry is None and serves(facts))
     there = facts.container
     unseen = bool(there and there.exists and not there.running)
     if unseen:
@@ -283,7 +283,8 @@ def conclude(
         # What an update that broke off left decides what else there is to do.
         unseen, update, carry = True, None, None
         first = (UNFINISHED, *record.running(facts))
-        wishes = Wishes(instance.id, {"provision": steps["provision"], "switch": first})
+        steps = {"provision": steps["provision"], "switch": first}
+        wishes = replace(wishes, steps=steps)
     entries = plan(wishes, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
     instance_plan = InstancePlan(
@@ -295,21 +296,33 @@ def conclude(
         update,
         carry,
         kept,
-        lost_container(sources, facts),
+        find_lost(sources, facts, entries),
     )
     return Look(instance, container, sources, target, color, facts, wishes, instance_plan)
 
 
-def lost_container(sources: Sources, facts: Facts) -> LostContainer | None:
-    """What a container that was deployed and is gone leaves; None where none is gone."""
+def deployed(sources: Sources, facts: Facts) -> bool:
+    """Whether an apply was ever done: the container or the host has its record."""
+    return record.DOCUMENT in facts.files or bool(sources.applied.created_at)
+
+
+def serves(facts: Facts) -> bool:
+    """Whether this very container was deployed: one made in the place of a lost one was not yet."""
+    return record.DOCUMENT in facts.files or any(released(facts, color) for color in COLORS)
+
+
+def find_lost(sources: Sources, facts: Facts, entries: Sequence[Entry]) -> Lost | None:
+    """What was deployed and is gone with its data; None where nothing is."""
     there = facts.container
-    if there is None or there.exists or not sources.applied.created_at:
+    gone = there is not None and not there.exists and deployed(sources, facts)
+    things = tuple(entry.address for entry in entries if entry.lost)
+    if not gone and not things:
         return None
     from tasks.model.archive import archives
 
     instance = sources.instance
     found = archives(instance.backup.directory / instance.id)
-    return LostContainer(found[-1].created_at if found else None)
+    return Lost(found[-1].created_at if found else None, things)
 
 
 def replaces(wish: Resource, facts: Facts) -> bool:

@@ -54,6 +54,10 @@ class Paths:
         """When the instance's last backup was taken."""
         return self.library / "last-backup" / f"{instance_id}.json"
 
+    def holdings(self, instance_id: str) -> Path:
+        """How much the instance's archives hold."""
+        return self.library / "holdings" / f"{instance_id}.json"
+
     def last_drill(self, instance_id: str) -> Path:
         """How the instance's last drill went."""
         return self.library / "last-drill" / f"{instance_id}.json"

@@ -17,7 +17,7 @@ from tasks.resources.base import (
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.place import ContainerRunning
 from tasks.resources.release import Record
-from tasks.resources.system import StoppedUnit, Unit
+from tasks.resources.system import Script, StoppedUnit, Unit
 
 DIFF_LIMIT = 256 * 1024
 """Bytes; larger texts are compared by digest only."""
@@ -34,6 +34,8 @@ class Wishes:
     steps: Mapping[str, tuple[Resource, ...]]
     late: frozenset[str] = frozenset()
     """Addresses that, where they are wished no longer, go at the end of the switch."""
+    deployed: bool = False
+    """Whether the container was deployed with this database: its data must be there."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -46,7 +48,7 @@ def plan(wishes: Wishes, facts: Facts, applied: Applied) -> tuple[Entry, ...]:
     changed: set[str] = set()
     for step, resources in wishes.steps.items():
         for resource in _with_stale(step, resources, wishes, facts, applied):
-            entry = _entry(wishes.instance, step, resource, facts, applied, changed)
+            entry = _entry(wishes, step, resource, facts, applied, changed)
             if entry is not None:
                 entries.append(entry)
                 changed.add(entry.address)
@@ -121,7 +123,7 @@ def _announced(before: AppliedResource) -> str:
 
 
 def _entry(
-    instance: str,
+    wishes: Wishes,
     step: str,
     resource: Resource,
     facts: Facts,
@@ -144,8 +146,9 @@ def _entry(
         if fired and difference.action != "create":
             own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
             reasons = own * (not isinstance(resource, Record)) + _because(fired)
+    lost = _is_lost(wishes, resource, difference, facts, applied)
     return Entry(
-        instance=instance,
+        instance=wishes.instance,
         step=step,
         address=resource.address,
         action=difference.action,
@@ -155,7 +158,9 @@ def _entry(
         sensitive=resource.sensitive,
         destructive=difference.destructive
         or resource.destructive
-        or _loses_data(resource, applied),
+        or _loses_data(resource, applied)
+        or lost,
+        lost=lost,
         interrupts=_interrupts(resource, difference, facts, fired),
         resource=resource,
     )
@@ -252,6 +257,23 @@ def _loses_data(resource: Resource, applied: Applied) -> bool:
             for key in resource.destructive_inputs
         )
     )
+
+
+def _is_lost(
+    wishes: Wishes, resource: Resource, difference: Difference, facts: Facts, applied: Applied
+) -> bool:
+    """Whether it held data and is gone with it, while the container is there."""
+    there = facts.container is not None and facts.container.exists
+    if not (resource.holds_data and difference.action == "create" and there):
+        return False
+    return wishes.deployed or must_be_there(resource, applied)
+
+
+def must_be_there(resource: Resource, applied: Applied) -> bool:
+    """Whether a database outside was applied: it outlives the container."""
+    before = applied.resources.get(resource.address)
+    outside = isinstance(resource, Script) and resource.outside
+    return outside and before is not None and before.done is not None
 
 
 def shown_changes(resource: Resource, difference: Difference) -> tuple[AttributeChange, ...]:

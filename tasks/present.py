@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from tasks.model.plan import Entry, InstancePlan, LostContainer, Plan
+from tasks.model.plan import Entry, InstancePlan, Lost, Plan
 from tasks.resources.base import Action, AttributeChange
 
 Style = Callable[[str, str], str]
@@ -106,15 +106,17 @@ def instance_lines(
     return lines
 
 
-def lost_lines(lost: LostContainer, instance_id: str) -> list[str]:
+def lost_lines(lost: Lost, instance_id: str) -> list[str]:
     first = "Its container is gone, with all that was in it. A new one is made, without its data."
+    when = "bring it back after this"
+    if lost.things:
+        are = "is" if len(lost.things) == 1 else "are"
+        first = f"{', '.join(lost.things)} {are} gone, with the data."
+        when = "bring it back instead of this"
     if lost.newest_backup is None:
         return [first, "There is no backup of it in backup.directory."]
     back = f"./doit restore {instance_id} --from latest"
-    return [
-        first,
-        f"The newest backup is of {lost.newest_backup}; bring it back after this: {back}",
-    ]
+    return [first, f"The newest backup is of {lost.newest_backup}; {when}: {back}"]
 
 
 def _kept(instance: InstancePlan) -> list[str]:
@@ -133,7 +135,8 @@ def entry_lines(entry: Entry, width: int, style: Style, diffs: bool) -> list[str
     if entry.interrupts:
         lines.append(style(f"      interrupts: {entry.interrupts}", "yellow"))
     if entry.destructive:
-        lines.append(style("      destructive: data is lost", "red"))
+        what = "lost already: made anew, it is empty" if entry.lost else "data is lost"
+        lines.append(style(f"      destructive: {what}", "red"))
     if diffs and entry.diff:
         lines += [f"      {style_diff(line, style)}" for line in entry.diff.splitlines()]
     return lines

@@ -13,7 +13,7 @@ from tasks.containers.base import SILENT, Progress
 from tasks.errors import BuildError, DeployError, UsageError
 from tasks.look import Look
 from tasks.model import registry
-from tasks.model.plan import Entry
+from tasks.model.plan import InstancePlan
 from tasks.paths import Paths
 from tasks.resources.place import ContainerWish
 
@@ -47,13 +47,24 @@ def all_refused(looks: Iterable[Look], paths: Paths) -> dict[str, DeployError]:
     return found
 
 
-def refuse_loss(entries: Iterable[Entry]) -> None:
-    """Raise UsageError where one of these loses data."""
-    lost = [entry.full_address for entry in entries if entry.destructive]
+def refuse_loss(plans: Iterable[InstancePlan]) -> None:
+    """Raise UsageError where data would be lost by one of these, or is already, and something empty
+    would come in its place."""
+    found = [(plan, entry) for plan in plans for entry in plan.entries if entry.destructive]
+    lost = [(plan, entry) for plan, entry in found if entry.lost]
     if lost:
+        names = dict.fromkeys(plan.instance for plan, _ in lost)
+        back = ", ".join(f"./doit restore {name} --from latest" for name in names)
         raise UsageError(
-            f"data would be lost by {', '.join(lost)}",
-            hint="Take a backup first; then: ./doit apply --allow-destroy",
+            f"data is gone: {', '.join(entry.full_address for _, entry in lost)}",
+            hint=f"Bring back the newest backup: {back}. To go on with nothing in its place, which "
+            "gives it up: ./doit apply --allow-destroy",
+        )
+    if found:
+        raise UsageError(
+            f"data would be lost by {', '.join(entry.full_address for _, entry in found)}",
+            hint="Take a backup first: ./doit backup. Then, where what is there now may be lost: "
+            "./doit apply --allow-destroy",
         )
 
 

@@ -83,8 +83,12 @@ def backend_unit(
     secrets = [f"{SECRETS}/service-secret"]
     if instance.vikunja.secrets == "environment":
         paths.append("/usr/local/lib/vikunja/backend")
+    data: tuple[str, ...] = ()
     if instance.database.type != "sqlite":
         secrets.append(f"{SECRETS}/db-password")
+    else:
+        # One made anew is not the one that it has open.
+        data = (f"sqlite-database:{DATA}/vikunja.db",)
     if instance.redis.enabled:
         secrets.append(f"{SECRETS}/redis-password")
     password = digest((given.database_password or b"").decode("latin-1"))
@@ -92,7 +96,7 @@ def backend_unit(
     return Unit(
         unit=f"vikunja-backend@{color}.service",
         revision=revision_of(rendered, paths, release_key, password),
-        triggers=_service_triggers(paths, secrets),
+        triggers=(*_service_triggers(paths, secrets), *data),
         origin=origin_of(instance, [f"services.backend.port_{color}"]),
         health=("backend", str(instance.backend_port(color)), version or "-", timeout),
         interrupts="requests, for 1 to 2 s",

@@ -15,6 +15,7 @@ from tasks.render import Rendered, Templated, origin_of
 from tasks.resources.base import Origin, Resource, digest
 from tasks.resources.carrying import ENVIRONMENT, NEXT
 from tasks.resources.files import Absent, Directory, File
+from tasks.resources.migration import DATABASE_FILE
 from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, User
 from tasks.services import (
     ACTIVE,
@@ -157,8 +158,8 @@ def _directories(instance: Instance) -> Iterator[Directory]:
         yield Directory(path=f"/opt/vikunja/{part}")
         for color in COLORS:
             yield Directory(path=f"/opt/vikunja/{part}/{color}")
-    yield Directory(path=DATA, mode="0750", owner=USER, group=USER)
-    yield Directory(path=f"{DATA}/files", mode="0750", owner=USER, group=USER)
+    for path in (DATA, f"{DATA}/files"):
+        yield Directory(path=path, mode="0750", owner=USER, group=USER, holds_data=True)
     # nginx reopens its log by name and so must pass; nobody else can list or read.
     yield Directory(path=LOGS, mode="0751", group="adm")
     if instance.services.mcp.enabled:
@@ -294,6 +295,13 @@ def _database(
 ) -> Iterator[Resource]:
     wished = instance.database
     if wished.type == "sqlite":
+        yield Script(
+            script="sqlite-database",
+            title=DATABASE_FILE,
+            arguments=(USER, DATABASE_FILE),
+            origin=origin_of(instance, ["database.type"]),
+            holds_data=True,
+        )
         return
     keys = ["database.type", "database.host", "database.port", "database.name", "database.user"]
     origin = origin_of(instance, keys)
@@ -316,6 +324,7 @@ def _database(
             arguments=(wished.name, user),
             triggers=triggers,
             origin=origin,
+            holds_data=True,
         )
         return
     port = database_port(instance)
@@ -326,6 +335,7 @@ def _database(
         arguments=(wished.host, str(port), wished.name, user, *admin),
         triggers=triggers,
         origin=origin.merged([origin_of(instance, ["database.admin_user"])]),
+        holds_data=True,
     )
 
 

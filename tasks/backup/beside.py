@@ -6,7 +6,8 @@ What a restore and a rollback over a migration have in common, up to the moment 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
@@ -47,7 +48,8 @@ Judge = Callable[[Contents, Database], None]
 
 @dataclass(frozen=True)
 class Laid:
-    """What lies beside what is live. safety: the archive of what was there; None without one.
+    """What lies beside what is live. safety: the archive of what was there; None without one, also
+    where no database was there. kept: how many live attachments lie with the archive's then.
 
     secret: file in the container with the secret that signs sessions; empty where none comes back.
     """
@@ -55,6 +57,7 @@ class Laid:
     contents: Contents
     safety: Archive | None
     secret: str
+    kept: int = 0
 
 
 def lay(
@@ -71,14 +74,20 @@ def lay(
     """Bring an archive beside what is live, for `exchange` to swap in.
 
     expected: what is known of it; how large it is counts. keys: what opens an encrypted one.
-    safety: take a backup of what is there first. Where this raises, nothing was touched and nothing
-    is left.
+    safety: take a backup of what is there first; where its database is gone, which no backup can
+    hold, attachments that are there stay with those of the archive. Where this raises, nothing was
+    touched and nothing is left.
     """
     container, progress = exchange.container, exchange.progress
     exchange.database.require_rights()
     clean(exchange)
     require_room(expected, container, exchange.where)
-    saved = _safety(archive, exchange, paths, operation) if safety else None
+    emptied = False
+    saved = None
+    if safety:
+        with _nothing_changed():
+            emptied = not exchange.database.occupied()
+            saved = None if emptied else _safety(archive, exchange, paths, operation)
     try:
         contents = _unpack(archive, container, keys, progress).contents
         refuse_other_engine(contents, exchange.instance)
@@ -87,12 +96,12 @@ def lay(
         exchange.database.load(f"{UNPACKED}/database", RESTORED)
         operation.info("Loaded the database beside the live one")
         judge(contents, exchange.database)
-        exchange.bring_attachments(f"{UNPACKED}/files")
+        kept = exchange.bring_attachments(f"{UNPACKED}/files", keep=emptied)
     except BaseException:
         tidy(exchange, operation)
         raise
     own_secret = archive.encrypted and contents.instance_id == exchange.where
-    return Laid(contents, saved, f"{UNPACKED}/{SECRET}" if own_secret else "")
+    return Laid(contents, saved, f"{UNPACKED}/{SECRET}" if own_secret else "", kept)
 
 
 def refuse_other_engine(contents: Contents, instance: Instance) -> None:
@@ -123,23 +132,28 @@ def require_room(expected: Contents | Metadata, container: Container, where: str
 
 
 def _safety(archive: Archive, exchange: Exchange, paths: Paths, operation: Operation) -> Archive:
+    return take(
+        exchange.instance,
+        exchange.container,
+        paths,
+        operation,
+        trigger="restore",
+        progress=exchange.progress,
+        spare=(archive,),
+    ).archive
+
+
+@contextmanager
+def _nothing_changed() -> Iterator[None]:
+    """Say of a failure what can be done about it, and what that loses."""
     try:
-        taken = take(
-            exchange.instance,
-            exchange.container,
-            paths,
-            operation,
-            trigger="restore",
-            progress=exchange.progress,
-            spare=(archive,),
-        )
+        yield
     except DeployError as failure:
         failure.hint = (
-            f"{failure.hint} Nothing was changed. Where what is there is not worth keeping: "
-            "./doit restore --no-backup restores without a backup of it."
+            f"{failure.hint} Nothing was changed. ./doit restore --no-backup restores without a "
+            "backup of what is there, which is lost then: database and attachments."
         ).strip()
         raise
-    return taken.archive
 
 
 def _unpack(

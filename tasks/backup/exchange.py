@@ -81,9 +81,14 @@ class Exchange:
         if secret:
             self._beside("swap-secret", secret, within=while_stopped)
 
-    def bring_attachments(self, folder: str) -> None:
-        """Move unpacked attachments beside the live ones."""
-        self._beside("bring-attachments", folder, RESTORED)
+    def bring_attachments(self, folder: str, *, keep: bool = False) -> int:
+        """Move unpacked attachments beside the live ones. keep: and all live ones that they lack
+        with them; how many these are."""
+        if not keep:
+            self._beside("bring-attachments", folder, RESTORED)
+            return 0
+        said = self._beside("bring-attachments", folder, RESTORED, "keep")
+        return int(said.stdout.strip() or 0)
 
     def drop(self) -> None:
         """What was restored and is not wanted goes."""
@@ -98,9 +103,9 @@ class Exchange:
         action: str,
         *arguments: str,
         within: Callable[[Sequence[str]], Sequence[str]] = list,
-    ) -> None:
+    ) -> Completed:
         argv = ["bash", "-c", ATTACHMENTS.read_text(), "exchange", action, *arguments]
-        self.container.run(within(argv), timeout=self.database.timeout)
+        return self.container.run(within(argv), timeout=self.database.timeout)
 
     def post_guard(self) -> Guard:
         """Lay what puts everything back in the container, and have somebody there who does."""

@@ -34,7 +34,7 @@ swap)
 	swap_attachments "${*: -2:1}" "${!#}" || exit 1
 	;;
 drop)
-	rm -rf "$(attachments_of "${!#}")"
+	rm -rf "$(attachments_of "${!#}")" "$(attachments_of "${!#}-and-live")"
 	if [ "${!#}" = saved ]; then
 		# The last that a recovery does: what was unpacked goes, too.
 		rm -f "$secret_before"
@@ -59,10 +59,20 @@ swap-secret)
 	exit
 	;;
 bring-attachments)
-	# FOLDER PLACE: what was unpacked is moved beside the live ones.
+	# FOLDER PLACE [keep]: what was unpacked is moved beside the live ones. keep: with all of those
+	# that it lacks, under another name for each until they are whole; says how many they are.
 	set -eu
-	rm -rf "$(attachments_of "$3")"
-	mv -T "$2" "$(attachments_of "$3")"
+	rm -rf "$(attachments_of "$3")" "$(attachments_of "$3-and-live")"
+	if [ "${4:-}" = keep ] && [ -d "$attachments" ]; then
+		both=$(attachments_of "$3-and-live")
+		cp -alT "$attachments" "$both"
+		brought=$(find "$2" -type f | wc -l)
+		cp -afT "$2" "$both"
+		echo "$(($(find "$both" -type f | wc -l) - brought))"
+		mv -T "$both" "$(attachments_of "$3")"
+	else
+		mv -T "$2" "$(attachments_of "$3")"
+	fi
 	sync -f "$(attachments_of "$3")"
 	exit
 	;;

@@ -4,8 +4,8 @@ umask 077
 
 case $1 in
 size)
-	# FOLDER: bytes of all files in it.
-	find "$2" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+	# FOLDER: bytes of all files in it, none where it is gone.
+	{ [ ! -e "$2" ] || find "$2" -type f -printf '%s\n'; } | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 	;;
 begin)
 	# STAGING NAME: a folder for this backup's dump; what killed ones left goes.

@@ -38,10 +38,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Restored:
-    """contents: what is live now. safety: the archive of what was there; None without one."""
+    """contents: what is live now. safety: the archive of what was there; None without one. kept:
+    how many attachments stayed that the archive lacks, where no database was there."""
 
     contents: Contents
     safety: Archive | None
+    kept: int = 0
 
 
 def find_target(instance: Instance, container: Container, paths: Paths) -> Target:
@@ -92,6 +94,21 @@ def refuse_other_schema(
         )
 
 
+def refuse_other_version(contents: Contents, target: Target) -> None:
+    """Raise DatabaseError where the archive is of another version than the one that serves, and no
+    database is there that would tell whether theirs differ."""
+    found = target.found
+    if (contents.vikunja_version, contents.vikunja_commit) == (found.version, found.commit):
+        return
+    raise DatabaseError(
+        f"the archive is of {contents.vikunja_version}, {found.version} serves, and there is no "
+        "database that would tell whether it can take that one over",
+        where=target.instance.id,
+        hint=f"Deploy {contents.vikunja_version} first. Or let {found.version} migrate it, with "
+        "--allow-version.",
+    )
+
+
 def restore(
     archive: Archive,
     expected: Contents,
@@ -127,7 +144,11 @@ def restore(
 
     def judge(contents: Contents, database: Database) -> None:
         if not allow_version:
-            refuse_other_schema(contents, target, database.migrations(RESTORED), _live(database))
+            live = _live(database)
+            if live is None:
+                refuse_other_version(contents, target)
+            else:
+                refuse_other_schema(contents, target, database.migrations(RESTORED), live)
         prove(contents)
 
     laid = lay(archive, expected, exchange, paths, operation, judge=judge, keys=keys, safety=safety)
@@ -140,16 +161,18 @@ def restore(
     clean(exchange)
     operation.info(f"{archive.name} is live")
     _serve(target)
-    return Restored(laid.contents, laid.safety)
+    return Restored(laid.contents, laid.safety, laid.kept)
 
 
-def _live(database: Database) -> Sequence[str]:
+def _live(database: Database) -> Sequence[str] | None:
+    """What the live database has been through; None where there is none."""
     try:
-        return database.migrations()
+        return database.migrations() if database.occupied() else None
     except DatabaseError as failure:
         failure.hint = (
-            "Versions cannot be compared with a database that cannot be read. Where it is lost "
-            "anyway: --no-backup --allow-version restores without looking at it."
+            "Versions cannot be compared with a database that cannot be read. --no-backup "
+            "--allow-version restores without looking at it; what is there now, database and "
+            "attachments, is lost then."
         )
         raise
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Retention
 from tasks.model.files import named
+from tasks.model.holdings import Rows, last_with_more
 from tasks.model.instance import Backup
+
+NOT_NOTED: Rows = {}
 
 
 def retention_of(wish: Backup) -> Retention:
@@ -16,17 +19,21 @@ def retention_of(wish: Backup) -> Retention:
 
 
 def thin_out(
-    folder: Path, retention: Retention, spare: Collection[Archive] = ()
+    folder: Path, retention: Retention, spare: Collection[Archive] = (), rows: Rows = NOT_NOTED
 ) -> tuple[Archive, ...]:
     """Delete what is not to be kept; what was deleted, oldest first.
 
-    spare: never deleted, nor are the newest and the last verified. The caller holds the
-    instance's lock.
+    spare: never deleted, nor are the newest, the last verified, and the last that holds more than
+    the newest does: where data was lost and nobody has noticed, that one has it. rows: of the
+    archives, as far as they are known. The caller holds the instance's lock.
     """
     there = {archive.epoch: archive for archive in model.archives(folder)}
     verified = model.linked(folder, "verified")
     epochs = model.expired(there, retention, verified.epoch if verified else None)
     spared = {archive.path.resolve() for archive in spare}
+    fuller = last_with_more(folder, rows) if epochs else None
+    if fuller is not None:
+        spared.add(fuller.path.resolve())
     gone = [there[epoch] for epoch in epochs if there[epoch].path.resolve() not in spared]
     for archive in gone:
         model.remove(archive)

@@ -30,7 +30,7 @@ from tasks.backup.subject import Subject, inside_run
 from tasks.containers.base import SILENT, Container, Progress
 from tasks.errors import DeployError
 from tasks.model import archive as model
-from tasks.model import last_backup
+from tasks.model import holdings, last_backup
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
@@ -80,12 +80,17 @@ def take(
     found = subject.find(instance, container, paths)
     archive = Archive(model.next_epoch(folder, time.time()), folder, lock is not None)
     operation.info(f"Backing up {found.version} to {archive.path}")
-    metadata = _write(found, container, archive, lock, trigger, operation, progress)
+    metadata, rows = _write(found, container, archive, lock, trigger, operation, progress)
     operation.info(f"Archive {archive.name} is complete: {metadata.total_size_bytes} bytes")
     _note(found, container, paths, operation, archive)
-    removed = thin_out(folder, retention_of(instance.backup), (archive, *spare))
+    known = holdings.note(paths, instance.id, archive, rows)
+    removed = thin_out(folder, retention_of(instance.backup), (archive, *spare), known)
     for gone in removed:
         operation.info(f"Removed {gone.name}, which is older than what is kept")
+    fuller = holdings.last_with_more(folder, known)
+    if fuller is not None:
+        then, now = holdings.held(fuller, known), holdings.held(archive, known)
+        operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
     return Taken(archive, metadata, removed)
 
 
@@ -97,8 +102,8 @@ def _write(
     trigger: Trigger,
     operation: Operation,
     progress: Progress,
-) -> Metadata:
-    """Dump, stream, archive."""
+) -> tuple[Metadata, int]:
+    """Dump, stream, archive. Returns how many rows are in it, too."""
     instance = found.instance
     database = database_for(instance, container)
     require_space(archive.folder, database.size(), found.files_bytes)
@@ -127,7 +132,7 @@ def _write(
 
         operation.info("Writing the archive")
         argv = create_argv(archive.root, staging, DATA)
-        return write_archive(
+        metadata = write_archive(
             archive,
             container_stream(container, argv, STREAM_TIMEOUT),
             describe,
@@ -141,6 +146,7 @@ def _write(
             lock=lock,
             progress=progress,
         )
+        return metadata, sum(tables.values())
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
             break
         show(plan, {"json": False, "diff": request.diffs})
         if not request.allow_destroy:
-            refuse_loss(plan.entries)
+            refuse_loss(plan.instances)
         if not (request.saved or request.yes):
             _confirm()
         again = request.yes and not request.saved and number + 1 < ROUNDS

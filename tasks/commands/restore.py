@@ -98,6 +98,11 @@ class Restore(DeployCommand):
         console.result(f"{instance.id}: {archive.created_at} is back: {instance.public_url}")
         if restored.safety is not None:
             console.note(f"What was there before: {restored.safety.path}")
+        if restored.kept:
+            console.note(
+                f"No database was there, and {restored.kept} attachments that the archive lacks: "
+                "they were kept."
+            )
         return 0
 
 
@@ -157,7 +162,8 @@ def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
     found = target.found
     try:
         database = database_for(target.instance, target.container)
-        rows = f"{sum(database.counts().values())} rows"
+        there = database.occupied()
+        rows = f"{sum(database.counts().values())} rows" if there else "no database"
     except DeployError as unreadable:
         rows = f"cannot be read: {unreadable.what}"
     secrets = "holds no secrets; those of the instance are kept"
@@ -165,13 +171,13 @@ def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
         secrets = "brings back the secret that signs sessions; passwords are kept"
     elif archive.encrypted:
         secrets = "has another instance's secrets, which stay in it"
-    there = f"{found.version}, {rows}, attachments of {size_text(found.files_bytes)}"
+    now = f"{found.version}, {rows}, attachments of {size_text(found.files_bytes)}"
     new = (
         f"{contents.vikunja_version}, {sum(contents.tables.values())} rows, "
         f"{contents.files_count} attachments of {size_text(contents.files_size_bytes)}"
     )
     return [
-        f"{target.instance.id} now:  {there}",
+        f"{target.instance.id} now:  {now}",
         f"the archive:  {new}",
         f"              taken {archive.created_at} from {contents.instance_id} "
         f"({contents.hostname}), whole, {secrets}",

@@ -14,10 +14,14 @@ from tasks.errors import (
     UnhealthyError,
 )
 from tasks.model.plan import Entry, InstancePlan
+from tasks.planner import must_be_there
 from tasks.resources.landing import landing
 from tasks.resources.observe import HERE, function_name, script_text
 from tasks.resources.running import INSTALL_TIMEOUT, SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 from tasks.resources.system import TAKEN_UP, Package, Script, Unit
+
+LOST = 4
+"""A script's exit code where what must be there is gone."""
 
 
 def land(batch: Sequence[Entry], work: Work) -> None:
@@ -92,9 +96,8 @@ def run_script(batch: Sequence[Entry], work: Work) -> None:
         wish = entry.resource
         text = "\n".join(
             (
-                guarded(),
-                script_text(wish.script),
-                f'apply_{function_name(wish.script)} "$@"',
+                "MUST_EXIST=yes" if _must_exist(entry, wish, work) else "MUST_EXIST=",
+                applying(wish.script),
             )
         )
         completed = work.container.run(
@@ -104,12 +107,29 @@ def run_script(batch: Sequence[Entry], work: Work) -> None:
             database = "sql" in wish.script
             kind = DatabaseError if database else DeployError
             lines = last_lines(completed.stderr)
+            hint = "Then run ./doit apply again."
+            if completed.returncode == LOST:
+                hint = f"./doit plan {work.where} says what is lost, and how it comes back."
             raise kind(
                 lines[-1] if lines else f"{entry.address} failed",
                 where=f"{work.where}/{entry.address}",
                 evidence=lines[:-1],
-                hint="Then run ./doit apply again.",
+                hint=hint,
             )
+
+
+def applying(script: str) -> str:
+    """The text that brings about what one of our scripts knows."""
+    function = f'apply_{function_name(script)} "$@"'
+    return "\n".join((guarded(), script_text(script), function))
+
+
+def _must_exist(entry: Entry, wish: Script, work: Work) -> bool:
+    """Whether there was data at the last apply: unless the plan says that it is lost, nothing empty
+    must come in its place."""
+    if not wish.holds_data or entry.lost:
+        return False
+    return work.look.wishes.deployed or must_be_there(wish, work.look.sources.applied)
 
 
 def settle_unit(batch: Sequence[Entry], work: Work) -> None:

@@ -182,7 +182,7 @@ class Session:
         assert run.look is not None
         if not self._allow_destroy:
             # The plan alone says it: no operation begins for that.
-            refusals.refuse_loss(run.look.plan.entries)
+            refusals.refuse_loss([run.look.plan])
         begun = operation(
             self.paths,
             run.instance.id,

@@ -106,6 +106,7 @@ def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
         paths.measured(instance_id),
         paths.last_backup(instance_id),
         paths.last_drill(instance_id),
+        paths.holdings(instance_id),
         paths.drill(instance_id),
         paths.told(instance_id),
         paths.health(instance_id),
@@ -173,7 +174,8 @@ def _final_backup(
             f"the final backup failed, and nothing was removed: {failure.what}",
             where=instance.id,
             evidence=failure.evidence,
-            hint=f"{failure.hint} Without one: ./doit uninstall {instance.id} --no-backup".strip(),
+            hint=f"{failure.hint} ./doit uninstall {instance.id} --no-backup removes it without one, "
+            "and what is in it is lost.".strip(),
         ) from failure
 
 

@@ -55,8 +55,8 @@ class Entry:
     """One thing that would be done.
 
     address: without the instance's id (`file:/etc/nginx/conf.d/vikunja.conf`). diff: unified,
-    empty where there is no text to compare or it must not be shown. resource: the wish itself;
-    not part of a saved plan.
+    empty where there is no text to compare or it must not be shown. lost: it held data and is gone
+    already; what comes in its place is empty. resource: the wish itself; not part of a saved plan.
     """
 
     instance: str
@@ -69,6 +69,7 @@ class Entry:
     sensitive: bool = False
     destructive: bool = False
     interrupts: str = ""
+    lost: bool = False
     resource: Resource | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -97,18 +98,21 @@ class Entry:
             "diff": self.diff,
             "sensitive": self.sensitive,
             "destructive": self.destructive,
+            "lost": self.lost,
             "interrupts": self.interrupts,
         }
 
 
 @dataclass(frozen=True)
-class LostContainer:
-    """A container that was deployed and is not there any more, with what was in it.
+class Lost:
+    """What was deployed and is not there any more, with the data in it: the container, or of what
+    is in it `things`, by their addresses.
 
     newest_backup: when it was taken, None where there is none.
     """
 
     newest_backup: str | None
+    things: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class InstancePlan:
     unseen: the container is stopped; what is in it is known once it runs. update: what is known
     of another release that is to serve, None where the release stays. carry: of another database
     that is to serve, None where that stays. kept: databases that are not in use any more. lost:
-    what is known of a container that is gone, None where none is.
+    what is known of data that is gone, with the container or out of it, None where none is.
     """
 
     instance: str
@@ -130,7 +134,7 @@ class InstancePlan:
     update: PlannedUpdate | None = None
     carry: PlannedCarry | None = None
     kept: tuple[KeptDatabase, ...] = ()
-    lost: LostContainer | None = None
+    lost: Lost | None = None
 
     def only(self, targets: Sequence[str]) -> InstancePlan:
         """The same plan with just the entries that these addresses name.
@@ -149,11 +153,19 @@ class InstancePlan:
             "update": self.update.as_data() if self.update else None,
             "database": self.carry.as_data() if self.carry else None,
             "kept_databases": [item.as_data() for item in self.kept],
-            "lost_container": {"newest_backup": self.lost.newest_backup} if self.lost else None,
+            "lost_container": _lost(self.lost, in_container=False),
+            "lost_data": _lost(self.lost, in_container=True),
             "configuration": dict(self.configuration),
             "observed": dict(self.observed),
             "entries": [entry.as_data() for entry in self.entries],
         }
+
+
+def _lost(lost: Lost | None, *, in_container: bool) -> dict[str, Any] | None:
+    if lost is None or bool(lost.things) != in_container:
+        return None
+    things = {"things": list(lost.things)} if in_container else {}
+    return {**things, "newest_backup": lost.newest_backup}
 
 
 def _named(entry: Entry, target: str) -> bool:

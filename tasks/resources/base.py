@@ -84,7 +84,8 @@ class Resource(ABC):
     follows: addresses; where one of those changes, that is why this one differs.
     otherwise: why it is another than before, where no key of the configuration has changed.
     destructive_inputs: configuration keys whose change loses data through this resource;
-    destructive: any change of it does.
+    destructive: any change of it does. holds_data: where it was deployed and is not there any more,
+    so is the data.
     """
 
     kind: ClassVar[str] = ""
@@ -95,6 +96,7 @@ class Resource(ABC):
     otherwise: str = field(default="", compare=False)
     destructive_inputs: tuple[str, ...] = field(default=(), compare=False)
     destructive: bool = field(default=False, compare=False)
+    holds_data: bool = field(default=False, compare=False)
 
     @property
     @abstractmethod

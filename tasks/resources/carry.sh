@@ -45,7 +45,7 @@ run() {
 	mkdir -p "$adds" /run/vikunja-deploy
 	: >"$log"
 	{
-		printf '[Unit]\nConditionPathExists=\n[Service]\nType=oneshot\nRestart=no\n'
+		printf '[Unit]\nConditionPathExists=\nAssertPathExists=\n[Service]\nType=oneshot\nRestart=no\n'
 		printf 'EnvironmentFile=\nEnvironmentFile=%s\nEnvironmentFile=%s\n' "$environment" "$settings"
 		printf 'ExecStart=\nExecStart=%s %s\n' "$program" "$command"
 		printf 'WorkingDirectory=%s\nTimeoutStartSec=%s\n' "$scratch" "$limit"

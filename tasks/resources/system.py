@@ -268,7 +268,8 @@ class Script(Resource):
     """Something that a script of ours knows how to ask after and to bring about.
 
     The script is tasks/resources/scripts/<script>.sh: a function `probe` that prints a state, a
-    function `apply`. arguments never hold a secret; scripts read those from files.
+    function `apply`. `absent` is what certainly is not there, `unasked` what could not be asked.
+    arguments never hold a secret; scripts read those from files.
     """
 
     kind: ClassVar[str] = "script"
@@ -287,6 +288,11 @@ class Script(Resource):
     def address(self) -> str:
         return f"{self.script}:{self.title}"
 
+    @property
+    def outside(self) -> bool:
+        """Whether it is about a server outside of the container."""
+        return self.script.startswith("external-")
+
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("probe", self.script, *self.arguments),)
 
@@ -298,4 +304,5 @@ class Script(Resource):
         if found == self.wanted:
             return None
         change = AttributeChange("state", found, self.wanted)
-        return Difference("create" if found == "absent" else "update", found, (change,))
+        drift = "could not be asked" if found == "unasked" else found
+        return Difference("create" if found == "absent" else "update", drift, (change,))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
 from tasks.model import archive as archives
+from tasks.model import holdings
 from tasks.model.instance import Instance
+from tasks.paths import Paths
 
 RECENT = 5
 
@@ -15,7 +17,8 @@ class Backups:
     """newest, verified: when they were begun, ISO 8601; None where there is none.
 
     size_bytes: of the newest archive. recent: when the newest were begun and their sizes, oldest
-    first. encrypted ones count like the others.
+    first. encrypted ones count like the others. fuller: the name of one before that holds more than
+    twice as much as the newest, and what both hold.
     """
 
     count: int
@@ -23,9 +26,10 @@ class Backups:
     size_bytes: int | None = None
     verified: str | None = None
     recent: tuple[tuple[str, int | None], ...] = ()
+    fuller: tuple[str, str, str] | None = None
 
 
-def look(instance: Instance) -> Backups:
+def look(instance: Instance, paths: Paths) -> Backups:
     """Raises DeployError where the folder cannot be read."""
     folder = instance.backup.directory / instance.id
     found = archives.archives(folder)
@@ -38,7 +42,18 @@ def look(instance: Instance) -> Backups:
         size_bytes=_size(found[-1]),
         verified=verified.created_at if verified else None,
         recent=tuple((one.created_at, _size(one)) for one in found[-RECENT:]),
+        fuller=_fuller(found[-1], holdings.read(paths, instance.id)),
     )
+
+
+def _fuller(newest: archives.Archive, rows: holdings.Rows) -> tuple[str, str, str] | None:
+    before = holdings.last_with_more(newest.folder, rows)
+    if before is None:
+        return None
+    then, now = holdings.held(before, rows), holdings.held(newest, rows)
+    if then is None or now is None or not now.half_of(then):
+        return None
+    return before.name, str(then), str(now)
 
 
 def _size(archive: archives.Archive) -> int | None:

@@ -103,7 +103,7 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     )
     standing = with_records(standing, paths)
     try:
-        standing = replace(standing, backups=backups.look(instance))
+        standing = replace(standing, backups=backups.look(instance, paths))
     except DeployError as problem:
         standing = with_problem(standing, problem)
     try:

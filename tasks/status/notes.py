@@ -189,11 +189,21 @@ def _backup_notes(standing: Standing, now: datetime) -> list[Note]:
             hint = f"./doit backup {name} takes one; docs/operation.md shows the timer"
             return [Note("warning", "there is no backup", hint, "backups")]
         return []
+    found = []
+    if backups.fuller is not None:
+        archive, then, present = backups.fuller
+        what = f"the newest backup holds {present}, {archive} {then}: was something lost?"
+        hint = (
+            f"{archive} stays until a backup holds as much; ./doit restore {name} --from {archive}"
+        )
+        found.append(Note("warning", what, f"{hint} replaces what is there with it", "backups"))
     days = (now - _moment(backups.newest)).days
-    if days < BACKUP_DAYS:
-        return []
-    hint = f"./doit backup {name} takes one; ./doit history {name} shows what became of the others"
-    return [Note("warning", f"the newest backup is {days} days old", hint, "backups")]
+    if days >= BACKUP_DAYS:
+        what = f"the newest backup is {days} days old"
+        why = f"./doit history {name} shows what became of the others"
+        hint = f"./doit backup {name} takes one; {why}"
+        found.append(Note("warning", what, hint, "backups"))
+    return found
 
 
 def _moment(text: str) -> datetime:

@@ -181,18 +181,26 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
             "the database refuses the user",
             f"Was its password changed? Correct database.password_file, then: ./doit apply {name}",
         ),
-        "other-password": ("the database refuses the password", mend),
+        "other-password": ("the database is there, and lets Vikunja's user not in", mend),
         "other-owner": ("the database belongs to another user", mend),
         "other-charset": ("the database has another character set", mend),
         "absent": (
             "the database is gone",
             f"./doit restore {name} --from latest brings back the newest backup",
         ),
+        "damaged": (
+            "the database's file is no database any more",
+            "Look at /var/lib/vikunja/vikunja.db in the container, and keep a copy of it; "
+            f"./doit restore {name} --from latest --no-backup puts the newest backup in its place",
+        ),
+        "unasked": ("the database could not be asked, and may well be there", mend),
         "unknown": ("the database could not be looked at", mend),
     }
     if found.state != "present":
         what, hint = said.get(found.state, (f"the database is {found.state}", mend))
-        level: Level = "warning" if found.state in ("other-charset", "unknown") else "unhealthy"
+        level: Level = (
+            "warning" if found.state in ("other-charset", "unknown", "unasked") else "unhealthy"
+        )
         yield Note(level, what, hint, "database")
 
 

@@ -35,7 +35,7 @@ from tasks.containers.base import (
     Progress,
 )
 from tasks.effects.carrying import carry_script
-from tasks.effects.inside import unit_script
+from tasks.effects.inside import applying, unit_script
 from tasks.effects.keeping import keep_script, put_back_script
 from tasks.effects.migrating import step_script
 from tasks.effects.rehearsing import rehearsal_script
@@ -144,10 +144,7 @@ def known_texts() -> dict[str, str]:
         rehearsal_script(guard=False): "rehearse",
         step_script(): "migrate",
         carry_script(): "carry",
-    } | {
-        "\n".join((guarded(), script_text(name), f'apply_{function_name(name)} "$@"')): name
-        for name in script_names()
-    }
+    } | {applying(name): name for name in script_names()}
 
 
 @cache
@@ -304,6 +301,8 @@ class ModelContainer:
         if argv[:2] != ["sh", "-c"]:
             raise self.world.refuse(f"unknown command {argv}")
         text, arguments = argv[2], argv[4:]
+        must_exist = text.startswith("MUST_EXIST=yes\n")
+        text = text.removeprefix("MUST_EXIST=yes\n").removeprefix("MUST_EXIST=\n")
         probes = observer_probes(text)
         if probes is not None:
             return model_scripts.observe(machine, probes, stdin)
@@ -343,5 +342,5 @@ class ModelContainer:
             case "migrate", _:
                 return model_migration.migrate(machine, arguments, told)
             case str(name), _:
-                return model_scripts.run_script(machine, name, arguments, told)
+                return model_scripts.run_script(machine, name, arguments, must_exist, told)
         raise self.world.refuse(f"unknown script {text[-200:]!r} {arguments}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from model_files import Node, Tree, folder
@@ -264,6 +264,10 @@ class Machine:
         condition = self.condition(name)
         if condition and self.files.get(condition, last=True) is None:
             return
+        needed = self.assertion(name)
+        if needed and self.files.get(needed) is None:
+            unit.active = "failed"
+            raise Refused(f"Assertion failed on job for {name}: {needed}", 1)
         if name.startswith(("nginx.", "vikunja-")):
             self.make_log_files()
         try:
@@ -275,6 +279,10 @@ class Machine:
         unit.active = "active"
         unit.started = self.files.clock
         unit.starts += 1
+        database = self.files.get(needed) if needed else None
+        if database is not None and not database.content:
+            # The application fills it.
+            self.files.put(needed, replace(database, content=b"SQLite format 3"))
 
     def reload_or_restart(self, name: str) -> None:
         unit = self.unit(name)
@@ -336,6 +344,11 @@ class Machine:
         if found := re.fullmatch(r"vikunja-mcp@(\w+)\.service", name):
             return f"/opt/vikunja/mcp-server/{found[1]}/dist/index.js"
         return ""
+
+    def assertion(self, name: str) -> str:
+        text = b"".join(self.unit(name).definition.values()).decode()
+        found = re.search(r"^AssertPathExists=(.+)$", text, re.MULTILINE)
+        return found[1] if found else ""
 
     def inputs(self, name: str) -> dict[str, bytes]:
         """What a process of the unit reads as it starts; Refused where something is missing."""

@@ -14,7 +14,7 @@ from model_scripts import Answer, Told
 
 from tasks.backup.guarding import AT_BOOT, WANTED
 from tasks.resources.carrying import FILLING, NEXT
-from tasks.resources.migration import HOME, JOURNAL
+from tasks.resources.migration import DATABASE_FILE, HOME, JOURNAL
 
 MAINTENANCE = "/etc/vikunja/active/maintenance"
 
@@ -36,6 +36,9 @@ def database(
         case "counts", ["live"]:
             rows = len(machine.contents[key].split())
             return Answer(f"migration\t{rows}\ntasks\t{rows}\n".encode())
+        case (("wipe" | "remove"), []) if engine == "sqlite":
+            machine.contents.pop(key, None)
+            machine.files.remove(DATABASE_FILE)
         case "wipe", []:
             machine.contents[key] = "none"
         case "remove", []:
@@ -127,6 +130,8 @@ def carry(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) 
             new = database_named(files.content(f"{HOME}/next-environment") or b"")
             assert machine.contents.get(new, "none") == "none", "it is filled twice"
             machine.contents[new] = "SCHEMA_INIT" if machine.fails_to_restore else machine.dumped
+            if new[0] == "sqlite":
+                files.write(DATABASE_FILE, b"SQLite format 3")
             told("database:carried-over", "run")
         case ["undo"]:
             if files.get(f"{HOME}/filled") is not None:

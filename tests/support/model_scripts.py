@@ -496,6 +496,8 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name == "log_files":
         state = machine.log_files()
         return "absent" if state == "no configuration" else state
+    if name == "sqlite_database":
+        return "present" if machine.files.content(arguments[1]) else "absent"
     if name in ("postgresql_database", "mysql_database"):
         database, user = arguments
         return _login(machine, _LOCAL[name], database, user)
@@ -535,15 +537,18 @@ _SERVICES = {
 def _login(machine: Machine, place: str, name: str, user: str) -> str:
     """place: `postgres` or `mysql` in the container, else host and port of a server outside."""
     secret = _password(machine)
-    if not secret:
-        return "absent"
+    found = machine.databases.get((place, name))
     if place in _SERVICES:
         package, service = _SERVICES[place]
         if package not in machine.packages:
-            return "absent"
+            return "unasked" if package in machine.configured else "absent"
         if machine.unit(service).active != "active":
             return "stopped"
-    found = machine.databases.get((place, name))
+        # The server's own administrator needs no password.
+        if not secret:
+            return "other-password" if found else "absent"
+    elif not secret:
+        return "unasked"
     if found is None:
         return "absent"
     if found.owner != user or found.password != secret:
@@ -576,7 +581,9 @@ def _digests(*contents: bytes) -> str:
     return "".join(hashlib.sha256(content).hexdigest() for content in contents)
 
 
-def run_script(machine: Machine, name: str, arguments: Sequence[str], told: Told) -> Answer:
+def run_script(
+    machine: Machine, name: str, arguments: Sequence[str], must_exist: bool, told: Told
+) -> Answer:
     """apply_<name>"""
     function = name.replace("-", "_")
     before = probe(machine, function, arguments)
@@ -597,10 +604,16 @@ def run_script(machine: Machine, name: str, arguments: Sequence[str], told: Told
         (title,) = arguments
         machine.files.remove(f"{STAMPS}/nginx.service")
         machine.make_log_files()
+    elif must_exist and before == "absent":
+        return Answer(stderr=f"{name}: it is gone\n".encode(), returncode=4)
+    elif function == "sqlite_database":
+        user, title = arguments
+        machine.files.write(title, b"", "0640", owner=user, group=user)
     else:
         title = _make_database(machine, function, arguments)
     after = probe(machine, function, arguments)
-    if after != "present":
+    # The application fills SQLite's file.
+    if after != "present" and function != "sqlite_database":
         return Answer(stderr=f"{name}: it is {after}\n".encode(), returncode=1)
     told(f"{name}:{title}", "create" if before == "absent" else "update")
     return Answer()

@@ -328,8 +328,8 @@ def test_only_needed_packages_are_installed(name: str, expected: set[str]) -> No
 @pytest.mark.parametrize(
     ("name", "scripts"),
     [
-        ("sqlite", ["self-signed-certificate"]),
-        ("given certificate", []),
+        ("sqlite", ["self-signed-certificate", "sqlite-database"]),
+        ("given certificate", ["sqlite-database"]),
         ("postgresql", ["self-signed-certificate", "postgresql-database"]),
         ("mysql", ["self-signed-certificate", "mysql-database"]),
         ("postgresql outside", ["self-signed-certificate", "external-postgresql"]),

@@ -90,7 +90,8 @@ class Database:
         return self._text("name", "cannot be read", place)
 
     def occupied(self) -> bool:
-        """Whether there are tables in the live database; without one there are none."""
+        """Whether there are tables in the live database; without one there are none. Raises
+        DatabaseError where that cannot be asked: it may well hold something."""
         return self._text("occupied", "cannot be read") == "yes"
 
     # What is no longer wanted

@@ -272,7 +272,11 @@ drop)
 	drop "$1"
 	;;
 occupied)
-	if exists "$name" && [ -n "$(list "$name")" ]; then echo yes; else echo no; fi
+	# A server that does not answer has said nothing of it: that ends it here.
+	there=$(echo "select count(*) from information_schema.schemata where schema_name = $(text "$name")" | ask)
+	found=
+	[ "$there" = 0 ] || found=$(list "$name")
+	if [ -n "$found" ]; then echo yes; else echo no; fi
 	;;
 wipe)
 	changing

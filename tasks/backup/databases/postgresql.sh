@@ -232,6 +232,11 @@ drop)
 	drop "$1"
 	;;
 occupied)
+	there=$(echo "select 1 from pg_database where datname = :'live'" | administer live="$name")
+	if [ -z "$there" ]; then
+		echo no
+		exit
+	fi
 	echo "select case when exists (select 1 $TABLES) then 'yes' else 'no' end" | ask "$name"
 	;;
 wipe)

@@ -173,7 +173,10 @@ drop)
 	drop "$1"
 	;;
 occupied)
-	if [ -s "$database" ] && [ -n "$(tables "$database")" ]; then echo yes; else echo no; fi
+	found=
+	# One that cannot be read is not empty: that ends it here.
+	[ ! -s "$database" ] || found=$(tables "$database")
+	if [ -n "$found" ]; then echo yes; else echo no; fi
 	;;
 wipe | remove)
 	changing

@@ -1,5 +1,6 @@
 # A database on a MySQL or MariaDB server outside. Arguments: HOST PORT NAME USER [ADMIN].
 # Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
+# `absent` is only what the server said; with MUST_EXIST no database is made.
 
 DB_SECRET=db-password
 # While another database serves, the password of the one that is wished for.
@@ -27,7 +28,7 @@ _external_mysql() {
 
 _external_mysql_state() {
 	if ! command -v mariadb >/dev/null || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
-		echo absent
+		echo unasked
 		return
 	fi
 	# Numbers, not words: the server's messages may be in any language.
@@ -37,7 +38,7 @@ _external_mysql_state() {
 	*"ERROR 1049"*) echo absent ;;
 	*"ERROR 1044"* | *"ERROR 1045"* | *"ERROR 1130"* | *"ERROR 1698"*) echo denied ;;
 	*"ERROR 2002"* | *"ERROR 2003"* | *"ERROR 2005"* | *"ERROR 2013"*) echo unreachable ;;
-	*) echo denied ;;
+	*) echo unasked ;;
 	esac
 }
 
@@ -54,6 +55,15 @@ apply_external_mysql() {
 		return 1
 		;;
 	esac
+	if [ "$state" = absent ] && [ -n "${MUST_EXIST:-}" ]; then
+		echo "MySQL at $1 port $2 has no database \`$3\` any more, nor what was in it; none was made." >&2
+		return 4
+	fi
+	if [ "$state" = unasked ]; then
+		echo 'select 1' | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3"
+		echo "MySQL at $1 port $2 could not be asked for database \`$3\`: the line above says why." >&2
+		return 1
+	fi
 	if [ -z "${5:-}" ]; then
 		if [ "$state" = absent ]; then
 			echo "MySQL at $1 port $2 has no database \`$3\`. An administrator of that server has to run: CREATE DATABASE \`$3\` CHARACTER SET utf8mb4; GRANT ALL PRIVILEGES ON \`$3\`.* TO '$4'@'%'; or set database.admin_user and database.admin_password_file." >&2
@@ -64,6 +74,16 @@ apply_external_mysql() {
 	fi
 	name=$(printf %s "$3" | sed 's/`/``/g')
 	user=$(printf %s "$4" | sed "s/'/''/g")
+	if [ -n "${MUST_EXIST:-}" ]; then
+		# Who could not log in could not tell whether it is there.
+		there=$(echo "select count(*) from information_schema.schemata
+			where schema_name = '$(printf %s "$3" | sed "s/'/''/g")'" |
+			_external_mysql db-admin-password "$1" "$2" "$5")
+		[ "$there" = 1 ] || {
+			echo "MySQL at $1 port $2 has no database \`$3\` any more as administrator '$5' sees it, nor what was in it; none was made." >&2
+			return 4
+		}
+	fi
 	{
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4;"

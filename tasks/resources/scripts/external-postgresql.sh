@@ -1,5 +1,6 @@
 # A database on a PostgreSQL server outside. Arguments: HOST PORT NAME USER [ADMIN].
 # Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
+# `absent` is only what the server said; with MUST_EXIST no database is made.
 
 DB_SECRET=db-password
 # While another database serves, the password of the one that is wished for.
@@ -33,7 +34,7 @@ _external_psql() {
 _external_postgresql_state() {
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
 	if ! _external_programs || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
-		echo absent
+		echo unasked
 		return
 	fi
 	can=$(echo "select coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)" |
@@ -42,15 +43,16 @@ _external_postgresql_state() {
 	t) echo present ;;
 	f) echo denied ;;
 	*)
-		# The server's messages may be in any language: which logins work tells the states apart.
+		# The server's messages may be in any language: another of its databases tells of this one.
 		if ! "$programs/pg_isready" --quiet --timeout=4 --host="$1" --port="$2"; then
 			echo unreachable
-		elif [ -n "$(echo 'select 1' | _external_psql "$DB_SECRET" "$1" "$2" "$4" postgres 2>/dev/null)" ] ||
-			[ -n "$(echo 'select 1' | _external_psql "$DB_SECRET" "$1" "$2" "$4" template1 2>/dev/null)" ]; then
-			echo absent
-		else
-			echo denied
+			return
 		fi
+		list="select count(*) from pg_database where datname = :'name'"
+		there=$(echo "$list" | _external_psql "$DB_SECRET" "$1" "$2" "$4" postgres 2>/dev/null)
+		[ -n "$there" ] ||
+			there=$(echo "$list" | _external_psql "$DB_SECRET" "$1" "$2" "$4" template1 2>/dev/null)
+		if [ "$there" = 0 ]; then echo absent; else echo denied; fi
 		;;
 	esac
 }
@@ -72,6 +74,10 @@ apply_external_postgresql() {
 		return 1
 		;;
 	esac
+	if [ "$state" = absent ] && [ -n "${MUST_EXIST:-}" ]; then
+		echo "PostgreSQL at $1 port $2 has no database \"$3\" any more, nor what was in it; none was made." >&2
+		return 4
+	fi
 	if [ -z "${5:-}" ]; then
 		if [ "$state" = absent ]; then
 			echo "PostgreSQL at $1 port $2 has no database \"$3\" that user \"$4\" may use. An administrator of that server has to run: CREATE DATABASE \"$3\" OWNER \"$4\"; or set database.admin_user and database.admin_password_file." >&2
@@ -81,6 +87,15 @@ apply_external_postgresql() {
 		return 1
 	fi
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
+	if [ -n "${MUST_EXIST:-}" ]; then
+		# Who could not log in could not tell whether it is there.
+		there=$(echo "select count(*) from pg_database where datname = :'name'" |
+			_external_psql db-admin-password "$1" "$2" "$5" postgres)
+		[ "$there" = 1 ] || {
+			echo "PostgreSQL at $1 port $2 has no database \"$3\" any more as administrator \"$5\" sees it, nor what was in it; none was made." >&2
+			return 4
+		}
+	fi
 	{
 		printf '\\set password '\'
 		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "$password" ]

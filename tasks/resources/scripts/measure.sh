@@ -104,7 +104,13 @@ _measure_database() {
 	shift
 	case $kind in
 	sqlite)
-		[ "$(head -c 15 "$1")" = 'SQLite format 3' ] && state=present || state=absent
+		if [ ! -s "$1" ]; then
+			state=absent
+		elif [ "$(head -c 15 "$1")" = 'SQLite format 3' ]; then
+			state=present
+		else
+			state=damaged
+		fi
 		size=0
 		for file in "$1" "$1-wal"; do
 			[ ! -f "$file" ] || size=$((size + $(stat -c %s "$file")))

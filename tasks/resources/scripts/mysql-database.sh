@@ -1,5 +1,7 @@
 # A database and its user in the container's own MariaDB. Arguments: NAME USER.
 # The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
+# Whether the database is there is for the server to say, as its own administrator: without the
+# password, or where a login is refused, the data is there all the same. With MUST_EXIST none is made.
 
 DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
 # While another database serves, the password of the one that is wished for.
@@ -22,19 +24,36 @@ _mysql_login() {
 	)
 }
 
+_mysql_exists() {
+	# NAME: its character set where the server has it, nothing where it has not; fails where it
+	# cannot be asked.
+	echo "select default_character_set_name from information_schema.schemata
+		where schema_name = '$(printf %s "$1" | sed "s/'/''/g")'" |
+		mariadb --user=root --connect-timeout=5 --batch --skip-column-names 2>/dev/null
+}
+
 probe_mysql_database() {
-	if ! command -v mariadb >/dev/null || [ ! -s "$DB_PASSWORD_FILE" ]; then
-		echo absent
+	if ! command -v mariadb >/dev/null; then
+		# A package that was removed leaves the data where it is.
+		if [ -e /var/lib/mysql/ibdata1 ]; then echo unasked; else echo absent; fi
 		return
 	fi
-	answer=$(echo 'select @@character_set_database' | _mysql_login "$1" "$2" 2>&1)
-	case $answer in
-	utf8mb4) echo present ;;
-	*"ERROR 2002"* | *"ERROR 2003"* | *"ERROR 2013"*) echo stopped ;;
-	*"ERROR 1045"*) echo other-password ;;
-	*ERROR*) echo absent ;;
-	*) echo other-charset ;;
-	esac
+	answer=
+	[ ! -s "$DB_PASSWORD_FILE" ] ||
+		answer=$(echo 'select @@character_set_database' | _mysql_login "$1" "$2" 2>&1)
+	if [ "$answer" = utf8mb4 ]; then
+		echo present
+	elif there=$(_mysql_exists "$1"); then
+		case $there in
+		'') echo absent ;;
+		utf8mb4*) echo other-password ;;
+		*) echo other-charset ;;
+		esac
+	elif mariadb-admin --connect-timeout=3 --silent ping >/dev/null 2>&1; then
+		echo unasked
+	else
+		echo stopped
+	fi
 }
 
 apply_mysql_database() {
@@ -47,6 +66,16 @@ apply_mysql_database() {
 		fi
 		sleep 0.2
 	done
+	if [ -n "${MUST_EXIST:-}" ]; then
+		there=$(_mysql_exists "$1") || {
+			echo "MariaDB in the container cannot be asked for its databases; journalctl -u mariadb says why." >&2
+			return 1
+		}
+		[ -n "$there" ] || {
+			echo "MariaDB in the container has no database $1 any more, nor what was in it; none was made." >&2
+			return 4
+		}
+	fi
 	name=$(printf %s "$1" | sed 's/`/``/g')
 	user=$(printf %s "$2" | sed "s/'/''/g")
 	{
@@ -67,6 +96,11 @@ apply_mysql_database() {
 		unset password
 	} | mariadb --batch --user=root || {
 		echo "MariaDB in the container did not take the database $1 and its user $2." >&2
+		return 1
+	}
+	said=$(echo 'select 1' | _mysql_login "$1" "$2" 2>&1) || {
+		printf '%s\n' "$said" >&2
+		echo "MariaDB in the container has the database $1 and its user $2, but lets that user not in: the line above says why." >&2
 		return 1
 	}
 }

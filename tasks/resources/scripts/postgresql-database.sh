@@ -1,5 +1,7 @@
 # A database and its owner in the container's own PostgreSQL. Arguments: NAME USER.
 # The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
+# Whether the database is there is for the server to say, as its own user: without the password, or
+# where a login is refused, the data is there all the same. With MUST_EXIST none is made.
 
 DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
 # While another database serves, the password of the one that is wished for.
@@ -35,21 +37,32 @@ _local_login() {
 	)
 }
 
+_postgresql_exists() {
+	# NAME: `1` where the server has it, nothing where it has not; fails where it cannot be asked.
+	echo "select 1 from pg_database where datname = :'name'" |
+		_local_psql --dbname=postgres --set=name="$1" 2>/dev/null
+}
+
 probe_postgresql_database() {
-	if [ ! -s "$DB_PASSWORD_FILE" ] || ! _postgresql_programs; then
-		echo absent
+	if ! _postgresql_programs; then
+		# A package that was removed leaves the data where it is.
+		set -- /var/lib/postgresql/*/*/PG_VERSION
+		if [ -e "$1" ]; then echo unasked; else echo absent; fi
 		return
 	fi
-	owner=$(echo 'select pg_get_userbyid(datdba) from pg_database where datname = current_database()' |
-		_local_login "$1" "$2" 2>/dev/null)
+	owner=
+	[ ! -s "$DB_PASSWORD_FILE" ] ||
+		owner=$(echo 'select pg_get_userbyid(datdba) from pg_database where datname = current_database()' |
+			_local_login "$1" "$2" 2>/dev/null)
 	if [ "$owner" = "$2" ]; then
 		echo present
 	elif [ -n "$owner" ]; then
 		echo other-owner
 	elif ! "$programs/pg_isready" --quiet --timeout=3; then
 		echo stopped
-	elif [ -n "$(echo "select 1 from pg_database where datname = :'name'" |
-		_local_psql --dbname=postgres --set=name="$1" 2>/dev/null)" ]; then
+	elif ! there=$(_postgresql_exists "$1"); then
+		echo unasked
+	elif [ -n "$there" ]; then
 		echo other-password
 	else
 		echo absent
@@ -74,6 +87,16 @@ apply_postgresql_database() {
 			sleep 0.2
 		done
 	}
+	if [ -n "${MUST_EXIST:-}" ]; then
+		there=$(_postgresql_exists "$1") || {
+			echo "PostgreSQL in the container cannot be asked for its databases; journalctl -u 'postgresql@*' says why." >&2
+			return 1
+		}
+		[ -n "$there" ] || {
+			echo "PostgreSQL in the container has no database $1 any more, nor what was in it; none was made." >&2
+			return 4
+		}
+	fi
 	{
 		# psql takes the value into a variable from the file, as the server's user cannot read it.
 		printf '\\set password '\'
@@ -101,6 +124,11 @@ apply_postgresql_database() {
 		SQL
 	} | _local_psql --dbname=postgres --set=name="$1" --set=user="$2" || {
 		echo "PostgreSQL in the container did not take the database $1 and its user $2." >&2
+		return 1
+	}
+	said=$(echo 'select 1' | _local_login "$1" "$2" 2>&1) || {
+		printf '%s\n' "$said" >&2
+		echo "PostgreSQL in the container has the database $1 and its user $2, but lets that user not in: the lines above say why, pg_hba.conf and max_connections are where it is set." >&2
 		return 1
 	}
 }

@@ -267,6 +267,54 @@ def test_a_database_that_nobody_can_read_any_more_is_replaced(site: Backed) -> N
     assert site.origin.addresses() == []
 
 
+LOSE = {
+    "sqlite": "rm -f /var/lib/vikunja/vikunja.db*",
+    "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups "
+    "psql -qc 'alter database vikunja rename to gone_by_hand'",
+    "mysql": "mariadb -e 'drop database vikunja'",
+}
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mysql"])
+def test_a_lost_database_comes_back_and_attachments_that_are_there_stay(
+    engine: str, engine_site: Callable[[str], Site], tmp_path: Path
+) -> None:
+    site = backed(engine_site(engine), tmp_path / "backups")
+    with written_to(site) as writer:
+        writer.wait_for(20)
+    site.run("backup")
+    before, attachments = site.seen()
+    # One is newer than the backup, and one that it has is gone, too.
+    site.shell(
+        "cd /var/lib/vikunja/files && echo newer >987654 && chown vikunja:vikunja 987654 && "
+        'rm "$(ls | head -n 1)"'
+    )
+    # Whoever serves from it writes to what is no file any more, or to nothing.
+    site.shell("systemctl stop vikunja-backend@blue.service")
+    site.shell(LOSE[engine])
+    script = f"{engine}-database"
+    shown = site.run("plan").stdout
+    assert f"{script}:" in shown and "gone, with the data." in shown
+    assert "./doit restore" in shown and "destructive: lost already" in shown
+    refused = site.run("apply", "--yes", code=3)
+    assert "data is gone" in refused.stderr
+    # Nor does a start of the container, or of the service, make one.
+    started = site.run("start", code=10 if engine != "sqlite" else 1)
+    assert started.stderr
+    assert "gone, with the data." in site.run("plan").stdout
+    restored = site.run("restore", "--from", "latest", "--yes")
+    assert "no database" in restored.stderr
+    assert "1 attachments that the archive lacks: they were kept" in restored.stderr
+    after, found = site.seen()
+    assert after == before
+    lines = set(found.splitlines())
+    assert lines > set(attachments.splitlines())
+    assert len(lines) == len(attachments.splitlines()) + 1
+    assert site.serves()
+    site.nothing_left()
+    assert site.origin.addresses() == []
+
+
 KILLED_AT = ("Unpacking", "Loading", "stopping writes", "swapping in", "starting on")
 
 

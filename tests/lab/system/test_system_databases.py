@@ -148,6 +148,93 @@ def test_a_server_stopped_by_hand_is_started(site: Site, kind: str) -> None:
     assert site.inside.plan(within(site, kind), "blue") == ()
 
 
+SPOIL = {
+    # What keeps Vikunja's user out, the data being there all the same: how it is done and undone.
+    "no password": ("mv /etc/vikunja/secrets/db-password /root/aside",
+                    "mv /root/aside /etc/vikunja/secrets/db-password"),
+    "renamed user": {
+        "postgresql": ("cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
+                       "'alter role vikunja nologin'",
+                       "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
+                       "'alter role vikunja login'"),
+        "mysql": ("mariadb -e \"rename user vikunja@localhost to other@localhost, "
+                  "vikunja@127.0.0.1 to other@127.0.0.1\"",
+                  "mariadb -e \"rename user other@localhost to vikunja@localhost, "
+                  "other@127.0.0.1 to vikunja@127.0.0.1\""),
+    },
+    "no way in": {
+        "postgresql": ("cd /etc/postgresql/*/main && cp -p pg_hba.conf before && "
+                       "sed -i 's/^host.*/#&/' pg_hba.conf && systemctl restart postgresql",
+                       "cd /etc/postgresql/*/main && mv before pg_hba.conf && "
+                       "systemctl restart postgresql"),
+        "mysql": ("mariadb -e \"alter user vikunja@localhost account lock; "
+                  "alter user vikunja@127.0.0.1 account lock\"",
+                  "mariadb -e \"alter user vikunja@localhost account unlock; "
+                  "alter user vikunja@127.0.0.1 account unlock\""),
+    },
+    "no connection left": {
+        "postgresql": ("cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
+                       "'alter role vikunja connection limit 0'",
+                       "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
+                       "'alter role vikunja connection limit -1'"),
+        "mysql": ("mariadb -e \"alter user vikunja@localhost with max_user_connections 1; "
+                  "alter user vikunja@127.0.0.1 with max_user_connections 1\"",
+                  "mariadb -e \"alter user vikunja@localhost with max_user_connections 0; "
+                  "alter user vikunja@127.0.0.1 with max_user_connections 0\""),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SPOIL)
+def test_a_login_that_is_refused_is_no_lost_database(site: Site, kind: str, what: str) -> None:
+    way = SPOIL[what]
+    spoil, mend = way[kind] if isinstance(way, dict) else way
+    site.inside.sh(spoil)
+    try:
+        found = state(site.inside, f"{kind}-database", "vikunja", "vikunja").strip()
+    finally:
+        site.inside.sh(mend)
+    # One connection may be free: the services' own can have gone.
+    assert found in ({"other-password", "present"} if "connection" in what else {"other-password"})
+    assert state(site.inside, f"{kind}-database", "vikunja", "vikunja") == "present\n"
+
+
+def test_an_administrator_who_cannot_be_asked_has_not_said_that_it_is_gone(
+    site: Site, kind: str
+) -> None:
+    spoil, mend = {
+        "postgresql": (
+            "cd /etc/postgresql/*/main && cp -p pg_hba.conf before && "
+            "printf 'local all all reject\\nhost all all all reject\\n' >pg_hba.conf && "
+            "systemctl restart postgresql",
+            "cd /etc/postgresql/*/main && mv before pg_hba.conf && systemctl restart postgresql",
+        ),
+        # Who stays logged in gives the way in back.
+        "mysql": (
+            "rm -f /root/go; mkfifo /root/go; (cat /root/go | mariadb) >/dev/null 2>&1 & "
+            'sleep 1; mariadb -e "alter user root@localhost account lock; '
+            'alter user vikunja@localhost account lock; alter user vikunja@127.0.0.1 account lock"',
+            'echo "alter user root@localhost account unlock; alter user vikunja@localhost account '
+            'unlock; alter user vikunja@127.0.0.1 account unlock;" >/root/go; '
+            "until mariadb -e 'select 1' >/dev/null 2>&1; do sleep 0.1; done; rm /root/go",
+        ),
+    }[kind]
+    site.inside.sh(spoil)
+    try:
+        found = state(site.inside, f"{kind}-database", "vikunja", "vikunja")
+    finally:
+        site.inside.sh(mend)
+    assert found in ("unasked\n", "stopped\n")
+
+
+def test_where_one_must_be_none_is_made(site: Site, kind: str) -> None:
+    script, arguments = f"{kind}-database", ("vik-unja", "vik-unja")
+    text = f'MUST_EXIST=yes\n{script_text(script)}\napply_{function_name(script)} "$@"; echo $?'
+    site.inside.sh(DROP[kind])
+    assert site.inside.sh(text, *arguments).splitlines()[-1] == "4"
+    assert state(site.inside, script, *arguments) == "absent\n"
+
+
 # A server outside: the same servers, reached over the container's own address.
 
 # More restarts in a row than systemd takes for a service that works: each counts anew.

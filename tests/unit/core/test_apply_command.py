@@ -151,7 +151,10 @@ def test_what_loses_data_is_refused_until_it_is_allowed(
     assert apply(moved, "--yes") == 3
     error = capsys.readouterr().err
     assert error.startswith("error: data would be lost by vikunja-main/container:vikunja-main")
-    assert error.endswith("Take a backup first; then: ./doit apply --allow-destroy\n")
+    assert error.endswith(
+        "Take a backup first: ./doit backup. Then, where what is there now may be lost: "
+        "./doit apply --allow-destroy\n"
+    )
     assert moved.world.log == []
     assert apply(moved, "--yes", "--allow-destroy") == 0
     assert moved.place.spec.template == "bookworm"

@@ -326,7 +326,14 @@ CASES = [
     ),
     pytest.param(
         database("other-password"),
-        [Note("unhealthy", "the database refuses the password", PLAN, "database")],
+        [
+            Note(
+                "unhealthy",
+                "the database is there, and lets Vikunja's user not in",
+                PLAN,
+                "database",
+            )
+        ],
         "unhealthy",
         id="database with another password",
     ),

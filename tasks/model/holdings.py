@@ -1,0 +1,94 @@
+"""How much an instance's archives hold: the last that holds more than the database does now is told
+from those that time has made worthless.
+
+    paths.holdings(<instance>)   {"1729338000": 12345}   the archive's seconds → rows
+
+Archives of another host, or of before this was noted, are told by the sizes in their sidecars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.errors import DeployError
+from tasks.frozen import dataclass
+from tasks.model import archive as model
+from tasks.model.archive import Archive
+from tasks.model.files import recalled, write_json
+from tasks.paths import Paths
+
+Rows = Mapping[int, int]
+"""The seconds in an archive's name → how many rows its database has."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """rows: None where they are not known. database_bytes: of the dump. files: attachments."""
+
+    rows: int | None
+    database_bytes: int
+    files: int
+
+    def more_than(self, other: Holding) -> bool:
+        """Of rows or of attachments; where rows are not known of both, the dumps' sizes count."""
+        if self.rows is None or other.rows is None:
+            return self.database_bytes > other.database_bytes or self.files > other.files
+        return self.rows > other.rows or self.files > other.files
+
+    def half_of(self, other: Holding) -> bool:
+        """Whether it has less than half of the other's rows, or of its attachments."""
+        mine, theirs = self.rows, other.rows
+        if mine is None or theirs is None:
+            mine, theirs = self.database_bytes, other.database_bytes
+        return 2 * mine < theirs or 2 * self.files < other.files
+
+    def __str__(self) -> str:
+        rows = f"{self.database_bytes} bytes of database" if self.rows is None else None
+        return f"{rows or f'{self.rows} rows'} and {self.files} attachments"
+
+
+def read(paths: Paths, instance_id: str) -> dict[int, int]:
+    """None of them where the record is missing or damaged: it is made anew, backup by backup."""
+    found = recalled(paths.holdings(instance_id))
+    if not isinstance(found, dict):
+        return {}
+    return {
+        int(epoch): rows
+        for epoch, rows in found.items()
+        if epoch.isdecimal() and isinstance(rows, int)
+    }
+
+
+def note(paths: Paths, instance_id: str, archive: Archive, rows: int) -> dict[int, int]:
+    """Note an archive that was just made, and forget those that are gone. Returns what is noted."""
+    there = {one.epoch for one in model.archives(archive.folder)}
+    known = {**read(paths, instance_id), archive.epoch: rows}
+    kept = {epoch: count for epoch, count in sorted(known.items()) if epoch in there}
+    write_json(paths.holdings(instance_id), {str(epoch): count for epoch, count in kept.items()})
+    return kept
+
+
+def held(archive: Archive, rows: Rows) -> Holding | None:
+    """What an archive holds; None where nothing tells."""
+    try:
+        said = model.read_metadata(archive)
+    except DeployError:
+        # `backups` and `verify` name what is damaged.
+        return None
+    if said is None:
+        return None
+    return Holding(rows.get(archive.epoch), said.database_size_bytes, said.files_count)
+
+
+def last_with_more(folder: Path, rows: Rows) -> Archive | None:
+    """The newest archive that holds more than the newest of all; None where none does."""
+    newest_first = model.archives(folder)[::-1]
+    now = held(newest_first[0], rows) if newest_first else None
+    if now is None:
+        return None
+    for archive in newest_first[1:]:
+        then = held(archive, rows)
+        if then is not None and then.more_than(now):
+            return archive
+    return None
