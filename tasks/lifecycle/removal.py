@@ -174,8 +174,8 @@ def _final_backup(
             f"the final backup failed, and nothing was removed: {failure.what}",
             where=instance.id,
             evidence=failure.evidence,
-            hint=f"{failure.hint} ./doit uninstall {instance.id} --no-backup removes it without one, "
-            "and what is in it is lost.".strip(),
+            hint=f"{failure.hint} ./doit uninstall {instance.id} --no-backup removes it without "
+            "one, and what is in it is lost.".strip(),
         ) from failure
 
 
