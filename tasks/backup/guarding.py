@@ -35,15 +35,18 @@ many times as long, for a machine that is busy may be late."""
 
 def guard_text(home: str, silence: int) -> str:
     """For bash: puts back by what lies in `home`, unless its input says `done` before it ends or is
-    silent for so many seconds."""
+    silent for so many seconds. Where nothing lies there any more, somebody else has done it."""
     return f"""\
 while IFS= read -r -t {silence} word; do
     [ "$word" != done ] || exit 0
 done
 sleep 1
+[ -e {home}/recover ] || exit 0
 exec bash {home}/recover
 """
 
+
+DESCRIPTION = "Way back of a change of Vikunja's database"
 
 AT_BOOT = "/etc/systemd/system/vikunja-deploy-recover.service"
 WANTED = "/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service"
@@ -59,6 +62,17 @@ Type=oneshot
 ExecStart=/bin/bash {HOME}/recover
 """.encode()
 """Where the container itself went down in between."""
+
+
+def guard_argv(unit: str) -> list[str]:
+    """What starts the guard that was laid ready, as a unit that is gone once it has ended, however.
+
+    systemd writes the command and the description into a file of the unit, and reads that again
+    when anything in the container reloads it: both are one plain line each.
+    """
+    said = f"--description={DESCRIPTION}"
+    argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={unit}", said]
+    return [*argv, "bash", f"{HOME}/guard"]
 
 
 class Guard:
@@ -93,14 +107,10 @@ class Guard:
         self._beating.join()
 
     def _wait(self, given: BinaryIO) -> None:
-        argv = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={self.unit}"]
         # Without an answer what is left is put in order from here.
         with given, contextlib.suppress(DeployError):
             self.answer = self._container.run(
-                [*argv, "bash", "-c", guard_text(HOME, SILENCE)],
-                stdin=given,
-                timeout=86400,
-                check=False,
+                guard_argv(self.unit), stdin=given, timeout=86400, check=False
             )
 
     def must_be_there(self) -> None:
@@ -137,6 +147,7 @@ def post_guard(container: Container, database: Database, text: str) -> Guard:
     of it is there; nothing has been touched then.
     """
     contents = {
+        "guard": guard_text(HOME, SILENCE),
         "recover": recovery(),
         "database": text,
         "connection": "".join(f"{word}\n" for word in database.connection),

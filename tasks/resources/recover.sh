@@ -45,8 +45,8 @@ open_again() {
 forget() {
 	rm -f "$home/journal"
 	sync "$home"
-	rm -f "$home/database" "$home/connection" "$home/recover" "$home/carry" "$home"/next-* \
-		"$home/filling" "$home/filled" "$home/before.tar" \
+	rm -f "$home/database" "$home/connection" "$home/recover" "$home/guard" "$home/carry" \
+		"$home"/next-* "$home/filling" "$home/filled" "$home/before.tar" \
 		/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service \
 		/etc/systemd/system/vikunja-deploy-recover.service
 }

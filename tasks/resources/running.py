@@ -25,11 +25,13 @@ def guarded(*scripts: str) -> str:
 
 
 def wait_for_leftovers(container: Container) -> None:
-    """Wait for what a killed run may have left working in a running container.
+    """Wait for what a killed run may have left working in a running container, and forget there
+    what an older version left failed.
 
     Raises LockedError where that has no end.
     """
-    waited = container.run([SCRIPT, "-c", guarded()], timeout=GUARD_SECONDS, check=False)
+    argv = [SCRIPT, "-c", guarded("leftovers.sh")]
+    waited = container.run(argv, timeout=GUARD_SECONDS, check=False)
     if waited.returncode == 0:
         return
     what = "what an earlier run left working in it does not end"

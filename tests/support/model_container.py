@@ -128,7 +128,7 @@ class World:
 def known_texts() -> dict[str, str]:
     """Text of each command the tool sends but observers and database scripts → its name."""
     return {
-        guarded(): "settle",
+        guarded("leftovers.sh"): "settle",
         guarded("land.sh"): "land",
         guarded("reach.sh", "install.sh"): "install",
         guarded("release.sh"): "release",

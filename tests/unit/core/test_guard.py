@@ -22,7 +22,8 @@ class Standing:
 
     def __init__(self, home: Path, silence: int) -> None:
         (home / "recover").write_text("echo went back\n")
-        argv = ["bash", "-c", guard_text(str(home), silence)]
+        (home / "guard").write_text(guard_text(str(home), silence))
+        argv = ["bash", str(home / "guard")]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def says(self, text: bytes) -> None:
@@ -61,6 +62,22 @@ def test_it_goes_back_where_it_hears_nothing_any_more(standing: Standing) -> Non
     """As over a connection that nobody has told of its end."""
     standing.says(b"here\n")
     assert standing.end() == b"went back\n"
+
+
+def test_it_ends_well_where_somebody_else_has_put_everything_back(
+    standing: Standing, tmp_path: Path
+) -> None:
+    (tmp_path / "recover").unlink()
+    assert standing.process.communicate(timeout=PATIENCE)[0] == b""
+    assert standing.process.returncode == 0
+
+
+def test_its_unit_is_made_of_plain_lines_that_can_be_read_again() -> None:
+    argv = guarding.guard_argv("vikunja-deploy-guard-1.service")
+    assert not [word for word in argv if "\n" in word or "%" in word]
+    (described,) = [word for word in argv if word.startswith("--description=")]
+    assert len(described) < 80
+    assert "--collect" in argv
 
 
 class Listening:
