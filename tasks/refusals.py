@@ -22,7 +22,8 @@ def refuse(look: Look, paths: Paths, progress: Progress = SILENT) -> None:
     """Raise what must keep the plan of this look from beginning; nothing has been changed then.
 
     ResourceError where the container, its name, address or network cannot be had; UsageError or
-    DatabaseError for its migrations, or where the data would move to another database in parts;
+    DatabaseError for its migrations, where the data would move to another database in parts, or
+    where a first deployment could never be backed up;
     BuildError where its commit cannot be built here. A plan without entries costs nothing.
     """
     if not look.plan.entries:
@@ -78,6 +79,10 @@ def _refuse_place(look: Look, paths: Paths) -> None:
         look.container.require_removable()
     if places and look.facts.container is not None:
         look.container.preflight(look.facts.container)
+    if places and registry.find(paths, look.instance.id) is None:
+        from tasks.backup.databases.greeting import refuse_newer_server
+
+        refuse_newer_server(look.instance, look.sources.given)
 
 
 def _refuse_parts(look: Look) -> None:

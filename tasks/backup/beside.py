@@ -93,7 +93,12 @@ def lay(
         refuse_other_engine(contents, exchange.instance)
         operation.info(f"Unpacked {archive.name}: {contents.files_count} files")
         progress.step("Loading the database")
-        exchange.database.load(f"{UNPACKED}/database", RESTORED)
+        left_out = exchange.database.load(f"{UNPACKED}/database", RESTORED)
+        if left_out:
+            operation.warn(
+                "Left out, for only an administrator of the database's server may create it: "
+                + ", ".join(left_out)
+            )
         operation.info("Loaded the database beside the live one")
         judge(contents, exchange.database)
         kept = exchange.bring_attachments(f"{UNPACKED}/files", keep=emptied)

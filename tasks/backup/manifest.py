@@ -95,7 +95,11 @@ class Manifest:
 
     @staticmethod
     def head(contents: Contents) -> bytes:
-        own = json.dumps(asdict(contents), indent=2, ensure_ascii=False)
+        known = asdict(contents)
+        if not contents.left_out:
+            # As it always was: an older archive says the same to the letter.
+            del known["left_out"]
+        own = json.dumps(known, indent=2, ensure_ascii=False)
         return own.removesuffix("\n}").encode() + b",\n" + _OPEN
 
 
@@ -120,9 +124,12 @@ def read_contents(text: IO[bytes]) -> Contents:
     else:
         raise ValueError("it names no members")
     record = json.loads(head.decode().rstrip().removesuffix(",") + "\n}")
+    if isinstance(record, dict):
+        record = {**record, "left_out": record.get("left_out", [])}
     problem = check_record(record, CONTENTS_CHECKS)
     if problem:
         raise ValueError(problem)
+    record["left_out"] = tuple(record["left_out"])
     return Contents(**{field.name: record[field.name] for field in fields(Contents)})
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tasks.backup import configuration, noting, subject
 from tasks.backup.age import Lock
 from tasks.backup.configuration import DOCUMENT
-from tasks.backup.databases import counts_in, database_for
+from tasks.backup.databases import Apart, counts_in, database_for, read_apart
 from tasks.backup.keys import lock_of
 from tasks.backup.manifest import Counted
 from tasks.backup.retention import retention_of, sweep, thin_out
@@ -40,14 +40,19 @@ from tasks.services import DATA
 
 STREAM_TIMEOUT = 24 * 3600.0
 
+LEFT_OUT = "Only an administrator of the database's server may create, a restore may leave out"
+"""Before what of a database is meant."""
+
 
 @dataclass(frozen=True)
 class Taken:
-    """A finished backup. removed: archives that retention deleted after it."""
+    """A finished backup. removed: archives that retention deleted after it. left_out: what only an
+    administrator of the database's server may create, so that a restore may leave it out."""
 
     archive: Archive
     metadata: Metadata
     removed: tuple[Archive, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def folder_of(instance: Instance) -> Path:
@@ -80,7 +85,7 @@ def take(
     found = subject.find(instance, container, paths)
     archive = Archive(model.next_epoch(folder, time.time()), folder, lock is not None)
     operation.info(f"Backing up {found.version} to {archive.path}")
-    metadata, rows = _write(found, container, archive, lock, trigger, operation, progress)
+    metadata, rows, left_out = _write(found, container, archive, lock, trigger, operation, progress)
     operation.info(f"Archive {archive.name} is complete: {metadata.total_size_bytes} bytes")
     _note(found, container, paths, operation, archive)
     known = holdings.note(paths, instance.id, archive, rows)
@@ -91,7 +96,7 @@ def take(
     if fuller is not None:
         then, now = holdings.held(fuller, known), holdings.held(archive, known)
         operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
-    return Taken(archive, metadata, removed)
+    return Taken(archive, metadata, removed, left_out)
 
 
 def _write(
@@ -102,8 +107,9 @@ def _write(
     trigger: Trigger,
     operation: Operation,
     progress: Progress,
-) -> tuple[Metadata, int]:
-    """Dump, stream, archive. Returns how many rows are in it, too."""
+) -> tuple[Metadata, int, tuple[str, ...]]:
+    """Dump, stream, archive; what is known of it, how many rows are in it, and what a restore of it
+    may leave out."""
     instance = found.instance
     database = database_for(instance, container)
     require_space(archive.folder, database.size(), found.files_bytes)
@@ -113,6 +119,9 @@ def _write(
         dump_bytes = database.dump(f"{staging}/database")
         listed = container.run(["cat", f"{staging}/database/tables.tsv"]).stdout
         tables = counts_in(listed.decode())
+        left_out = tuple(one.what for one in _apart(container, f"{staging}/database"))
+        if left_out:
+            operation.info(f"{LEFT_OUT}: {', '.join(left_out)}")
 
         def describe(counted: Counted) -> Contents:
             return Contents(
@@ -128,6 +137,7 @@ def _write(
                 hostname=instance.network.domain,
                 backup_trigger=trigger,
                 tables=tables,
+                left_out=left_out,
             )
 
         operation.info("Writing the archive")
@@ -146,7 +156,12 @@ def _write(
             lock=lock,
             progress=progress,
         )
-        return metadata, sum(tables.values())
+    return metadata, sum(tables.values()), left_out
+
+
+def _apart(container: Container, folder: str) -> tuple[Apart, ...]:
+    argv = ["sh", "-c", 'if [ -e "$1" ]; then cat "$1"; fi', "sh", f"{folder}/apart.tsv"]
+    return read_apart(container.run(argv).stdout.decode())
 
 
 @contextmanager

@@ -1,27 +1,79 @@
-"""Whether the database outside the container can be reached, and its password read."""
+"""Whether the database outside the container can be reached, its password read, and what stands
+against backups of it, wherever it is."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
+from tasks.backup.configuration import DOCUMENT, FOLDER
+from tasks.backup.databases import Doubt, database_for, doubts
+from tasks.backup.databases.greeting import refuse_newer_server
+from tasks.backup.subject import as_deployed
 from tasks.checks.finding import Finding, World
-from tasks.errors import DatabaseError
+from tasks.containers import container_for
+from tasks.containers.base import Container
+from tasks.errors import DatabaseError, DeployError
 from tasks.given import read_given
-from tasks.services import database_port
+from tasks.model import registry
+from tasks.model.instance import Instance
+from tasks.services import database_port, database_user
 
 CONNECT_SECONDS = 5.0
+LOOK_SECONDS = 60.0
 
 
 def check(world: World) -> Iterator[Finding]:
     database = world.instance.database
     # The password files are read for it; one that cannot be read is raised from here.
-    read_given(world.instance)
+    given = read_given(world.instance)
     if database.host is None:
         yield world.ok("database", f"{database.type} in the container")
+    else:
+        port = database_port(world.instance)
+        yield judge(world, f"{database.host}:{port}", connect(database.host, port))
+    try:
+        container = container_for(world.instance, world.paths)
+        found = container.observe()
+    except DeployError:
+        # What is wrong with the container is said by who looks at it.
         return
-    port = database_port(world.instance)
-    yield judge(world, f"{database.host}:{port}", connect(database.host, port))
+    if found.running and found.owner == world.instance.id:
+        yield from copies(world, container)
+    elif not found.exists and registry.find(world.paths, world.instance.id) is None:
+        refuse_newer_server(world.instance, given)
+
+
+def copies(world: World, container: Container) -> Iterator[Finding]:
+    """What stands against backups of the database that serves now."""
+    record = container.run(["cat", f"{FOLDER}/{DOCUMENT}"], check=False).stdout
+    if not record:
+        # Nothing has been deployed in it yet.
+        return
+    deployed = as_deployed(world.instance, record)
+    if deployed.database.type == "sqlite":
+        return
+    database = replace(database_for(deployed, container), timeout=LOOK_SECONDS)
+    try:
+        outlook = database.outlook()
+    except DeployError as failure:
+        what = f"whether backups of it are possible could not be asked: {failure.what}"
+        yield world.warning("database", what, "Mend that, then run ./doit check again")
+        return
+    user = database_user(deployed)
+    for doubt in doubts(outlook, user, administered=administered(deployed)):
+        yield warned(world, doubt)
+
+
+def administered(instance: Instance) -> bool:
+    """Whether somebody who may do more than the application's user is known here."""
+    wished = instance.database
+    return wished.inside or bool(wished.admin_user and wished.admin_password_file)
+
+
+def warned(world: World, doubt: Doubt) -> Finding:
+    return world.warning("database", doubt.what, doubt.hint)
 
 
 def connect(host: str, port: int, seconds: float = CONNECT_SECONDS) -> str:

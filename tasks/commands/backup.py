@@ -109,6 +109,10 @@ def report(outcomes: Mapping[str, Taken | DeployError], *, as_json: bool) -> int
             if not isinstance(outcome, DeployError):
                 size = size_text(outcome.metadata.total_size_bytes)
                 console.result(f"{name}: {outcome.archive.path} ({size})")
+                if outcome.left_out:
+                    from tasks.backup.take import LEFT_OUT
+
+                    console.note(f"{name}: {LEFT_OUT}: {', '.join(outcome.left_out)}")
     return code
 
 
@@ -121,5 +125,6 @@ def document(name: str, outcome: Taken | DeployError) -> dict[str, object]:
         "archive": str(outcome.archive.path),
         "metadata": asdict(outcome.metadata),
         "removed": [archive.name for archive in outcome.removed],
+        "left_out": list(outcome.left_out),
         "exit_code": 0,
     }

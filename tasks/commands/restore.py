@@ -181,6 +181,7 @@ def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
         f"the archive:  {new}",
         f"              taken {archive.created_at} from {contents.instance_id} "
         f"({contents.hostname}), whole, {secrets}",
+        *(f"              may come back without: {what}" for what in contents.left_out),
         f"All that {target.instance.id} holds now is replaced.",
     ]
 

@@ -53,7 +53,8 @@ class Contents:
 
     created_at: ISO 8601, UTC, seconds. vikunja_commit: None for a release archive.
     database_size_bytes: the dump as it lies in the archive; files_size_bytes: the attachments'.
-    tables: of the database, how many rows each has in the dump.
+    tables: of the database, how many rows each has in the dump. left_out: what only an
+    administrator of its server may create, which a restore may leave out: `extension dblink`.
     """
 
     backup_version: str
@@ -68,6 +69,7 @@ class Contents:
     hostname: str
     backup_trigger: Trigger
     tables: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ def aside(path: Path) -> Path:
 
 def sealed(contents: Contents, size: int, checksum: str) -> Metadata:
     """The sidecar of an archive of so many bytes with this SHA-256 (hex)."""
-    known = {name: value for name, value in asdict(contents).items() if name != "tables"}
+    inside = ("tables", "left_out")
+    known = {name: value for name, value in asdict(contents).items() if name not in inside}
     return Metadata(**known, total_size_bytes=size, checksum_sha256=checksum)
 
 
@@ -171,6 +174,10 @@ def _tables(value: object) -> bool:
     return isinstance(value, dict) and all(map(_count, value.values()))
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
 _SHARED_CHECKS: dict[str, Check] = {
     "backup_version": _matches(r"\d+\.\d+\.\d+"),
     "instance_id": _text,
@@ -184,7 +191,7 @@ _SHARED_CHECKS: dict[str, Check] = {
     "hostname": _text,
     "backup_trigger": lambda value: value in get_args(Trigger),
 }
-CONTENTS_CHECKS: dict[str, Check] = {**_SHARED_CHECKS, "tables": _tables}
+CONTENTS_CHECKS: dict[str, Check] = {**_SHARED_CHECKS, "tables": _tables, "left_out": _texts}
 _CHECKS: dict[str, Check] = {
     **_SHARED_CHECKS,
     "total_size_bytes": _count,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tasks.errors import DatabaseError
 from tasks.status import rules
 from tasks.status.facts import Standing
 from tasks.status.rules import LEVELS, Note
@@ -20,6 +21,8 @@ BACKUP_DAYS = 8
 
 STOPPING = ("start", "stop", "restore", "uninstall")
 """Operations that stop services, or find them stopped."""
+
+DATABASE = DatabaseError.exit_code
 
 FIRST_BACKUP = timedelta(days=1)
 """So long after the first deployment a backup is missed."""
@@ -155,8 +158,12 @@ def _operation_notes(standing: Standing) -> list[Note]:
     if standing.interrupted:
         return note("warning", f"the last {state.last_operation} was cut short", again)
     if state.last_operation_status == "failure":
-        hint = f"./doit history {name} says why; {again}"
-        return note("warning", f"the last {state.last_operation} failed", hint)
+        what = f"the last {state.last_operation} failed"
+        last = standing.operations[-1] if standing.operations else None
+        if last is not None and last.operation == "backup" and last.exit_code == DATABASE:
+            hint = f"./doit check {name} says what stands against backups; {again}"
+            return note("warning", f"{what}: {last.reason}", hint)
+        return note("warning", what, f"./doit history {name} says why; {again}")
     return []
 
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from tasks.backup.databases.base import LIVE, Database, Table, counts_in
+from tasks.backup.databases.outlook import Apart, Doubt, doubts, read_apart
 from tasks.containers.base import Container
 from tasks.model.instance import Instance
 from tasks.model.located import USUAL_PORTS, Located
 from tasks.services import DATA, USER, database_port, database_user
 
-__all__ = ["LIVE", "Database", "Table", "counts_in", "database_at", "database_for"]
+__all__ = [
+    "LIVE",
+    "Apart",
+    "Database",
+    "Doubt",
+    "Table",
+    "counts_in",
+    "database_at",
+    "database_for",
+    "doubts",
+    "read_apart",
+]
 
 SQLITE = f"{DATA}/vikunja.db"
 

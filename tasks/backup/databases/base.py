@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasks.backup.databases.outlook import Outlook, read_outlook
 from tasks.containers.base import Completed, Container
 from tasks.errors import DatabaseError
 from tasks.model.instance import DatabaseType
@@ -106,6 +107,10 @@ class Database:
 
     # Copies
 
+    def outlook(self) -> Outlook:
+        """What stands against copies of the live database, and what no copy brings back."""
+        return read_outlook(self._lines("outlook", "cannot be looked at"))
+
     def require_rights(self) -> None:
         """Whether places can be made at all: refused where a user of the server may not."""
         self._run("rights", "cannot be copied or restored")
@@ -115,16 +120,18 @@ class Database:
         the application writes; the dump's size in bytes.
 
         The folder then holds the dump (`vikunja.db`, `.dump` or `.sql`) and `tables.tsv`, the
-        rows of every table as they are in it. A folder that was there goes.
+        rows of every table as they are in it; on a server also `apart.tsv`, what only an
+        administrator of it could create anew. A folder that was there goes.
         """
         return int(self._text("dump", "could not be copied", folder))
 
-    def load(self, folder: str, place: str) -> None:
-        """Bring a dump's folder into a new place, and prove that every row arrived.
+    def load(self, folder: str, place: str) -> tuple[str, ...]:
+        """Bring a dump's folder into a new place, and prove that every row arrived; what was left
+        out, for only an administrator of the server may create it: `extension dblink`.
 
         A place that was there goes, also where this fails.
         """
-        self._run("load", "could not be loaded", folder, place)
+        return self._lines("load", "could not be loaded", folder, place)
 
     def copy(self, place: str) -> None:
         """Make a place that holds what is live, while the application writes, and that the

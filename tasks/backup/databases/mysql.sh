@@ -24,7 +24,9 @@ with_password() {
 		unset password
 		login=$2 program=$3
 		shift 3
+		# Newer programs would refuse a server without a certificate that they can check.
 		exec "$program" --defaults-extra-file=/proc/self/fd/8 --protocol=tcp --user="$login" \
+			--disable-ssl-verify-server-cert \
 			--host="${host:-127.0.0.1}" --port="$port" --default-character-set=utf8mb4 "$@" <&7 7<&-
 	)
 }
@@ -57,10 +59,23 @@ text() {
 	printf "_utf8mb4 x'%s' collate utf8mb4_bin" "$(printf %s "$1" | od -An -v -tx1 | tr -d ' \n')"
 }
 
+others() {
+	# DATABASE: what is no table, one a line: it is an administrator's, not the application's.
+	echo "select concat('view ', table_name) from information_schema.views where table_schema = $(text "$1")
+		union all select concat('trigger ', trigger_name) from information_schema.triggers where trigger_schema = $(text "$1")
+		union all select concat('routine ', routine_name) from information_schema.routines where routine_schema = $(text "$1")
+		union all select concat('event ', event_name) from information_schema.events where event_schema = $(text "$1")
+		order by 1" | ask | tr '\t' ' '
+}
+
 dump_of() {
-	# DATABASE [TABLE] [OPTION…]
+	# DATABASE [TABLE] [OPTION…]: tables alone. A view is made anew only by who made it, or by an
+	# administrator.
 	from=$1
 	shift
+	while IFS= read -r view; do
+		set -- "$@" --ignore-table="$from.$view"
+	done < <(others "$from" | sed -n 's/^view //p')
 	server mariadb-dump --single-transaction --quick --skip-lock-tables --no-tablespaces --hex-blob \
 		--skip-add-drop-table --skip-dump-date --skip-triggers "$from" "$@"
 }
@@ -111,15 +126,23 @@ require_rights() {
 	}
 }
 
-require_plain() {
-	# DATABASE: what moving tables would lose.
-	more=$(echo "select concat('view ', table_name) from information_schema.views where table_schema = $(text "$1")
-		union all select concat('trigger ', trigger_name) from information_schema.triggers where trigger_schema = $(text "$1")
-		union all select concat('routine ', routine_name) from information_schema.routines where routine_schema = $(text "$1")" | ask)
-	[ -z "$more" ] || {
-		printf '%s\n' "$more" >&2
-		refuse "database $1 holds more than tables, which cannot be copied: $(printf %s "$more" | head -n 1)"
-	}
+require_movable() {
+	# DATABASE. What else is no table stays where it is while tables are moved.
+	trigger=$(others "$1" | sed -n 's/^trigger //p' | head -n 1)
+	[ -z "$trigger" ] ||
+		refuse "database $1 has the trigger $trigger, and the server moves no table that has one: neither a restore nor an update that migrates is possible until it is dropped"
+}
+
+other_charsets() {
+	# CHARSET<tab>NUMBER, of tables that cannot hold every character; 0 where new ones could not.
+	echo "select cs, sum(n) from (
+			select c.character_set_name as cs, 1 as n from information_schema.tables t
+				join information_schema.collation_character_set_applicability c
+				on c.collation_name = t.table_collation
+				where t.table_schema = $(text "$name") and t.table_type = 'BASE TABLE'
+			union all select default_character_set_name, 0 from information_schema.schemata
+				where schema_name = $(text "$name")) as found
+		where cs <> 'utf8mb4' group by cs order by cs" | ask
 }
 
 require_server_space() {
@@ -163,7 +186,7 @@ make() {
 
 copy() {
 	# PLACE
-	require_plain "$name"
+	require_movable "$name"
 	drop "$1"
 	require_server_space "$(size)"
 	make "$1"
@@ -218,20 +241,26 @@ migrations)
 			ask --database="$(database_of "$1")"
 	fi
 	;;
+outlook)
+	must_exist "$name"
+	other_charsets | sed 's/^/charset\t/'
+	others "$name" | sed 's/^trigger .*/&\tstays/; s/^/apart\t/; /\tstays$/!s/$/\t/'
+	;;
 dump)
 	must_exist "$name"
-	require_plain "$name"
 	changing
 	# As text a table may be larger than as pages.
 	begin_dump "$1" "$(size)"
 	dump_of "$name" --result-file="$1/vikunja.sql.new"
 	tail -n 1 "$1/vikunja.sql.new" | grep -q '^-- Dump completed' || refuse "the dump is not complete"
 	rows_in "$1/vikunja.sql.new" >"$1/tables.tsv"
+	others "$name" | sed 's/^/-\t-\t/; s/$/\t/' >"$1/apart.tsv"
 	mv "$1/vikunja.sql.new" "$1/vikunja.sql"
 	stat -c %s "$1/vikunja.sql"
 	;;
 rights)
 	require_rights
+	if exists "$name"; then require_movable "$name"; fi
 	;;
 load)
 	[ -s "$1/vikunja.sql" ] || refuse "the dump is missing or empty"
@@ -256,7 +285,7 @@ swap)
 	new=$(place_of "$1") aside=$(place_of "$2")
 	[ -n "$(list "$new")" ] || refuse "database $new has no tables"
 	exists "$name" || echo "create database $(quoted "$name") character set utf8mb4" | ask
-	require_plain "$name"
+	require_movable "$name"
 	drop "$2"
 	make "$2"
 	# One statement for all tables: the server does all of it or nothing.

@@ -15,6 +15,7 @@ done
 [ -n "$programs" ] || refuse "PostgreSQL's client programs are not installed in the container"
 export PGCONNECT_TIMEOUT=10 PGCLIENTENCODING=UTF8
 if [ -z "$host" ]; then export PGSSLMODE=disable; fi
+jobs=1
 
 with_password() {
 	# SECRET USER PROGRAM [OPTION…]
@@ -44,7 +45,14 @@ ask() {
 
 administer() {
 	# [VARIABLE=VALUE…]; statements on stdin.
-	set -- "${@/#/--set=}" --set=user="$user" --dbname=postgres
+	administer_in postgres "$@"
+}
+
+administer_in() {
+	# DATABASE [VARIABLE=VALUE…]; statements on stdin.
+	within=$1
+	shift
+	set -- "${@/#/--set=}" --set=user="$user" --dbname="$within"
 	if [ -z "$host" ]; then
 		(cd / && setpriv --reuid=postgres --regid=postgres --init-groups \
 			"$programs/psql" "${PSQL[@]:1}" "$@")
@@ -62,12 +70,26 @@ require_rights() {
 		refuse "PostgreSQL at $host port $port lets \"${admin:-$user}\" make no database beside \"$name\". An administrator of that server has to run: ALTER ROLE \"${admin:-$user}\" CREATEDB; or set database.admin_user and database.admin_password_file"
 }
 
+newest() {
+	# Of what a server, or a program, says of its version.
+	sed 's/^[^0-9]*\([0-9]*\).*/\1/'
+}
+
+own_version() {
+	"$programs/pg_dump" --version | newest
+}
+
+server_version() {
+	# DATABASE: that any is asked for.
+	echo 'show server_version' | ask "$1" | newest
+}
+
 require_client() {
 	# pg_dump refuses servers newer than itself.
-	server=$(echo 'show server_version_num' | ask "$name")
-	own=$("$programs/pg_dump" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
-	[ "$own" -ge "$((server / 10000))" ] ||
-		refuse "PostgreSQL $((server / 10000)) cannot be copied by pg_dump $own: install postgresql-client-$((server / 10000)) in the container"
+	server=$(server_version "$name")
+	own=$(own_version)
+	[ "$own" -ge "$server" ] ||
+		refuse "PostgreSQL $server is newer than pg_dump $own in the container, which cannot copy it. No backup, and no update that migrates, is possible until postgresql-client-$server is installed there"
 }
 
 require_server_space() {
@@ -79,7 +101,12 @@ size() {
 	echo 'select pg_database_size(current_database())' | ask "$name"
 }
 
-TABLES="from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+# Tables of an extension come with it.
+TABLES="from pg_tables where schemaname not in ('pg_catalog', 'information_schema')
+	and not exists (select from pg_depend d join pg_class c on d.objid = c.oid
+		join pg_namespace n on n.oid = c.relnamespace
+		where d.classid = 'pg_class'::regclass and d.deptype = 'e'
+		and n.nspname = schemaname and c.relname = tablename)"
 SHOWN="case schemaname when 'public' then tablename else schemaname || '.' || tablename end"
 COUNTS="select format('select %L, count(*) from %I.%I', $SHOWN, schemaname, tablename) $TABLES \\gexec"
 
@@ -102,6 +129,80 @@ make() {
 	fi
 }
 
+# What only an administrator of a server may create: catalog, id there, what it is, and `needed`
+# where something else of the database stands on it. Nothing of it, where the user is one.
+APART="with member as (
+	select classid, objid from pg_depend
+		where refclassid = 'pg_extension'::regclass and deptype = 'e'
+), found (class, id, kind, name) as (
+	select 'pg_extension'::regclass, e.oid, 'extension', extname::text from pg_extension e
+		where e.oid >= 16384 and not exists (select from pg_available_extension_versions v
+			where v.name = e.extname and v.version = e.extversion
+			and (not v.superuser or (to_jsonb(v) ->> 'trusted')::boolean))
+	union all select 'pg_event_trigger'::regclass, oid, 'event trigger', evtname from pg_event_trigger
+	union all select 'pg_foreign_data_wrapper'::regclass, oid, 'foreign-data wrapper', fdwname
+		from pg_foreign_data_wrapper
+	union all select 'pg_foreign_server'::regclass, oid, 'foreign server', srvname from pg_foreign_server
+	union all select 'pg_class'::regclass, oid, 'foreign table', oid::regclass::text from pg_class
+		where relkind = 'f'
+	union all select 'pg_language'::regclass, oid, 'language', lanname from pg_language
+		where oid >= 16384 and not lanpltrusted
+	union all select 'pg_proc'::regclass, p.oid, 'function', p.oid::regprocedure::text
+		from pg_proc p join pg_language l on l.oid = prolang
+		where p.oid >= 16384 and not lanpltrusted
+	union all select 'pg_publication'::regclass, oid, 'publication', pubname from pg_publication
+	union all select 'pg_subscription'::regclass, s.oid, 'subscription', subname
+		from pg_subscription s join pg_database d on d.oid = subdbid
+		where datname = current_database()
+), apart as (
+	select * from found
+		where (class, id) not in (select classid, objid from member)
+		and not (select rolsuper from pg_roles where rolname = current_user)
+), theirs (class, id, owner) as (
+	select class, id, id from apart where kind <> 'extension'
+	union all select classid, objid, refobjid from pg_depend
+		where deptype = 'e' and refclassid = 'pg_extension'::regclass
+		and refobjid in (select id from apart where kind = 'extension')
+)
+select class::oid, id, kind || ' ' || translate(name, E'\\t\\r\\n', '   '),
+	case when exists (select from pg_depend d join theirs t on (d.refclassid, d.refobjid) = (t.class, t.id)
+		where t.owner = apart.id and d.deptype in ('n', 'a')
+		and (d.classid, d.objid) not in (select t.class, t.id from theirs t)
+		and (d.classid, d.objid) not in (select classid, objid from member)
+		and not exists (select from pg_depend i join theirs t
+			on (i.refclassid, i.refobjid) = (t.class, t.id)
+			where (i.classid, i.objid) = (d.classid, d.objid) and i.deptype in ('i', 'a')))
+	then 'needed' else '' end
+from apart order by 3"
+
+# What a dump has to read, and the user may not.
+UNREADABLE="select case relkind when 'S' then 'sequence ' else 'table ' end ||
+	translate(format('%I.%I', nspname, relname), E'\\t\\r\\n', '   ')
+from pg_class c join pg_namespace n on n.oid = relnamespace
+where relkind in ('r', 'p', 'S') and nspname not like 'pg\\_%' and nspname <> 'information_schema'
+	and not exists (select from pg_depend where classid = 'pg_class'::regclass
+		and objid = c.oid and deptype = 'e')
+	and (not has_schema_privilege(n.oid, 'USAGE') or case relkind
+		when 'S' then not has_sequence_privilege(c.oid, 'SELECT')
+		else not has_table_privilege(c.oid, 'SELECT') or row_security_active(c.oid) end)
+order by 1"
+
+outlook() {
+	server=$(server_version "$name")
+	own=$(own_version)
+	[ "$own" -ge "$server" ] || printf 'client\t%s\t%s\n' "$server" "$own"
+	echo "$UNREADABLE" | ask "$name" | sed 's/^/unreadable\t/; s/$/\t/'
+	echo "$APART" | ask "$name" | cut -f 3- | sed 's/^/apart\t/'
+}
+
+require_readable() {
+	unreadable=$(echo "$UNREADABLE" | ask "$name")
+	[ -z "$unreadable" ] || {
+		printf '%s\n' "$unreadable" >&2
+		refuse "user \"$user\" may not read $(printf %s "$unreadable" | head -n 1), so nothing can be copied. An administrator of the server has to run: ALTER TABLE … OWNER TO \"$user\"; or GRANT SELECT ON … TO \"$user\""
+	}
+}
+
 dumped() {
 	# [OPTION…]: not compressed; the archive is.
 	as_user pg_dump --format=custom --compress=0 --no-owner --no-privileges --dbname="dbname='$(
@@ -110,12 +211,77 @@ dumped() {
 }
 
 fill() {
-	# PLACE [OPTION…]: from a dump. Comments on extensions are their owners'.
-	to=$1
+	# PLACE [OPTION…]: from a dump. Comments on extensions are their owners'; where tables lie, and
+	# who they are copied to, is their server's.
+	to=$(place_of "$1")
 	shift
-	as_user pg_restore --no-owner --no-privileges --no-comments --exit-on-error \
-		--dbname="dbname='$(place_of "$to" | sed "s/[\\\\']/\\\\&/g")'" "$@"
-	echo analyze | ask "$(place_of "$to")" 2>/dev/null
+	set -- --no-owner --no-privileges --no-comments --no-tablespaces --no-publications \
+		--no-subscriptions --no-security-labels "$@"
+	if [ "$(own_version)" -ge 17 ] && [ "$(server_version "$to")" -lt 17 ]; then
+		# It begins with a setting that servers before 17 do not know, and would end there.
+		"$programs/pg_restore" --file=- "$@" | sed '0,/^SET transaction_timeout = 0;$/{//d}' |
+			ask "$to" >/dev/null
+	else
+		as_user pg_restore --exit-on-error --jobs="$jobs" \
+			--dbname="dbname='$(printf %s "$to" | sed "s/[\\\\']/\\\\&/g")'" "$@"
+	fi
+	echo analyze | ask "$to" 2>/dev/null
+}
+
+extend() {
+	# PLACE; names of extensions on stdin: those that nobody can make there, one a line.
+	to=$(place_of "$1")
+	while IFS= read -r extension; do
+		make="create extension if not exists :\"extension\""
+		echo "$make" | as_user "${PSQL[@]}" --set=extension="$extension" --dbname="$to" 2>/dev/null ||
+			echo "$make" | administer_in "$to" extension="$extension" 2>/dev/null ||
+			printf '%s\n' "$extension"
+	done
+}
+
+fill_from() {
+	# PLACE FOLDER: what only an administrator may create is made by one, or left out and named.
+	to=$1
+	[ -f "$2/apart.tsv" ] || : >"$2/apart.tsv"
+	"$programs/pg_restore" --list "$2/vikunja.dump" >"$2/list"
+	sed -n 's/^[0-9]*; [0-9]* [0-9]* EXTENSION - \(.*\) [^ ]*$/\1/p' "$2/list" | extend "$to" >"$2/missing"
+	while IFS=$(printf '\t') read -r _ _ what needed; do
+		[ "$needed" = needed ] || continue
+		case $what in
+		extension\ *) grep -qxF "${what#extension }" "$2/missing" || continue ;;
+		esac
+		refuse "it stands on the $what, which only an administrator of the server may create: set database.admin_user and database.admin_password_file, or let one remove it"
+	done <"$2/apart.tsv"
+	if [ "$(echo 'select rolsuper from pg_roles where rolname = current_user' | ask "$(place_of "$to")")" != t ]; then
+		awk -v missing="$2/missing" -v apart="$2/apart.tsv" -v left="$2/left" '
+			BEGIN {
+				while ((getline line <missing) > 0) gone[line]
+				while ((getline line <apart) > 0) { split(line, field, "\t"); theirs[field[1] " " field[2]] }
+				printf "" >left
+			}
+			/^;/ { print; next }
+			{
+				entry = $0
+				sub(/^[0-9]+; [0-9]+ [0-9]+ /, "", entry)
+				sub(/ [^ ]*$/, "", entry)
+				named = entry
+				sub(/^EXTENSION - /, "", named)
+				if (entry ~ /^EXTENSION / ? named in gone :
+					($2 " " $3) in theirs || entry ~ /^(EVENT TRIGGER|FOREIGN DATA WRAPPER|SERVER|USER MAPPING|FOREIGN TABLE|PUBLICATION|SUBSCRIPTION) /) {
+					match(entry, /^[A-Z ]+ /)
+					kind = tolower(substr(entry, 1, RLENGTH))
+					entry = substr(entry, RLENGTH + 1)
+					sub(/^- /, "", entry)
+					print kind entry >left
+					$0 = ";" $0
+				}
+				print
+			}
+		' "$2/list" >"$2/list.new"
+		mv "$2/list.new" "$2/list"
+		cat "$2/left"
+	fi
+	fill "$to" --use-list="$2/list" "$2/vikunja.dump"
 }
 
 copy() {
@@ -123,7 +289,18 @@ copy() {
 	drop "$1"
 	require_server_space "$(size)"
 	make "$1"
-	dumped | fill "$1"
+	apart=$(echo "$APART" | ask "$name")
+	if [ -z "$apart" ]; then
+		dumped | fill "$1"
+		return
+	fi
+	# What is left out of it is chosen from its list, which a stream has not.
+	aside=/var/lib/vikunja-backup/backup-copy
+	begin_dump "$aside" "$(size)"
+	dumped --file="$aside/vikunja.dump"
+	printf '%s\n' "$apart" >"$aside/apart.tsv"
+	fill_from "$1" "$aside" >/dev/null
+	rm -rf "$aside"
 }
 
 case $action in
@@ -164,8 +341,12 @@ migrations)
 	echo "select 'select id from migration order by id collate \"C\"' where to_regclass('migration') is not null \\gexec" |
 		ask "$(database_of "$1")"
 	;;
+outlook)
+	outlook
+	;;
 dump)
 	require_client
+	require_readable
 	changing
 	begin_dump "$1" "$(size)"
 	# One session holds the state that the dump and the counts both see.
@@ -184,6 +365,7 @@ dump)
 	exec {to}>&-
 	cat <&"$from" >"$1/tables.tsv"
 	wait "$session"
+	echo "$APART" | ask "$name" >"$1/apart.tsv"
 	mv "$1/vikunja.dump.new" "$1/vikunja.dump"
 	stat -c %s "$1/vikunja.dump"
 	;;
@@ -197,12 +379,14 @@ load)
 	drop "$2"
 	require_server_space "$(stat -c %s "$1/vikunja.dump")"
 	make "$2"
-	fill "$2" --jobs=2 "$1/vikunja.dump"
+	jobs=2
+	fill_from "$2" "$1"
 	echo "$COUNTS" | ask "$(place_of "$2")" | same_counts "$1"
 	;;
 copy)
 	require_rights
 	require_client
+	require_readable
 	changing
 	copy "$1"
 	;;
@@ -212,7 +396,7 @@ save)
 	drop "$1"
 	require_server_space "$(size)"
 	# The server copies its own files while nobody is connected; otherwise by way of a dump.
-	make "$1" "$name" 2>/dev/null || { require_client && copy "$1"; }
+	make "$1" "$name" 2>/dev/null || { require_client && require_readable && copy "$1"; }
 	;;
 swap)
 	require_rights

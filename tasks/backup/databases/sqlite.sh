@@ -140,7 +140,7 @@ dump)
 	mv "$1/vikunja.db.new" "$1/vikunja.db"
 	stat -c %s "$1/vikunja.db"
 	;;
-rights) ;;
+outlook | rights) ;;
 load)
 	changing
 	drop "$2"

@@ -251,6 +251,25 @@ def test_an_update_and_any_other_edit_come_first_with_the_database_as_it_is(
     assert addresses(serving) == []
 
 
+def test_only_a_first_deployment_is_refused_for_a_server_that_is_too_new(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A site that serves, or whose container was lost, is worth more than its backups."""
+    monkeypatch.setattr("tasks.backup.databases.greeting.server_version", lambda *_: 99)
+    wish(site, **outside(site, "db.example.com", "first"))
+    assert apply(site) == 7
+    assert "PostgreSQL 99 at db.example.com:5432 is newer than" in capsys.readouterr().err
+    assert site.world.log == []
+    monkeypatch.setattr("tasks.backup.databases.greeting.server_version", lambda *_: None)
+    assert apply(site) == 0
+    monkeypatch.setattr("tasks.backup.databases.greeting.server_version", lambda *_: 99)
+    site.document["network"]["domain"] = "other.example.com"
+    site.write()
+    assert apply(site) == 0
+    site.world.places.clear()
+    assert apply(site) == 0
+
+
 def test_a_part_of_it_is_refused(serving: Site, capsys: pytest.CaptureFixture[str]) -> None:
     wish(serving, type="postgresql")
     assert apply(serving, "--target", "file:/etc/vikunja/environment") == 3

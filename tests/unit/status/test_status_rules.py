@@ -23,12 +23,15 @@ from standing_samples import (
 )
 
 from tasks.errors import NetworkError
+from tasks.model.history import Performed
 from tasks.status import health
 from tasks.status.backups import Backups
 from tasks.status.facts import Standing
 from tasks.status.measured import Answer, DatabaseState, McpAnswer
 from tasks.status.notes import notes
 from tasks.status.rules import Note, code_level
+
+BEGUN = datetime(2025, 10, 19, 10, tzinfo=UTC)
 
 GIBIBYTE = 1024**3
 LEFT = "./doit plan vikunja-main shows what is left to do, ./doit apply vikunja-main does it"
@@ -632,6 +635,26 @@ CASES = [
         ],
         "degraded",
         id="a backup that failed is taken again",
+    ),
+    pytest.param(
+        replace(
+            RUNNING,
+            state=replace(STATE, last_operation="backup", last_operation_status="failure"),
+            operations=(
+                Performed("backup", BEGUN, "failure", 1, 7, "database vikunja could not be copied"),
+            ),
+        ),
+        [
+            Note(
+                "warning",
+                "the last backup failed: database vikunja could not be copied",
+                "./doit check vikunja-main says what stands against backups; "
+                "./doit backup vikunja-main does it again",
+                "operation",
+            )
+        ],
+        "degraded",
+        id="a backup that the database stands against",
     ),
     pytest.param(
         with_inside(certificate_until=datetime(2025, 11, 2, tzinfo=UTC)),

@@ -1,0 +1,246 @@
+"""What stands against copies of a database: what is said of it, and when it is asked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from instance_samples import sample_instance
+
+from tasks.backup.databases import doubts, read_apart
+from tasks.backup.databases.greeting import refuse_newer_server, server_version
+from tasks.backup.databases.outlook import Apart, Outlook, read_outlook
+from tasks.checks import database as checks
+from tasks.checks.finding import Level, World
+from tasks.containers.base import Completed, ContainerFacts
+from tasks.errors import DatabaseError
+from tasks.given import NOTHING_GIVEN
+from tasks.model.instance import Instance
+from tasks.paths import Paths
+
+LINES = (
+    "client\t17\t15",
+    "unreadable\ttable public.a\t",
+    "unreadable\ttable public.b\t",
+    "charset\tlatin1\t3",
+    "apart\textension bloom\tneeded",
+    "apart\textension dblink\t",
+    "apart\ttrigger fills\tstays",
+)
+
+
+def test_an_outlook_is_read_from_the_lines_of_a_script() -> None:
+    assert read_outlook(LINES) == Outlook(
+        client=(17, 15),
+        unreadable=("table public.a", "table public.b"),
+        charsets=(("latin1", 3),),
+        apart=(
+            Apart("extension bloom", "needed"),
+            Apart("extension dblink"),
+            Apart("trigger fills", "stays"),
+        ),
+    )
+    assert read_outlook(()) == Outlook()
+    assert read_apart("3079\t16499\textension dblink\t\n") == (Apart("extension dblink"),)
+
+
+def test_each_doubt_says_what_cannot_be_and_what_to_do() -> None:
+    said = [doubt.what for doubt in doubts(read_outlook(LINES), "vikunja", administered=False)]
+    assert said == [
+        "PostgreSQL 17 is newer than the programs of PostgreSQL 15 in the container: no backup and "
+        "no update that migrates is possible",
+        "no backup is possible: user vikunja may not read table public.a and 1 more",
+        "no restore and no update that migrates is possible while tables have the trigger fills",
+        "backups can be restored only by an administrator of the server: the extension bloom is "
+        "none that user vikunja may create, and the database stands on it",
+        "a restore may leave out what only an administrator may create: extension dblink",
+        "3 of its tables are of the character set latin1: what people write with emoji ends in an "
+        "error",
+    ]
+    assert doubts(Outlook(), "vikunja", administered=False) == ()
+
+
+def test_an_administrator_makes_what_the_data_stands_on() -> None:
+    needed = Outlook(apart=(Apart("extension bloom", "needed"),))
+    assert doubts(needed, "vikunja", administered=True) == ()
+    (new,) = doubts(Outlook(charsets=(("latin1", 0),)), "vikunja", administered=True)
+    assert new.what.startswith("new tables in it are of the character set latin1")
+
+
+# A server that says its version to whoever has logged in
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+def by_scram(client: socket.socket, password: bytes) -> bool:
+    """A server's side of RFC 5802."""
+    salt, rounds = b"0123456789abcdef", 4096
+    client.sendall(message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0"))
+    first = client.recv(1000).partition(b"n,,")[2]
+    challenge = b"%s-mine,s=%s,i=%d" % (
+        first.partition(b",")[2], base64.b64encode(salt), rounds)  # fmt: skip
+    client.sendall(message(b"R", struct.pack("!i", 11) + challenge))
+    final = client.recv(1000)[5:]
+    bare, _, proof = final.partition(b",p=")
+    salted = hashlib.pbkdf2_hmac("sha256", password, salt, rounds)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    signature = hmac.digest(stored, b",".join((first, challenge, bare)), "sha256")
+    key = bytes(a ^ b for a, b in zip(base64.b64decode(proof), signature, strict=True))
+    if hashlib.sha256(key).digest() != stored:
+        return False
+    client.sendall(message(b"R", struct.pack("!i", 12) + b"v=any"))
+    return True
+
+
+def by_md5(client: socket.socket, password: bytes) -> bool:
+    client.sendall(message(b"R", struct.pack("!i", 5) + b"salt"))
+    inner = hashlib.md5(password + b"vikunja").hexdigest().encode()
+    wanted = b"md5" + hashlib.md5(inner + b"salt").hexdigest().encode() + b"\0"
+    return client.recv(1000)[5:] == wanted
+
+
+def by_nothing(_: socket.socket, __: bytes) -> bool:
+    return True
+
+
+@contextmanager
+def serving(
+    version: bytes, log_in: Callable[[socket.socket, bytes], bool], password: bytes = b"secret"
+) -> Iterator[int]:
+    """A port of this machine at which such a server answers once."""
+
+    def serve() -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(8)
+            client.sendall(b"N")
+            client.recv(1000)
+            if not log_in(client, password):
+                client.sendall(message(b"E", b"SFATAL\0\0"))
+                return
+            client.sendall(message(b"R", struct.pack("!i", 0)))
+            client.sendall(message(b"S", b"TimeZone\0UTC\0"))
+            client.sendall(message(b"S", b"server_version\0" + version + b"\0"))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize("log_in", [by_scram, by_md5, by_nothing])
+@pytest.mark.parametrize(
+    ("said", "version"), [(b"17.12 (Debian 17.12-0+deb13u1)", 17), (b"18beta1", 18), (b"x", None)]
+)
+def test_a_server_tells_its_version_to_whoever_may_log_in(
+    log_in: Callable[[socket.socket, bytes], bool], said: bytes, version: int | None
+) -> None:
+    with serving(said, log_in) as port:
+        assert server_version("127.0.0.1", port, "vikunja", b"secret", "vikunja") == version
+
+
+@pytest.mark.parametrize("log_in", [by_scram, by_md5])
+def test_a_wrong_password_or_no_server_leaves_it_unknown(
+    log_in: Callable[[socket.socket, bytes], bool],
+) -> None:
+    with serving(b"17.1", log_in) as port:
+        assert server_version("127.0.0.1", port, "vikunja", b"wrong", "vikunja") is None
+    assert server_version("127.0.0.1", port, "vikunja", b"wrong", "vikunja") is None
+
+
+def outside(port: int, template: str, folder: Path) -> Instance:
+    (folder / "password").write_text("secret\n")
+    wish = {"type": "postgresql", "host": "127.0.0.1", "port": port}
+    given = {"password_file": str(folder / "password")}
+    sample = sample_instance(database=wish | given)
+    assert sample.lxc is not None
+    return replace(sample, lxc=replace(sample.lxc, template=template))
+
+
+@pytest.mark.parametrize(
+    ("template", "version", "refused"),
+    [
+        ("bookworm", b"17.1", "would ever be possible"),
+        ("trixie", b"17.1", ""),
+        ("bookworm", b"15.2", ""),
+        ("trixie", b"18.0", "would ever be possible"),
+    ],
+)
+def test_a_first_deployment_that_could_never_be_backed_up_is_refused(
+    template: str, version: bytes, refused: str, tmp_path: Path
+) -> None:
+    with serving(version, by_nothing) as port:
+        instance = outside(port, template, tmp_path)
+        if not refused:
+            refuse_newer_server(instance, NOTHING_GIVEN)
+            return
+        with pytest.raises(DatabaseError, match=refused) as caught:
+            refuse_newer_server(instance, NOTHING_GIVEN)
+    assert caught.value.hint == (
+        "Make the container of a newer Debian: trixie (17)"
+        if version == b"17.1"
+        else "Use a server of PostgreSQL 17 or older"
+    )
+
+
+# In check
+
+
+class Deployed:
+    """A container that serves, whose database has such an outlook."""
+
+    def __init__(self, instance: Instance, lines: tuple[str, ...], code: int = 0) -> None:
+        self.spec: Any = None
+        self._instance, self._lines, self._code = instance, lines, code
+
+    def observe(self) -> ContainerFacts:
+        return ContainerFacts(True, True, self._instance.id, {})
+
+    def run(self, argv: list[str], **_: Any) -> Completed:
+        if argv[0] == "cat":
+            return Completed(tuple(argv), 0, b"database: damaged", b"")
+        said = "".join(f"{line}\n" for line in self._lines).encode()
+        return Completed(tuple(argv), self._code, said, b"no route\n")
+
+
+def found_in(
+    instance: Instance, container: Deployed, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[Level, str]]:
+    container.spec = type("Spec", (), {"instance_id": instance.id})
+    monkeypatch.setattr(checks, "container_for", lambda *_: container)
+    monkeypatch.setattr(checks, "connect", lambda *_: "")
+    world = World(instance, Paths(folder), lambda: None)
+    return [(one.level, one.what) for one in checks.check(world)][1:]
+
+
+def test_a_site_that_serves_is_warned_and_never_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = outside(5432, "bookworm", tmp_path)
+    found = found_in(instance, Deployed(instance, LINES), tmp_path, monkeypatch)
+    assert {level for level, _ in found} == {"warning"}
+    assert [what for _, what in found] == [
+        doubt.what for doubt in doubts(read_outlook(LINES), "vikunja", administered=False)
+    ]
+
+
+def test_a_database_that_cannot_be_asked_is_said_to_be_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = outside(5432, "bookworm", tmp_path)
+    ((level, what),) = found_in(instance, Deployed(instance, (), 7), tmp_path, monkeypatch)
+    assert level == "warning"
+    assert what.startswith("whether backups of it are possible could not be asked: ")
