@@ -18,7 +18,7 @@ from typing import IO
 import model_keeping
 import model_migration
 import model_scripts
-from model_machine import Machine
+from model_machine import Database, Machine
 from model_scripts import Answer
 
 from tasks.backup.databases.base import script as database_script
@@ -82,6 +82,8 @@ class World:
     """
 
     places: dict[str, Place] = field(default_factory=dict)
+    servers: dict[tuple[str, str], Database] = field(default_factory=dict)
+    """Databases outside that outlived a container."""
     log: list[tuple[str, str]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     round_trips: int = 0
@@ -107,6 +109,13 @@ class World:
     def keep(self) -> None:
         assert self.kept is not None
         self.kept.write_bytes(pickle.dumps((self.places, self.log, self.refusals, self.events)))
+
+    def lose(self, name: str) -> None:
+        """The container is gone; what is on servers outside stays."""
+        machine = self.places.pop(name).machine
+        for key, database in machine.databases.items():
+            if ":" in key[0]:
+                self.servers[key] = database
 
     def recall(self) -> None:
         """Take over what a process that has ended kept."""
@@ -206,6 +215,7 @@ class ModelContainer:
             self._ours("create")
             return
         place = Place(self.spec, self.spec.instance_id)
+        place.machine.databases.update(self.world.servers)
         place.machine.files.write(MARKER_PATH, f"{self.spec.instance_id}\n".encode())
         self.world.places[self.spec.name] = place
         self.world.told(f"container:{self.spec.name}", "create")

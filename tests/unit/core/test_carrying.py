@@ -266,7 +266,7 @@ def test_only_a_first_deployment_is_refused_for_a_server_that_is_too_new(
     site.document["network"]["domain"] = "other.example.com"
     site.write()
     assert apply(site) == 0
-    site.world.places.clear()
+    site.world.lose(NAME)
     assert apply(site) == 0
 
 

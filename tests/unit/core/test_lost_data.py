@@ -190,7 +190,7 @@ def test_a_container_that_is_made_anew_may_be_finished_after_a_kill(
     serving: Site, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving.world.kept = tmp_path / "world"
-    serving.world.places.clear()
+    serving.world.lose(NAME)
     killed = 0
     for event in range(5, 200, 40):
         looks, made = serving.plan()

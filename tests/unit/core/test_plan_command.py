@@ -271,7 +271,7 @@ def test_a_container_that_is_gone_is_no_first_deployment(
     backup = deployed.backup_sidecar(1729338600)
     assert plan(deployed) == 0
     assert "gone" not in capsys.readouterr().out
-    deployed.world.places.clear()
+    deployed.world.lose(NAME)
     assert plan(deployed) == 0
     assert capsys.readouterr().out.splitlines()[1:3] == [
         "    Its container is gone, with all that was in it. A new one is made, without its data.",
