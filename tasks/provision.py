@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 
-from tasks.containers.base import Container, ContainerFacts, ContainerSpec
+from tasks.containers.base import Container, ContainerFacts, ContainerSpec, Progress
 from tasks.errors import ResourceError
 from tasks.model.instance import Instance
+from tasks.model.plan import Entry
+from tasks.paths import Paths
 from tasks.render import origin_of
 from tasks.resources.base import Resource
 from tasks.resources.place import ContainerRunning, ContainerWish
@@ -56,6 +59,26 @@ def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
         origin=origin,
     )
     return (wish, ContainerRunning(container=wish, origin=origin))
+
+
+def prepare_machine(
+    instance: Instance,
+    container: Container,
+    entries: Iterable[Entry],
+    paths: Paths,
+    progress: Progress,
+) -> None:
+    """Bring about what this machine needs for what a plan makes on it, a builder included. Nothing
+    of the instance is touched; ResourceError or NetworkError where it cannot be."""
+    entries = tuple(entries)
+    makes = ("create", "replace")
+    if any(isinstance(one.resource, ContainerWish) and one.action in makes for one in entries):
+        container.prepare_machine(progress)
+    builds = instance.git is not None and any(entry.step == "build" for entry in entries)
+    if builds and instance.build.where == "container":
+        from tasks.containers.lxc.preparing import prepare_machine as prepare_for_builder
+
+        prepare_for_builder(paths, progress)
 
 
 def refuse_foreign(instance_id: str, name: str, found: ContainerFacts) -> None:

@@ -28,6 +28,8 @@ def judge(missing: Sequence[preflight.Finding]) -> list[Finding]:
     if not missing:
         return [Finding(MACHINE, "host", "ok", LXC_FINE)]
     return [
-        Finding(MACHINE, "host", "problem", item.what, item.hint, ResourceError.exit_code)
+        Finding(MACHINE, "host", "warning", item.what, item.hint)
+        if item.mended
+        else Finding(MACHINE, "host", "problem", item.what, item.hint, ResourceError.exit_code)
         for item in missing
     ]

@@ -20,7 +20,7 @@ ANSWER_SECONDS = 10.0
 
 
 def check(world: World) -> Iterator[Finding]:
-    """ResourceError where no apt source serves the release, or root has no user ids."""
+    """ResourceError where no apt source serves the release."""
     assert world.instance.lxc is not None
     there = container_for(world.instance, world.paths).observe()
     if there.exists and world.instance.lxc.template in (None, there.template):
@@ -31,12 +31,18 @@ def check(world: World) -> Iterator[Finding]:
     if is_cached(world.paths, suite, setup):
         yield world.ok("template", f"the root file system of Debian {suite} has been made")
         return
-    script = (SCRIPTS / suite).exists()
+    # Without any, an apply installs debootstrap itself.
+    script = not SCRIPTS.is_dir() or (SCRIPTS / suite).exists()
     yield judge(world, suite, has_script=script, answer=ask(setup) if script else "")
 
 
 def is_cached(paths: Paths, suite: str, setup: Setup) -> bool:
-    recipe = recipe_of(suite, setup, local_authorities(), read_idmap())
+    try:
+        ids = read_idmap()
+    except ResourceError:
+        # An apply gives root its range.
+        return False
+    recipe = recipe_of(suite, setup, local_authorities(), ids)
     return (paths.cache / "rootfs" / recipe.key / "recipe").is_file()
 
 

@@ -120,6 +120,10 @@ class Container(Protocol):
     def observe(self) -> ContainerFacts:
         """Facts from the host's side only: no process in the container, no change."""
 
+    def prepare_machine(self, progress: Progress = SILENT) -> None:
+        """Bring about what this machine needs for a container to be made; raise where that cannot
+        be. Nothing of the instance is touched."""
+
     def preflight(self, found: ContainerFacts) -> None:
         """Raise what would keep a container that was found so from being made, or brought to the
         spec. No change, and nothing is asked of a container that needs neither."""

@@ -213,6 +213,7 @@ class Session:
         """Under the lock: nothing is working, the plan's ground still holds, nothing forbids it."""
         from tasks import refusals
         from tasks.model.plan import refuse_moved
+        from tasks.provision import prepare_machine
         from tasks.resources.running import wait_for_leftovers
 
         assert run.look is not None and run.work is not None
@@ -221,6 +222,14 @@ class Session:
             wait_for_leftovers(run.look.container)
         refuse_moved(run.look.plan, self._inspect(run).plan)
         refusals.refuse(run.look, self.paths, run.work.progress)
+        # The last before the first effect: nothing of the instance's has been made.
+        prepare_machine(
+            run.instance,
+            run.look.container,
+            run.look.plan.entries,
+            self.paths,
+            run.work.progress,
+        )
 
     def _apply(self, run: Run, step: str) -> None:
         from tasks import effects

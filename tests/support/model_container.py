@@ -210,6 +210,9 @@ class ModelContainer:
                     where=self.spec.name,
                 )
 
+    def prepare_machine(self, progress: Progress = SILENT) -> None:
+        """A model needs nothing."""
+
     def create(self, progress: Progress = SILENT) -> None:
         if self._place is not None:
             self._ours("create")

@@ -119,6 +119,11 @@ class LxcContainer:
 
     # Making and changing
 
+    def prepare_machine(self, progress: Progress = SILENT) -> None:
+        from tasks.containers.lxc.preparing import prepare_machine
+
+        prepare_machine(self.paths, progress)
+
     def preflight(self, found: ContainerFacts) -> None:
         spec, has = self.spec, found.attributes
         replacing = spec.template_named and has.get("template") != spec.template

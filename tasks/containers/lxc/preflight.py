@@ -30,10 +30,12 @@ PROGRAMS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is missing. what: one line; hint: what to do."""
+    """Something that is missing. what: one line; hint: what to do. mended: an apply brings it
+    about."""
 
     what: str
     hint: str
+    mended: bool = False
 
     def __str__(self) -> str:
         return f"{self.what} ({self.hint})"
@@ -46,14 +48,20 @@ def preflight(paths: Paths) -> list[Finding]:
     return [*_programs(), *_user_ids(), *_kernel(), *_control_groups(), *_place(paths)]
 
 
+def missing_packages() -> list[str]:
+    """The Debian packages of the programs that are not there."""
+    return sorted({package for name, package in PROGRAMS if shutil.which(name) is None})
+
+
 def _programs() -> list[Finding]:
-    packages = sorted({package for name, package in PROGRAMS if shutil.which(name) is None})
+    packages = missing_packages()
     if not packages:
         return []
     return [
         Finding(
             f"Debian packages are missing: {' '.join(packages)}",
-            f"apt-get install {' '.join(packages)}",
+            f"./doit apply installs them, as does: apt-get install {' '.join(packages)}",
+            mended=True,
         )
     ]
 
@@ -62,7 +70,7 @@ def _user_ids() -> list[Finding]:
     try:
         read_idmap()
     except ResourceError as error:
-        return [Finding(error.what, error.hint)]
+        return [Finding(error.what, error.hint, mended=True)]
     return []
 
 

@@ -127,6 +127,9 @@ class ProxmoxContainer:
 
     # Making and changing
 
+    def prepare_machine(self, progress: Progress = SILENT) -> None:
+        """Proxmox VE's nodes have all of it."""
+
     def preflight(self, found: ContainerFacts) -> None:
         has, spec = found.attributes, self.spec
         other = has.get("template", spec.template) != spec.template

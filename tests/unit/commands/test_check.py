@@ -199,6 +199,11 @@ def test_what_the_machine_lacks_is_a_problem_each() -> None:
     assert [finding.level for finding in host.judge([])] == ["ok"]
 
 
+def test_what_an_apply_brings_about_is_no_problem() -> None:
+    lacking = preflight.Finding("packages are missing: lxc", "./doit apply", mended=True)
+    assert [finding.level for finding in host.judge([lacking])] == ["warning"]
+
+
 def test_lxc_is_asked_of_a_machine_only_where_something_lives_in_it() -> None:
     proxmox = {"lxc": None, "proxmox": {"node": "pve"}}
     assert host.needs_lxc([sample_instance()])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from model_claims import apply_killed
+from model_container import ModelContainer
 from model_site import NAME, Site
 
 from tasks import console
@@ -17,7 +18,7 @@ from tasks.commands import plan as plan_command
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.engine.session import Session
-from tasks.errors import UnhealthyError
+from tasks.errors import ResourceError, UnhealthyError
 from tasks.model import state as states
 from tasks.model.holder import inspect
 from tasks.model.operations import operation
@@ -391,3 +392,16 @@ def test_a_service_that_fails_again_and_again_does_not_make_a_plan_stale(moved: 
     unit.active = "activating"
     assert moved.carry_out(looks, plan) == {}
     assert unit.active == "active"
+
+
+def test_what_the_machine_lacks_is_brought_about_before_anything_is_made(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacks(*_: object) -> None:
+        raise ResourceError("apt-get could not install debootstrap", hint="run it by hand")
+
+    monkeypatch.setattr(ModelContainer, "prepare_machine", lacks)
+    assert apply(site, "--yes") == 4
+    assert "apt-get could not install debootstrap" in capsys.readouterr().err
+    assert site.world.log == []
+    monkeypatch.undo()

@@ -1,0 +1,29 @@
+"""What plain LXC needs of this machine, brought about before anything is made on it."""
+
+from __future__ import annotations
+
+from tasks.containers.base import SILENT, Progress
+from tasks.containers.lxc.preflight import missing_packages, preflight
+from tasks.errors import ResourceError
+from tasks.paths import Paths
+
+
+def prepare_machine(paths: Paths, progress: Progress = SILENT) -> None:
+    """Install the Debian packages that are missing, and give root user ids for containers.
+
+    Raises ResourceError for what cannot be brought about, and what host_packages.ensure raises.
+    """
+    from tasks.host_packages import LXC, ensure, ensure_user_ids
+
+    packages = missing_packages()
+    if packages:
+        # With LXC itself what it is better with.
+        ensure(LXC if "lxc" in packages else packages, progress)
+    ensure_user_ids()
+    lacking = preflight(paths)
+    if lacking:
+        raise ResourceError(
+            f"this machine cannot hold a container of plain LXC: {lacking[0].what}",
+            hint=f"{lacking[0].hint}; nothing was changed",
+            evidence=[str(finding) for finding in lacking[1:]],
+        )
