@@ -108,7 +108,7 @@ def refuse_loss(instance_id: str, since: str, options: Mapping[str, Any]) -> Non
         raise UsageError(
             f"what was written since {since} would be lost",
             where=instance_id,
-            hint=f"Where that is meant: ./doit rollback --yes --allow-destroy {instance_id}",
+            hint=f"Where losing that is meant: ./doit rollback --yes --allow-destroy {instance_id}",
         )
 
 

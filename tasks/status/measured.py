@@ -52,13 +52,15 @@ class McpAnswer:
 class DatabaseState:
     """state: a word of the database's own script, `present` where Vikunja can use it.
 
-    connections: to this database; None for sqlite, which has none. version: of the server.
+    connections: to this database; None for sqlite, which has none. version: of the server. tables:
+    how many it has.
     """
 
     state: str
     size_bytes: int | None = None
     connections: int | None = None
     version: str = ""
+    tables: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,13 @@ def _mcp(found: Mapping[str, str]) -> McpAnswer:
 
 
 def _database(text: str) -> DatabaseState:
-    state, size, connections, version, *_ = [*text.split(), "", "", "", ""]
+    state, size, connections, version, tables, *_ = [*text.split(), "", "", "", "", ""]
     return DatabaseState(
         state or "unknown",
         int(size) if size.isdigit() else None,
         int(connections) if connections.isdigit() else None,
         version.removesuffix("-") if version != "-" else "",
+        int(tables) if tables.isdigit() else None,
     )
 
 

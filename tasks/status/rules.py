@@ -202,6 +202,11 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
             "warning" if found.state in ("other-charset", "unknown", "unasked") else "unhealthy"
         )
         yield Note(level, what, hint, "database")
+    elif found.tables == 0:
+        # Vikunja would make its tables anew, empty, with its next start.
+        what = "the database has no tables: what was in it is gone"
+        hint = f"./doit restore {name} --from latest brings back the newest backup"
+        yield Note("unhealthy", what, hint, "database")
 
 
 def _redis_notes(name: str, answer: str | None) -> Iterator[Note]:

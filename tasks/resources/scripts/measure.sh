@@ -111,11 +111,15 @@ _measure_database() {
 		else
 			state=damaged
 		fi
-		size=0
+		size=0 tables=
 		for file in "$1" "$1-wal"; do
 			[ ! -f "$file" ] || size=$((size + $(stat -c %s "$file")))
 		done
-		printf 'database %s %s - -\n' "$state" "$size"
+		# As the service's user: what SQLite makes beside the database must not be root's.
+		[ "$state" != present ] || tables=$(echo "select count(*) from sqlite_schema where type = 'table'" |
+			setpriv --reuid=vikunja --regid=vikunja --clear-groups \
+				sqlite3 -readonly -batch -noheader -cmd '.timeout 2000' "$1" 2>/dev/null)
+		printf 'database %s %s - - %s\n' "$state" "$size" "${tables:--}"
 		return
 		;;
 	esac
@@ -124,7 +128,7 @@ _measure_database() {
 	if [ "$state" = present ]; then
 		figures=$("_measure_$(printf %s "$kind" | tr - _)" "$@" | tr '\n' ' ')
 	fi
-	printf 'database %s %s\n' "$state" "${figures:-- - -}"
+	printf 'database %s %s\n' "$state" "${figures:-- - - -}"
 }
 
 _measure_postgresql_query() {
@@ -132,6 +136,7 @@ _measure_postgresql_query() {
 		select pg_database_size(current_database());
 		select count(*) from pg_stat_activity where datname = current_database();
 		select split_part(current_setting('server_version'), ' ', 1);
+		select count(*) from pg_tables where schemaname not in ('pg_catalog', 'information_schema');
 	SQL
 }
 
@@ -141,6 +146,7 @@ _measure_mysql_query() {
 			where table_schema = database();
 		select count(*) from information_schema.processlist where db = database();
 		select version();
+		select count(*) from information_schema.tables where table_schema = database();
 	SQL
 }
 

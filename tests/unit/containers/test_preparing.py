@@ -10,7 +10,7 @@ import pytest
 
 from tasks import host_packages
 from tasks.containers.base import SILENT, Progress
-from tasks.containers.lxc import preflight, preparing
+from tasks.containers.lxc import preparing
 from tasks.containers.lxc.preflight import Finding, missing_packages
 from tasks.errors import ResourceError
 from tasks.paths import Paths

@@ -44,8 +44,8 @@ PLAN = "./doit plan vikunja-main shows it, ./doit apply vikunja-main mends it"
 START = "./doit start vikunja-main starts it"
 
 
-def database(state: str) -> Standing:
-    return with_measured(database=DatabaseState(state))
+def database(state: str, tables: int | None = None) -> Standing:
+    return with_measured(database=DatabaseState(state, tables=tables))
 
 
 def units(**states: str) -> Standing:
@@ -352,6 +352,47 @@ CASES = [
         ],
         "unhealthy",
         id="database gone",
+    ),
+    pytest.param(
+        database("present", tables=0),
+        [
+            Note(
+                "unhealthy",
+                "the database has no tables: what was in it is gone",
+                "./doit restore vikunja-main --from latest brings back the newest backup",
+                "database",
+            )
+        ],
+        "unhealthy",
+        id="database emptied",
+    ),
+    pytest.param(
+        database("damaged"),
+        [
+            Note(
+                "unhealthy",
+                "the database's file is no database any more",
+                "Look at /var/lib/vikunja/vikunja.db in the container, and keep a copy of it; "
+                "./doit restore vikunja-main --from latest --no-backup puts the newest backup in "
+                "its place",
+                "database",
+            )
+        ],
+        "unhealthy",
+        id="database damaged",
+    ),
+    pytest.param(
+        database("unasked"),
+        [
+            Note(
+                "warning",
+                "the database could not be asked, and may well be there",
+                PLAN,
+                "database",
+            )
+        ],
+        "degraded",
+        id="database not asked",
     ),
     pytest.param(
         database("other-charset"),
@@ -711,6 +752,28 @@ CASES = [
         ],
         "degraded",
         id="an old backup",
+    ),
+    pytest.param(
+        replace(
+            RUNNING,
+            backups=Backups(
+                3,
+                RUNNING.backups.newest if RUNNING.backups else None,
+                fuller=("1729338000.tar.gz", "900 rows and 3 attachments", "9 rows and 3 files"),
+            ),
+        ),
+        [
+            Note(
+                "warning",
+                "the newest backup holds 9 rows and 3 files, 1729338000.tar.gz 900 rows and 3 "
+                "attachments: was something lost?",
+                "1729338000.tar.gz stays until a backup holds as much; ./doit restore vikunja-main "
+                "--from 1729338000.tar.gz replaces what is there with it",
+                "backups",
+            )
+        ],
+        "degraded",
+        id="a backup that holds much less",
     ),
     pytest.param(
         replace(RUNNING, configured=False, inside=None, backups=None),
