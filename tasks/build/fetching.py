@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from tasks.build.remote import NETWORK
 from tasks.build.toolchain import (
     PROBE,
     Fetch,
@@ -20,10 +19,11 @@ from tasks.build.toolchain import (
     read_probe,
     tools,
 )
+from tasks.build.unreached import unreached
 from tasks.build.versions import Version
 from tasks.build.workplace import GOFLAGS, Workplace, capture, environment
 from tasks.containers.base import Progress
-from tasks.errors import BuildError
+from tasks.errors import BuildError, DeployError, NetworkError
 
 SECONDS = 1200.0
 
@@ -74,7 +74,8 @@ def ready(
     """The environment in which the place has all that a tree asks for.
 
     wished: further variables, the user's own.
-    Raises BuildError with every problem where it has not, and fetching is off or does not help.
+    Raises BuildError with every problem where it has not, and fetching is off or does not help;
+    NetworkError where nobody answers from whom it could be had.
     """
     values = environment(place.home, wished, fetch=fetch)
     found = probe(place, wanted, values)
@@ -152,10 +153,17 @@ def _script(
     own = {**values, "GOFLAGS": GOFLAGS}
     returncode, output = capture(place, argv, environment=own, timeout=SECONDS)
     if returncode:
-        first = "check the network" if NETWORK.search(output) else "see the lines above"
-        raise BuildError(
-            f"{what} cannot be fetched",
+        lines = output.splitlines()[-20:]
+        server = unreached(lines)
+        kind: type[DeployError] = BuildError
+        first = "see the lines above"
+        said = f"{what} cannot be fetched"
+        if server is not None:
+            kind, first = NetworkError, "check the network"
+            said = f"{said}: {server} was waited for and did not answer"
+        raise kind(
+            said,
             where=place.name,
             hint=f"{first}, or install it and set build.toolchains: packaged",
-            evidence=output.splitlines()[-20:],
+            evidence=lines,
         )

@@ -224,4 +224,5 @@ def tree(mirror: Path, commit: str) -> Iterator[IO[bytes]]:
 
 
 def _local(arguments: list[str], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    return runner.run(arguments, Remote("the mirror"), timeout=LOCAL_SECONDS, check=check)
+    mirror = Remote("the mirror")
+    return runner.run(arguments, mirror, timeout=LOCAL_SECONDS, check=check, local=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import lzma
 import tarfile
 import time
@@ -115,7 +116,7 @@ def _download(release: Release, target: Path, progress: Progress) -> None:
 def _read(source: IO[bytes], where: str) -> bytes:
     try:
         return source.read(CHUNK)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise _unreachable(where, error) from error
 
 
@@ -144,18 +145,22 @@ def _open(url: str) -> Iterator[tuple[IO[bytes], int | None]]:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        raise BuildError(
-            f"the server answers {error.code} {error.reason}", where=where, hint="check release.url"
-        ) from error
-    except OSError as error:
+        what = f"the server answers {error.code} {error.reason}"
+        if error.code >= 500:
+            hint = "it has trouble of its own: try again later"
+            raise NetworkError(what, where=where, hint=hint) from error
+        raise BuildError(what, where=where, hint="check release.url") from error
+    except (OSError, http.client.HTTPException) as error:
         raise _unreachable(where, error) from error
     with response:
         length = response.headers.get("Content-Length")
         yield response, int(length) if length and length.isdigit() else None
 
 
-def _unreachable(where: str, error: OSError) -> NetworkError:
-    reason = getattr(error, "reason", None) or error.strerror or error
+def _unreachable(where: str, error: Exception) -> NetworkError:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    if isinstance(error, TimeoutError) or isinstance(reason, TimeoutError):
+        reason = f"the server was waited for, and sent nothing for {TIMEOUT_SECONDS} s"
     return NetworkError(
         f"the release cannot be downloaded: {reason}",
         where=where,

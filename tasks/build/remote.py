@@ -31,7 +31,7 @@ NETWORK = re.compile(
     r"timed out|closed)|network is unreachable|no route to host|operation timed out|"
     r"temporary failure in name resolution|name or service not known|ssl certificate problem|"
     r"server certificate verification failed|gnutls|early eof|unexpected disconnect|"
-    r"returned error: 5\d\d|could not resolve proxy",
+    r"returned error: 5\d\d|could not resolve proxy|operation too slow|hung up unexpectedly",
     re.IGNORECASE,
 )
 CREDENTIALS = re.compile(
@@ -39,6 +39,9 @@ CREDENTIALS = re.compile(
     r"permission denied|host key verification failed|returned error: 40[13]",
     re.IGNORECASE,
 )
+SILENT_SECONDS = 120
+"""Without a byte from a server that has answered."""
+
 OWNERSHIP = re.compile(r"dubious ownership", re.IGNORECASE)
 
 
@@ -76,6 +79,9 @@ def environment(remote: Remote, inherited: Mapping[str, str]) -> dict[str, str]:
     values = {name: value for name, value in inherited.items() if name not in FOREIGN}
     values |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "LC_ALL": "C"}
     values["SSH_ASKPASS_REQUIRE"] = "never"
+    # A server that has fallen silent in the middle is not waited for until the very end.
+    values.setdefault("GIT_HTTP_LOW_SPEED_LIMIT", "1")
+    values.setdefault("GIT_HTTP_LOW_SPEED_TIME", str(SILENT_SECONDS))
     if remote.authorization:
         count = int(values.get("GIT_CONFIG_COUNT") or 0)
         values[f"GIT_CONFIG_KEY_{count}"] = f"http.{remote.url}.extraHeader"
@@ -91,10 +97,12 @@ def run(
     timeout: float,
     check: bool = True,
     stdout: IO[bytes] | int = subprocess.PIPE,
+    local: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with the arguments; a failure is a GitError or a NetworkError.
 
     It runs in a session without a terminal, so that ssh cannot ask either. timeout: seconds.
+    local: what is asked is on this machine.
     """
     try:
         done = subprocess.run(
@@ -110,8 +118,14 @@ def run(
     except FileNotFoundError as error:
         raise GitError("git is not installed", hint="apt-get install git") from error
     except subprocess.TimeoutExpired as error:
+        if local:
+            raise GitError(
+                f"git had not finished after {timeout:.0f} s",
+                where=remote.url,
+                hint="is this machine's disk busy, or failing? Then try again",
+            ) from error
         raise NetworkError(
-            f"no answer within {timeout:.0f} s",
+            f"no answer within {timeout:.0f} s: git waited for the repository",
             where=remote.url,
             hint="check the network and the address under git.repository",
         ) from error

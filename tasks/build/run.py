@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import IO
 
 from tasks.build.recipe import Part
+from tasks.build.unreached import unreached
 from tasks.build.workplace import Workplace, capture, follow
 from tasks.containers.base import Progress
-from tasks.errors import BuildError
+from tasks.errors import BuildError, NetworkError
 from tasks.model.redaction import masked
 
 EVIDENCE_LINES = 20
@@ -35,7 +36,8 @@ class Run:
         self._shown = 0.0
 
     def command(self, part: Part, argv: tuple[str, ...]) -> None:
-        """Run one command in the part's folder; a failure is a BuildError with its last lines."""
+        """Run one command in the part's folder; a failure is a BuildError with its last lines, or a
+        NetworkError where these tell of a server that nobody reaches."""
         name = " ".join(argv)
         short = name if len(name) <= 60 else f"{name[:57]}..."
         last: list[str] = []
@@ -68,6 +70,13 @@ class Run:
                 evidence=last,
             ) from error
         if returncode:
+            server = unreached(last)
+            if server is not None:
+                raise NetworkError(
+                    f"{part.name}: {short} waited for {server}, which did not answer",
+                    hint=f"check the network, then try again; the log is {self._log_path}",
+                    evidence=last,
+                )
             raise BuildError(
                 f"{part.name}: {short} failed with exit code {returncode}",
                 hint=f"the whole log is {self._log_path}",

@@ -14,7 +14,7 @@ from tasks.backup.subject import as_deployed
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.base import Container
-from tasks.errors import DatabaseError, DeployError
+from tasks.errors import DeployError, NetworkError
 from tasks.given import read_given
 from tasks.model import registry
 from tasks.model.instance import Instance
@@ -96,5 +96,5 @@ def judge(world: World, server: str, failure: str) -> Finding:
         f"{kind} at {server} cannot be reached: {failure}",
         "Check database.host and database.port, that the server listens on that address, and "
         "its firewall",
-        DatabaseError,
+        NetworkError,
     )

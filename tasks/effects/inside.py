@@ -104,8 +104,9 @@ def run_script(batch: Sequence[Entry], work: Work) -> None:
             [SCRIPT, "-c", text, wish.script, *wish.arguments], timeout=wish.timeout, check=False
         )
         if completed.returncode != 0:
-            database = "sql" in wish.script
-            kind = DatabaseError if database else DeployError
+            kind: type[DeployError] = DatabaseError if "sql" in wish.script else DeployError
+            if completed.returncode == NetworkError.exit_code:
+                kind = NetworkError
             lines = last_lines(completed.stderr)
             hint = "Then run ./doit apply again."
             if completed.returncode == LOST:

@@ -87,15 +87,16 @@ def _place_notes(standing: Standing) -> list[Note]:
         return note("unhealthy", f"{label} is gone", hint)
     if place == "absent" and standing.state is None and not standing.locked:
         return note("note", "never deployed", f"./doit apply {name}")
+    found: list[Note] = []
     if standing.forwarding is False:
-        return note(
+        found += note(
             "warning",
             f"{label} reaches nothing outside this machine: NAT or forwarding has been removed",
             f"./doit plan {name} shows it, ./doit apply {name} brings it back",
         )
     if standing.state is not None and standing.state.status == "stopped":
-        return note("note", "its services were stopped", f"./doit start {name} starts them")
-    return []
+        found += note("note", "its services were stopped", f"./doit start {name} starts them")
+    return found
 
 
 def _color_notes(standing: Standing) -> list[Note]:

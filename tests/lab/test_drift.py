@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from inside import Inside
-from journey import Site, new_site
+from journey import DOIT, Site, new_site
 
 from tasks.paths import Paths
 
@@ -145,6 +147,33 @@ def test_the_way_out_of_the_container_that_was_closed_is_opened_again(
     mend(site)
     listed = subprocess.run(["iptables", "-t", table, "-S", name], capture_output=True, text=True)
     assert len([one for one in listed.stdout.splitlines() if bridge in one]) == len(ours)
+
+
+def test_a_machine_that_forwards_nothing_any_more_is_seen_and_mended(
+    site: Site, tmp_path: Path
+) -> None:
+    """As after `sysctl net.ipv4.ip_forward=0`: for the tool alone, whose own view of that file is
+    another than this machine's."""
+    forward = tmp_path / "ip_forward"
+    forward.write_text("0\n")
+    forward.chmod(0o644)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        over = 'mount --bind "$1" /proc/sys/net/ipv4/ip_forward && shift && exec "$@"'
+        argv = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", over, "sh"]
+        argv += [str(forward), str(DOIT), *arguments, "--config", str(site.file)]
+        return subprocess.run(
+            argv, env=site.environment, capture_output=True, text=True, timeout=600
+        )
+
+    assert "lets nobody out" in run("check").stdout
+    assert "reaches nothing outside this machine" in run("status").stderr
+    assert "forwarding: no → yes" in run("plan").stdout
+    applied = run("apply", "--yes")
+    assert applied.returncode == 0, applied.stderr
+    assert forward.read_text() == "1\n"
+    assert "reaches nothing" not in run("status").stderr
+    assert json.loads(run("plan", "--json").stdout)["instances"][0]["entries"] == []
 
 
 def test_a_mode_changed_by_hand_comes_back(site: Site, inside: Inside) -> None:

@@ -7,13 +7,14 @@ begin with `vikunja-deploy-`, so that nothing else is ever taken for one of them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.backup.databases.outlook import Outlook, read_outlook
 from tasks.containers.base import Completed, Container
-from tasks.errors import DatabaseError
+from tasks.errors import DatabaseError, NetworkError
 from tasks.model.instance import DatabaseType
 
 LIVE = "live"
@@ -25,6 +26,11 @@ _FOLDER = Path(__file__).parent
 _EVIDENCE = 5
 _REFUSED = 7
 """A script's exit code where the last line of its stderr is what to tell the user."""
+_UNREACHED = re.compile(
+    r"could not translate host name|connection to server at .* failed: (?!FATAL|server closed)|"
+    r"(?:ERROR|Got error:) 20(?:02|03|05)\b"
+)
+"""What the engines' programs say where no server answers them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Database:
     the container. timeout: seconds, for each of the long actions. within: makes of every action's
     command the one that is run. A place is a word of small
     letters. Every method raises DatabaseError, before anything is written where what is needed
-    (room, rights, a client that is new enough) is missing; all can be called again after a kill.
+    (room, rights, a client that is new enough) is missing, and NetworkError where a server outside
+    does not answer; all can be called again after a kill.
     """
 
     container: Container
@@ -167,6 +174,15 @@ class Database:
             return done
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         what = f"{self.title} {failed}"
+        host = "" if self.engine == "sqlite" else self.connection[0]
+        if host and any(_UNREACHED.search(line) for line in lines):
+            raise NetworkError(
+                f"{what}: {host} port {self.connection[1]} was waited for and does not answer",
+                where=self.container.spec.instance_id,
+                evidence=lines[-_EVIDENCE:],
+                hint="Nothing that is live was changed. Check that the server runs, its firewall "
+                "and the way there from the container; then run the command again.",
+            )
         if done.returncode == _REFUSED and lines:
             what = f"{what}: {lines.pop()}"
         raise DatabaseError(

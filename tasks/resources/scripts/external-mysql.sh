@@ -54,7 +54,7 @@ apply_external_mysql() {
 	present) return ;;
 	unreachable)
 		echo "MySQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server's bind-address and firewall allow the container's address." >&2
-		return 1
+		return 6
 		;;
 	esac
 	if [ "$state" = absent ] && [ -n "${MUST_EXIST:-}" ]; then

@@ -71,7 +71,7 @@ apply_external_postgresql() {
 	present) return ;;
 	unreachable)
 		echo "PostgreSQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server listens for and its pg_hba.conf allows the container's address." >&2
-		return 1
+		return 6
 		;;
 	esac
 	if [ "$state" = absent ] && [ -n "${MUST_EXIST:-}" ]; then

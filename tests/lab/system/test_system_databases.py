@@ -11,7 +11,7 @@ import pytest
 from health_lab import findings, look, wait_until_well
 from system_lab import VERSION, Inside, Site
 
-from tasks.errors import DatabaseError
+from tasks.errors import DatabaseError, NetworkError
 from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.instance import Instance
 from tasks.resources.observe import function_name, script_text
@@ -332,7 +332,7 @@ def test_without_an_administrator_the_statements_that_are_missing_are_named(
 def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
     outside: Site, kind: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DatabaseError) as unreachable:
+    with pytest.raises(NetworkError) as unreachable:
         outside.inside.apply(external(outside, kind, tmp_path, admin=True, port=5999))
 
     assert "does not answer from the container: check database.host" in unreachable.value.what

@@ -470,7 +470,7 @@ def test_a_database_outside_is_reached_by_tcp(tmp_path: Path) -> None:
         f"mysql at 127.0.0.1:{port} cannot be reached: Connection refused",
         "Check database.host and database.port, that the server listens on that address, and its "
         "firewall",
-        7,
+        6,
     )
 
 

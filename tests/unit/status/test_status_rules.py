@@ -74,6 +74,26 @@ CASES = [
         id="no way out",
     ),
     pytest.param(
+        replace(RUNNING, forwarding=False, state=replace(STATE, status="stopped")),
+        [
+            Note(
+                "warning",
+                "container vikunja-main reaches nothing outside this machine: NAT or forwarding"
+                " has been removed",
+                f"./doit plan {MAIN} shows it, ./doit apply {MAIN} brings it back",
+                "container",
+            ),
+            Note(
+                "note",
+                "its services were stopped",
+                f"./doit start {MAIN} starts them",
+                "container",
+            ),
+        ],
+        "unknown",
+        id="no way out, and stopped",
+    ),
+    pytest.param(
         with_measured(backend=Answer(0, error="Connection refused")),
         [
             Note(

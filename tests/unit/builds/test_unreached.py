@@ -1,0 +1,218 @@
+"""Waits that end for the network, of whatever kind: exit code 6, and what was waited for."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+
+from tasks.backup.databases.base import Database
+from tasks.build import remote
+from tasks.build.fetching import _script
+from tasks.build.recipe import Part
+from tasks.build.release_source import _download
+from tasks.build.remote import Remote
+from tasks.build.run import Run
+from tasks.build.unreached import unreached
+from tasks.build.workplace import Outcome
+from tasks.containers.base import SILENT, Completed, Container
+from tasks.errors import BuildError, DatabaseError, DeployError, GitError, NetworkError
+from tasks.model.instance import Release
+
+GO = 'Get "https://proxy.golang.org/golang.org/x/net/@v/list": dial tcp 192.0.2.1:443: i/o timeout'
+NAME = "go: lookup proxy.golang.org on 127.0.0.53:53: no such host"
+NPM = (
+    "npm error code EAI_AGAIN\n"
+    "npm error request to https://registry.npmjs.org/vite failed, reason: getaddrinfo EAI_AGAIN"
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "server"),
+    [
+        (GO, "proxy.golang.org"),
+        (NAME, "proxy.golang.org"),
+        (NPM, "registry.npmjs.org"),
+        ("connect ECONNREFUSED 127.0.0.1:4873", "127.0.0.1:4873"),
+        ("GET https://r.example.com/a: 503 Service Unavailable", "r.example.com"),
+        ("fatal: Could not resolve host: github.com", "github.com"),
+        ("error ETIMEDOUT", "a server"),
+        ("main.go:3: undefined: timeout", None),
+        ("npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/x", None),
+        ("", None),
+    ],
+)
+def test_what_the_tools_of_a_build_say_of_a_server_that_nobody_reaches(
+    output: str, server: str | None
+) -> None:
+    assert unreached(output.splitlines()) == server
+
+
+class Place:
+    """Where every command fails with the same words."""
+
+    name, home, tree = "this machine", "/home", "/tree"
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+
+    def provide(self, packages: Sequence[str], progress: object) -> bool:
+        return False
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: str,
+        environment: Mapping[str, str],
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes],
+        merge: bool,
+        timeout: float,
+    ) -> Outcome:
+        stdout.write(self._output.encode())
+        stdout.flush()
+        return Outcome(1)
+
+
+def test_a_toolchain_that_cannot_be_fetched_says_from_whom() -> None:
+    with pytest.raises(NetworkError, match=r"go1\.25 cannot be fetched: proxy\.golang\.org was"):
+        _script(Place(GO), "", (), {}, "go1.25")
+    with pytest.raises(BuildError, match=r"go1\.25 cannot be fetched$"):
+        _script(Place("checksum mismatch"), "", (), {}, "go1.25")
+
+
+def test_a_build_that_fails_for_the_network_is_no_wrong_build(tmp_path: Path) -> None:
+    part = Part("frontend", "frontend", (("npm", "ci"),))
+    for said, kind, words in (
+        (NPM, NetworkError, r"frontend: npm ci waited for registry\.npmjs\.org"),
+        ("syntax error", BuildError, "frontend: npm ci failed with exit code 1"),
+    ):
+        run = Run(Place(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
+        with pytest.raises(DeployError, match=words) as caught:
+            run.command(part, ("npm", "ci"))
+        assert type(caught.value) is kind
+
+
+# git and releases
+
+
+@contextmanager
+def saying(answer: bytes) -> Iterator[str]:
+    """The address of a server that says this to the first who asks, and no more."""
+
+    def serve() -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(4096)
+            client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/vikunja.zip"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", NetworkError, "answers 503"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", BuildError, "answers 404"),
+        (b"", NetworkError, "cannot be downloaded"),
+        (b"nonsense\r\n\r\n", NetworkError, "cannot be downloaded"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nbroken off",
+            NetworkError,
+            "cannot be downloaded",
+        ),
+    ],
+)
+def test_a_release_that_its_server_does_not_give(
+    answer: bytes, kind: type[DeployError], words: str, tmp_path: Path
+) -> None:
+    with saying(answer) as url:
+        release = Release(url=url, version="v1.0.0", sha256="0" * 64)
+        with pytest.raises(DeployError, match=words) as caught:
+            _download(release, tmp_path / "file", SILENT)
+    assert type(caught.value) is kind
+
+
+def test_a_server_that_falls_silent_says_that_it_was_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.build.release_source.TIMEOUT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/vikunja.zip"
+        release = Release(url=url, version="v1.0.0", sha256="0" * 64)
+        with pytest.raises(NetworkError, match="was waited for, and sent nothing for 1 s"):
+            _download(release, tmp_path / "file", SILENT)
+
+
+def test_git_that_is_slow_on_this_machine_waits_for_no_network() -> None:
+    argv = ["-c", "alias.wait=!sleep 5", "wait"]
+    with pytest.raises(GitError, match="had not finished after"):
+        remote.run(argv, Remote("the mirror"), timeout=0.2, local=True)
+    with pytest.raises(NetworkError, match="git waited for the repository"):
+        remote.run(argv, Remote("https://example.com/x.git"), timeout=0.2)
+
+
+def test_a_git_server_that_has_fallen_silent_is_not_waited_for_to_the_end() -> None:
+    values = remote.environment(Remote("https://example.com/x.git"), {})
+    assert values["GIT_HTTP_LOW_SPEED_TIME"] == "120"
+    kept = remote.environment(Remote("https://x/"), {"GIT_HTTP_LOW_SPEED_TIME": "9"})
+    assert kept["GIT_HTTP_LOW_SPEED_TIME"] == "9"
+    said = "fatal: unable to access 'x': Operation too slow. Less than 1 bytes/sec transferred"
+    assert isinstance(remote.failure(Remote("x"), said), NetworkError)
+
+
+# Databases outside
+
+
+class Failing:
+    """A container in which every command says this and fails."""
+
+    spec = type("Spec", (), {"instance_id": "vikunja-main"})
+
+    def __init__(self, said: str, code: int) -> None:
+        self._said, self._code = said, code
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        return Completed(tuple(argv), self._code, b"", self._said.encode())
+
+
+REFUSED = 'psql: error: connection to server at "db" (192.0.2.1), port 5432 failed: timeout expired'
+WRONG = (
+    'psql: error: connection to server at "db" (192.0.2.1), port 5432 failed: FATAL:  password '
+    'authentication failed for user "vikunja"'
+)
+MYSQL = "ERROR 2002 (HY000): Can't connect to server on 'db' (110)"
+
+
+@pytest.mark.parametrize(
+    ("engine", "host", "said", "code", "kind"),
+    [
+        ("postgresql", "db", REFUSED, 2, NetworkError),
+        ("postgresql", "db", f'{REFUSED}\nuser "x" cannot log in', 7, NetworkError),
+        ("postgresql", "db", WRONG, 2, DatabaseError),
+        ("postgresql", "", REFUSED, 2, DatabaseError),
+        ("mysql", "db", MYSQL, 1, NetworkError),
+        ("mysql", "db", 'mariadb-dump: Got error: 2003: "Can\'t connect"', 2, NetworkError),
+        ("mysql", "db", "ERROR 1045 (28000): Access denied", 1, DatabaseError),
+    ],
+)
+def test_a_database_server_that_does_not_answer_is_a_matter_of_the_network(
+    engine: Any, host: str, said: str, code: int, kind: type[DeployError]
+) -> None:
+    connection = (host, "5432", "vikunja", "vikunja", "", "db-password")
+    container = cast(Container, Failing(said, code))
+    with pytest.raises(DeployError) as caught:
+        Database(container, engine, connection, "database vikunja").dump("/folder")
+    assert type(caught.value) is kind
+    assert ("was waited for and does not answer" in caught.value.what) == (kind is NetworkError)
