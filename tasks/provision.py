@@ -83,12 +83,15 @@ def prepare_machine(
 
 def refuse_foreign(instance_id: str, name: str, found: ContainerFacts) -> None:
     """Raise ResourceError where the name is taken by a container not proven ours."""
-    if found.exists and found.owner != instance_id:
-        whose = f"belongs to instance {found.owner}" if found.owner else "is not proven ours"
-        number = found.attributes.get("container_id")
-        what = "name" if number is None else "proxmox.container_id"
-        raise ResourceError(
-            f"container {number or name} exists and {whose}",
-            where=instance_id,
-            hint=f"Choose another {what} for this instance, or remove that container yourself.",
-        )
+    if not found.exists or found.owner == instance_id:
+        return
+    if found.owner is None and found.unproven is not None:
+        raise ResourceError(found.unproven.what, where=instance_id, hint=found.unproven.hint)
+    whose = f"belongs to instance {found.owner}" if found.owner else "is not proven ours"
+    number = found.attributes.get("container_id")
+    what = "name" if number is None else "proxmox.container_id"
+    raise ResourceError(
+        f"container {number or name} exists and {whose}",
+        where=instance_id,
+        hint=f"Choose another {what} for this instance; that container is left as it is.",
+    )

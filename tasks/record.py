@@ -141,6 +141,8 @@ def entry(
         domain=instance.network.domain,
         created_at=applied.created_at,
         config=str(instance.source),
+        identity=found.identity if found else None,
+        folder=found.folder if found else None,
     )
 
 

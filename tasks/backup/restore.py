@@ -24,6 +24,7 @@ from tasks.model.archive import Archive, Contents
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
+from tasks.provision import refuse_foreign
 from tasks.resources.running import last_lines, wait_for_leftovers
 
 
@@ -49,14 +50,14 @@ class Restored:
 def find_target(instance: Instance, container: Container, paths: Paths) -> Target:
     """Look at the instance: three round trips, no change. Raises ResourceError where it does not
     run, or where no release is in it that could serve what is brought back."""
-    try:
-        subject.require_running(container, instance)
-    except ResourceError as missing:
+    there = container.observe()
+    refuse_foreign(instance.id, container.spec.name, there)
+    if not there.running:
         raise ResourceError(
             "there is no running container to restore into",
             where=instance.id,
             hint=f"Make it first: ./doit apply {instance.id}; then restore again.",
-        ) from missing
+        )
     found = subject.find(instance, container, paths)
     if found.version == "unknown":
         raise ResourceError(

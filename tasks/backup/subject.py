@@ -13,6 +13,7 @@ from tasks.containers.base import Completed, Container
 from tasks.errors import ResourceError
 from tasks.model.instance import COLORS, Color, Database, Instance
 from tasks.paths import Paths
+from tasks.provision import refuse_foreign
 from tasks.resources.observe import observe
 from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
 from tasks.services import DATA
@@ -38,9 +39,10 @@ class Subject:
 
 
 def require_running(container: Container, instance: Instance) -> None:
-    """Raise ResourceError where there is nothing to back up."""
+    """Raise ResourceError where there is nothing to back up, or not of this instance."""
     found = container.observe()
     name = instance.id
+    refuse_foreign(name, container.spec.name, found)
     if not found.exists:
         raise ResourceError(
             "there is no container, so nothing to back up",

@@ -31,6 +31,7 @@ class Apply(DeployCommand):
     options = (
         YES_OPTION,
         option("plan", str, None, "apply this saved plan; refused if anything moved since"),
+        option("adopt", bool, False, "first put back what of a container's proof was lost"),
         option("allow_destroy", bool, False, "also do what loses data, and remove kept databases"),
         TARGET_OPTION,
         DIFF_OPTION,
@@ -51,13 +52,15 @@ class Apply(DeployCommand):
             targets=tuple(saved["targets"] if saved else options["target"]),
             saved=saved,
             saved_as=options["plan"] or "",
+            adopt=options["adopt"],
         )
         return apply_all(instances, host_paths(), request)
 
 
 @dataclass(frozen=True)
 class Request:
-    """How an apply was asked for. saved: a saved plan as data, from the file saved_as."""
+    """How an apply was asked for. saved: a saved plan as data, from the file saved_as. adopt: what
+    was lost of the proof that a container is its instance's is put back first."""
 
     yes: bool = False
     allow_destroy: bool = False
@@ -65,6 +68,7 @@ class Request:
     targets: tuple[str, ...] = ()
     saved: Mapping[str, Any] | None = None
     saved_as: str = ""
+    adopt: bool = False
 
 
 def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> int:
@@ -77,8 +81,8 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
     from tasks.refusals import refuse_loss
 
     refuse_locked(instances, paths)
-    failures: dict[str, DeployError] = {}
-    left = tuple(instances)
+    failures = adopted(instances, paths, request) if request.adopt else {}
+    left = tuple(instance for instance in instances if instance.id not in failures)
     for number in range(ROUNDS):
         # What is kept goes only by a plan that shows it, as a whole.
         sweep = request.allow_destroy and not request.saved and not request.targets
@@ -121,6 +125,28 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
     return failed[0].exit_code if failed else 0
 
 
+def adopted(
+    instances: Sequence[Instance], paths: Paths, request: Request
+) -> dict[str, DeployError]:
+    """Show what of the proof of which container was lost, ask, put it back. Returns failures by
+    instance."""
+    from tasks.lifecycle.adoption import adopt, lost
+
+    found, failures = lost(instances, paths)
+    for name, what in found.items():
+        console.note(f"{name}: {what}")
+    if found and not request.yes:
+        _confirm("Take it as its own? [y/N] ")
+    for instance in instances:
+        if instance.id not in found:
+            continue
+        try:
+            adopt(instance, paths, console.Lines(), console.warning)
+        except DeployError as failure:
+            failures[instance.id] = failure
+    return failures
+
+
 def _saved(options: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any] | None:
     if not options["plan"]:
         return None
@@ -129,17 +155,22 @@ def _saved(options: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
             "--plan FILE says what is applied; IDs and --target were chosen when it was made",
             hint="Leave them out, or make another plan: ./doit plan --out FILE",
         )
+    if options["adopt"]:
+        raise UsageError(
+            "--plan FILE says what is applied; there is none of a container that is to be adopted",
+            hint="Adopt first: ./doit apply --adopt",
+        )
     from tasks.model.plan import read_saved
 
     return read_saved(Path(options["plan"]))
 
 
-def _confirm() -> None:
+def _confirm(question: str = "Apply this? [y/N] ") -> None:
     if not console.interactive():
         raise UsageError(
             "apply needs --yes where nobody can be asked", hint="Run: ./doit apply --yes"
         )
-    if console.ask("Apply this? [y/N] ").lower() not in ("y", "yes"):
+    if console.ask(question).lower() not in ("y", "yes"):
         raise CancelledError("cancelled; nothing was changed")
 
 

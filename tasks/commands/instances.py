@@ -111,7 +111,7 @@ def document(known: Known) -> dict[str, object]:
     """The instance as JSON: the registry's entry and the state, null where there is none."""
     return {
         "instance_id": known.instance_id,
-        "registered": asdict(known.registered) if known.registered else None,
+        "registered": registry.document(known.registered) if known.registered else None,
         "state": asdict(known.state) if known.state else None,
         "interrupted": known.interrupted,
         "problem": str(known.problem) if known.problem else None,

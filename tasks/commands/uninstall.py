@@ -62,6 +62,9 @@ def what_goes(instance: Instance, remains: Remains, wish: Wish) -> list[str]:
         lines.append(f"  container {container.spec.name} ({instance.network.ip_address}), {what}")
     if remains.registered or remains.state or remains.records:
         lines.append("  its registry entry, records and state on this machine")
+    if remains.containers and not wish.keep_data:
+        backup = f"a last backup is taken into {instance.backup.directory / instance.id}"
+        lines.append(f"Before that {backup if wish.backup else 'no backup is taken'}")
     return lines
 
 
@@ -74,6 +77,8 @@ def what_stays(instance: Instance, remains: Remains, wish: Wish, archive: str) -
             f"Its container stays, stopped, and nothing starts it by itself: ./doit apply "
             f"{instance.id} takes it over again"
         )
+    for name in remains.copies:
+        lines.append(f"Container {name} stays as it is: it says that it is {instance.id}'s, a copy")
     if instance.database.host:
         database = instance.database
         lines.append(f"Its database {database.name} on {database.host} was not touched")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.containers.base import Container, ContainerSpec
+from tasks.containers.base import RECORDED, Container, ContainerSpec
 
 if TYPE_CHECKING:
     from tasks.containers.proxmox.wish import ProxmoxWish
@@ -37,7 +37,7 @@ def spec_for(instance: Instance) -> ContainerSpec:
 def more_of(instance: Instance) -> Mapping[str, object]:
     """What only one of the drivers has, as wished."""
     if instance.proxmox is None:
-        return {"autostart": True, "forwarding": True}
+        return {"autostart": True, "forwarding": True, "identity": RECORDED}
     from tasks.containers.proxmox.attributes import wished
 
     return wished(wish_for(instance.proxmox))
@@ -85,6 +85,7 @@ def container_for(instance: Instance, paths: Paths) -> Container:
         cluster_of(instance.proxmox, paths),
         lock_limit=instance.proxmox.lock_wait_seconds,
         download=instance.proxmox.download,
+        paths=paths,
     )
 
 

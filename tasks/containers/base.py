@@ -45,6 +45,10 @@ class Refusal:
     hint: str
 
 
+RECORDED, NOT_RECORDED = "recorded", "not recorded"
+"""Of the attribute `identity`: whether registry and container have the same."""
+
+
 def refuse(refusals: Mapping[str, Refusal], action: str, where: str) -> None:
     """ResourceError where the action is among those that are refused."""
     if action in refusals:
@@ -56,7 +60,9 @@ class ContainerFacts:
     """A container as found.
 
     owner: instance id that the driver's own records and the marker agree on; None where the
-    container does not exist or is not proven ours. attributes: current values of the fields of
+    container does not exist, is not proven ours, or is a copy of the one that the registry has.
+    unproven: why that is so, and what to do. identity, folder: what the registry tells it from a
+    copy by (see Registered), where it has that. attributes: current values of the fields of
     ContainerSpec, and of what is in its `more`, that the driver can observe, by name.
     pending: values that attributes take on at the next start, by name. refusals: by what would be
     done to it: `destroy`, `move`, `start`.
@@ -68,6 +74,9 @@ class ContainerFacts:
     attributes: Mapping[str, object]
     pending: Mapping[str, object] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    unproven: Refusal | None = None
+    identity: str | None = None
+    folder: int | None = None
 
     @property
     def template(self) -> str | None:
@@ -127,6 +136,16 @@ class Container(Protocol):
     def preflight(self, found: ContainerFacts) -> None:
         """Raise what would keep a container that was found so from being made, or brought to the
         spec. No change, and nothing is asked of a container that needs neither."""
+
+    def copies(self) -> tuple[str, ...]:
+        """Names of other containers that say that they are the instance's. None is ever changed."""
+
+    def missing(self) -> str | None:
+        """What adopt would put right of the proof that the container is ours, in words. None where
+        there is none to be had, or it is proven. ResourceError where too little of it is left."""
+
+    def adopt(self, progress: Progress = SILENT) -> None:
+        """Put right what `missing` says, and know the container by it from now on."""
 
     def create(self, progress: Progress = SILENT) -> None:
         """Make it, with the marker, not started. Nothing half made is ever taken as existing."""

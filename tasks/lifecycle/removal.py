@@ -37,12 +37,14 @@ WALKED = ("running", "failed")
 
 @dataclass(frozen=True)
 class Remains:
-    """What there is of an instance. containers: that exist and are proven its own."""
+    """What there is of an instance. containers: that exist and are proven its own. copies: names
+    of others that say so of themselves, and stay."""
 
     containers: tuple[Container, ...]
     registered: bool
     state: State | None
     records: tuple[Path, ...]
+    copies: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -61,9 +63,11 @@ class Wish:
 
 def look(instance: Instance, paths: Paths) -> Remains:
     """What there is to remove. Raises ResourceError where the container's name is taken by one
-    that is not proven this instance's: nothing at all is removed then."""
+    that is not proven this instance's, or which is its container is in doubt: nothing at all is
+    removed then."""
     containers = []
-    for container in _candidates(instance, paths):
+    wished = container_for(instance, paths)
+    for container in (wished, *_drilled(instance, wished, paths)):
         found = container.observe()
         refuse_foreign(container.spec.instance_id, container.spec.name, found)
         if found.exists:
@@ -73,28 +77,21 @@ def look(instance: Instance, paths: Paths) -> Remains:
         registry.find(paths, instance.id) is not None,
         states.read(paths, instance.id),
         tuple(path for path in record_files(instance.id, paths) if path.exists()),
+        wished.copies(),
     )
 
 
-def _candidates(instance: Instance, paths: Paths) -> list[Container]:
-    """The configured container, and others of plain LXC that are proven this instance's: its
-    name in the configuration may have been another one, and a killed drill leaves its own."""
-    wished = container_for(instance, paths)
+def _drilled(instance: Instance, wished: Container, paths: Paths) -> list[Container]:
+    """What a killed drill has left in plain LXC, unless that is another instance."""
     if instance.lxc is None:
-        return [wished]
+        return []
     from tasks.backup.drill import SUFFIX
     from tasks.containers.lxc.driver import LxcContainer
 
-    owners = [instance.id]
-    drill = f"{instance.id}{SUFFIX}"
-    if registry.find(paths, drill) is None:
-        owners.append(drill)
-    others = [
-        LxcContainer(replace(wished.spec, name=name, instance_id=owner), paths)
-        for name, owner in LxcContainer.list_owned(paths)
-        if owner in owners and name != wished.spec.name
-    ]
-    return [wished, *others]
+    name, owner = f"{wished.spec.name}{SUFFIX}", f"{instance.id}{SUFFIX}"
+    if registry.find(paths, owner) or (name, owner) not in LxcContainer.list_owned(paths):
+        return []
+    return [LxcContainer(replace(wished.spec, name=name, instance_id=owner), paths)]
 
 
 def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:

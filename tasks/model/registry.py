@@ -1,7 +1,12 @@
-"""The registry of all instances that this host looks after: instances.json."""
+"""The registry of all instances that this host looks after: instances.json.
+
+What an instance's container is known by is noted before the container is there: whenever one is
+found, however a command before was killed, it can be told from a copy of it.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 from ipaddress import ip_interface
 from pathlib import Path
@@ -12,6 +17,10 @@ from tasks.frozen import dataclass
 from tasks.model.files import Check, check_record, damaged, exclusive, read_json, write_json
 from tasks.paths import Paths
 
+Signature = tuple[int, int, int, int, int]
+
+IDENTITY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -19,6 +28,8 @@ class Registered:
 
     node and container_id are None in plain LXC; container_id also before Proxmox gave one.
     ip_address: with prefix length. created_at: ISO 8601. config: path of its file.
+    identity: UUID that its container was made with; None where it was made before there were any.
+    folder: inode number of the container's folder in plain LXC, which no copy of it has.
     """
 
     instance_id: str
@@ -30,21 +41,61 @@ class Registered:
     domain: str
     created_at: str
     config: str
+    identity: str | None = None
+    folder: int | None = None
+
+
+def new_identity() -> str:
+    """Of a container that is about to be made."""
+    import uuid
+
+    return str(uuid.uuid4())
+
+
+def parse_identity(text: str) -> str | None:
+    """An identity that somebody may have edited; None where it is none any more."""
+    return text if IDENTITY.fullmatch(text) else None
 
 
 def read(paths: Paths) -> tuple[Registered, ...]:
     """All instances, by id. Raises DeployError if the file is damaged."""
     path = paths.registry
+    signature = _signature(path)
+    known = _READ.get(path)
+    if known is not None and known[0] == signature:
+        return known[1]
+    found = _read(path)
+    if signature is not None:
+        # What is written from here on has another signature.
+        _READ[path] = signature, found
+    return found
+
+
+def _read(path: Path) -> tuple[Registered, ...]:
     hint = f"Move {path} aside: the next apply of each instance enters it again."
     records = read_json(path, hint)
     if records is None:
         return ()
     if not isinstance(records, list):
         raise damaged(path, "a list is expected", hint)
+    records = [{**_NEWER, **record} if isinstance(record, dict) else record for record in records]
     for number, record in enumerate(records, 1):
         if problem := check_record(record, _CHECKS):
             raise damaged(path, f"entry {number}: {problem}", hint)
     return tuple(Registered(**record) for record in records)
+
+
+_READ: dict[Path, tuple[Signature, tuple[Registered, ...]]] = {}
+"""What was read last: every container of a plan asks for its entry."""
+
+
+def _signature(path: Path) -> Signature | None:
+    """What another file of that name, or another content of it, differs by. None: no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def find(paths: Paths, instance_id: str) -> Registered | None:
@@ -68,6 +119,36 @@ def add(paths: Paths, entry: Registered) -> Registered:
             entries[entry.instance_id] = entry
             _write(paths, entries)
     return entry
+
+
+def note_container(
+    paths: Paths,
+    instance_id: str,
+    driver: Literal["proxmox", "lxc"],
+    *,
+    identity: str,
+    folder: int | None = None,
+    container_id: int | None = None,
+    container_name: str | None = None,
+) -> None:
+    """What the instance's container is known by from now on, in its entry. Nothing where it has
+    none of this driver: the first apply enters it. container_id, container_name: None leaves what
+    is there."""
+    with exclusive(_guard(paths)):
+        entries = {known.instance_id: known for known in read(paths)}
+        known = entries.get(instance_id)
+        if known is None or known.driver != driver:
+            return
+        entry = replace(
+            known,
+            identity=identity,
+            folder=folder,
+            container_id=container_id or known.container_id,
+            container_name=container_name or known.container_name,
+        )
+        if entry != known:
+            entries[instance_id] = entry
+            _write(paths, entries)
 
 
 def remove(paths: Paths, instance_id: str) -> None:
@@ -104,7 +185,13 @@ def _taken(entry: Registered, other: Registered) -> str:
 
 
 def _write(paths: Paths, entries: dict[str, Registered]) -> None:
-    write_json(paths.registry, [asdict(entries[name]) for name in sorted(entries)])
+    write_json(paths.registry, [document(entries[name]) for name in sorted(entries)])
+
+
+def document(entry: Registered) -> dict[str, object]:
+    """As it is written: what is not known of a container has no field."""
+    known = asdict(entry)
+    return {name: known[name] for name in known if name not in _NEWER or known[name] is not None}
 
 
 def _guard(paths: Paths) -> Path:
@@ -113,6 +200,10 @@ def _guard(paths: Paths) -> Path:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def _is_identity(value: object) -> bool:
+    return value is None or (isinstance(value, str) and parse_identity(value) is not None)
 
 
 def _is_address(value: object) -> bool:
@@ -132,4 +223,9 @@ _CHECKS: dict[str, Check] = {
     "domain": _is_text,
     "created_at": _is_text,
     "config": _is_text,
+    "identity": _is_identity,
+    "folder": lambda value: value is None or type(value) is int,
 }
+
+_NEWER = {"identity": None, "folder": None}
+"""Fields that entries of before have not."""

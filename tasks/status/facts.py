@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tasks import services
 from tasks.containers import container_for
-from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
 from tasks.model import health as checks
@@ -44,8 +44,9 @@ class Standing:
     container's place are known. address: without prefix length. created_at: ISO 8601, empty where
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
     oldest first. forwarding: this machine lets the container out; None where that is not its to
-    do. drill: the last that went well. checked: the health document of the last check,
-    where that stands for a look inside. problems: what could not be looked at.
+    do. unproven: why the container of its name is not proven its own. drill: the last that went
+    well. checked: the health document of the last check, where that stands for a look inside.
+    problems: what could not be looked at.
     """
 
     instance_id: str
@@ -61,6 +62,7 @@ class Standing:
     created_at: str = ""
     own_disk: bool = True
     forwarding: bool | None = None
+    unproven: Refusal | None = None
     database_type: str | None = None
     operations: tuple[Performed, ...] = ()
     backups: Backups | None = None
@@ -113,6 +115,7 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
             standing,
             container=place(found, instance.id),
             forwarding=forwarding_of(found),
+            unproven=found.unproven,
         )
         checked = checks.read(paths, instance.id) if cached else None
         if standing.container == "running" and checked and checks.fresh(checked, utc_now()):

@@ -78,7 +78,9 @@ def _place_notes(standing: Standing) -> list[Note]:
         )
         return note("note", f"not configured here: {where}", hint)
     if place == "foreign":
-        hint = "Choose another container name, or remove that container yourself"
+        if standing.unproven is not None:
+            return note("warning", standing.unproven.what, standing.unproven.hint)
+        hint = "Choose another container for this instance; that one is left as it is"
         return note("warning", f"{label} exists and is not proven to be this instance's", hint)
     if place == "stopped" and serves(standing):
         return note("unhealthy", f"{label} is stopped", f"./doit start {name} starts it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -94,6 +95,60 @@ def test_kept_data_is_taken_over_again(site: Site) -> None:
     container.run(["systemctl", "is-enabled", "nginx.service", "vikunja-backend@blue.service"])
     container.run(["rm", marker])
     assert site.plan() == []
+
+
+def test_a_copy_made_by_hand_is_neither_changed_nor_removed(site: Site) -> None:
+    original, copy = site.paths.lxc / site.id, site.paths.lxc / f"{site.id}-copy"
+    container = container_for(load_instances([site.file])[0], site.paths)
+    site.run("backup")
+    container.stop()
+    subprocess.run(["cp", "-a", original, copy], check=True)
+    config = copy / "config"
+    text = (
+        config.read_text().replace(f"{original}/", f"{copy}/").replace(f"{original} ", f"{copy} ")
+    )
+    address = site.document["network"]["ip_address"].partition("/")[0]
+    other = address.rpartition(".")[0] + ".250"
+    config.write_text(text.replace(address, other))
+    before = config.read_text()
+    # Whoever names the copy is refused, whatever it is that would change it.
+    site.edit({"lxc": {"name": copy.name}})
+    for command in (
+        ("plan",),
+        ("apply", "--yes"),
+        ("apply", "--yes", "--adopt"),
+        ("backup",),
+        ("start",),
+        ("stop",),
+        ("restore", "--yes", "--from", "latest"),
+        ("uninstall", "--yes", "--force"),
+    ):
+        said = site.run(*command, code=4)
+        assert (
+            f"container {copy.name} is not proven ours: the recorded one of {site.id} is"
+            in said.stderr
+        )
+    assert config.read_text() == before
+    # The recorded one is known beside it.
+    site.edit({"lxc": {"name": site.id}})
+    site.run("apply", "--yes")
+    assert site.plan() == []
+    container.run(["touch", "/var/lib/vikunja/files/after-the-copy"])
+    said = site.run("uninstall", "--yes")
+    folder = Path(site.document["backup"]["directory"]) / site.id
+    assert f"Before that a last backup is taken into {folder}" in said.stderr
+    assert f"Container {copy.name} stays as it is" in said.stderr
+    archive = archives(folder)[-1]
+    listed = subprocess.run(["tar", "-tzf", archive.path], capture_output=True, text=True).stdout
+    assert "after-the-copy" in listed
+    assert not original.exists()
+    assert config.read_text() == before
+    # What is left is no instance's, and nothing new is made beside it unawares.
+    said = site.run("apply", "--yes", code=4)
+    assert f"its container is {copy.name}" in said.stderr
+    subprocess.run(["mv", copy, site.paths.prefix / "copy"], check=True)
+    shutil.rmtree(folder)
+    site.run("apply", "--yes")
 
 
 def test_killed_at_every_step_the_next_one_goes_on_and_backups_stay(

@@ -19,11 +19,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from places import MACHINE_CACHE, spec_for
+from places import MACHINE_CACHE, destroy_all
 from runs import BRIDGE, FOLDER, FORMER_FOLDER, MARK, any_lives, lives, numbers_in, our_mark
 
 from tasks.containers.lxc import init, network
-from tasks.containers.lxc.driver import LxcContainer
 from tasks.containers.lxc.host import execute, locked, mounts_below, remove_tree
 from tasks.errors import DeployError
 from tasks.paths import Paths
@@ -163,8 +162,7 @@ def _command_line(pid: int) -> bytes:
 def remove_folder(folder: Path) -> None:
     """A prefix with its containers and bridges, or any other folder of a run."""
     paths = Paths(folder)
-    for name, instance_id in LxcContainer.list_owned(paths):
-        LxcContainer(spec_for(name, instance_id), paths).destroy()
+    destroy_all(paths)
     for container in paths.lxc.glob("[!.]*"):
         # Not proven ours, as tests may leave one, and nobody else's: it is in the run's folder.
         pid = init.running_init(container)

@@ -64,12 +64,14 @@ ATTRIBUTES = (
 
 @dataclass
 class Place:
-    """One container of the world. owner: None where it is somebody else's."""
+    """One container of the world. owner: None where it is somebody else's, or not proven. lost:
+    what is missing of the proof, where there is enough left of it to be put back."""
 
     spec: ContainerSpec
     owner: str | None
     machine: Machine = field(default_factory=Machine)
     running: bool = False
+    lost: str | None = None
 
 
 @dataclass
@@ -200,6 +202,29 @@ class ModelContainer:
             return ContainerFacts(False, False, None, {})
         attributes = {name: getattr(place.spec, name) for name in ATTRIBUTES}
         return ContainerFacts(True, place.running, place.owner, attributes)
+
+    def copies(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, place in self.world.places.items()
+            if place.owner == self.spec.instance_id and name != self.spec.name
+        )
+
+    def missing(self) -> str | None:
+        place = self._place
+        if place is None or place.owner == self.spec.instance_id:
+            return None
+        if place.lost is None:
+            raise ResourceError("too little speaks for it", where=self.spec.name)
+        return f"container {self.spec.name} gets its {place.lost} back"
+
+    def adopt(self, progress: Progress = SILENT) -> None:
+        if self.missing() is None:
+            return
+        place = self._place
+        assert place is not None
+        place.owner, place.lost = self.spec.instance_id, None
+        self.world.told(f"container:{self.spec.name}", "adopt")
 
     def preflight(self, found: ContainerFacts) -> None:
         for place in self.world.places.values():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runs import temporary_folder
 
 from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc import ownership
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.containers.lxc.host import remove_tree
+from tasks.model import registry
 from tasks.paths import Paths
 
 MACHINE_CACHE = Paths().cache
@@ -45,9 +47,39 @@ def temporary_prefix() -> Iterator[Paths]:
     try:
         yield paths
     finally:
-        for name, instance_id in LxcContainer.list_owned(paths):
-            LxcContainer(spec_for(name, instance_id), paths).destroy()
+        destroy_all(paths)
         remove_tree(prefix)
+
+
+def destroy_all(paths: Paths) -> None:
+    """Destroy every container of these paths, copies included: each is recorded as its instance's
+    for that moment."""
+    paths.registry.unlink(missing_ok=True)
+    for name, instance_id in LxcContainer.list_owned(paths):
+        claim = ownership.read(paths.lxc / name)
+        assert claim is not None
+        if not claim.at_home:
+            # Nothing was ever started from there.
+            remove_tree(claim.folder)
+            continue
+        registry.add(paths, replace(RECORDED, instance_id=instance_id, container_name=name))
+        inode, identity = claim.inode, claim.identity or registry.new_identity()
+        registry.note_container(paths, instance_id, "lxc", identity=identity, folder=inode)
+        LxcContainer(spec_for(name, instance_id), paths).destroy()
+        registry.remove(paths, instance_id)
+
+
+RECORDED = registry.Registered(
+    instance_id="",
+    driver="lxc",
+    node=None,
+    container_id=None,
+    container_name="",
+    ip_address="192.0.2.2/24",
+    domain="example.com",
+    created_at="2026-01-01T00:00:00Z",
+    config="/nowhere",
+)
 
 
 def spec_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -228,6 +229,8 @@ def test_the_registry_that_is_written_is_valid(tmp_path: Path) -> None:
             domain="demo.example.com",
             created_at="2025-10-19T10:30:00Z",
             config="/etc/vikunja-deploy/demo.yaml",
+            identity=registry.new_identity(),
+            folder=4711,
         ),
     )
     validate("registry", json.loads(paths.registry.read_text()))
@@ -245,4 +248,4 @@ def test_the_schemas_name_exactly_what_the_code_knows(tmp_path: Path) -> None:
     with Lock.acquire(paths, NAME, "deploy"):
         files = set(folder_as_object(paths.lock(NAME)))
     assert files == set(schema("lock")["properties"])
-    assert list(schema("registry")["items"]["properties"]) == list(ENTRY)
+    assert list(schema("registry")["items"]["properties"]) == [f.name for f in fields(Registered)]

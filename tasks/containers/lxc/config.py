@@ -12,8 +12,10 @@ from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
 from tasks.containers.lxc.idmap import IdMap
 from tasks.frozen import dataclass
+from tasks.model.registry import parse_identity
 
 INSTANCE = "# vikunja-deploy: instance"
+IDENTITY = "# vikunja-deploy: identity"
 TEMPLATE = "# vikunja-deploy: template"
 NAMESERVERS = "# vikunja-deploy: nameservers"
 HOST_NAMESERVERS = "host"
@@ -26,7 +28,7 @@ class Settings:
     lower: its root file system. bridge_mode: `own`, a bridge that is made where it is missing
     and goes with the last container; `foreign`, one that is used as it is. mtu: bytes.
     nameservers: empty means the host's own. cpu_cores, memory_mb: None without a limit.
-    autostart: the host's boot starts it.
+    autostart: the host's boot starts it. identity: what the registry knows it by, None for none.
     """
 
     instance_id: str
@@ -42,10 +44,16 @@ class Settings:
     nameservers: tuple[str, ...]
     lower: Path
     autostart: bool = True
+    identity: str | None = None
 
 
 def from_spec(
-    spec: ContainerSpec, *, lower: Path, bridge_mode: Literal["own", "foreign"], mtu: int
+    spec: ContainerSpec,
+    *,
+    lower: Path,
+    bridge_mode: Literal["own", "foreign"],
+    mtu: int,
+    identity: str | None = None,
 ) -> Settings:
     return Settings(
         instance_id=spec.instance_id,
@@ -60,6 +68,7 @@ def from_spec(
         gateway=spec.gateway,
         nameservers=tuple(spec.nameservers),
         lower=lower,
+        identity=identity,
     )
 
 
@@ -112,6 +121,7 @@ def render(
     )
     lines = [
         f"{INSTANCE}={settings.instance_id}",
+        *([f"{IDENTITY}={settings.identity}"] if settings.identity else []),
         f"{TEMPLATE}={settings.template}",
         f"{NAMESERVERS}={nameservers}",
         "# Written by vikunja-deploy; the next apply writes it again.",
@@ -166,11 +176,33 @@ def owner_of(text: str) -> str | None:
     return _comment(text, INSTANCE)
 
 
+def identity_of(text: str) -> str | None:
+    """What the file says the container is known by."""
+    return parse_identity(_comment(text, IDENTITY) or "")
+
+
+def written_for(text: str) -> Path | None:
+    """The folder that `render` wrote the file for; None where it did not."""
+    hook = _hook(keys(text))
+    return Path(hook[2]) if hook else None
+
+
+def _hook(values: Mapping[str, str]) -> list[str]:
+    """The words of the start hook, empty where it is not the one of `render`."""
+    hook = values.get("lxc.hook.pre-start", "").split(" ")
+    return hook if len(hook) == 9 else []
+
+
 def address_of(values: Mapping[str, str]) -> str:
     """The address with prefix length, of any container's keys; empty where LXC sets none."""
     value = values.get("lxc.net.0.ipv4.address") or values.get("lxc.net.0.ipv6.address") or ""
     # LXC allows a broadcast address after the address.
     return value.split(" ")[0]
+
+
+def _suite_of(lower: Path) -> str:
+    """What a root file system is of, by its name: see Recipe.key."""
+    return lower.name.rpartition("-")[0]
 
 
 def parse(text: str) -> Settings | None:
@@ -182,15 +214,15 @@ def parse(text: str) -> Settings | None:
     if owner is None:
         return None
     values = keys(text)
-    hook = values.get("lxc.hook.pre-start", "").split(" ")
-    if len(hook) != 9:
+    hook = _hook(values)
+    if not hook:
         return None
     cores, memory = parse_limits(values)
     named = (_comment(text, NAMESERVERS) or HOST_NAMESERVERS).split()
     mtu = values.get("lxc.net.0.mtu", "")
     return Settings(
         instance_id=owner,
-        template=_comment(text, TEMPLATE) or "",
+        template=_comment(text, TEMPLATE) or _suite_of(Path(hook[3])),
         hostname=values.get("lxc.uts.name", ""),
         cpu_cores=cores,
         memory_mb=memory,
@@ -202,4 +234,5 @@ def parse(text: str) -> Settings | None:
         nameservers=() if named == [HOST_NAMESERVERS] else tuple(named),
         lower=Path(hook[3]),
         autostart=values.get("lxc.start.auto") == "1",
+        identity=identity_of(text),
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -26,6 +27,7 @@ from tasks.containers.base import (
     ContainerFacts,
     ContainerSpec,
     Progress,
+    Refusal,
 )
 from tasks.containers.lxc import (
     bases,
@@ -49,7 +51,8 @@ from tasks.containers.lxc.host import (
     uses_apparmor,
 )
 from tasks.containers.lxc.idmap import IdMap, read_idmap
-from tasks.errors import ResourceError
+from tasks.errors import DeployError, ResourceError
+from tasks.model import registry
 from tasks.paths import Paths
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -77,45 +80,141 @@ class LxcContainer:
         return self.paths.lxc / f".vikunja-deploy-{self.spec.name}"
 
     @property
+    def _is_there(self) -> bool:
+        return (self.folder / "config").exists()
+
+    @property
     def _lock(self) -> Path:
         return self.paths.library / "lxc.lock"
 
     # What is there
 
     def observe(self) -> ContainerFacts:
-        found = facts.observe(self.folder)
-        if not found.exists:
+        found = ownership.read(self.folder)
+        if found is None:
             self._refuse_second()
-        return found
+            return facts.NOTHING
+        recorded = self._recorded
+        unproven = self._doubt(found, recorded)
+        # What is another instance's is said to be that; what says that it is this one's is proven.
+        mine = found.owner == self.spec.instance_id
+        owner = found.owner if unproven is None or not mine else None
+        return facts.observe(found, owner, unproven, ownership.noted(found, recorded))
+
+    @property
+    def _recorded(self) -> registry.Registered | None:
+        """The instance's entry, where that is of a container of plain LXC. A registry that cannot
+        be read records nothing: whatever it takes to write it fails."""
+        entry = None
+        with suppress(DeployError):
+            entry = registry.find(self.paths, self.spec.instance_id)
+        return entry if entry is not None and entry.driver == "lxc" else None
+
+    def _doubt(
+        self, found: ownership.Claim, recorded: registry.Registered | None
+    ) -> Refusal | None:
+        others = self._others() if ownership.needs_others(found, recorded) else None
+        return ownership.doubt(found, self.spec.instance_id, recorded, others)
+
+    def _others(self) -> list[ownership.Claim]:
+        """What says of other containers here that they are the instance's."""
+        names = [
+            name
+            for name, text in network.configurations(self.paths).items()
+            if name != self.spec.name and config.owner_of(text) == self.spec.instance_id
+        ]
+        claims = (ownership.read(self.paths.lxc / name) for name in names)
+        return [claim for claim in claims if claim is not None]
+
+    def copies(self) -> tuple[str, ...]:
+        return tuple(claim.name for claim in self._others() if claim.owner is not None)
 
     def _refuse_second(self) -> None:
         """An instance whose container has another name does not get a second, empty one."""
-        for name, owner in self.list_owned(self.paths):
-            if owner == self.spec.instance_id:
-                raise ResourceError(
-                    f"its container is {name}, and containers keep their name",
-                    where=owner,
-                    hint=f"Put lxc.name: {name} back, or uninstall the instance first.",
-                )
+        names = [claim.name for claim in self._others() if claim.owner is not None]
+        if not names:
+            return
+        where, recorded = self.spec.instance_id, self._recorded
+        name = names[0] if recorded is None else recorded.container_name
+        if name in names:
+            raise ResourceError(
+                f"its container is {name}, and containers keep their name",
+                where=where,
+                hint=f"Put lxc.name: {name} back.",
+                evidence=[f"{other} says that it is this instance's, too" for other in names[1:]],
+            )
+        raise ResourceError(
+            f"its recorded container {name} is gone, and {' and '.join(names)} says that it is "
+            "this instance's: a copy of it, or it under another name",
+            where=where,
+            hint=f"Where it is the container: set lxc.name: {names[0]}, then ./doit apply --adopt "
+            f"{where}. Where it is a copy: move its folder out of {self.paths.lxc}, by which "
+            "nothing in it is lost",
+        )
 
     def _require_ours(self, action: str) -> config.Settings:
         """The settings of an existing container that is proven ours, else ResourceError."""
-        text = facts.read_config(self.folder)
-        if text is None:
+        found = ownership.read(self.folder)
+        if found is None:
             raise ResourceError(
                 f"there is no container to {action}",
                 where=self.spec.name,
                 hint="`./doit apply` creates it",
             )
-        settings = config.parse(text)
-        if settings is None or ownership.proven_owner(self.folder, text) != self.spec.instance_id:
-            raise ResourceError(
-                f"the container exists and is not proven to be instance {self.spec.instance_id}'s",
-                where=self.spec.name,
-                hint="choose another container name, or remove that container yourself",
-                evidence=ownership.evidence(self.folder, text),
-            )
+        settings = config.parse(found.text)
+        unproven = self._doubt(found, self._recorded)
+        if unproven is not None:
+            raise ResourceError(unproven.what, where=self.spec.name, hint=unproven.hint)
+        assert settings is not None, "what has no settings is nowhere at home"
         return settings
+
+    # Proof
+
+    def missing(self) -> str | None:
+        found = ownership.read(self.folder)
+        if found is None:
+            self._refuse_second()
+            return None
+        return self._missing(found)
+
+    def _missing(self, found: ownership.Claim) -> str | None:
+        lost = ownership.missing(found, self.spec.instance_id, self._recorded, self._others())
+        if isinstance(lost, Refusal):
+            raise ResourceError(lost.what, where=self.spec.instance_id, hint=lost.hint)
+        return lost
+
+    def adopt(self, progress: Progress = SILENT) -> None:
+        with locked(self._lock):
+            found = ownership.read(self.folder)
+            if found is None or self._missing(found) is None:
+                return
+            settings = config.parse(f"{config.INSTANCE}={self.spec.instance_id}\n{found.text}")
+            assert settings is not None, "it is at home"
+            progress.step("container adopted")
+            ids = read_idmap()
+            settings = self._note(settings)
+            self._mark(ids)
+            self._write_config(self.folder, settings, ids)
+
+    def _note(self, settings: config.Settings) -> config.Settings:
+        """Let the registry know the container that is there by an identity of its own, which comes
+        into its configuration after that."""
+        recorded = self._recorded
+        known = settings.identity or (recorded.identity if recorded else None)
+        identity = known or registry.new_identity()
+        registry.note_container(
+            self.paths,
+            self.spec.instance_id,
+            "lxc",
+            identity=identity,
+            folder=self.folder.stat().st_ino,
+            container_name=self.spec.name,
+        )
+        return replace(settings, identity=identity)
+
+    def _mark(self, ids: IdMap) -> None:
+        marker = f"{self.spec.instance_id}\n".encode()
+        inside.write(self._root(), MARKER_PATH, marker, (ids.uids, ids.gids))
 
     # Making and changing
 
@@ -155,7 +254,7 @@ class LxcContainer:
         return ResourceError(
             f"the folder {self.folder} exists and holds no container of ours",
             where=self.spec.name,
-            hint="choose another container name, or remove that folder yourself",
+            hint="set lxc.name to another name; that folder is left as it is",
         )
 
     def create(self, progress: Progress = SILENT) -> None:
@@ -163,7 +262,7 @@ class LxcContainer:
         from tasks.containers.lxc.rootfs import ensure_rootfs
 
         spec = self.spec
-        if facts.read_config(self.folder) is not None:
+        if self._is_there:
             self._require_ours("keep")
             return
         self._refuse_name()
@@ -174,18 +273,31 @@ class LxcContainer:
         progress.step("container created")
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
         with locked(self._lock) as lock:
-            if facts.read_config(self.folder) is not None:
+            if self._is_there:
                 self._require_ours("keep")
                 return
             network.check_free(spec, self.paths)
             remove_tree(self._aside, spec.name)
             settings = self._wished(bases.keep_base(self.paths, cached, spec.name, lock))
+            settings = replace(settings, identity=registry.new_identity())
             self._build(self._aside, settings, ids)
+            # First: what is there is told from its copies from its first moment on.
+            self._record(settings)
             try:
                 self._aside.rename(self.folder)
             except OSError as error:
                 raise self._in_the_way() from error
             sync_folder(self.paths.lxc)
+
+    def _record(self, settings: config.Settings) -> None:
+        assert settings.identity is not None
+        registry.note_container(
+            self.paths,
+            self.spec.instance_id,
+            "lxc",
+            identity=settings.identity,
+            folder=self._aside.stat().st_ino,
+        )
 
     def _wished(self, lower: Path) -> config.Settings:
         mode = network.bridge_mode(self.spec.bridge, self.paths)
@@ -223,7 +335,7 @@ class LxcContainer:
         progress.step("container configured")
         ids = read_idmap()
         wished = self._wished(found.lower)
-        wished = replace(wished, template=found.template)
+        wished = replace(wished, template=found.template, identity=found.identity)
         with locked(self._lock):
             if wished.ip_address != found.ip_address:
                 network.check_free(self.spec, self.paths)
@@ -232,6 +344,7 @@ class LxcContainer:
                 self._apply_live(pid, found, wished)
                 network.bring_up(wished, self.paths, self.spec.name)
             identity.write_identity(self._root(), wished, (ids.uids, ids.gids))
+            wished = self._note(wished)
             # Last: while the file says the old values, the next plan finishes this.
             self._write_config(self.folder, wished, ids)
 
@@ -285,7 +398,9 @@ class LxcContainer:
             raise ResourceError(
                 f"the root file system {settings.lower} that it stands on is gone",
                 where=self.spec.name,
-                hint="bring that folder back, or uninstall the instance and restore a backup",
+                hint="bring that folder back from a backup of this machine: what the container has "
+                f"changed is in {self.folder / 'upper'}, and not lost. To uninstall it and restore "
+                "a backup loses all that came after that backup",
             )
 
     def _refresh(self, settings: config.Settings) -> None:
@@ -308,11 +423,11 @@ class LxcContainer:
             self._write_config(self.folder, replace(settings, autostart=False), read_idmap())
 
     def require_removable(self, *, kept: bool = False) -> None:
-        if facts.read_config(self.folder) is not None:
+        if self._is_there:
             self._require_ours("destroy")
 
     def destroy(self, progress: Progress = SILENT) -> None:
-        if facts.read_config(self.folder) is not None:
+        if self._is_there:
             self._require_ours("destroy")
             with locked(self.folder) as lock:
                 self._require_ours("destroy")
@@ -320,7 +435,7 @@ class LxcContainer:
         progress.step("container removed")
         with locked(self._lock):
             remove_tree(self._aside, self.spec.name)
-            if facts.read_config(self.folder) is not None:
+            if self._is_there:
                 self._require_ours("destroy")
                 unmount_below(self.folder, self.spec.name)
                 self.folder.rename(self._aside)
@@ -356,10 +471,6 @@ class LxcContainer:
 
     @staticmethod
     def list_owned(paths: Paths) -> list[tuple[str, str]]:
-        """(name, instance id) of every container here that is proven to be an instance's."""
-        found = []
-        for name, text in network.configurations(paths).items():
-            owner = ownership.proven_owner(paths.lxc / name, text)
-            if owner is not None:
-                found.append((name, owner))
-        return found
+        """(name, instance id) of every container here that says that it is an instance's."""
+        claims = (ownership.read(paths.lxc / name) for name in network.configurations(paths))
+        return [(claim.name, claim.owner) for claim in claims if claim and claim.owner is not None]

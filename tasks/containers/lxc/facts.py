@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.containers.base import ContainerFacts
-from tasks.containers.lxc import cgroup, config, identity, init, network, ownership
+from tasks.containers.base import ContainerFacts, Refusal
+from tasks.containers.lxc import cgroup, config, identity, init, network
+from tasks.containers.lxc.ownership import Claim
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
 
-def read_config(folder: Path) -> str | None:
-    """Text of the container's configuration; None where there is no container."""
-    try:
-        return (folder / "config").read_text(errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def observe(folder: Path) -> ContainerFacts:
-    text = read_config(folder)
-    if text is None:
-        return NOTHING
-    settings = config.parse(text)
+def observe(
+    claim: Claim, owner: str | None, unproven: Refusal | None, noted: str
+) -> ContainerFacts:
+    """owner: the instance that it is proven to be of. noted: see ownership."""
+    folder = claim.folder
+    settings = config.parse(claim.text)
     if settings is None:
         running = init.has_monitor(folder)
-        return ContainerFacts(exists=True, running=running, owner=None, attributes={})
+        return ContainerFacts(True, running, owner=None, attributes={}, unproven=unproven)
     pid = init.running_init(folder)
     return ContainerFacts(
         exists=True,
         running=pid is not None and not init.is_frozen(pid),
-        owner=ownership.proven_owner(folder, text),
-        attributes=_attributes(folder, settings, pid),
+        owner=owner,
+        attributes={**_attributes(folder, settings, pid), "identity": noted},
+        unproven=unproven,
+        identity=claim.identity,
+        folder=claim.inode,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tasks.containers.base import RECORDED
 from tasks.containers.proxmox.affinity import Affinities, canonical
 from tasks.containers.proxmox.parameters import (
     DEFAULTS,
@@ -51,6 +52,7 @@ def wished(wish: ProxmoxWish) -> dict[str, object]:
         **{size_name(mount.path): mount.size_gb for mount in wish.mounts},
         "ha": ha_text(wish.ha),
         "replication": replication_texts(wish.replication),
+        "identity": RECORDED,
     }
     # Where the HA manager puts it, there it belongs.
     if wish.ha is None:

@@ -11,9 +11,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO
 
-from tasks.containers.base import SILENT, Completed, ContainerFacts, ContainerSpec, Progress
+from tasks.containers.base import (
+    NOT_RECORDED,
+    SILENT,
+    Completed,
+    ContainerFacts,
+    ContainerSpec,
+    Progress,
+    Refusal,
+)
 from tasks.containers.file_system import ASK, fills, parse_size
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
@@ -22,22 +31,41 @@ from tasks.containers.proxmox.answers import Permissions
 from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import Cluster
-from tasks.containers.proxmox.guests import NOTHING, Found, Guest, choose, require_ours
+from tasks.containers.proxmox.guests import (
+    NOTHING,
+    Found,
+    Guest,
+    choose,
+    claiming,
+    require_ours,
+)
 from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
-from tasks.containers.proxmox.parameters import RESTART_FIELDS, tags_change
+from tasks.containers.proxmox.parameters import RESTART_FIELDS, parse_net, tags_change
 from tasks.containers.proxmox.privileges import missing, needs_to_remove
-from tasks.containers.proxmox.properties import is_unmarked, marked, parse_properties
+from tasks.containers.proxmox.proof import Proof
+from tasks.containers.proxmox.properties import (
+    instance_in_notes,
+    is_unmarked,
+    marked,
+    parse_properties,
+    with_identity,
+    with_proof,
+)
 from tasks.containers.proxmox.registration import require_group
+from tasks.containers.proxmox.view import View
 from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.model import registry
+from tasks.model.registry import Registered
+from tasks.paths import Paths
 
 
 class ProxmoxContainer:
     """One container of Proxmox VE. See tasks.containers.base.Container.
 
     lock_limit: seconds that a lock of Proxmox VE is waited for. download: a template that is
-    missing may be downloaded.
+    missing may be downloaded. paths: of the registry [the cluster's].
     """
 
     own_disk = True
@@ -50,11 +78,13 @@ class ProxmoxContainer:
         *,
         lock_limit: float = 300,
         download: bool = True,
+        paths: Paths | None = None,
     ) -> None:
         self.spec = spec
         self.round_trips = 0
         self._wish = wish
         self._cluster = cluster
+        self._paths = paths or cluster.paths
         self._lifecycle = Lifecycle(
             spec,
             wish,
@@ -64,6 +94,7 @@ class ProxmoxContainer:
             self._find,
             cluster.creating,
             cluster.registering,
+            self._note,
         )
         self._guest: Guest | None = None
         # A look that began when this was made, or later, is new enough for the first question.
@@ -86,7 +117,10 @@ class ProxmoxContainer:
 
     def _look(self, since: float) -> Found | None:
         view = self._cluster.view(since)
-        guest = choose(self.spec, self._wish, view.guests)
+        recorded = self._recorded
+        guest = choose(self.spec, self._wish, view.guests, recorded)
+        if guest is None:
+            guest = self._stripped(view, recorded)
         if guest is None:
             return None
         config = view.config(guest.vmid)
@@ -99,26 +133,132 @@ class ProxmoxContainer:
             attributes.jobs_of(view.replication, guest.vmid),
             view.affinities,
             view.clones(guest.vmid) if config.current.get("template") else (),
+            recorded,
         )
         if found.owner == self.spec.instance_id:
             self._guest = guest
         return found
+
+    @property
+    def _recorded(self) -> Registered | None:
+        """The instance's entry, where that is of a container of Proxmox VE. A registry that cannot
+        be read records nothing: whatever it takes to write it fails."""
+        entry = None
+        with suppress(DeployError):
+            entry = registry.find(self._paths, self.spec.instance_id)
+        return entry if entry is not None and entry.driver == "proxmox" else None
+
+    def _note(self, vmid: int, identity: str) -> None:
+        """Let the registry know the container by its id and identity from now on."""
+        registry.note_container(
+            self._paths,
+            self.spec.instance_id,
+            "proxmox",
+            identity=identity,
+            container_id=vmid,
+        )
+
+    def _stripped(self, view: View, recorded: Registered | None) -> Guest | None:
+        """The recorded container where neither tag nor notes say that it is the instance's any
+        more, but host name or address do: no second, empty one is made beside it."""
+        if recorded is None or recorded.container_id is None or self._wish.vmid is not None:
+            return None
+        vmid = recorded.container_id
+        guest = next((one for one in view.guests if (one.vmid, one.kind) == (vmid, "lxc")), None)
+        if guest is None:
+            return None
+        coming = view.config(vmid).coming
+        address = recorded.ip_address.partition("/")[0]
+        same = coming.get("hostname") == self.spec.hostname or address in parse_net(coming)
+        return guest if same else None
 
     def observe(self) -> ContainerFacts:
         found = self._find()
         if found is None:
             return NOTHING
         guest = found.guest
+        proof = found.proof(self.spec.instance_id)
+        unproven = proof.doubt()
+        if unproven is not None and proof.may_be_ours:
+            # Said by its marker, too: which of the three lacks is what there is to be done about.
+            unproven = self._proof(found).doubt()
         return ContainerFacts(
             exists=True,
             running=found.running,
             owner=found.owner,
-            attributes=attributes.observed(
-                self._wish, found.config, guest.node, guest.vmid, found.ha, found.jobs.values()
-            ),
+            attributes={
+                **attributes.observed(
+                    self._wish, found.config, guest.node, guest.vmid, found.ha, found.jobs.values()
+                ),
+                "identity": proof.noted,
+            },
             pending=attributes.pending(self._wish, found.config),
             refusals=found.refusals,
+            unproven=unproven,
+            identity=proof.identity,
         )
+
+    def copies(self) -> tuple[str, ...]:
+        view = self._cluster.view(0)
+        claims = claiming(self.spec.instance_id, view.guests)
+        meant = choose(self.spec, self._wish, view.guests, self._recorded)
+        return tuple(f"{one.vmid} on node {one.node}" for one in claims if one != meant)
+
+    # Proof
+
+    def _proof(self, found: Found) -> Proof:
+        """What speaks for it, its marker included where that can be asked."""
+        marker = self._inside(found.guest).marker() if found.running else None
+        return found.proof(self.spec.instance_id, marker)
+
+    def missing(self) -> str | None:
+        found = self._find()
+        return None if found is None else self._missing(found)[1]
+
+    def _missing(self, found: Found) -> tuple[Proof, str | None]:
+        proof = self._proof(found)
+        lost = proof.missing(found.guest.node)
+        if isinstance(lost, Refusal):
+            raise ResourceError(lost.what, where=self.spec.instance_id, hint=lost.hint)
+        return proof, lost
+
+    def adopt(self, progress: Progress = SILENT) -> None:
+        self._changing()
+        found = self._find()
+        if found is None:
+            return
+        proof, lost = self._missing(found)
+        if lost is None:
+            return
+        progress.step("container adopted")
+        if found.running:
+            self._inside(found.guest).mark()
+        self._describe(found, proof)
+
+    def _identify(self) -> None:
+        """A container that was made before there were identities, or whose host has forgotten it,
+        gets one: the registry first, so that both have it or the next apply goes on."""
+        found = self._lifecycle.require("configure")
+        proof = found.proof(self.spec.instance_id)
+        if proof.noted == NOT_RECORDED:
+            self._describe(found, proof)
+
+    def _describe(self, found: Found, proof: Proof) -> None:
+        known = proof.identity or (proof.recorded.identity if proof.recorded else None)
+        identity = known or registry.new_identity()
+        self._note(found.guest.vmid, identity)
+        notes = with_identity(proof.notes, identity)
+        if instance_in_notes(notes) is None:
+            notes = with_proof(notes, self.spec.instance_id, self._release_of(found.guest))
+        if notes != proof.notes or tags_change(self.spec, self._wish, found.config):
+            self._lifecycle.describe(found, notes)
+
+    def _release_of(self, guest: Guest) -> str:
+        """What a container was made from, of which its notes tell no more: by what runs in it."""
+        argv = ["sh", "-c", '. /etc/os-release && echo "$VERSION_ID"']
+        version = self._inside(guest).run(argv).stdout.decode(errors="replace").strip()
+        template = f"debian-{version}-standard"
+        return self.spec.template if self.spec.template.startswith(template) else template
 
     def _changing(self) -> None:
         """NetworkError without quorum."""
@@ -170,6 +310,7 @@ class ProxmoxContainer:
     def configure(self, progress: Progress = SILENT) -> None:
         self._changing()
         self._prove_marker()
+        self._identify()
         was = self._lifecycle.require("configure")
         self._refuse_taken_address(was.guest.vmid)
         self._require_group()
@@ -218,9 +359,7 @@ class ProxmoxContainer:
         notes = found.config.current.get("description", "")
         if is_unmarked(notes):
             inside.mark()
-            given = {"description": marked(notes), "digest": found.config.digest}
-            tags = tags_change(self.spec, self._wish, found.config)
-            self._cluster.session.call("PUT", f"{found.guest.path}/config", {**given, **tags})
+            self._lifecycle.describe(found, marked(notes))
         self._wait_until_up(progress)
         self._lifecycle.register()
 

@@ -10,15 +10,16 @@ from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.answers import Resource, Setting, Status
 from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
+from tasks.containers.proxmox.proof import Proof
 from tasks.containers.proxmox.properties import (
     instance_in_notes,
     parse_tags,
-    proven_instance,
     tag_of,
 )
 from tasks.containers.proxmox.refusals import refusals
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import ResourceError
+from tasks.model.registry import Registered
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
@@ -26,13 +27,16 @@ NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 @dataclass(frozen=True)
 class Guest:
     """One guest of a cluster. kind: `lxc` or `qemu`; they share their ids. owner: the instance
-    whose container its notes and tags prove it to be, where both are known."""
+    whose container its notes and tags prove it to be, where both are known. named, identity: what
+    its notes say, where they are known."""
 
     vmid: int
     node: str
     kind: str
     tags: tuple[str, ...]
     owner: str | None = None
+    named: str | None = None
+    identity: str | None = None
 
     @property
     def path(self) -> str:
@@ -43,9 +47,9 @@ class Guest:
 class Found:
     """A container as found. lock: what Proxmox VE does with it just now (`backup`), if anything.
 
-    owner: the instance that tag and notes agree on. ha: how the HA manager has it. jobs: its
-    replication, by the id of each job. affinities: where the HA manager may run what. clones:
-    ids of its linked clones.
+    recorded: what the registry has of the instance that it was looked for. ha: how the HA manager
+    has it. jobs: its replication, by the id of each job. affinities: where the HA manager may run
+    what. clones: ids of its linked clones.
     """
 
     guest: Guest
@@ -56,11 +60,15 @@ class Found:
     jobs: Mapping[str, Replication] = field(default_factory=dict)
     affinities: Affinities = field(default_factory=Affinities)
     clones: tuple[int, ...] = ()
+    recorded: Registered | None = None
 
     @property
     def owner(self) -> str | None:
-        config = self.config.current
-        return proven_instance(config.get("description", ""), parse_tags(config.get("tags", "")))
+        """The instance that it is proven to be of: see proof."""
+        return self.proof(self.recorded.instance_id if self.recorded else "").owner
+
+    def proof(self, instance_id: str, marker: str | None = None) -> Proof:
+        return Proof(self.guest.vmid, instance_id, self.config.current, self.recorded, marker)
 
     @property
     def refusals(self) -> dict[str, Refusal]:
@@ -90,24 +98,23 @@ def parse_guests(rows: Iterable[Resource]) -> tuple[Guest, ...]:
     )
 
 
-def choose(spec: ContainerSpec, wish: ProxmoxWish, guests: Sequence[Guest]) -> Guest | None:
-    """The guest that is meant: with the wished id, or tagged as the instance's; None if neither.
+def choose(
+    spec: ContainerSpec,
+    wish: ProxmoxWish,
+    guests: Sequence[Guest],
+    recorded: Registered | None = None,
+) -> Guest | None:
+    """The guest that is meant: with the wished id, or said to be the instance's; None if neither.
 
-    ResourceError where these contradict each other, or the id is a virtual machine's.
+    ResourceError where these contradict each other, or the id is a virtual machine's. Of several
+    that say so of themselves, the one that the registry has is meant.
     """
-    tag = tag_of(spec.instance_id)
-    tagged = [
-        guest
-        for guest in guests
-        if guest.kind == "lxc" and (tag in guest.tags or guest.owner == spec.instance_id)
-    ]
+    tagged = claiming(spec.instance_id, guests)
     if len(tagged) > 1:
-        ids = ", ".join(f"{guest.vmid} on {guest.node}" for guest in tagged)
-        raise ResourceError(
-            f"more than one container is named the instance's by its tag {tag} or its notes: {ids}",
-            where=spec.name,
-            hint="remove both from those that are not the instance's",
-        )
+        known = [guest for guest in tagged if _is_recorded(guest, spec.instance_id, recorded)]
+        if not known:
+            raise _contested(spec, tagged)
+        tagged = known
     if wish.vmid is None:
         return tagged[0] if tagged else None
     if tagged and tagged[0].vmid != wish.vmid:
@@ -126,6 +133,35 @@ def choose(spec: ContainerSpec, wish: ProxmoxWish, guests: Sequence[Guest]) -> G
     return wished
 
 
+def claiming(instance_id: str, guests: Sequence[Guest]) -> list[Guest]:
+    """The containers that say that they are the instance's: by tag, or else by notes alone."""
+    tag = tag_of(instance_id)
+    lxc = [guest for guest in guests if guest.kind == "lxc"]
+    tagged = [guest for guest in lxc if tag in guest.tags or guest.owner == instance_id]
+    return tagged or [guest for guest in lxc if guest.named == instance_id]
+
+
+def _is_recorded(guest: Guest, instance_id: str, recorded: Registered | None) -> bool:
+    return (
+        recorded is not None
+        and guest.owner == instance_id
+        and guest.vmid == recorded.container_id
+        and recorded.identity is not None
+        and guest.identity == recorded.identity
+    )
+
+
+def _contested(spec: ContainerSpec, claims: Sequence[Guest]) -> ResourceError:
+    tag = tag_of(spec.instance_id)
+    ids = ", ".join(f"{guest.vmid} on {guest.node}" for guest in claims)
+    return ResourceError(
+        f"more than one container is named the instance's by its tag {tag} or its notes: {ids}",
+        where=spec.name,
+        hint="Take the tag, and the line of the notes that names the instance, from those that are "
+        "not it: nothing in them is lost by that",
+    )
+
+
 def look(session: Session, guest: Guest) -> Found:
     """A container's state and configuration: two calls."""
     status = ask(session, f"{guest.path}/status/current", Status)
@@ -135,14 +171,14 @@ def look(session: Session, guest: Guest) -> Found:
 
 def require_ours(found: Found, spec: ContainerSpec) -> None:
     """ResourceError where the container is not proven to be the instance's."""
-    if found.owner == spec.instance_id:
+    unproven = found.proof(spec.instance_id).doubt()
+    if unproven is None:
         return
     config = found.config.current
     raise ResourceError(
-        f"container {found.guest.vmid} on node {found.guest.node} exists and is not proven to be "
-        f"instance {spec.instance_id}'s",
+        unproven.what,
         where=spec.name,
-        hint="choose another proxmox.container_id, or remove that container yourself",
+        hint=unproven.hint,
         evidence=(
             f"tags: {config.get('tags') or 'none'}",
             f"notes name: {instance_in_notes(config.get('description', '')) or 'no instance'}",

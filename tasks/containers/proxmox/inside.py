@@ -19,12 +19,13 @@ from tasks.containers.proxmox.stream import stream
 from tasks.errors import DeployError, ResourceError
 
 FOREIGN = 113
+NOBODY = "nothing"
 SAYS = "vikunja-deploy: the marker names "
 
 GUARD = f"""
 owner=
 {{ IFS= read -r owner <{MARKER_PATH}; }} 2>/dev/null
-[ "$owner" = "$1" ] || {{ printf '{SAYS}%s\\n' "${{owner:-nothing}}" >&2; exit {FOREIGN}; }}
+[ "$owner" = "$1" ] || {{ printf '{SAYS}%s\\n' "${{owner:-{NOBODY}}}" >&2; exit {FOREIGN}; }}
 shift
 exec "$@"
 """
@@ -38,6 +39,12 @@ umask 022
 cd {Path(MARKER_PATH).parent} || exit
 new={Path(MARKER_PATH).name}.new
 printf '%s\\n' "$1" >$new && sync $new && mv $new {MARKER_PATH}
+"""
+
+ASK = f"""
+owner=
+{{ IFS= read -r owner <{MARKER_PATH}; }} 2>/dev/null
+printf '%s\\n' "$owner"
 """
 
 NOT_RUNNING = re.compile(r"^lxc-attach: .* Failed to get init pid$", re.MULTILINE)
@@ -61,6 +68,12 @@ class Inside:
         """Write the marker of a container that has none; ResourceError where it has another's."""
         done = self._attach((), ["sh", "-c", MARK, "sh", self.instance_id], None, None, 30)
         self._judge(done, check=True)
+
+    def marker(self) -> str | None:
+        """The instance that the marker names, empty where it names none; None where it cannot be
+        asked. Nothing else is done in a container that may be anybody's."""
+        done = self._attach((), ["sh", "-c", ASK], None, None, 30)
+        return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
 
     def run(
         self,
@@ -110,13 +123,18 @@ class Inside:
     def _judge(self, done: Completed, *, check: bool) -> None:
         said = done.stderr.decode(errors="replace")
         if done.returncode == FOREIGN and said.startswith(SAYS):
+            named = said.removeprefix(SAYS).strip()
+            hint = "Choose another proxmox.container_id; that container is left as it is."
+            if named == NOBODY:
+                hint = f"./doit apply --adopt {self.instance_id} puts the marker back, where it is"
+                hint += " this instance's."
             raise ResourceError(
-                f"container {self.vmid} is not proven to be instance {self.instance_id}'s",
+                f"container {self.vmid} is not proven to be instance {self.instance_id}'s: tag and "
+                f"notes are there, and its marker {MARKER_PATH} "
+                + ("is missing" if named == NOBODY else f"names {named}"),
                 where=self.where,
-                hint="choose another proxmox.container_id, or remove that container yourself",
-                evidence=[
-                    f"{MARKER_PATH} in the container says: {said.removeprefix(SAYS).strip()}"
-                ],
+                hint=hint,
+                evidence=[f"{MARKER_PATH} in the container says: {named}"],
             )
         if done.returncode != 0 and NOT_RUNNING.search(said):
             raise ResourceError(

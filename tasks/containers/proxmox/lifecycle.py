@@ -33,6 +33,7 @@ from tasks.containers.proxmox.selection import (
 from tasks.containers.proxmox.tasks import Finished
 from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
+from tasks.model.registry import new_identity
 
 CREATE_LIMIT = 900
 DOWNLOAD_LIMIT = 1800
@@ -50,7 +51,8 @@ class Lifecycle:
     """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE.
 
     finder: finds the container at less cost than calls of the API. creating: held while a
-    container is made on a node. registering: held while what containers share is changed.
+    container is made on a node. registering: held while what containers share is changed. noting:
+    is told the id and the identity of a container that is about to be made.
     """
 
     spec: ContainerSpec
@@ -61,6 +63,7 @@ class Lifecycle:
     finder: Callable[[], Found | None] | None = None
     creating: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     registering: Callable[[], AbstractContextManager[None]] = lambda: nullcontext()
+    noting: Callable[[int, str], None] = lambda _, __: None
 
     # What is there
 
@@ -146,9 +149,17 @@ class Lifecycle:
             )
         for _ in range(RACES):
             vmid = self.wish.vmid or ask(self.session, "/cluster/nextid", int)
+            identity = new_identity()
             parameters = create_parameters(
-                self.spec, self.wish, vmid=vmid, template=template, storage=storage
+                self.spec,
+                self.wish,
+                vmid=vmid,
+                template=template,
+                storage=storage,
+                identity=identity,
             )
+            # First: what is there is told from its clones from its first moment on.
+            self.noting(vmid, identity)
             what = f"create container {vmid}"
             try:
                 made = self.power.do(
@@ -239,6 +250,13 @@ class Lifecycle:
         left = changes(self.spec, self.wish, found.config, found.guest.node)
         waiting = set(found.config.pending) - AT_NEXT_START
         return not (left.settings or left.deleted or waiting & {*wanted.settings, *wanted.deleted})
+
+    def describe(self, found: Found, notes: str) -> None:
+        """Give it these notes, with the tags that it lacks; StalePlanError where somebody else has
+        changed it since."""
+        given = {"description": notes, "digest": found.config.digest}
+        tags = tags_change(self.spec, self.wish, found.config)
+        self.session.call("PUT", f"{found.guest.path}/config", {**given, **tags})
 
     def migrate(self, progress: Progress = SILENT) -> None:
         """Move it to the wished node; there already is success. Restarts it where it runs.

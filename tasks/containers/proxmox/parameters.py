@@ -83,7 +83,13 @@ def parse_pending(rows: Iterable[Setting]) -> Config:
 
 
 def create_parameters(
-    spec: ContainerSpec, wish: ProxmoxWish, *, vmid: int, template: str, storage: str
+    spec: ContainerSpec,
+    wish: ProxmoxWish,
+    *,
+    vmid: int,
+    template: str,
+    storage: str,
+    identity: str,
 ) -> dict[str, Value]:
     """Parameters of `POST /nodes/{node}/lxc`. template: a volume. storage: of rootfs.
 
@@ -95,7 +101,7 @@ def create_parameters(
         "rootfs": f"{storage}:{spec.disk_size_gb}",
         "unprivileged": 1,
         "features": "nesting=1",
-        "description": notes_of(spec.instance_id, spec.template),
+        "description": notes_of(spec.instance_id, spec.template, identity),
         "net0": net0(spec, wish, {}),
         **_settings(spec, wish),
     }

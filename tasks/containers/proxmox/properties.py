@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from tasks.model.registry import parse_identity
+
 TAG = "vikunja-deploy"
 NOTE = re.compile(r"^vikunja-deploy: (\S+)$", re.MULTILINE)
+IDENTITY_NOTE = re.compile(r"^identity: (\S+)$", re.MULTILINE)
 TEMPLATE_NOTE = re.compile(r"^made from: (\S+)$", re.MULTILINE)
 
 UNMARKED = "marker: to be written at the first start"
@@ -75,12 +78,29 @@ def is_own_tag(tag: str) -> bool:
     return tag.lower().startswith(f"{TAG}.")
 
 
-def notes_of(instance_id: str, template: str) -> str:
+def notes_of(instance_id: str, template: str, identity: str) -> str:
     """The notes of a container that is made for an instance. What else users write is theirs.
 
     They say that it has no marker yet: only a running container can be given one.
     """
-    return f"vikunja-deploy: {instance_id}\nmade from: {template}\n{UNMARKED}\n"
+    made = f"vikunja-deploy: {instance_id}\nmade from: {template}\nidentity: {identity}\n"
+    return f"{made}{UNMARKED}\n"
+
+
+def with_identity(notes: str, identity: str) -> str:
+    """The notes with this one as the only one."""
+    lines = [line for line in notes.splitlines() if not IDENTITY_NOTE.fullmatch(line)]
+    return "\n".join([*lines, f"identity: {identity}"]) + "\n"
+
+
+def with_proof(notes: str, instance_id: str, template: str) -> str:
+    """The notes with what says whose the container is, and that it has its marker."""
+    lines = [line for line in notes.splitlines() if line != UNMARKED]
+    if not any(NOTE.fullmatch(line) for line in lines):
+        lines.append(f"vikunja-deploy: {instance_id}")
+    if not any(TEMPLATE_NOTE.fullmatch(line) for line in lines):
+        lines.append(f"made from: {template}")
+    return "\n".join(lines) + "\n"
 
 
 def proven_instance(notes: str, tags: Iterable[str]) -> str | None:
@@ -110,6 +130,17 @@ def instance_in_notes(text: str) -> str | None:
     """The instance that notes name; None where they name none, or more than one."""
     named = set(NOTE.findall(text))
     return named.pop() if len(named) == 1 else None
+
+
+def instances_in(notes: str) -> frozenset[str]:
+    """Every instance that notes name."""
+    return frozenset(NOTE.findall(notes))
+
+
+def identity_in_notes(text: str) -> str | None:
+    """What the container was made with; None where it says nothing, or more than one thing."""
+    named = set(IDENTITY_NOTE.findall(text))
+    return parse_identity(named.pop()) if len(named) == 1 else None
 
 
 def template_in_notes(text: str) -> str | None:

@@ -19,7 +19,13 @@ from tasks.containers.proxmox.answers import GuestList, Members, Node, understoo
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
 from tasks.containers.proxmox.guests import Guest
 from tasks.containers.proxmox.parameters import Config, parse_net
-from tasks.containers.proxmox.properties import TAG, parse_tags, proven_instance
+from tasks.containers.proxmox.properties import (
+    TAG,
+    identity_in_notes,
+    instance_in_notes,
+    parse_tags,
+    proven_instance,
+)
 from tasks.containers.proxmox.tags import NO_RULES, TagRules, parse_rules
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
@@ -103,7 +109,10 @@ def _guest(vmid: int, node: str, text: str) -> Guest:
         return Guest(vmid, node, "lxc", ())
     config = parse_conf(text).current
     tags = parse_tags(config.get("tags", ""))
-    return Guest(vmid, node, "lxc", tags, proven_instance(config.get("description", ""), tags))
+    notes = config.get("description", "")
+    owner = proven_instance(notes, tags)
+    named, identity = instance_in_notes(notes), identity_in_notes(notes)
+    return Guest(vmid, node, "lxc", tags, owner, named, identity)
 
 
 def parse_view(output: str, where: str) -> View:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from places import LabNetwork
+from pve.by_hand import clone, edit
 from pve.cluster import Guest, Token
 from pve.contract import VERSIONS, check_call, load
 from pve.place import SECRET, USER
@@ -24,7 +25,9 @@ from tasks.containers.proxmox.privileges import needs
 from tasks.containers.proxmox.reach import Reach
 from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
+from tasks.model import registry
 from tasks.model.instance import Connection, Proxmox, Ssh
+from tasks.model.registry import Registered
 
 VMID = 200_000 + os.getpid()
 NAME = f"vkd-lab-{os.getpid()}-driver"
@@ -377,6 +380,175 @@ def test_a_marker_that_names_another_protects_the_container(
         marker.write_text(f"{NAME}\n")
     assert len(standin.cluster.tasks) == before
     assert box.run(["test", "-e", "/root/foreign"], check=False).returncode == 1
+
+
+@pytest.fixture
+def recorded(box: ProxmoxContainer, standin: Standin) -> Iterator[ProxmoxContainer]:
+    """A running container, as the registry has it after an apply."""
+    box.create()
+    box.start()
+    found = box.observe()
+    entry = Registered(
+        instance_id=NAME,
+        driver="proxmox",
+        node="pve",
+        container_id=VMID,
+        container_name=NAME,
+        ip_address=box.spec.ip_address,
+        domain="tasks.example.com",
+        created_at="2026-01-01T00:00:00Z",
+        config="/nowhere",
+        identity=found.identity,
+    )
+    registry.add(standin.paths, entry)
+    yield box
+    registry.remove(standin.paths, NAME)
+
+
+def refused(box: ProxmoxContainer, said: str) -> str:
+    """Looking at it, and whatever would change it, says so and does nothing. Returns the hint."""
+    seen = box.observe()
+    assert seen.owner is None and seen.unproven is not None
+    assert said in seen.unproven.what
+    for act in (box.configure, box.start, box.stop, box.retire, box.require_removable, box.destroy):
+        with pytest.raises(ResourceError, match="not proven"):
+            act()
+    assert "remove" not in seen.unproven.hint
+    return seen.unproven.hint
+
+
+def test_a_clone_is_told_from_the_container(
+    recorded: ProxmoxContainer, over: Cluster, standin: Standin
+) -> None:
+    clone(standin.cluster, VMID, VMID + 1)
+    tasks = len(standin.cluster.tasks)
+    anywhere = replace(recorded._wish, vmid=None)
+    for box in (recorded, boxed(over, recorded.spec, anywhere)):
+        assert box.observe().owner == NAME
+        box.require_removable()
+        assert box.copies() == (f"{VMID + 1} on node pve",)
+    named = boxed(over, recorded.spec, replace(recorded._wish, vmid=VMID + 1))
+    with pytest.raises(ResourceError, match=f"container has the id {VMID}, not {VMID + 1}"):
+        named.destroy()
+    # Nothing recorded tells them apart: both are named, and neither is touched.
+    registry.note_container(
+        standin.paths, NAME, "proxmox", identity=registry.new_identity(), container_id=VMID
+    )
+    for act in (recorded.observe, recorded.stop, recorded.destroy, recorded.missing):
+        with pytest.raises(ResourceError, match=f"{VMID} on pve, {VMID + 1} on pve"):
+            act()
+    assert len(standin.cluster.tasks) == tasks
+
+
+def test_where_the_container_is_gone_a_clone_is_not_taken_for_it(
+    recorded: ProxmoxContainer, over: Cluster, standin: Standin
+) -> None:
+    clone(standin.cluster, VMID, VMID + 1)
+    recorded.destroy()
+    box = boxed(over, recorded.spec, replace(recorded._wish, vmid=None))
+    hint = refused(box, f"the recorded one of {NAME} is {VMID}, so this is a clone of it")
+    assert f"./doit apply --adopt {NAME}" in hint
+    assert VMID + 1 in standin.cluster.guests
+    # Restored under another id it is taken as the instance's where the user says so.
+    box.adopt()
+    assert box.observe().owner == NAME
+    entry = registry.find(standin.paths, NAME)
+    assert entry is not None and entry.container_id == VMID + 1
+
+
+def test_one_that_was_made_before_there_were_identities_gets_one_with_the_next_apply(
+    recorded: ProxmoxContainer, standin: Standin
+) -> None:
+    notes = str(standin.cluster.guests[VMID].config["description"])
+    edit(standin.cluster, VMID, description=notes.partition("identity: ")[0])
+    entry = registry.find(standin.paths, NAME)
+    assert entry is not None
+    registry.add(standin.paths, replace(entry, identity=None))
+    seen = recorded.observe()
+    assert (seen.owner, seen.attributes["identity"]) == (NAME, "not recorded")
+    recorded.configure()
+    seen = recorded.observe()
+    assert (seen.owner, seen.attributes["identity"]) == (NAME, "recorded")
+    entry = registry.find(standin.paths, NAME)
+    assert entry is not None and entry.identity == seen.identity is not None
+
+
+@pytest.mark.parametrize("lost", ["tag", "notes", "marker"])
+def test_what_was_lost_of_the_proof_is_named_and_put_back(
+    recorded: ProxmoxContainer, standin: Standin, lost: str
+) -> None:
+    config = standin.cluster.guests[VMID].config
+    before = dict(config)
+    pid = init.running_init(standin.paths.lxc / str(VMID))
+    marker = Path(f"/proc/{pid}/root{MARKER_PATH}")
+    # What of it is the user's own stays.
+    edit(standin.cluster, VMID, tags=f"web;{before['tags']}")
+    if lost == "tag":
+        edit(standin.cluster, VMID, tags="web")
+    elif lost == "notes":
+        edit(standin.cluster, VMID, description="Ask Ann.")
+    else:
+        marker.unlink()
+    tasks = len(standin.cluster.tasks)
+    if lost == "marker":
+        with pytest.raises(ResourceError, match="its marker /etc/vikunja-deploy is missing") as no:
+            recorded.run(["touch", "/root/foreign"])
+        assert f"./doit apply --adopt {NAME}" in no.value.hint
+    else:
+        there = "its notes are there" if lost == "tag" else "its tag is there"
+        hint = refused(recorded, there)
+        assert f"./doit apply --adopt {NAME}" in hint
+    assert recorded.missing() == f"container {VMID} gets its {lost} back"
+    assert len(standin.cluster.tasks) == tasks
+    recorded.adopt()
+    assert recorded.missing() is None
+    assert recorded.observe().owner == NAME
+    assert recorded.run(["true"]).returncode == 0
+    assert str(config["tags"]).split(";") == sorted(["web", *str(before["tags"]).split(";")])
+    if lost == "notes":
+        assert str(config["description"]).startswith("Ask Ann.\n")
+    own = set(str(before["description"]).splitlines())
+    # What it was made from is read of what runs in it where nothing tells it any more.
+    made = {line for line in own if line.startswith("made from: ")}
+    assert own - made <= set(str(config["description"]).splitlines())
+    assert "\nmade from: debian-1" in "\n" + str(config["description"])
+
+
+@pytest.mark.parametrize("left", ["tag alone", "notes of another", "no registry", "stopped"])
+def test_what_too_little_speaks_for_is_left_as_it_is(
+    recorded: ProxmoxContainer, standin: Standin, left: str
+) -> None:
+    pid = init.running_init(standin.paths.lxc / str(VMID))
+    marker = Path(f"/proc/{pid}/root{MARKER_PATH}")
+    if left == "stopped":
+        recorded.stop()
+    text = "vikunja-deploy: vikunja-other" if left == "notes of another" else "Ask Ann."
+    edit(standin.cluster, VMID, description=text)
+    if left == "tag alone":
+        marker.unlink()
+    if left == "no registry":
+        registry.remove(standin.paths, NAME)
+    before = dict(standin.cluster.guests[VMID].config)
+    try:
+        for act in (recorded.missing, recorded.adopt):
+            with pytest.raises(ResourceError, match="not proven ours"):
+                act()
+        assert standin.cluster.guests[VMID].config == before
+    finally:
+        if left == "tag alone":
+            marker.write_text(f"{NAME}\n")
+
+
+def test_a_container_of_which_nothing_tells_any_more_gets_no_second_one_beside_it(
+    recorded: ProxmoxContainer, over: Cluster, standin: Standin
+) -> None:
+    edit(standin.cluster, VMID, description="Ask Ann.", tags="web")
+    box = boxed(over, recorded.spec, replace(recorded._wish, vmid=None))
+    hint = refused(box, "its tag is missing, its notes are missing, its marker is there")
+    assert f"put its tag vikunja-deploy.{NAME}" in hint
+    with pytest.raises(ResourceError, match="not proven"):
+        box.create()
+    assert len(standin.cluster.guests) == 1
 
 
 def test_nothing_is_changed_without_quorum_or_while_it_is_locked(

@@ -15,6 +15,7 @@ import pytest
 from journey import DOIT
 from migrating_branches import MORE, NEW, OLD, commit
 from places import LabNetwork
+from pve.by_hand import edit
 from pve.ha import forget
 from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
@@ -239,6 +240,34 @@ def test_the_container_of_somebody_else_is_left_alone(site: PveSite) -> None:
     site.config.update(own)
     site.standin.cluster.publish()
     assert site.addresses() == []
+
+
+@pytest.mark.parametrize("lost", ["notes", "marker"])
+def test_what_was_lost_of_the_proof_is_said_and_put_back_by_adopting(
+    site: PveSite, lost: str
+) -> None:
+    Writer(site).write("before")
+    adopt = f"./doit apply --adopt {site.id}"
+    if lost == "notes":
+        edit(site.standin.cluster, site.vmid, description="Our tasks. Ask Ann.")
+        said = "its tag is there, its notes are missing, its marker is there"
+    else:
+        site.inside("rm", "/etc/vikunja-deploy")
+        said = "its marker /etc/vikunja-deploy is missing"
+    tasks = len(site.standin.cluster.tasks)
+    for command in (("plan",), ("apply", "--yes"), ("backup",), ("stop",), ("uninstall", "--yes")):
+        refused = site.run(*command, code=4)
+        assert said in refused.stderr
+        assert adopt in refused.stderr
+        assert "remove that" not in refused.stderr
+    assert len(site.standin.cluster.tasks) == tasks
+    assert "gets its" in site.run("apply", "--adopt", code=3).stderr
+    shown = site.run("apply", "--adopt", "--yes")
+    assert f"{site.id}: container {site.vmid} gets its {lost} back" in shown.stderr
+    assert site.addresses() == []
+    assert str(site.config["description"]).startswith("Our tasks. Ask Ann.") or lost == "marker"
+    assert site.served()["version"] == "v1.0.0"
+    assert f"Adopted: container {site.vmid} gets its {lost} back" in site.log()
 
 
 def test_a_drill_sweeps_up_one_that_was_killed_and_leaves_nothing(

@@ -89,8 +89,16 @@ def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
         f"Of {NAME} go:",
         f"  container {NAME} (10.98.0.10/24), with everything in it",
         "  its registry entry, records and state on this machine",
+        f"Before that a last backup is taken into {tmp_path / NAME}",
     ]
-    assert what_goes(instance, there, Wish(keep_data=True))[1].endswith("is stopped and stays")
+    assert what_goes(instance, there, Wish(backup=False))[-1] == "Before that no backup is taken"
+    kept = what_goes(instance, there, Wish(backup=False, keep_data=True))
+    assert kept[1].endswith("is stopped and stays")
+    assert len(kept) == 3
+    copied = replace(there, copies=("copy",))
+    assert what_stays(instance, copied, Wish(), "")[0] == (
+        f"Container copy stays as it is: it says that it is {NAME}'s, a copy"
+    )
     assert what_stays(instance, there, Wish(), "/b/1.tar.gz") == [
         "Its last backup: /b/1.tar.gz",
         "Its database vikunja on db.example.com was not touched",

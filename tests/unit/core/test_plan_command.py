@@ -191,7 +191,7 @@ def test_somebody_elses_container_is_an_error_before_anything_changed(
     assert plan(deployed) == 4
     assert capsys.readouterr().err == (
         "error: vikunja-main: container vikunja-main exists and is not proven ours\n"
-        "       Choose another name for this instance, or remove that container yourself.\n"
+        "       Choose another name for this instance; that container is left as it is.\n"
     )
 
 

@@ -66,6 +66,52 @@ def test_adding_again_updates_the_entry_and_keeps_when_it_was_made(paths: Paths)
     assert registry.read(paths) == (replace(moved, created_at=PROXMOX.created_at),)
 
 
+IDENTITY = "a1111111-2222-3333-4444-555555555555"
+
+
+def test_what_a_container_is_known_by_comes_into_an_entry_of_its_driver_alone(
+    paths: Paths,
+) -> None:
+    registry.note_container(paths, LXC.instance_id, "lxc", identity=IDENTITY, folder=7)
+    assert registry.read(paths) == ()
+    registry.add(paths, LXC)
+    registry.note_container(paths, LXC.instance_id, "proxmox", identity=IDENTITY, container_id=9)
+    assert registry.read(paths) == (LXC,)
+    registry.note_container(paths, LXC.instance_id, "lxc", identity=IDENTITY, folder=7)
+    noted = replace(LXC, identity=IDENTITY, folder=7)
+    assert registry.find(paths, LXC.instance_id) == noted
+    before = paths.registry.stat().st_ino
+    registry.note_container(paths, LXC.instance_id, "lxc", identity=IDENTITY, folder=7)
+    assert paths.registry.stat().st_ino == before
+    registry.add(paths, PROXMOX)
+    registry.note_container(
+        paths, PROXMOX.instance_id, "proxmox", identity=IDENTITY, container_id=105
+    )
+    moved = replace(PROXMOX, identity=IDENTITY, container_id=105)
+    assert registry.read(paths) == (noted, moved)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("identity", "mine"), ("identity", 1), ("folder", "7")]
+)
+def test_what_it_is_known_by_has_a_form(paths: Paths, field: str, value: object) -> None:
+    registry.add(paths, LXC)
+    (entry,) = json.loads(paths.registry.read_text())
+    paths.registry.write_text(json.dumps([{**entry, field: value}]))
+    with pytest.raises(DeployError, match=f"{field} cannot be"):
+        registry.read(paths)
+
+
+def test_what_another_process_wrote_is_read_anew(paths: Paths) -> None:
+    registry.add(paths, LXC)
+    assert registry.read(paths) == registry.read(paths) == (LXC,)
+    text = paths.registry.read_text()
+    paths.registry.write_text(text.replace("10.77.0.2", "10.77.0.3"))
+    assert registry.read(paths)[0].ip_address == "10.77.0.3/24"
+    paths.registry.unlink()
+    assert registry.read(paths) == ()
+
+
 def test_adding_the_same_again_does_not_write(paths: Paths) -> None:
     registry.add(paths, PROXMOX)
     before = paths.registry.stat()

@@ -209,7 +209,8 @@ def test_a_wished_id_that_is_taken_is_an_error_before_anything_changed(
     fixed = wishing(box, replace(WISH, vmid=200))
     for act in (fixed.create, fixed.configure, fixed.start, fixed.stop, fixed.destroy):
         with pytest.raises(
-            ResourceError, match="200 on node pve exists and is not proven"
+            ResourceError,
+            match="200 exists and is not proven ours: its tag is another's, its notes",
         ) as caught:
             act()
         assert caught.value.exit_code == 4

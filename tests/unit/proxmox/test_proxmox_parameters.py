@@ -31,6 +31,7 @@ from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
+IDENTITY, OTHER_IDENTITY = (f"{number}1111111-2222-3333-4444-555555555555" for number in "ab")
 SPEC = ContainerSpec(
     name="vikunja-main",
     instance_id="vikunja-main",
@@ -103,7 +104,9 @@ def cluster() -> Cluster:
 
 
 def created(where: Cluster, spec: ContainerSpec, wish: ProxmoxWish) -> None:
-    parameters = create_parameters(spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm")
+    parameters = create_parameters(
+        spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm", identity=IDENTITY
+    )
     call(where, "POST", "/nodes/pve/lxc", parameters)
     call(where, "PUT", "/nodes/pve/lxc/100/config", tags_change(spec, wish, Config({})))
 
@@ -141,7 +144,9 @@ def wished_attributes(spec: ContainerSpec) -> dict[str, object]:
 @FEWER
 @given(specs(), wishes)
 def test_every_create_keeps_the_contract(spec: ContainerSpec, wish: ProxmoxWish) -> None:
-    parameters = create_parameters(spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm")
+    parameters = create_parameters(
+        spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm", identity=IDENTITY
+    )
     for contract in CONTRACTS:
         check_call(contract, "POST", "/nodes/pve/lxc", parameters)
     assert parameters["unprivileged"] == 1
@@ -314,9 +319,15 @@ def test_what_is_no_size_has_none(text: str) -> None:
 @settings(deadline=None)
 @given(names, names)
 def test_notes_name_one_instance(instance: str, other: str) -> None:
-    notes = properties.notes_of(instance, "debian-12-standard")
+    notes = properties.notes_of(instance, "debian-12-standard", IDENTITY)
     assert properties.instance_in_notes(f"Mine\n{notes}") == instance
     assert properties.template_in_notes(notes) == "debian-12-standard"
-    twice = notes + properties.notes_of(f"{instance}x{other}", "debian-12-standard")
+    twice = notes + properties.notes_of(f"{instance}x{other}", "debian-12-standard", IDENTITY)
     assert properties.instance_in_notes(twice) is None
+    assert properties.identity_in_notes(notes) == IDENTITY
+    anew = properties.with_identity(f"{notes}Mine\n", OTHER_IDENTITY)
+    assert properties.identity_in_notes(anew) == OTHER_IDENTITY
+    assert properties.instance_in_notes(anew) == instance
+    assert properties.identity_in_notes(f"{notes}identity: {OTHER_IDENTITY}\n") is None
+    assert properties.identity_in_notes("identity: mine\n") is None
     assert properties.instance_in_notes("vikunja-deploy says hello") is None

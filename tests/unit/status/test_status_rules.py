@@ -22,6 +22,7 @@ from standing_samples import (
     with_usage,
 )
 
+from tasks.containers.base import Refusal
 from tasks.errors import NetworkError
 from tasks.model.history import Performed
 from tasks.status import health
@@ -593,12 +594,31 @@ CASES = [
             Note(
                 "warning",
                 "container vikunja-main exists and is not proven to be this instance's",
-                "Choose another container name, or remove that container yourself",
+                "Choose another container for this instance; that one is left as it is",
                 "container",
             )
         ],
         "unknown",
         id="somebody else's container",
+    ),
+    pytest.param(
+        replace(
+            RUNNING,
+            container="foreign",
+            inside=None,
+            state=None,
+            unproven=Refusal("its notes are missing", "./doit apply --adopt vikunja-main"),
+        ),
+        [
+            Note(
+                "warning",
+                "its notes are missing",
+                "./doit apply --adopt vikunja-main",
+                "container",
+            )
+        ],
+        "unknown",
+        id="a container of which something is missing of the proof",
     ),
     pytest.param(
         NEW,
