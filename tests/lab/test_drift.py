@@ -248,3 +248,63 @@ def test_a_service_that_failed_is_brought_back(site: Site, inside: Inside) -> No
     assert {"state: failed → active", "state: activating → active"} & set(shown(site))
     mend(site)
     assert inside.active("nginx.service") == "active"
+
+
+@pytest.mark.parametrize("lost", ["marker", "configuration"])
+def test_what_was_lost_of_the_proof_is_said_and_put_back_by_adopting(
+    site: Site, inside: Inside, lost: str
+) -> None:
+    file = site.paths.lxc / site.id / "config"
+    before = file.read_text()
+    if lost == "marker":
+        inside.run("rm", "/etc/vikunja-deploy")
+        said = f"its configuration names {site.id}, its marker /etc/vikunja-deploy is missing"
+        back = "its /etc/vikunja-deploy back"
+    else:
+        kept = [line for line in before.splitlines() if not line.startswith("# vikunja-deploy: ")]
+        file.write_text("\n".join(kept) + "\n")
+        said = (
+            f"its configuration names no instance, its marker /etc/vikunja-deploy names {site.id}"
+        )
+        back = "its line `# vikunja-deploy: instance=` of its config back"
+    for command in (("plan",), ("apply", "--yes"), ("backup",), ("stop",), ("uninstall", "--yes")):
+        refused = site.run(*command, code=4).stderr
+        assert f"container {site.id} exists and is not proven ours: {said}" in refused
+        assert f"./doit apply --adopt {site.id} puts that back" in refused
+        assert "remove that" not in refused
+    notes = site.run("status", "--json", code=None).stdout
+    assert f"./doit apply --adopt {site.id}" in notes
+    assert "apply needs --yes" in site.run("apply", "--adopt", code=3).stderr
+    shown_now = site.run("apply", "--adopt", "--yes").stderr
+    assert f"{site.id}: container {site.id} gets {back}" in shown_now
+    assert shown_nothing(site)
+    assert file.read_text() == before
+    assert inside.run("cat", "/etc/vikunja-deploy") == site.id
+    assert inside.active(BACKEND) == "active"
+    assert "Adopted: " in site.log()
+
+
+def test_a_container_from_before_there_were_identities_gets_one_with_the_next_apply(
+    site: Site,
+) -> None:
+    file = site.paths.lxc / site.id / "config"
+    lines = file.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith("# vikunja-deploy: identity=")]
+    file.write_text("\n".join(kept) + "\n")
+    entries = json.loads(site.paths.registry.read_text())
+    for entry in entries:
+        del entry["identity"], entry["folder"]
+    site.paths.registry.write_text(json.dumps(entries))
+    # What it was deployed by before goes on in every other command.
+    site.run("backup")
+    site.run("restart")
+    assert shown(site) == [
+        f"~ container:{site.id} identity changed",
+        "identity: not recorded → recorded",
+    ]
+    mend(site)
+    (entry,) = [
+        one for one in json.loads(site.paths.registry.read_text()) if one["instance_id"] == site.id
+    ]
+    assert f"# vikunja-deploy: identity={entry['identity']}\n" in file.read_text()
+    assert entry["folder"] == file.parent.stat().st_ino

@@ -118,6 +118,8 @@ def choose(
     if wish.vmid is None:
         return tagged[0] if tagged else None
     if tagged and tagged[0].vmid != wish.vmid:
+        if recorded is not None and recorded.container_id == wish.vmid:
+            raise _gone(spec, tagged[0], wish.vmid)
         raise ResourceError(
             f"the instance's container has the id {tagged[0].vmid}, not {wish.vmid}",
             where=spec.name,
@@ -148,6 +150,17 @@ def _is_recorded(guest: Guest, instance_id: str, recorded: Registered | None) ->
         and guest.vmid == recorded.container_id
         and recorded.identity is not None
         and guest.identity == recorded.identity
+    )
+
+
+def _gone(spec: ContainerSpec, claim: Guest, vmid: int) -> ResourceError:
+    return ResourceError(
+        f"its recorded container {vmid} is gone, and container {claim.vmid} on node {claim.node} "
+        "says that it is the instance's: a clone of it, or it restored under another id",
+        where=spec.instance_id,
+        hint=f"Where it takes its place: set proxmox.container_id to {claim.vmid}, then ./doit "
+        f"apply --adopt {spec.instance_id}. Where it is a clone: take the tag, "
+        "and the line of the notes that names the instance, from it; nothing in it is lost by that",
     )
 
 

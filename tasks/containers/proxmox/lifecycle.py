@@ -349,7 +349,7 @@ class Lifecycle:
         found = self.require("destroy")
         refuse(found.refusals, "destroy", self.spec.name)
         # With that, the HA manager and replication forget it, too.
-        with self.power.stopped(found, progress, at_once=True):
+        with self.power.stopped(found, progress, at_once=True, goes=True):
             self.power.do(
                 f"destroy container {found.guest.vmid}",
                 ("DELETE", found.guest.path, {"purge": 1}),

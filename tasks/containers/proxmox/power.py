@@ -97,9 +97,11 @@ class Power:
         )
 
     @contextmanager
-    def stopped(self, found: Found, progress: Progress, *, at_once: bool = False) -> Iterator[None]:
+    def stopped(
+        self, found: Found, progress: Progress, *, at_once: bool = False, goes: bool = False
+    ) -> Iterator[None]:
         """Within it the container does not run. At its end, come what may, what is still there is
-        brought back to the state that it was found in."""
+        brought back to the state that it was found in. goes: it is gone where all went well."""
         if found.running or _starts(found):
             self.stop(found, progress, at_once=at_once)
         try:
@@ -107,7 +109,8 @@ class Power:
         except BaseException as error:
             self._bring_back(found, error, progress)
             raise
-        self._resume(found, progress)
+        if not goes:
+            self._resume(found, progress)
 
     def _bring_back(self, was: Found, error: BaseException, progress: Progress) -> None:
         try:
@@ -117,7 +120,7 @@ class Power:
 
     def _resume(self, was: Found, progress: Progress) -> None:
         """Let a container run that ran, in the state that the HA manager kept it in."""
-        now = self.find()
+        now = self._same(was)
         if now is None:
             return
         if was.running and not now.running:
@@ -127,6 +130,11 @@ class Power:
             self.start(now, progress)
         elif _starts(was):
             self._ask(was, "started", progress)
+
+    def _same(self, was: Found) -> Found | None:
+        """The container as it is now; None where it is gone, whatever clones of it there are."""
+        now = self.find()
+        return now if now is not None and now.guest.vmid == was.guest.vmid else None
 
     def _ask(self, found: Found, state: str, progress: Progress) -> None:
         progress.step(f"the HA manager is asked for: container {found.guest.vmid} {state}")
@@ -139,7 +147,7 @@ class Power:
         deadline = time.monotonic() + limit
         pause = FIRST_PAUSE
         while True:
-            now = self.find()
+            now = self._same(found)
             if now is None or now.running == running:
                 return
             if time.monotonic() >= deadline:

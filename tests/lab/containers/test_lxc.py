@@ -43,7 +43,7 @@ def test_a_created_container_exists_stopped_and_is_ours(make_container: MakeCont
         for name in container.spec.__dataclass_fields__
         if name not in ("disk_size_gb", "more", "template_named")
     }
-    assert dict(facts.attributes) == {**wished, "autostart": True}
+    assert dict(facts.attributes) == {**wished, "autostart": True, "identity": "recorded"}
 
 
 def test_creating_and_starting_twice_changes_nothing(box: LxcContainer) -> None:

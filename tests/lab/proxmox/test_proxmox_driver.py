@@ -343,7 +343,7 @@ def test_a_program_needs_no_look_before(
     standin.cluster.guests[VMID].config["tags"] = "somebody"
     standin.cluster.publish()
     box.observe()
-    with pytest.raises(ResourceError, match="not proven to be instance"):
+    with pytest.raises(ResourceError, match="not proven ours: its tag is missing"):
         box.run(["true"])
 
 
@@ -445,15 +445,23 @@ def test_where_the_container_is_gone_a_clone_is_not_taken_for_it(
 ) -> None:
     clone(standin.cluster, VMID, VMID + 1)
     recorded.destroy()
+    assert VMID not in standin.cluster.guests
+    # Nor is it started in its place: the running one was what went.
+    assert not standin.cluster.guests[VMID + 1].running
+    for act in (recorded.observe, recorded.create, recorded.destroy):
+        with pytest.raises(ResourceError, match=f"recorded container {VMID} is gone, and") as gone:
+            act()
+        assert "nothing in it is lost" in gone.value.hint
     box = boxed(over, recorded.spec, replace(recorded._wish, vmid=None))
     hint = refused(box, f"the recorded one of {NAME} is {VMID}, so this is a clone of it")
     assert f"./doit apply --adopt {NAME}" in hint
     assert VMID + 1 in standin.cluster.guests
-    # Restored under another id it is taken as the instance's where the user says so.
-    box.adopt()
-    assert box.observe().owner == NAME
+    # Restored under another id it would be taken as the instance's, were its marker there to ask.
+    with pytest.raises(ResourceError, match="its marker, which only a running") as stopped:
+        box.adopt()
+    assert f"`pct start {VMID + 1}` on node pve" in stopped.value.hint
     entry = registry.find(standin.paths, NAME)
-    assert entry is not None and entry.container_id == VMID + 1
+    assert entry is not None and entry.container_id == VMID
 
 
 def test_one_that_was_made_before_there_were_identities_gets_one_with_the_next_apply(

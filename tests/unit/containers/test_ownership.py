@@ -110,7 +110,7 @@ def refused(container: LxcContainer) -> ResourceError:
     return caught.value
 
 
-@pytest.mark.parametrize("identity", [None, new_identity()])
+@pytest.mark.parametrize("identity", [None, "a1111111-2222-3333-4444-555555555555"])
 def test_a_copy_is_told_from_the_container_whoever_is_asked_for(
     paths: Paths, identity: str | None
 ) -> None:
