@@ -163,7 +163,8 @@ class Container(Protocol):
         """Shut it down cleanly, by force after a limit."""
 
     def retire(self, progress: Progress = SILENT) -> None:
-        """Stop it, and let nothing start it by itself, until configure brings that back."""
+        """Let nothing start it by itself, until configure brings that back, and stop it. Where that
+        fails, what starts it by itself is as it was; it may be stopped."""
 
     def require_removable(self, *, kept: bool = False) -> None:
         """Raise what destroy would, before anything is changed. Gone already is removable.

@@ -18,7 +18,7 @@ from tasks.containers import container_for
 from tasks.containers.base import SILENT, Container, Progress
 from tasks.errors import DeployError, ResourceError
 from tasks.frozen import dataclass
-from tasks.lifecycle.services import retire
+from tasks.lifecycle.services import enable, retire
 from tasks.model import health, registry
 from tasks.model import state as states
 from tasks.model.files import named
@@ -128,13 +128,14 @@ def uninstall(
         remains = look(instance, paths)
         for container in remains.containers:
             container.require_removable(kept=wish.keep_data)
+        ran = {one.spec.name for one in remains.containers if one.observe().running}
         archive = None
         own = [one for one in remains.containers if one.spec.instance_id == instance.id]
         if wish.backup and own:
             archive = _final_backup(instance, own[0], paths, op, wish, progress)
         for container in remains.containers:
             if wish.keep_data:
-                _retire(instance, container, op, progress)
+                _retire(instance, container, container.spec.name in ran, op, progress)
             else:
                 _remove(container, op, wish, progress)
         if op.state is not None and op.state.status in WALKED:
@@ -176,12 +177,62 @@ def _final_backup(
         ) from failure
 
 
-def _retire(instance: Instance, container: Container, op: Operation, progress: Progress) -> None:
-    if container.observe().running and container.spec.instance_id == instance.id:
-        progress.step("services disabled")
-        retire(instance, container)
-    container.retire(progress)
+def _retire(
+    instance: Instance, container: Container, ran: bool, op: Operation, progress: Progress
+) -> None:
+    """Nothing starts the container or what serves in it any more, and it is stopped. Where that
+    fails, all of it is as it was. ran: before this operation."""
+    enabled: tuple[str, ...] = ()
+    try:
+        own = container.spec.instance_id == instance.id
+        if own and (container.observe().running or _started(container, op, progress)):
+            progress.step("services disabled")
+            enabled = retire(instance, container)
+        container.retire(progress)
+    except BaseException:
+        _put_back(instance, container, enabled, ran, op, progress)
+        raise
     op.info(f"Stopped container {container.spec.name}, which nothing starts by itself now")
+
+
+def _started(container: Container, op: Operation, progress: Progress) -> bool:
+    """Whether a container that is stopped runs now, for what is in it to be disabled."""
+    progress.step("started, for its services to be disabled")
+    try:
+        container.start(progress)
+    except DeployError as failure:
+        op.warn(
+            f"Container {container.spec.name} is stopped and could not be started, so what served "
+            f"in it is still enabled ({failure.what}). Whoever starts it lets it serve again: "
+            "disable nginx and vikunja-backend@… in it then."
+        )
+        return container.observe().running
+    return True
+
+
+def _put_back(
+    instance: Instance,
+    container: Container,
+    enabled: tuple[str, ...],
+    ran: bool,
+    op: Operation,
+    progress: Progress,
+) -> None:
+    """After a failure: what ran runs, and what was enabled is. What comes of it is only said."""
+    name = container.spec.name
+    try:
+        if (ran or enabled) and not container.observe().running:
+            container.start(progress)
+        if enabled:
+            enable(instance, container, enabled, now=ran)
+        if not ran:
+            container.stop(progress)
+        op.info(f"Container {name} is as it was")
+    except DeployError as failure:
+        op.warn(
+            f"Container {name} is not as it was: {failure.what}. "
+            f"./doit apply {instance.id} brings it back."
+        )
 
 
 def _remove(container: Container, op: Operation, wish: Wish, progress: Progress) -> None:

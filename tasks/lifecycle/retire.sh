@@ -1,9 +1,19 @@
 # What serves does not start any more with the container. Behind common.sh. arguments: UNIT…
+# stdout: what was enabled. Where it fails, that is enabled again.
 settle
+was=
+for unit in "$@"; do
+  case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) was="$was $unit" ;; esac
+done
 left=
 for unit in "$@"; do
   # One that is not there is disabled enough.
   systemctl -q disable -- "$unit" 2>/dev/null
   case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) left="$left $unit" ;; esac
 done
-[ -z "$left" ] || fail 1 "still enabled:$left"
+[ -z "$left" ] || {
+  # shellcheck disable=SC2086 -- names of units
+  systemctl -q enable -- $was
+  fail 1 "still enabled:$left"
+}
+printf '%s\n' "$was"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tasks.containers import container_for
@@ -136,12 +136,22 @@ def stop(
         op.info("Stopped nginx, backend and MCP server")
 
 
-def retire(instance: Instance, container: Container) -> None:
-    """Disable what serves in a running container, which is about to be stopped for good."""
+def retire(instance: Instance, container: Container) -> tuple[str, ...]:
+    """Disable what serves in a running container, which is about to be stopped for good; what was
+    enabled until now. Where it fails, that is enabled again."""
     units = stop_arguments(instance)
     completed = _run(container, "retire", units, 30 * len(units))
     if completed.returncode != 0:
         raise _failure(completed, instance.id, "its services could not be disabled")
+    return tuple(completed.stdout.decode().split())
+
+
+def enable(instance: Instance, container: Container, units: Sequence[str], *, now: bool) -> None:
+    """Let these units start with the container again, after `retire`; now: and run at once."""
+    argv = ["systemctl", "-q", "enable", *(["--now"] if now else []), "--", *units]
+    completed = container.run(argv, timeout=30 * len(units) + GRACE_SECONDS, check=False)
+    if completed.returncode != 0:
+        raise _failure(completed, instance.id, "its services could not be enabled again")
 
 
 def restart(

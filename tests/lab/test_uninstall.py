@@ -97,6 +97,45 @@ def test_kept_data_is_taken_over_again(site: Site) -> None:
     assert site.plan() == []
 
 
+ENABLED = "systemctl is-enabled nginx.service vikunja-backend@blue.service"
+
+
+def test_what_cannot_be_kept_from_starting_serves_on_as_it_did(site: Site) -> None:
+    """Here the container's configuration cannot be written, after its services were disabled."""
+    (instance,) = load_instances([site.file])
+    container = container_for(instance, site.paths)
+    config = site.paths.lxc / site.id / "config"
+    subprocess.run(["chattr", "+i", config], check=True)
+    try:
+        said = site.run("uninstall", "--yes", "--no-backup", "--keep-data", code=None)
+    finally:
+        subprocess.run(["chattr", "-i", config], check=True)
+    assert said.returncode not in (0, 20), said.stderr
+    assert container.run(["sh", "-c", ENABLED]).stdout.decode().split() == ["enabled"] * 2
+    assert container.run(["sh", "-c", SERVING]).stdout.decode().split() == [
+        "nginx.service",
+        "vikunja-backend@blue.service",
+    ]
+    assert "lxc.start.auto = 1" in config.read_text()
+    site.run("apply", "--yes")
+    assert site.plan() == []
+
+
+def test_a_container_that_was_stopped_is_kept_with_nothing_enabled_in_it(site: Site) -> None:
+    (instance,) = load_instances([site.file])
+    container = container_for(instance, site.paths)
+    container.stop()
+    site.run("uninstall", "--yes", "--no-backup", "--keep-data")
+    assert not container.observe().running
+    assert "lxc.start.auto = 0" in (site.paths.lxc / site.id / "config").read_text()
+    container.start()
+    said = container.run(["sh", "-c", ENABLED], check=False).stdout.decode().split()
+    assert said == ["disabled"] * 2
+    assert container.run(["sh", "-c", SERVING], check=False).stdout.decode().split() == []
+    site.run("apply", "--yes")
+    assert site.plan() == []
+
+
 def test_a_copy_made_by_hand_is_neither_changed_nor_removed(site: Site) -> None:
     original, copy = site.paths.lxc / site.id, site.paths.lxc / f"{site.id}-copy"
     container = container_for(load_instances([site.file])[0], site.paths)

@@ -417,10 +417,19 @@ class LxcContainer:
             boot.halt(self.folder, lock, kill=False)
 
     def retire(self, progress: Progress = SILENT) -> None:
-        self.stop(progress)
+        before = self._autostarts(False)
+        try:
+            self.stop(progress)
+        except BaseException:
+            self._autostarts(before)
+            raise
+
+    def _autostarts(self, wanted: bool) -> bool:
+        """Let a boot start it, or not; what it was before."""
         with locked(self._lock):
             settings = self._require_ours("stop")
-            self._write_config(self.folder, replace(settings, autostart=False), read_idmap())
+            self._write_config(self.folder, replace(settings, autostart=wanted), read_idmap())
+        return settings.autostart
 
     def require_removable(self, *, kept: bool = False) -> None:
         if self._is_there:

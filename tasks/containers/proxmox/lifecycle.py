@@ -22,7 +22,7 @@ from tasks.containers.proxmox.parameters import (
     storage_of,
     tags_change,
 )
-from tasks.containers.proxmox.power import Power
+from tasks.containers.proxmox.power import Power, note
 from tasks.containers.proxmox.selection import (
     choose_download,
     choose_storage,
@@ -314,14 +314,29 @@ class Lifecycle:
             self.power.stop(found, progress)
 
     def retire(self, progress: Progress = SILENT) -> None:
-        """Shut it down, and let neither its node's boot nor the HA manager start it."""
-        self.stop(progress)
+        """Let neither its node's boot nor the HA manager start it, and shut it down. Where any of
+        it fails, its node's boot starts it as before; whoever asked brings it up again."""
         found = self.require("stop")
-        if found.ha is not None:
-            self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
-        if found.config.coming.get("onboot") == "1":
-            given = {"onboot": 0, "digest": found.config.digest}
-            self.session.call("PUT", f"{found.guest.path}/config", given)
+        place = f"{found.guest.path}/config"
+        starts = found.config.coming.get("onboot") == "1"
+        # What may be refused comes before what interrupts.
+        if starts:
+            self.session.call("PUT", place, {"onboot": 0, "digest": found.config.digest})
+        try:
+            self.stop(progress)
+            if found.ha is not None:
+                # While it runs, the manager would take a stop for a crash.
+                self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
+        except BaseException as error:
+            if starts:
+                self._starts_again(place, error)
+            raise
+
+    def _starts_again(self, place: str, error: BaseException) -> None:
+        try:
+            self.session.call("PUT", place, {"onboot": 1})
+        except DeployError as second:
+            note(error, f"its node's boot does not start it any more ({second.what})")
 
     def require_removable(self, *, kept: bool = False) -> None:
         """Raise what destroy would, or retire where it is kept, before anything is changed: waits

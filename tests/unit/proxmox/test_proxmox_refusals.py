@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from pve.cluster import Guest
 from pve.place import Place
 
+from tasks.containers.proxmox.api import Method, Session
 from tasks.containers.proxmox.conf import parse_conf
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import Config
@@ -102,6 +104,45 @@ def test_a_retired_container_is_started_by_nobody(place: Place, either: Lifecycl
     either.start()
     assert (guest.running, guest.config["onboot"]) == (True, 1)
     assert [one["state"] for one in cluster.ha.values()] == ["started"] * bool(either.wish.ha)
+
+
+@dataclass
+class Refusing:
+    """A session of which one call is refused. That nothing else is changed before, is asked."""
+
+    session: Session
+    method: str
+    part: str
+    where: str = "pve"
+    round_trips: int = 0
+
+    def call(self, method: Method, path: str, parameters: Mapping[str, Any] = {}) -> Any:
+        if method == self.method and self.part in path:
+            raise ResourceError("Permission check failed")
+        return self.session.call(method, path, parameters)
+
+
+@pytest.mark.parametrize(
+    ("method", "part"), [("PUT", "/config"), ("POST", "/status/shutdown"), ("DELETE", "/ha/")]
+)
+def test_a_retirement_that_is_refused_leaves_what_starts_the_container(
+    place: Place, either: Lifecycle, method: str, part: str
+) -> None:
+    either.create()
+    either.start()
+    cluster, guest = place.cluster, place.cluster.guests[100]
+    if (part == "/ha/") is not bool(either.wish.ha) and part != "/config":
+        # A managed one is shut down by asking the manager, any other is none of the manager's.
+        return
+    refusing = replace(either, session=Refusing(either.session, method, part))
+    with pytest.raises(ResourceError):
+        refusing.retire()
+    assert guest.config["onboot"] == 1
+    assert bool(cluster.ha) is bool(either.wish.ha)
+    # Refused before anything was done; else it may be down, and whoever asked starts it.
+    assert guest.running or part == "/ha/"
+    either.start()
+    assert guest.running
 
 
 def test_a_removal_takes_privileges_on_the_container_and_of_a_managed_one_on_the_cluster() -> None:
