@@ -166,7 +166,7 @@ class Fleet(Lab):
                     **model.config,
                     "hostname": name,
                     "tags": f"vikunja-deploy.{name}",
-                    "description": f"vikunja-deploy: {name}\nmade from: debian-12-standard\n",
+                    "description": f"vikunja-deploy: {name}\nmade from: debian-13-standard\n",
                 }
                 cluster.guests[FIRST_ID + number] = Guest(FIRST_ID + number, NODE, config)
             cluster.publish()

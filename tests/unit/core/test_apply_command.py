@@ -19,6 +19,7 @@ from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.engine.session import Session
 from tasks.errors import ResourceError, UnhealthyError
+from tasks.model import instance as instances
 from tasks.model import state as states
 from tasks.model.holder import inspect
 from tasks.model.operations import operation
@@ -142,6 +143,32 @@ def test_a_container_keeps_the_release_that_it_was_made_of_where_none_is_named(
     capsys.readouterr()
     assert apply(moved, "--yes") == 0
     assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+
+
+def test_what_was_deployed_under_an_older_default_stays_what_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its file has never named a release, and all that this machine knows of it is of that time."""
+    monkeypatch.setitem(instances.DEFAULT_TEMPLATES, "lxc", "bookworm")
+    assert apply(site, "--yes") == 0
+    assert site.place.spec.template == "bookworm"
+    monkeypatch.setitem(instances.DEFAULT_TEMPLATES, "lxc", "trixie")
+    capsys.readouterr()
+    site.world.log.clear()
+    _, plan = site.plan()
+    assert plan.empty
+    assert apply(site, "--yes") == 0
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+    # An edit changes what it is about, and not what the container is of.
+    site.document["network"]["domain"] = "other.example.com"
+    site.write()
+    assert apply(site, "--yes") == 0
+    assert ("container:vikunja-main", "create") not in site.world.log
+    assert site.place.spec.template == "bookworm"
+    # Where it is lost, what takes its place is of what new ones are made of.
+    site.world.places.clear()
+    assert apply(site, "--yes", "--allow-destroy") == 0
+    assert site.place.spec.template == "trixie"
 
 
 def test_what_loses_data_is_refused_until_it_is_allowed(
