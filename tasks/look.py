@@ -318,11 +318,11 @@ def find_lost(sources: Sources, facts: Facts, entries: Sequence[Entry]) -> Lost 
     things = tuple(entry.address for entry in entries if entry.lost)
     if not gone and not things:
         return None
-    from tasks.model.archive import archives
+    from tasks.model.archive import newest_meant
 
     instance = sources.instance
-    found = archives(instance.backup.directory / instance.id)
-    return Lost(found[-1].created_at if found else None, things)
+    found = newest_meant(instance.backup.directory / instance.id)
+    return Lost(found.created_at if found else None, things)
 
 
 def replaces(wish: Resource, facts: Facts) -> bool:

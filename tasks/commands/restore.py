@@ -131,26 +131,17 @@ def chosen(instance: Instance, named: str) -> Archive:
             "restore needs --from", hint=f"--from latest, or one of ./doit backups {instance.id}"
         )
     if named == "latest":
-        newest = model.archives(folder)[::-1]
-        there = [one for one in newest if not _before_a_restore(one)]
-        if not there:
+        newest = model.newest_meant(folder)
+        if newest is None:
             raise ResourceError(
                 f"there is no backup in {folder}",
                 where=instance.id,
                 hint="Name an archive that is elsewhere: --from PATH",
             )
-        return there[0]
+        return newest
     if "/" not in named and not (caller_folder() / named).exists():
         return archive_at(folder / named)
     return archive_at(caller_folder() / named)
-
-
-def _before_a_restore(archive: Archive) -> bool:
-    """Whether a restore took it of what it was about to replace: to be asked for by its name."""
-    from tasks.model import archive as model
-
-    metadata = model.read_metadata(archive)
-    return metadata is not None and metadata.backup_trigger == "restore"
 
 
 def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:

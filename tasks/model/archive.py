@@ -217,6 +217,20 @@ def archives(folder: Path) -> list[Archive]:
     return sorted(archive for archive in found if archive is not None)
 
 
+def newest_meant(folder: Path) -> Archive | None:
+    """What `restore --from latest` brings back: the newest archive but those that a restore took of
+    what it was about to replace, which are asked for by their names; None where there is none."""
+    for archive in reversed(archives(folder)):
+        try:
+            said = read_metadata(archive)
+        except DeployError:
+            # Whoever takes it checks it, and says what is damaged.
+            return archive
+        if said is None or said.backup_trigger != "restore":
+            return archive
+    return None
+
+
 def archive_of(path: Path) -> Archive | None:
     """The archive that a file is by its name; None where it is none's."""
     match = _ARCHIVE.fullmatch(path.name)

@@ -31,7 +31,14 @@ from tasks.config import load_instances
 from tasks.containers.base import SILENT, Progress
 from tasks.errors import DeployError
 from tasks.look import Look
-from tasks.model.archive import BACKUP_VERSION, Archive, Contents, sealed, sidecar_text
+from tasks.model.archive import (
+    BACKUP_VERSION,
+    Archive,
+    Contents,
+    Trigger,
+    sealed,
+    sidecar_text,
+)
 from tasks.model.instance import Instance
 from tasks.model.plan import Plan
 from tasks.paths import PREFIX_VARIABLE, TEMPLATES, Paths
@@ -194,7 +201,7 @@ class Site:
                 raise failure
         return plan
 
-    def backup_sidecar(self, epoch: int, of: str = NAME) -> Archive:
+    def backup_sidecar(self, epoch: int, of: str = NAME, trigger: Trigger = "update") -> Archive:
         """What is left of a backup of what serves now where nobody looks into the archive."""
         green = self.machine.files.get("/etc/vikunja/active/green") is not None
         release = f"/opt/vikunja/backend/{'green' if green else 'blue'}/.release"
@@ -213,7 +220,7 @@ class Site:
             files_count=0,
             files_size_bytes=0,
             hostname="tasks.example.com",
-            backup_trigger="update",
+            backup_trigger=trigger,
         )
         archive.sidecar.write_bytes(sidecar_text(sealed(contents, 0, "0" * 64)))
         return archive

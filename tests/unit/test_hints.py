@@ -18,7 +18,7 @@ RISKY = re.compile(
     re.IGNORECASE,
 )
 SAYS_SO = re.compile(
-    r"\blos(?:e|es|s|t|ing)\b|\bgoes\b|\bgone\b|\bgives it up\b|\bremoves it\b|\bforgets it\b|may be lost"
+    r"\blos(?:e|es|s|t|ing)\b|\bgoes\b|\bgone\b|\bgives it up\b|\bremoves it\b|\bforgets it\b"
     r"|without its data|\bdoes that\b|all that is in it|is fetched again|in its place|keep a copy",
     re.IGNORECASE,
 )
