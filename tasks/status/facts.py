@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from tasks import services
+from tasks import record, services
 from tasks.containers import container_for
 from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import DeployError
@@ -41,7 +41,8 @@ class Standing:
     """An instance at one moment.
 
     configured: in the configuration that was loaded; where not, only the host's records and the
-    container's place are known. address: without prefix length. created_at: ISO 8601, empty where
+    container's place are known. container_id: what Proxmox VE calls the container; None elsewhere,
+    and where it is not known. address: without prefix length. created_at: ISO 8601, empty where
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
     oldest first. forwarding: this machine lets the container out; None where that is not its to
     do. unproven: why the container of its name is not proven its own. drill: the last that went
@@ -55,6 +56,7 @@ class Standing:
     container: Place
     address: str
     url: str
+    container_id: int | None = None
     state: State | None = None
     lock: LockInfo | None = None
     inside: Inside | None = None
@@ -69,6 +71,11 @@ class Standing:
     drill: LastDrill | None = None
     checked: Mapping[str, Any] | None = None
     problems: tuple[DeployError, ...] = ()
+
+    @property
+    def container_label(self) -> str:
+        """What its own tools call the container."""
+        return str(self.container_id or self.container_name)
 
     @property
     def locked(self) -> bool:
@@ -88,15 +95,17 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     cached: no round trip where the last check is fresh, and the container still runs. What cannot
     be looked at is in `problems`; nothing is raised for it.
     """
-    applied = instance
+    entry = None
     # A registry that cannot be read is a problem of the records, which are looked at below.
     with suppress(DeployError):
-        applied = as_applied(instance, registry.find(paths, instance.id))
+        entry = registry.find(paths, instance.id)
+    applied = as_applied(instance, entry)
     standing = Standing(
         instance.id,
         configured=True,
         container_name=instance.container_name,
         container="unknown",
+        container_id=entry.container_id if entry else None,
         address=services.address(applied),
         url=applied.public_url,
         config=str(instance.source),
@@ -115,6 +124,7 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
             standing,
             container=place(found, instance.id),
             forwarding=forwarding_of(found),
+            container_id=record.found_number(found) or standing.container_id,
             unproven=found.unproven,
         )
         checked = checks.read(paths, instance.id) if cached else None
@@ -146,6 +156,7 @@ def look_from_outside(instance_id: str, paths: Paths) -> Standing:
         standing = replace(
             standing,
             container_name=entry.container_name,
+            container_id=entry.container_id,
             container=place_of(entry, paths),
             address=entry.ip_address.partition("/")[0],
             url=f"https://{entry.domain}",

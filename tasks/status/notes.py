@@ -64,7 +64,7 @@ def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
 
 def _place_notes(standing: Standing) -> list[Note]:
     name, place = standing.instance_id, standing.container
-    label = f"container {standing.container_name}"
+    label = f"container {standing.container_label}"
 
     def note(level: rules.Level, what: str, hint: str) -> list[Note]:
         return [Note(level, what, hint, "container")]

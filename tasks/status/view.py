@@ -152,7 +152,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         ("Colour", color),
         ("URL", standing.url or "-"),
         ("Address", standing.address or "-"),
-        ("Container", f"{standing.container_name} {place}" if standing.container_name else place),
+        ("Container", f"{standing.container_label} {place}".strip()),
     ]
     if inside is not None:
         units = ", ".join(f"{short(unit)} {active}" for unit, active in shown_units(inside))

@@ -576,6 +576,19 @@ CASES = [
         id="services that were stopped on purpose",
     ),
     pytest.param(
+        replace(RUNNING, container="absent", container_id=110, inside=None),
+        [
+            Note(
+                "unhealthy",
+                "container 110 is gone",
+                "./doit apply vikunja-main makes a new one, empty; its data is in the backups",
+                "container",
+            )
+        ],
+        "unhealthy",
+        id="container of Proxmox VE gone",
+    ),
+    pytest.param(
         replace(RUNNING, container="absent", inside=None),
         [
             Note(
