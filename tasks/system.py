@@ -48,6 +48,9 @@ __all__ = [
 ELSEWHERE = ("database.type", "database.host", "database.port", "database.name")
 """Keys that say where the data is. Where the old place cannot be told any more, it stays there."""
 
+WAIT_ONLINE = "systemd-networkd-wait-online.service"
+"""Enabled by the first start of a Debian 13 container, also where ifupdown sets its network."""
+
 BASE_PACKAGES = ("ca-certificates", "curl", "logrotate", "nginx", "openssl", "tzdata")
 
 
@@ -75,6 +78,8 @@ def _templated(instance: Instance) -> Iterator[Templated]:
         yield Templated("mariadb/vikunja.cnf.j2", "/etc/mysql/mariadb.conf.d/90-vikunja.cnf")
     yield Templated("systemd/nginx-reload.sh.j2", "/usr/local/lib/vikunja/nginx-reload", "0755")
     yield Templated("systemd/switch-back.sh.j2", "/usr/local/lib/vikunja/switch-back", "0755")
+    # Before nginx, which waits for the network where it is started.
+    yield Templated("systemd/wait-online.conf.j2", f"{UNITS}/{WAIT_ONLINE}.d/vikunja.conf")
     yield Templated("systemd/nginx.conf.j2", f"{UNITS}/nginx.service.d/vikunja.conf")
     yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
     folder = tls_folder(instance)
@@ -166,7 +171,7 @@ def _directories(instance: Instance) -> Iterator[Directory]:
         origin = origin_of(instance, ["services.mcp.enabled"])
         yield Directory(path="/var/log/vikunja-mcp", origin=origin)
     yield Directory(path="/usr/local/lib/vikunja")
-    for unit in ("nginx.service", "logrotate.timer"):
+    for unit in (WAIT_ONLINE, "nginx.service", "logrotate.timer"):
         yield Directory(path=f"{UNITS}/{unit}.d")
 
 

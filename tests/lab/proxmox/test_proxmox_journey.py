@@ -57,6 +57,13 @@ def test_a_first_apply_serves_and_the_next_plan_is_empty(site: PveSite) -> None:
     )
 
 
+def test_nginx_waits_for_no_network_that_nobody_sets_up(site: PveSite) -> None:
+    unit = "systemd-networkd-wait-online.service"
+    shown = site.inside("systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", unit)
+    assert shown.split() == ["inactive", "enabled"]
+    assert site.inside("systemctl", "list-jobs", "--no-legend") == ""
+
+
 def test_an_edit_of_the_site_and_of_its_container_is_one_plan(site: PveSite) -> None:
     site.edit(
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,8 @@ from tasks.errors import DeployError
 from tasks.paths import Paths
 
 SUITE = "trixie"
+
+WAIT_ONLINE = "systemd-networkd-wait-online.service"
 
 
 class RealContainers(Backend):
@@ -57,6 +61,7 @@ class RealContainers(Backend):
             subprocess.run(copy, check=True)
             for name, content in kept.items():
                 (upper / name).write_bytes(content)
+        wait_for_network(box.folder / "upper")
 
     def start(self, guest: Guest) -> None:
         box = self.box(guest)
@@ -84,6 +89,18 @@ IDENTITY = (
     "etc/network/interfaces",
 )
 """What tells a container from one with the same packages."""
+
+
+def wait_for_network(upper: Path) -> None:
+    """As the first start of a container of Debian 13 leaves it: its presets enable the unit that
+    waits for systemd-networkd, which Proxmox VE gives nothing to set up and disables."""
+    units = upper / "etc/systemd/system"
+    wants = units / "network-online.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    for name in ("systemd-networkd.service", "systemd-networkd.socket", WAIT_ONLINE):
+        # Plain LXC's own root file system masks them: in an overlay, this takes a mask away.
+        os.mknod(units / name, stat.S_IFCHR)
+    (wants / WAIT_ONLINE).symlink_to(f"/usr/lib/systemd/system/{WAIT_ONLINE}")
 
 
 def attempt(act: Callable[[], object]) -> None:

@@ -310,11 +310,11 @@ def test_another_template_replaces_the_container(
     shown = capsys.readouterr().out
     assert shown.startswith(
         "vikunja-main\n"
-        "  ± container:vikunja-main                                   lxc.template changed\n"
+        f"  ± container:vikunja-main{' ' * 42}lxc.template changed\n"
         "      template: trixie → bookworm\n"
         "      interrupts: everything in it is lost\n"
         "      destructive: data is lost\n"
-        f"  ▸ running:vikunja-main{' ' * 37}container:vikunja-main changes\n"
+        f"  ▸ running:vikunja-main{' ' * 44}container:vikunja-main changes\n"
         "      state: running → started anew\n"
         "  + package:ca-certificates "
     )
