@@ -19,10 +19,12 @@ REPLACING = ("template",)
 MOVING = frozenset({"node", "storage"})
 """Attributes that a container takes on by a move, which stops it."""
 
-FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system", "/")
+FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system")
+"""Asked of a path in the container."""
+
 MTU: tuple[str, ...] = ("text", "/sys/class/net/eth0/mtu")
 
-GROWING = re.compile(r"disk_size_gb|mounts\[.+\]\.size_gb")
+GROWING = re.compile(r"disk_size_gb|mounts\[(?P<path>.+)\]\.size_gb")
 """Attributes that never shrink, GiB."""
 
 
@@ -38,7 +40,13 @@ class ContainerWish(Resource):
     own_disk: bool = False
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
-        return (FILE_SYSTEM,) if self.own_disk else ()
+        paths = self._disks().values() if self.own_disk else ()
+        return tuple((*FILE_SYSTEM, path) for path in paths)
+
+    def _disks(self) -> dict[str, str]:
+        """Where the file system of each disk is, by the attribute that says how large it is."""
+        sizes = [GROWING.fullmatch(name) for name in ("disk_size_gb", *self.spec.more)]
+        return {match[0]: match["path"] or "/" for match in sizes if match}
 
     @property
     def name(self) -> str:
@@ -81,12 +89,14 @@ class ContainerWish(Resource):
         return Difference("update", drift, changes, interrupts=interrupts)
 
     def _behind_its_disk(self, facts: Facts, found: ContainerFacts) -> tuple[AttributeChange, ...]:
-        disk, wished = found.attributes.get("disk_size_gb"), self.spec.disk_size_gb
-        size = parse_size(facts.probes.get(FILE_SYSTEM[1:], ""))
-        if disk != wished or fills(size, wished):
-            return ()
-        before = f"{size:.1f} (its file system, on a disk of {wished})"
-        return (AttributeChange("disk_size_gb", before, str(wished)),)
+        wished = self.wish()
+        changes = []
+        for name, path in self._disks().items():
+            size = parse_size(facts.probes.get((*FILE_SYSTEM[1:], path), ""))
+            if found.attributes.get(name) == wished[name] and not fills(size, wished[name]):
+                before = f"{size:.1f} (its file system, on a disk of {wished[name]})"
+                changes.append(AttributeChange(name, before, str(wished[name])))
+        return tuple(changes)
 
     def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
         """ResourceError where what it takes would be refused."""

@@ -23,7 +23,6 @@ from tasks.containers.base import (
     Progress,
     Refusal,
 )
-from tasks.containers.file_system import ASK, fills, parse_size
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
 from tasks.containers.proxmox.access import Https
@@ -31,6 +30,7 @@ from tasks.containers.proxmox.answers import Permissions
 from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import Cluster
+from tasks.containers.proxmox.growth import require_grown
 from tasks.containers.proxmox.guests import (
     NOTHING,
     Found,
@@ -48,7 +48,6 @@ from tasks.containers.proxmox.properties import (
     instance_in_notes,
     is_unmarked,
     marked,
-    parse_properties,
     with_identity,
     with_proof,
 )
@@ -320,27 +319,11 @@ class ProxmoxContainer:
         self._lifecycle.configure(progress)
         self._lifecycle.register()
         now = self._lifecycle.require("configure")
-        self._require_grown(now)
+        if now.running:
+            require_grown(self.spec, self._wish, now, self._inside(now.guest))
         moved = now.guest.node != was.guest.node or self._moved_disk(was, now)
         if moved and now.running:
             self._wait_until_up(progress)
-
-    def _require_grown(self, found: Found) -> None:
-        """DeployError where its disk is larger than the file system on it: Proxmox VE grows both,
-        and says that it is done where it could grow the first alone."""
-        if not found.running:
-            return
-        answer = self._inside(found.guest).run([*ASK, "/"], check=False)
-        size = parse_size(answer.stdout.decode(errors="replace"))
-        wanted = self.spec.disk_size_gb
-        if not fills(size, wanted):
-            volume = parse_properties(found.config.current.get("rootfs", ""), "volume")["volume"]
-            raise DeployError(
-                f"the disk has {wanted} GiB, and its file system only {size:.1f}",
-                where=self.spec.name,
-                hint=f"On node {found.guest.node}: `resize2fs $(pvesm path {volume})`, for a file "
-                "system of ext4, and mend what it says; nothing is lost by that",
-            )
 
     @staticmethod
     def _moved_disk(was: Found, now: Found) -> bool:

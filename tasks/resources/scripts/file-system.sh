@@ -1,5 +1,5 @@
-# How large the file system of a path is: its blocks, and their size in bytes. Arguments: PATH.
+# How large the file system of a path is: its kind, blocks, and their size in bytes. Arguments: PATH.
 
 probe_file_system() {
-	stat -f -c '%b %S' -- "$1"
+	stat -f -c '%T %b %S' -- "$1"
 }

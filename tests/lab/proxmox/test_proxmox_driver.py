@@ -264,7 +264,7 @@ def test_a_disk_that_grew_without_its_file_system_is_told(
     standin.cluster.stuck.add(VMID)
     grown = boxed(over, replace(spec, disk_size_gb=size))
     for _ in range(2):
-        with pytest.raises(DeployError, match=f"the disk has {size} GiB, and its file system"):
+        with pytest.raises(DeployError, match=f"the disk of / has {size} GiB, and its file system"):
             grown.configure()
         assert grown.observe().attributes["disk_size_gb"] == size
     log = [line for task in standin.cluster.tasks.values() for line in task.log]

@@ -127,8 +127,12 @@ def test_another_template_is_another_container() -> None:
     ("answer", "shown"),
     [
         # 20 GiB less what ext4 keeps for itself.
-        ("4980000 4096", None),
-        ("2500000 4096", "9.5 (its file system, on a disk of 20)"),
+        ("ext2/ext3 5116564 4096", None),
+        ("ext2/ext3 4866048 4096", "18.6 (its file system, on a disk of 20)"),
+        # Of a pool with little left.
+        ("zfs 2500000 4096", None),
+        ("btrfs 2500000 4096", None),
+        ("ext2/ext3", None),
         ("", None),
         ("a lot", None),
     ],
@@ -137,9 +141,9 @@ def test_a_file_system_that_stayed_behind_its_disk_is_a_difference(
     answer: str, shown: str | None
 ) -> None:
     wish = replace(WISH, own_disk=True)
-    assert wish.questions() == (FILE_SYSTEM,)
+    assert wish.questions() == ((*FILE_SYSTEM, "/"), (*FILE_SYSTEM, "/srv"))
     assert WISH.questions() == ()
-    facts = replace(found(), probes={FILE_SYSTEM[1:]: answer})
+    facts = replace(found(), probes={(*FILE_SYSTEM[1:], "/"): answer})
     difference = wish.difference(facts)
     if shown is None:
         assert difference is None
@@ -147,6 +151,15 @@ def test_a_file_system_that_stayed_behind_its_disk_is_a_difference(
         assert difference is not None
         (change,) = difference.changes
         assert (change.name, change.before, change.after) == ("disk_size_gb", shown, "20")
+
+
+def test_the_file_systems_of_further_disks_are_looked_at_too() -> None:
+    probes = {(*FILE_SYSTEM[1:], "/srv"): "ext2/ext3 4980000 4096"}
+    difference = replace(WISH, own_disk=True).difference(replace(found(), probes=probes))
+    assert difference is not None
+    (change,) = difference.changes
+    shown = "19.0 (its file system, on a disk of 50)"
+    assert (change.name, change.before, change.after) == ("mounts[/srv].size_gb", shown, "50")
 
 
 @pytest.mark.parametrize(("has", "differs"), [("1500", True), ("1400", False), ("", False)])
