@@ -42,10 +42,16 @@ FAULTS: tuple[Fault, ...] = (
         "{path}: `pveum acl modify {path} --tokens 'USER@REALM!TOKEN' --roles ROLE`",
     ),
     _fault(
-        r"Permission check failed(?: \((?P<why>[^)]+)\))?",
+        r"Permission check failed \((?P<why>[^)]+)\)",
         ResourceError,
         "Proxmox VE does not permit this: {why}",
         "root@pam may do it; an API token of another user may not",
+    ),
+    _fault(
+        r"Permission check failed",
+        ResourceError,
+        "the API token lacks a privilege, and Proxmox VE does not say which",
+        "`./doit check` names it, and `./doit check --role` prints the commands that grant it",
     ),
     _fault(
         r"cluster not ready - no quorum",
@@ -122,7 +128,7 @@ def fault_of(text: str, *, where: str = "", evidence: Sequence[str] = ()) -> Dep
     for fault in FAULTS:
         match = fault.pattern.search(text)
         if match:
-            groups = {key: value or "no reason given" for key, value in match.groupdict().items()}
+            groups = match.groupdict()
             return fault.kind(
                 fault.what.format(**groups),
                 where=where,

@@ -91,7 +91,9 @@ def _require_right(cluster: Cluster, user: str, call: str, values: Parameters) -
         else:
             granted = has(rights_of(cluster, user), path, privilege)
         if not granted:
-            raise Refused(403, f"Permission check failed ({path}, {privilege})")
+            # Of a creation it does not say what is missing.
+            what = "" if call == "POST /nodes/{node}/lxc" else f" ({path}, {privilege})"
+            raise Refused(403, f"Permission check failed{what}")
 
 
 def seen(cluster: Cluster, user: str) -> list[Guest]:

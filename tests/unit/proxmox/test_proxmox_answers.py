@@ -28,6 +28,7 @@ from tasks.containers.proxmox.answers import (
 )
 from tasks.containers.proxmox.attributes import ha_of, jobs_of, observed, pending
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
+from tasks.containers.proxmox.faults import fault_of
 from tasks.containers.proxmox.guests import choose, parse_guests
 from tasks.containers.proxmox.parameters import attributes_of, changes, parse_pending
 from tasks.containers.proxmox.privileges import Need, missing
@@ -213,3 +214,11 @@ def test_an_answer_in_another_form_is_told_with_what_it_was() -> None:
 def test_nothing_at_all_is_an_empty_list() -> None:
     assert understood(None, list[Bridge], "GET /nodes/pve/network", "pve") == []
     assert understood([{"iface": "a", "type": None}], list[Bridge], "", "") == [Bridge("a")]
+
+
+def test_a_refusal_without_a_reason_leads_to_who_knows_it() -> None:
+    # As a creation is refused, which says neither path nor privilege.
+    fault = fault_of("Permission check failed\n")
+    assert fault is not None
+    assert fault.what == "the API token lacks a privilege, and Proxmox VE does not say which"
+    assert "./doit check" in fault.hint
