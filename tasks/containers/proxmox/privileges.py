@@ -97,7 +97,8 @@ def _said_of(path: str, granted: Mapping[str, Mapping[str, int]]) -> set[str]:
 
 
 def commands(wanted: Iterable[Need], token: str = TOKEN) -> list[str]:
-    """Command lines for a node that grant it: one role a kind of path, then who has it where.
+    """Command lines for a node that grant it: one role a kind of path, then who has it where. They
+    can be run again: a role that is there, another instance's too, gets what it lacks.
 
     Both the token and its user: what a token may is what both may, unless it was made without
     separation.
@@ -108,10 +109,13 @@ def commands(wanted: Iterable[Need], token: str = TOKEN) -> list[str]:
     for need in wanted:
         roles.setdefault(need.role, set()).update(need.privileges)
         paths[need.path, need.role] = None
-    lines = [
-        f"pveum role add {role} --privs '{','.join(sorted(names))}'"
-        for role, names in roles.items()
-    ]
+    lines = []
+    for role, names in roles.items():
+        privileges = f"--privs '{','.join(sorted(names))}'"
+        lines.append(
+            f"pveum role add {role} {privileges} 2>/dev/null || "
+            f"pveum role modify {role} --append 1 {privileges}"
+        )
     return lines + [
         f"pveum acl modify {path} --users '{user}' --tokens '{token}' --roles {role}"
         for path, role in paths
