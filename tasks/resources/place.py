@@ -80,7 +80,7 @@ class ContainerWish(Resource):
         names = {change.name for change in changes}
         self._refuse_shrinking(found, names)
         self._refuse(found, names)
-        drift = ", ".join(sorted(names)) + " changed"
+        drift = _drift(names)
         if names & set(REPLACING):
             return Difference(
                 "replace", drift, changes, destructive=True, interrupts="everything in it is lost"
@@ -117,6 +117,13 @@ class ContainerWish(Resource):
                     where=self.spec.instance_id,
                     hint=f"Wish for {has:g} or more; a smaller disk needs a new container.",
                 )
+
+
+def _drift(names: Set[str]) -> str:
+    """In words. What a container is known by was never noted, or its host was brought back."""
+    changed = ", ".join(sorted(names - {"identity"}))
+    said = [f"{changed} changed"] if changed else []
+    return ", ".join([*said, *(["identity not noted"] if "identity" in names else [])])
 
 
 def _found(name: str, found: ContainerFacts) -> str:

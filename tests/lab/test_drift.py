@@ -279,7 +279,7 @@ def test_what_was_lost_of_the_proof_is_said_and_put_back_by_adopting(
     assert f"{site.id}: container {site.id} gets {back}" in shown_now
     assert shown_nothing(site)
     assert file.read_text() == before
-    assert inside.run("cat", "/etc/vikunja-deploy") == site.id
+    assert inside.run("cat", "/etc/vikunja-deploy") == f"{site.id}\n"
     assert inside.active(BACKEND) == "active"
     assert "Adopted: " in site.log()
 
@@ -299,7 +299,7 @@ def test_a_container_from_before_there_were_identities_gets_one_with_the_next_ap
     site.run("backup")
     site.run("restart")
     assert shown(site) == [
-        f"~ container:{site.id} identity changed",
+        f"~ container:{site.id} drift: identity not noted",
         "identity: not recorded → recorded",
     ]
     mend(site)
