@@ -101,7 +101,8 @@ def doubts(outlook: Outlook, user: str, *, administered: bool) -> tuple[Doubt, .
                 "Set database.admin_user and database.admin_password_file, or drop it",
             )
         )
-    rest = [one.what for one in outlook.apart if not one.note]
+    made = "extension " if administered else "\n"
+    rest = [one.what for one in outlook.apart if not (one.note or one.what.startswith(made))]
     if rest:
         found.append(
             Doubt(

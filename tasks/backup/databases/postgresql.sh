@@ -250,6 +250,7 @@ fill_from() {
 		case $what in
 		extension\ *) grep -qxF "${what#extension }" "$2/missing" || continue ;;
 		esac
+		[ -n "$host" ] || refuse "it stands on the $what, which the container's own server does not have"
 		refuse "it stands on the $what, which only an administrator of the server may create: set database.admin_user and database.admin_password_file, or let one remove it"
 	done <"$2/apart.tsv"
 	if [ "$(echo 'select rolsuper from pg_roles where rolname = current_user' | ask "$(place_of "$to")")" != t ]; then
@@ -266,8 +267,11 @@ fill_from() {
 				sub(/ [^ ]*$/, "", entry)
 				named = entry
 				sub(/^EXTENSION - /, "", named)
-				if (entry ~ /^EXTENSION / ? named in gone :
-					($2 " " $3) in theirs || entry ~ /^(EVENT TRIGGER|FOREIGN DATA WRAPPER|SERVER|USER MAPPING|FOREIGN TABLE|PUBLICATION|SUBSCRIPTION) /) {
+				drop = (($2 " " $3) in theirs)
+				if (entry ~ /^(EVENT TRIGGER|FOREIGN DATA WRAPPER|SERVER|USER MAPPING|FOREIGN TABLE) /) drop = 1
+				if (entry ~ /^(PUBLICATION|SUBSCRIPTION) /) drop = 1
+				if (entry ~ /^EXTENSION /) drop = (named in gone)
+				if (drop) {
 					match(entry, /^[A-Z ]+ /)
 					kind = tolower(substr(entry, 1, RLENGTH))
 					entry = substr(entry, RLENGTH + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -65,6 +66,39 @@ def test_a_site_that_was_wrecked_altogether_comes_back_to_the_byte(
     assert site.seen() == before
     assert len(model.archives(site.folder)) == 2
     assert site.serves()
+
+
+def test_what_an_administrator_added_is_said_and_comes_back_or_is_left_out(
+    engine_site: Callable[[str], Site], tmp_path: Path
+) -> None:
+    site = backed(engine_site("postgresql"), tmp_path / "backups")
+    extensions = "select extname from pg_extension where extname like 'pg_%';"
+    query(
+        site,
+        "create extension pg_stat_statements; create function tell() returns event_trigger "
+        "language plpgsql as 'begin end'; "
+        "create event trigger told on ddl_command_end execute function tell();",
+    )
+    try:
+        said = site.run("check").stdout
+        assert "may leave out what only an administrator may create: event trigger told" in said
+        (taken,) = json.loads(site.run("backup", "--json").stdout)
+        assert taken["left_out"] == ["event trigger told", "extension pg_stat_statements"]
+        wreck(site)
+        said = site.run("restore", "--from", "latest", "--yes").stderr
+        assert "may come back without: event trigger told" in said
+        left = "Left out, for only an administrator of the database's server may create it: "
+        assert f"{left}event trigger told\n" in said
+        assert query(site, extensions).split() == ["pg_stat_statements"]
+        assert query(site, "select count(*) from pg_event_trigger;").split() == ["0"]
+        assert site.serves()
+        assert site.origin.addresses() == []
+    finally:
+        query(
+            site,
+            "drop event trigger if exists told; drop function if exists tell; "
+            "drop extension if exists pg_stat_statements;",
+        )
 
 
 @pytest.fixture

@@ -65,8 +65,10 @@ def test_each_doubt_says_what_cannot_be_and_what_to_do() -> None:
 
 
 def test_an_administrator_makes_what_the_data_stands_on() -> None:
-    needed = Outlook(apart=(Apart("extension bloom", "needed"),))
-    assert doubts(needed, "vikunja", administered=True) == ()
+    made = Outlook(apart=(Apart("extension bloom", "needed"), Apart("extension dblink")))
+    assert doubts(made, "vikunja", administered=True) == ()
+    (left,) = doubts(Outlook(apart=(Apart("event trigger told"),)), "vikunja", administered=True)
+    assert left.what.endswith("only an administrator may create: event trigger told")
     (new,) = doubts(Outlook(charsets=(("latin1", 0),)), "vikunja", administered=True)
     assert new.what.startswith("new tables in it are of the character set latin1")
 
