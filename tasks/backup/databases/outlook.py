@@ -101,8 +101,12 @@ def doubts(outlook: Outlook, user: str, *, administered: bool) -> tuple[Doubt, .
                 "Set database.admin_user and database.admin_password_file, or drop it",
             )
         )
-    made = "extension " if administered else "\n"
-    rest = [one.what for one in outlook.apart if not (one.note or one.what.startswith(made))]
+    rest = [
+        one.what
+        for one in outlook.apart
+        # An administrator makes extensions anew.
+        if not one.note and not (administered and one.what.startswith("extension "))
+    ]
     if rest:
         found.append(
             Doubt(
