@@ -18,6 +18,8 @@ MORE = """
 apt-get -q -y --no-install-recommends install sqlite3
 useradd --system vikunja
 install -d -m 0700 /etc/vikunja/secrets
+# MariaDB's server brings gawk; what a site has is Debian's own, which understands less.
+update-alternatives --set awk /usr/bin/mawk
 """
 
 
