@@ -109,6 +109,12 @@ FAULTS: tuple[Fault, ...] = (
         "`pvesm status` on the node shows how full each is",
     ),
     _fault(
+        r"MTU size '(?P<mtu>\d+)' is bigger than bridge MTU '(?P<bridge>\d+)'",
+        ResourceError,
+        "proxmox.mtu is {mtu}, and the bridge's own only {bridge}",
+        "set proxmox.mtu to {bridge} or less, or leave it out: then it is the bridge's",
+    ),
+    _fault(
         r"bridge '(?P<bridge>[^']+)' does not exist",
         ResourceError,
         "the node has no bridge {bridge}",

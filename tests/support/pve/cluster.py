@@ -92,6 +92,8 @@ class Node:
     name: str
     online: bool = True
     bridges: tuple[str, ...] = ("vmbr0",)
+    mtu: int = 1500
+    """Of each of its bridges."""
     storages: dict[str, Storage] = field(default_factory=dict)
     templates: list[str] = field(default_factory=list)
     available: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pve.cluster import Cluster, Failed, Guest, Refused, Task
+from pve.cluster import Cluster, Failed, Guest, Node, Refused, Task
 from pve.ha import forget, manages, request
 from pve.rights import refuse_tags, unique_tags
 
@@ -59,6 +59,8 @@ def _create(cluster: Cluster, user: str, values: Parameters) -> str:
     if vmid in cluster.machines:
         raise Refused(500, f"VM {vmid} already exists on node '{cluster.machines[vmid]}'")
     refuse_tags(cluster, user, vmid, "", str(values.get("tags", "")))
+    if refusal := mtu_refused(cluster.nodes[node], values):
+        raise Refused(500, refusal)
     config: dict[str, str | int] = {"memory": 512, "swap": 512, "arch": "amd64"}
     config |= {name: stored(name, v) for name, v in values.items() if name not in ONLY_AT_CREATION}
     config["rootfs"] = _volume(cluster, node, str(values.get("rootfs", "local:4")), vmid)
@@ -120,6 +122,8 @@ def _change(cluster: Cluster, user: str, values: Parameters) -> None:
         values = {**values, "tags": unique_tags(cluster, str(values["tags"]))}
         before = str(guest.config.get("tags", ""))
         refuse_tags(cluster, user, guest.vmid, before, str(values["tags"]))
+    if refusal := mtu_refused(cluster.nodes[guest.node], values):
+        raise Refused(500, refusal)
     deleted = [name for name in str(values.get("delete", "")).split(",") if name]
     for name in deleted:
         guest.config.pop(name, None)
@@ -130,6 +134,15 @@ def _change(cluster: Cluster, user: str, values: Parameters) -> None:
         (guest.pending if waits else guest.config)[name] = stored(name, value)
     if guest.running:
         cluster.backend.change(guest)
+
+
+def mtu_refused(node: Node, config: Parameters) -> str:
+    """Why no container of a configuration can be on its bridge; empty where it can. Said of a
+    creation and a change at once, and of a start in its task."""
+    mtu = re.search(r"mtu=(\d+)", str(config.get("net0", "")))
+    if not mtu or int(mtu[1]) <= node.mtu:
+        return ""
+    return f"net0: MTU size '{mtu[1]}' is bigger than bridge MTU '{node.mtu}'"
 
 
 def _resize(cluster: Cluster, user: str, values: Parameters) -> str:
@@ -169,6 +182,8 @@ def begin_start(cluster: Cluster, user: str, guest: Guest) -> str:
         if bridge and bridge.group(1) not in cluster.nodes[guest.node].bridges:
             task.log.append(f"bridge '{bridge.group(1)}' does not exist")
             raise Failed(f"startup for container '{guest.vmid}' failed")
+        if refusal := mtu_refused(cluster.nodes[guest.node], guest.config):
+            raise Failed(refusal)
         guest.config |= guest.pending
         guest.pending.clear()
         cluster.backend.start(guest)

@@ -453,3 +453,18 @@ def test_a_plan_of_one_container_takes_three_calls(place: Place, box: Lifecycle)
     before = box.session.round_trips
     box.find()
     assert box.session.round_trips - before == 3
+
+
+def test_packets_larger_than_the_bridge_takes_are_refused_and_nothing_is_changed(
+    box: Lifecycle, place: Place
+) -> None:
+    said = "proxmox.mtu is 9000, and the bridge's own only 1500"
+    large = wishing(box, replace(WISH, mtu=9000))
+    with pytest.raises(ResourceError, match=said):
+        large.create()
+    assert not place.cluster.guests
+    box.create()
+    before = dict(place.cluster.guests[100].config)
+    with pytest.raises(ResourceError, match=said):
+        large.configure()
+    assert place.cluster.guests[100].config == before

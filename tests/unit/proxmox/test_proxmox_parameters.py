@@ -98,7 +98,10 @@ def cluster() -> Cluster:
     """One node, tasks that take no time, storage for everything."""
     made = Cluster(duration=0)
     made.nodes["pve"] = Node(
-        "pve", storages={"local-lvm": Storage("local-lvm", total=1 << 50)}, templates=[TEMPLATE]
+        "pve",
+        mtu=9000,
+        storages={"local-lvm": Storage("local-lvm", total=1 << 50)},
+        templates=[TEMPLATE],
     )
     return made
 
