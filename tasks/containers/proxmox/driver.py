@@ -181,9 +181,12 @@ class ProxmoxContainer:
         if unproven is not None and proof.may_be_ours:
             # Said by its marker, too: which of the three lacks is what there is to be done about.
             unproven = self._proof(found).doubt()
+        # One that somebody else started, or whose first start was cut off, is not up yet: `start`
+        # writes its marker, without which nothing may be done in it.
+        unmarked = is_unmarked(found.config.current.get("description", ""))
         return ContainerFacts(
             exists=True,
-            running=found.running,
+            running=found.running and not unmarked,
             owner=found.owner,
             attributes={
                 **attributes.observed(

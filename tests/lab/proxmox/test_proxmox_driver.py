@@ -272,6 +272,21 @@ def test_a_disk_that_grew_without_its_file_system_is_told(
     standin.cluster.stuck.clear()
 
 
+def test_a_first_start_that_was_cut_off_before_the_marker_is_gone_on_with(
+    box: ProxmoxContainer, standin: Standin
+) -> None:
+    box.create()
+    guest = standin.cluster.guests[VMID]
+    standin.cluster.backend.start(guest)
+    guest.running = True
+    standin.cluster.publish()
+    found = box.observe()
+    assert (found.exists, found.running, found.unproven) == (True, False, None)
+    box.start()
+    assert box.observe().running
+    assert box.run(["cat", MARKER_PATH]).stdout.decode().strip() == NAME
+
+
 def test_an_mtu_holds_from_the_next_start(
     box: ProxmoxContainer, over: Cluster, spec: ContainerSpec
 ) -> None:
