@@ -6,6 +6,8 @@ this machine not in, it stays unknown.
 
 from __future__ import annotations
 
+import struct
+
 from tasks.errors import DatabaseError
 from tasks.given import GivenFiles
 from tasks.model.instance import Instance
@@ -60,5 +62,8 @@ def server_version(
         ) as connection:
             ((number,),) = connection.run("show server_version_num")
             return int(number) // 10000
-    except (exceptions.DatabaseError, exceptions.InterfaceError, OSError, ValueError):
+    except (exceptions.DatabaseError, exceptions.InterfaceError, OSError):
+        return None
+    except (KeyError, ValueError, struct.error):
+        # What no server of PostgreSQL says.
         return None

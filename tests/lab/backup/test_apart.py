@@ -3,7 +3,7 @@ Debian 12 and 13, with a server that each has outside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +47,14 @@ def older(
     more = "\nuseradd --system vikunja\ninstall -d -m 0700 /etc/vikunja/secrets\n"
     container.run(["sh", "-s"], stdin=(SERVERS.read_text() + more).encode(), timeout=900)
     return container
+
+
+@pytest.fixture(scope="module", autouse=True)
+def poor_again(box: LxcContainer) -> Iterator[None]:
+    """The user may no more than the tests of other files expect."""
+    yield
+    administer(box, "postgresql", f'alter role "{USER}" nocreatedb', "postgres")
+    administer(box, "mysql", f"revoke all on `vikunja-deploy-%`.* from '{USER}'@'%'", "mysql")
 
 
 def address(box: LxcContainer) -> str:
