@@ -97,7 +97,8 @@ class Cluster:
                 if isinstance(access, Local)
                 else f"{access.host} is no node of Proxmox VE",
                 where=access.where,
-                hint="set proxmox.connection to reach one from here: see docs/proxmox.md",
+                hint="where it is one, `systemctl status pve-cluster` says why; else set "
+                "proxmox.connection to reach one from here: see docs/proxmox.md",
                 evidence=[f"there is no {self.paths.cluster}/.members"],
             )
         if done.returncode != 0:

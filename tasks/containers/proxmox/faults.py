@@ -185,7 +185,8 @@ def error_of(
     known = fault_of(text, where=where, evidence=evidence)
     if known:
         return known
-    return DeployError(f"{call} failed: {text.strip() or status}", where=where, evidence=evidence)
+    first = next(iter(text.strip().splitlines()), str(status))
+    return DeployError(f"{call} failed: {first}", where=where, evidence=evidence)
 
 
 def parse_stderr(stderr: str) -> tuple[int, str, dict[str, str]]:

@@ -28,7 +28,7 @@ from tasks.containers.proxmox.answers import (
 )
 from tasks.containers.proxmox.attributes import ha_of, jobs_of, observed, pending
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
-from tasks.containers.proxmox.faults import fault_of
+from tasks.containers.proxmox.faults import error_of, fault_of
 from tasks.containers.proxmox.guests import choose, parse_guests
 from tasks.containers.proxmox.parameters import attributes_of, changes, parse_pending
 from tasks.containers.proxmox.privileges import Need, missing
@@ -222,3 +222,11 @@ def test_a_refusal_without_a_reason_leads_to_who_knows_it() -> None:
     assert fault is not None
     assert fault.what == "the API token lacks a privilege, and Proxmox VE does not say which"
     assert "./doit check" in fault.hint
+
+
+def test_an_error_of_several_lines_is_told_in_one() -> None:
+    # As pvesh says that the cluster file system is down.
+    said = [f"ipcc_send_rec[{n}] failed: Connection refused" for n in (1, 2, 3)]
+    error = error_of("GET /nodes/pve/storage", 500, "\n".join(said))
+    assert error.what == f"GET /nodes/pve/storage failed: {said[0]}"
+    assert error.evidence == ("GET /nodes/pve/storage: 500", *said)
