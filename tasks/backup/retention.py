@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Retention
 from tasks.model.files import named
-from tasks.model.holdings import Rows, last_with_more
+from tasks.model.holdings import Rows, before_losses, last_with_more
 from tasks.model.instance import Backup
 
 NOT_NOTED: Rows = {}
@@ -23,17 +23,19 @@ def thin_out(
 ) -> tuple[Archive, ...]:
     """Delete what is not to be kept; what was deleted, oldest first.
 
-    spare: never deleted, nor are the newest, the last verified, and the last that holds more than
-    the newest does: where data was lost and nobody has noticed, that one has it. rows: of the
-    archives, as far as they are known. The caller holds the instance's lock.
+    spare: never deleted, nor are the newest, the last verified, the last that holds more than the
+    newest does, and those from before a loss: where data was lost and nobody has noticed, one of
+    these has it. rows: of the archives, as far as they are known. The caller holds the instance's
+    lock.
     """
     there = {archive.epoch: archive for archive in model.archives(folder)}
     verified = model.linked(folder, "verified")
     epochs = model.expired(there, retention, verified.epoch if verified else None)
     spared = {archive.path.resolve() for archive in spare}
-    fuller = last_with_more(folder, rows) if epochs else None
-    if fuller is not None:
-        spared.add(fuller.path.resolve())
+    if epochs:
+        fuller = last_with_more(folder, rows)
+        more = before_losses(folder, rows) + (() if fuller is None else (fuller,))
+        spared |= {archive.path.resolve() for archive in more}
     gone = [there[epoch] for epoch in epochs if there[epoch].path.resolve() not in spared]
     for archive in gone:
         model.remove(archive)

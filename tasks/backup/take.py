@@ -93,7 +93,9 @@ def take(
     for gone in removed:
         operation.info(f"Removed {gone.name}, which is older than what is kept")
     fuller = holdings.last_with_more(folder, known)
-    if fuller is not None:
+    for fuller in dict.fromkeys(
+        (*holdings.before_losses(folder, known), *(() if fuller is None else (fuller,)))
+    ):
         then, now = holdings.held(fuller, known), holdings.held(archive, known)
         operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
     return Taken(archive, metadata, removed, left_out)

@@ -38,10 +38,26 @@ class Holding:
 
     def half_of(self, other: Holding) -> bool:
         """Whether it has less than half of the other's rows, or of its attachments."""
+        return self._below(other, 1, 2)
+
+    def shrunk_from(self, other: Holding) -> bool:
+        """Whether it has less than three quarters of the other's rows, or of its attachments."""
+        return self._below(other, 3, 4)
+
+    def _below(self, other: Holding, parts: int, whole: int) -> bool:
         mine, theirs = self.rows, other.rows
         if mine is None or theirs is None:
             mine, theirs = self.database_bytes, other.database_bytes
-        return 2 * mine < theirs or 2 * self.files < other.files
+        return whole * mine < parts * theirs or whole * self.files < parts * other.files
+
+    def with_most_of(self, other: Holding) -> Holding:
+        """Of each number the larger."""
+        known = [rows for rows in (self.rows, other.rows) if rows is not None]
+        return Holding(
+            max(known) if len(known) == 2 else None,
+            max(self.database_bytes, other.database_bytes),
+            max(self.files, other.files),
+        )
 
     def __str__(self) -> str:
         rows = f"{self.database_bytes} bytes of database" if self.rows is None else None
@@ -83,12 +99,30 @@ def held(archive: Archive, rows: Rows) -> Holding | None:
 
 def last_with_more(folder: Path, rows: Rows) -> Archive | None:
     """The newest archive that holds more than the newest of all; None where none does."""
-    newest_first = model.archives(folder)[::-1]
-    now = held(newest_first[0], rows) if newest_first else None
-    if now is None:
-        return None
-    for archive in newest_first[1:]:
-        then = held(archive, rows)
-        if then is not None and then.more_than(now):
-            return archive
-    return None
+    found = _held(folder, rows)
+    return next((one for one, then in found[1:] if then.more_than(found[0][1])), None)
+
+
+def before_losses(folder: Path, rows: Rows) -> tuple[Archive, ...]:
+    """The last archive from before what is there now had shrunk by more than a quarter, the last
+    from before that had, and so on; newest first.
+
+    What little a database gains and loses after a loss changes nothing in it.
+    """
+    found = _held(folder, rows)
+    kept = []
+    most = found[0][1] if found else None
+    for archive, then in found[1:]:
+        if most is not None and most.shrunk_from(then):
+            kept.append(archive)
+            most = most.with_most_of(then)
+    return tuple(kept)
+
+
+def _held(folder: Path, rows: Rows) -> list[tuple[Archive, Holding]]:
+    """What the archives hold of which it is known, newest first; none where it is not known of the
+    newest."""
+    newest_first = [(one, held(one, rows)) for one in model.archives(folder)[::-1]]
+    if not newest_first or newest_first[0][1] is None:
+        return []
+    return [(one, then) for one, then in newest_first if then is not None]

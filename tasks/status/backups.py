@@ -47,13 +47,12 @@ def look(instance: Instance, paths: Paths) -> Backups:
 
 
 def _fuller(newest: archives.Archive, rows: holdings.Rows) -> tuple[str, str, str] | None:
-    before = holdings.last_with_more(newest.folder, rows)
-    if before is None:
-        return None
-    then, now = holdings.held(before, rows), holdings.held(newest, rows)
-    if then is None or now is None or not now.half_of(then):
-        return None
-    return before.name, str(then), str(now)
+    now = holdings.held(newest, rows)
+    for before in holdings.before_losses(newest.folder, rows):
+        then = holdings.held(before, rows)
+        if then is not None and now is not None and now.half_of(then):
+            return before.name, str(then), str(now)
+    return None
 
 
 def _size(archive: archives.Archive) -> int | None:

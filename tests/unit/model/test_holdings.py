@@ -69,6 +69,28 @@ def test_the_last_one_with_more_outlives_what_is_kept(tmp_path: Path) -> None:
     assert len(model.archives(tmp_path)) == 2
 
 
+def test_what_was_lost_is_kept_however_the_rest_goes_up_and_down(tmp_path: Path) -> None:
+    # Lost, begun anew, something deleted, lost once more.
+    counts = (500, 300, 5, 80, 75, 9, 8)
+    rows, made_so_far = {}, []
+    for number, count in enumerate(counts):
+        made_so_far.append(made(tmp_path, number))
+        rows[made_so_far[-1].epoch] = count
+        thin_out(tmp_path, Retention(1), (), rows)
+    kept = [rows[one.epoch] for one in model.archives(tmp_path)]
+    assert kept == [500, 300, 75, 9, 8]
+    assert holdings.before_losses(tmp_path, rows) == (
+        made_so_far[4],
+        made_so_far[1],
+        made_so_far[0],
+    )
+    # A database that shrinks bit by bit keeps no more than one.
+    for number in range(10, 30):
+        rows[made(tmp_path, number).epoch] = 600 - number
+        thin_out(tmp_path, Retention(1), (), rows)
+    assert [rows[one.epoch] for one in model.archives(tmp_path)] == [572, 571]
+
+
 def test_lost_attachments_are_kept_as_well(tmp_path: Path) -> None:
     archives = [made(tmp_path, number, files=9 if number == 0 else 0) for number in range(4)]
     assert thin_out(tmp_path, Retention(1)) == tuple(archives[1:3])
