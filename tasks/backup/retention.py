@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Retention
 from tasks.model.files import named
-from tasks.model.holdings import Rows, before_losses, last_with_more
+from tasks.model.holdings import Rows, fuller
 from tasks.model.instance import Backup
 
 NOT_NOTED: Rows = {}
@@ -33,9 +33,7 @@ def thin_out(
     epochs = model.expired(there, retention, verified.epoch if verified else None)
     spared = {archive.path.resolve() for archive in spare}
     if epochs:
-        fuller = last_with_more(folder, rows)
-        more = before_losses(folder, rows) + (() if fuller is None else (fuller,))
-        spared |= {archive.path.resolve() for archive in more}
+        spared |= {archive.path.resolve() for archive in fuller(folder, rows)}
     gone = [there[epoch] for epoch in epochs if there[epoch].path.resolve() not in spared]
     for archive in gone:
         model.remove(archive)

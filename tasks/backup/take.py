@@ -92,10 +92,7 @@ def take(
     removed = thin_out(folder, retention_of(instance.backup), (archive, *spare), known)
     for gone in removed:
         operation.info(f"Removed {gone.name}, which is older than what is kept")
-    fuller = holdings.last_with_more(folder, known)
-    for fuller in dict.fromkeys(
-        (*holdings.before_losses(folder, known), *(() if fuller is None else (fuller,)))
-    ):
+    for fuller in holdings.fuller(folder, known):
         then, now = holdings.held(fuller, known), holdings.held(archive, known)
         operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
     return Taken(archive, metadata, removed, left_out)

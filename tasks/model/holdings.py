@@ -97,6 +97,14 @@ def held(archive: Archive, rows: Rows) -> Holding | None:
     return Holding(rows.get(archive.epoch), said.database_size_bytes, said.files_count)
 
 
+def fuller(folder: Path, rows: Rows) -> tuple[Archive, ...]:
+    """What time must not take: the last archive that holds more than the newest, and those from
+    before losses; newest first."""
+    last = last_with_more(folder, rows)
+    found = {*before_losses(folder, rows), *(() if last is None else (last,))}
+    return tuple(sorted(found, reverse=True))
+
+
 def last_with_more(folder: Path, rows: Rows) -> Archive | None:
     """The newest archive that holds more than the newest of all; None where none does."""
     found = _held(folder, rows)
