@@ -29,7 +29,7 @@ def judge(missing: Sequence[preflight.Finding]) -> list[Finding]:
         return [Finding(MACHINE, "host", "ok", LXC_FINE)]
     return [
         Finding(MACHINE, "host", "warning", item.what, item.hint)
-        if item.mended
+        if item.mended or not item.needed
         else Finding(MACHINE, "host", "problem", item.what, item.hint, ResourceError.exit_code)
         for item in missing
     ]

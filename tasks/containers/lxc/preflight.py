@@ -31,11 +31,12 @@ PROGRAMS = (
 @dataclass(frozen=True)
 class Finding:
     """Something that is missing. what: one line; hint: what to do. mended: an apply brings it
-    about."""
+    about. needed: there is no container without it."""
 
     what: str
     hint: str
     mended: bool = False
+    needed: bool = True
 
     def __str__(self) -> str:
         return f"{self.what} ({self.hint})"
@@ -95,11 +96,9 @@ def _kernel() -> list[Finding]:
         found.append(
             Finding("user namespaces are switched off", "sysctl user.max_user_namespaces=15000")
         )
-    readable = any(
-        _loads([tool, "-w", "-t", "nat", "-S", "POSTROUTING"])
-        for tool in ("iptables", "iptables-nft", "iptables-legacy")
-    )
-    if not readable:
+    tools = [one for one in ("iptables", "iptables-nft", "iptables-legacy") if shutil.which(one)]
+    # Without any, the package is missing.
+    if tools and not any(_loads([one, "-w", "-t", "nat", "-S", "POSTROUTING"]) for one in tools):
         found.append(
             Finding(
                 "no variant of iptables can read this kernel's NAT table",
@@ -120,6 +119,7 @@ def _control_groups() -> list[Finding]:
         Finding(
             f"no control group hierarchy with the {name} controller is mounted",
             "mount cgroup2 at /sys/fs/cgroup; without it resources are not limited",
+            needed=False,
         )
         for name in missing
     ]

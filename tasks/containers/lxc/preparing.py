@@ -15,15 +15,21 @@ def prepare_machine(paths: Paths, progress: Progress = SILENT) -> None:
     """
     from tasks.host_packages import LXC, ensure, ensure_user_ids
 
+    _refuse_lacking(paths)
     packages = missing_packages()
     if packages:
         # With LXC itself what it is better with.
         ensure(LXC if "lxc" in packages else packages, progress)
+        # What only the new programs can tell.
+        _refuse_lacking(paths)
     ensure_user_ids()
-    lacking = preflight(paths)
+
+
+def _refuse_lacking(paths: Paths) -> None:
+    lacking = [one for one in preflight(paths) if one.needed and not one.mended]
     if lacking:
         raise ResourceError(
             f"this machine cannot hold a container of plain LXC: {lacking[0].what}",
-            hint=f"{lacking[0].hint}; nothing was changed",
+            hint=f"{lacking[0].hint}; nothing of the instance was made",
             evidence=[str(finding) for finding in lacking[1:]],
         )

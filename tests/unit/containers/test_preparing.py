@@ -76,5 +76,17 @@ def test_what_cannot_be_brought_about_is_named(
     monkeypatch.setattr(preparing, "preflight", lambda _: [kernel, other])
     with pytest.raises(ResourceError, match="the kernel has no overlay file system") as caught:
         preparing.prepare_machine(Paths(tmp_path))
-    assert caught.value.hint == "load the module overlay; nothing was changed"
+    assert caught.value.hint == "load the module overlay; nothing of the instance was made"
     assert list(caught.value.evidence) == [str(other)]
+    assert done == []
+
+
+def test_what_is_only_better_with_it_keeps_nobody(
+    monkeypatch: pytest.MonkeyPatch, done: Done, tmp_path: Path
+) -> None:
+    lack(monkeypatch)
+    limits = Finding("no control groups", "mount them", needed=False)
+    packages = Finding("packages are missing", "./doit apply", mended=True)
+    monkeypatch.setattr(preparing, "preflight", lambda _: [limits, packages])
+    preparing.prepare_machine(Paths(tmp_path))
+    assert done == [("ids", ())]
