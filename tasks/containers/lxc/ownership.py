@@ -219,9 +219,15 @@ def missing(
         if any(_is_recorded_one(one, recorded) for one in others):
             return _too_little(why, instance_id, recorded)
         return f"container {found.name} becomes the recorded one"
-    claimed = [one for one in others if one.owner == instance_id]
-    if named == {None} or not same_name or claimed:
+    if named == {None} or not same_name:
         return _too_little(why, instance_id, recorded)
+    claiming = [one.name for one in others if one.owner == instance_id]
+    if claiming:
+        return Refusal(
+            f"{why.what}; {' and '.join(claiming)} says that it is {instance_id}'s, too",
+            f"Where that is a copy: move its folder out of {found.folder.parent}, by which nothing "
+            f"in it is lost, then: ./doit apply --adopt {instance_id}",
+        )
     lost = MARKER_PATH if found.marker is None else f"line `{config.INSTANCE}=` of its config"
     return f"container {found.name} gets its {lost} back"
 

@@ -245,6 +245,17 @@ def test_a_marker_that_was_removed_is_put_back_where_the_registry_has_the_contai
     assert original.missing() is None
 
 
+def test_what_keeps_it_from_being_adopted_is_named(paths: Paths) -> None:
+    original = make(paths, identity=new_identity())
+    copied(paths)
+    (original.folder / "upper/etc/vikunja-deploy").unlink()
+    with pytest.raises(ResourceError, match="copy says that it is vikunja-main's, too") as caught:
+        original.missing()
+    assert "move its folder out of" in caught.value.hint
+    shutil.rmtree(paths.lxc / "copy")
+    assert original.missing() == "container vikunja-main gets its /etc/vikunja-deploy back"
+
+
 def test_a_configuration_that_lost_its_lines_gets_them_back(paths: Paths) -> None:
     original = make(paths, identity=new_identity())
     file = original.folder / "config"
