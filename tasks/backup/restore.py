@@ -74,11 +74,12 @@ def refuse_other_schema(
     """Raise DatabaseError where what serves would find another schema than its own.
 
     restored, live: the migrations that the archive's database and the live one have been through.
-    The versions may differ as long as these are the same.
+    The versions may differ as long as these are the same. Of what serves itself was an archive that
+    has been through more: the live database has lost them.
     """
     version = target.found.version
     unknown, missing = set(restored) - set(live), set(live) - set(restored)
-    if unknown:
+    if unknown and (missing or not _same_version(contents, target)):
         raise DatabaseError(
             f"the archive is of {contents.vikunja_version}, whose database has been through "
             f"{len(unknown)} migrations that {version} does not know",
@@ -99,7 +100,7 @@ def refuse_other_version(contents: Contents, target: Target) -> None:
     """Raise DatabaseError where the archive is of another version than the one that serves, and no
     database is there that would tell whether theirs differ."""
     found = target.found
-    if (contents.vikunja_version, contents.vikunja_commit) == (found.version, found.commit):
+    if _same_version(contents, target):
         return
     raise DatabaseError(
         f"the archive is of {contents.vikunja_version}, {found.version} serves, and there is no "
@@ -108,6 +109,11 @@ def refuse_other_version(contents: Contents, target: Target) -> None:
         hint=f"Deploy {contents.vikunja_version} first. Or let {found.version} migrate it, with "
         "--allow-version.",
     )
+
+
+def _same_version(contents: Contents, target: Target) -> bool:
+    found = target.found
+    return (contents.vikunja_version, contents.vikunja_commit) == (found.version, found.commit)
 
 
 def restore(

@@ -28,7 +28,7 @@ from tasks.backup.space import require_space
 from tasks.backup.stream import write_archive
 from tasks.backup.subject import Subject, inside_run
 from tasks.containers.base import SILENT, Container, Progress
-from tasks.errors import DeployError
+from tasks.errors import DatabaseError, DeployError
 from tasks.model import archive as model
 from tasks.model import holdings, last_backup
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
@@ -118,6 +118,14 @@ def _write(
         dump_bytes = database.dump(f"{staging}/database")
         listed = container.run(["cat", f"{staging}/database/tables.tsv"]).stdout
         tables = counts_in(listed.decode())
+        if not tables:
+            # An archive of it would be the one that is brought back next.
+            raise DatabaseError(
+                "the database has no tables: what was in it is gone, and nothing is backed up",
+                where=instance.id,
+                hint=f"Bring back what the newest archive holds: ./doit restore {instance.id} "
+                "--from latest",
+            )
         left_out = tuple(one.what for one in _apart(container, f"{staging}/database"))
         if left_out:
             operation.info(f"{LEFT_OUT}: {', '.join(left_out)}")
@@ -140,7 +148,9 @@ def _write(
             )
 
         operation.info("Writing the archive")
-        argv = create_argv(archive.root, staging, DATA)
+        argv = create_argv(
+            archive.root, staging, _attachments_in(found, container, staging, trigger)
+        )
         metadata = write_archive(
             archive,
             container_stream(container, argv, STREAM_TIMEOUT),
@@ -156,6 +166,21 @@ def _write(
             progress=progress,
         )
     return metadata, sum(tables.values()), left_out
+
+
+def _attachments_in(found: Subject, container: Container, staging: str, trigger: Trigger) -> str:
+    """The folder in which `files` is. Raises DeployError where that is gone; a restore brings it
+    back, and first saves the database that is there."""
+    if container.run(["test", "-d", f"{DATA}/files"], check=False).returncode == 0:
+        return DATA
+    if trigger == "restore":
+        container.run(["mkdir", f"{staging}/files"])
+        return staging
+    raise DeployError(
+        f"the folder of its attachments, {DATA}/files, is gone",
+        where=found.instance.id,
+        hint=f"./doit plan {found.instance.id} says what brings it back.",
+    )
 
 
 def _apart(container: Container, folder: str) -> tuple[Apart, ...]:

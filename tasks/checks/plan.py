@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from tasks.checks.finding import Finding, World
 from tasks.look import look
-from tasks.refusals import refuse
+from tasks.refusals import refuse, refuse_loss
 
 
 def check(world: World) -> Iterator[Finding]:
     """DeployError where an apply would be refused."""
     found = look(world.instance, world.paths)
     refuse(found, world.paths)
+    refuse_loss([found.plan])
     count = len(found.plan.entries)
     yield world.ok("plan", f"nothing forbids it: {count} entries" if count else "nothing to do")

@@ -95,7 +95,8 @@ def _drilled(instance: Instance, wished: Container, paths: Paths) -> list[Contai
 
 
 def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
-    """What the host knows of an instance beside state, registry, log and archives."""
+    """What the host knows of an instance beside state, registry, log and archives, with what these
+    hold: a later instance of the same name must not let the last that holds its data go."""
     return (
         paths.rendered(instance_id),
         paths.applied(instance_id),
@@ -103,7 +104,6 @@ def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
         paths.measured(instance_id),
         paths.last_backup(instance_id),
         paths.last_drill(instance_id),
-        paths.holdings(instance_id),
         paths.drill(instance_id),
         paths.told(instance_id),
         paths.health(instance_id),

@@ -109,7 +109,10 @@ def _answer_notes(name: str, inside: Inside) -> Iterator[Note]:
     yield from _database_notes(name, found.database)
     yield from _redis_notes(name, found.redis)
     if not found.writable:
-        hint = f"./doit plan {name} shows whether its owner was changed, ./doit apply {name} mends"
+        hint = (
+            f"./doit plan {name} shows why: ./doit apply {name} mends its owner, and where it is "
+            f"gone ./doit restore {name} --from latest brings back what the newest backup holds"
+        )
         what = "Vikunja cannot write to /var/lib/vikunja/files"
         yield Note("unhealthy", what, hint, "backend")
 

@@ -58,7 +58,9 @@ def kill_at(site: Site, step: str) -> None:
 
 def left(site: Site) -> list[str]:
     """What this machine still has of the instance, but for its configuration."""
-    library = site.paths.library.rglob(f"{site.id}*")
+    # What its archives hold stays known with them.
+    kept = site.paths.holdings(site.id)
+    library = (path for path in site.paths.library.rglob(f"{site.id}*") if path != kept)
     lxc = [name for name, owner in LxcContainer.list_owned(site.paths) if owner == site.id]
     entry = registry.find(site.paths, site.id)
     return [*map(str, library), *lxc, *([entry.instance_id] if entry else [])]

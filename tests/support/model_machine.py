@@ -264,10 +264,11 @@ class Machine:
         condition = self.condition(name)
         if condition and self.files.get(condition, last=True) is None:
             return
-        needed = self.assertion(name)
-        if needed and self.files.get(needed) is None:
+        needed = self.assertions(name)
+        missing = [path for path in needed if self.files.get(path) is None]
+        if missing:
             unit.active = "failed"
-            raise Refused(f"Assertion failed on job for {name}: {needed}", 1)
+            raise Refused(f"Assertion failed on job for {name}: {missing[0]}", 1)
         if name.startswith(("nginx.", "vikunja-")):
             self.make_log_files()
         try:
@@ -279,10 +280,11 @@ class Machine:
         unit.active = "active"
         unit.started = self.files.clock
         unit.starts += 1
-        database = self.files.get(needed) if needed else None
-        if database is not None and not database.content:
-            # The application fills it.
-            self.files.put(needed, replace(database, content=b"SQLite format 3"))
+        for path in needed:
+            database = self.files.get(path)
+            if database is not None and database.type == "file" and not database.content:
+                # The application fills it.
+                self.files.put(path, replace(database, content=b"SQLite format 3"))
 
     def reload_or_restart(self, name: str) -> None:
         unit = self.unit(name)
@@ -345,10 +347,9 @@ class Machine:
             return f"/opt/vikunja/mcp-server/{found[1]}/dist/index.js"
         return ""
 
-    def assertion(self, name: str) -> str:
+    def assertions(self, name: str) -> list[str]:
         text = b"".join(self.unit(name).definition.values()).decode()
-        found = re.search(r"^AssertPathExists=(.+)$", text, re.MULTILINE)
-        return found[1] if found else ""
+        return re.findall(r"^AssertPathExists=(.+)$", text, re.MULTILINE)
 
     def inputs(self, name: str) -> dict[str, bytes]:
         """What a process of the unit reads as it starts; Refused where something is missing."""

@@ -349,6 +349,40 @@ def test_a_lost_database_comes_back_and_attachments_that_are_there_stay(
     assert site.origin.addresses() == []
 
 
+def test_a_database_whose_tables_are_gone_is_not_the_next_backup(
+    engine_site: Callable[[str], Site], tmp_path: Path
+) -> None:
+    site = backed(engine_site("postgresql"), tmp_path / "backups")
+    site.run("backup")
+    there, kept = site.seen(), model.archives(site.folder)
+    site.shell("systemctl stop vikunja-backend@blue.service")
+    query(site, "drop schema public cascade; create schema public authorization vikunja;")
+    refused = site.run("backup", code=7)
+    assert "the database has no tables" in refused.stderr
+    assert model.archives(site.folder) == kept
+    site.run("restore", "--from", "latest", "--yes")
+    assert site.seen() == there
+    assert site.serves()
+
+
+def test_attachments_whose_folder_is_gone_are_not_begun_anew_by_a_start(site: Backed) -> None:
+    site.run("restore", "--from", "latest", "--yes")
+    there = site.seen()
+    site.shell("rm -r /var/lib/vikunja/files")
+    refused = site.run("restart", code=11)
+    assert "what ran serves on" in refused.stderr
+    site.shell("systemctl restart vikunja-backend@blue.service || :; ! ls /var/lib/vikunja/files")
+    assert "data is gone" in site.run("apply", "--yes", code=3).stderr
+    assert "attachments, /var/lib/vikunja/files, is gone" in site.run("backup", code=1).stderr
+    assert "where it is gone ./doit restore" in site.run("status", code=10).stderr
+    # What is there of it is saved first.
+    restored = site.run("restore", "--from", "latest", "--yes")
+    assert "What was there before:" in restored.stderr
+    assert site.seen() == there
+    assert site.serves()
+    assert site.origin.addresses() == []
+
+
 KILLED_AT = ("Unpacking", "Loading", "stopping writes", "swapping in", "starting on")
 
 

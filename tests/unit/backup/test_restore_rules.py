@@ -46,7 +46,7 @@ def instance(tmp_path: Path, **changes: Any) -> Instance:
 
 
 def target(tmp_path: Path) -> Target:
-    found = cast(Subject, type("Found", (), {"version": "v1.1.0"}))
+    found = cast(Subject, type("Found", (), {"version": "v1.1.0", "commit": "1" * 40}))
     return Target(instance(tmp_path), cast(Any, None), found)
 
 
@@ -69,6 +69,17 @@ def test_a_database_that_would_be_migrated_is_refused(tmp_path: Path) -> None:
 def test_a_database_that_is_ahead_is_refused_even_if_it_also_lacks_some(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"through 1 migrations that v1\.1\.0 does not know"):
         refuse_other_schema(CONTENTS, target(tmp_path), ["1", "9"], ["1", "2"])
+
+
+def test_what_serves_takes_its_own_archive_though_the_live_database_lost_its_migrations(
+    tmp_path: Path,
+) -> None:
+    own = replace(CONTENTS, vikunja_version="v1.1.0", vikunja_commit="1" * 40)
+    refuse_other_schema(own, target(tmp_path), ["1", "2"], [])
+    with pytest.raises(DatabaseError, match="does not know"):
+        refuse_other_schema(replace(own, vikunja_commit="2" * 40), target(tmp_path), ["1"], [])
+    with pytest.raises(DatabaseError, match="does not know"):
+        refuse_other_schema(own, target(tmp_path), ["1", "9"], ["1", "2"])
 
 
 def test_room_for_what_lies_beside_is_asked_for_before_it_is_needed() -> None:

@@ -12,8 +12,11 @@ from model_claims import apply_killed
 from model_machine import Database
 from model_site import NAME, Site
 
+from tasks.checks import plan as plan_check
+from tasks.checks.finding import World
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
+from tasks.errors import UsageError
 from tasks.resources.migration import DATABASE_FILE
 from tasks.services import DATA, SECRETS
 
@@ -113,6 +116,9 @@ def test_a_lost_database_is_told_and_never_replaced_unasked(
         "things": [PLACES[kind]],
         "newest_backup": "2024-10-19T11:50:00Z",
     }
+    with pytest.raises(UsageError, match="data is gone: "):
+        list(plan_check.check(World(serving.instance, serving.paths, lambda: None)))
+    capsys.readouterr()
     assert apply(serving) == 3
     assert capsys.readouterr().err == (
         f"error: data is gone: {NAME}/{PLACES[kind]}\n"

@@ -83,6 +83,18 @@ def keep(box: Box, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return warned
 
 
+def test_how_much_its_archives_hold_stays_known_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    for path in (paths.holdings(NAME), paths.last_backup(NAME)):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    keep(Box(True), paths, monkeypatch)
+    assert paths.holdings(NAME).exists()
+    assert not paths.last_backup(NAME).exists()
+
+
 def test_a_running_one_is_disabled_and_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,8 +145,9 @@ CASES = [
             Note(
                 "unhealthy",
                 "Vikunja cannot write to /var/lib/vikunja/files",
-                "./doit plan vikunja-main shows whether its owner was changed, "
-                "./doit apply vikunja-main mends",
+                "./doit plan vikunja-main shows why: ./doit apply vikunja-main mends its owner, "
+                "and where it is gone ./doit restore vikunja-main --from latest brings back what "
+                "the newest backup holds",
                 "backend",
             )
         ],
