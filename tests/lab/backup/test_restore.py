@@ -301,6 +301,11 @@ def test_a_database_that_nobody_can_read_any_more_is_replaced(site: Backed) -> N
     assert site.origin.addresses() == []
 
 
+def lines_of(listing: str) -> set[str]:
+    """A line each, but that of the folder itself, whose size is its file system's business."""
+    return {line for line in listing.splitlines() if not line.startswith(" ")}
+
+
 LOSE = {
     "sqlite": "rm -f /var/lib/vikunja/vikunja.db*",
     "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups "
@@ -341,9 +346,9 @@ def test_a_lost_database_comes_back_and_attachments_that_are_there_stay(
     assert "1 attachments that the archive lacks: they were kept" in restored.stderr
     after, found = site.seen()
     assert after == before
-    lines = set(found.splitlines())
-    assert lines > set(attachments.splitlines())
-    assert len(lines) == len(attachments.splitlines()) + 1
+    more, those = lines_of(found), lines_of(attachments)
+    assert more > those
+    assert len(more) == len(those) + 1
     assert site.serves()
     site.nothing_left()
     assert site.origin.addresses() == []

@@ -367,7 +367,8 @@ def test_emptying_the_cache_loses_no_container(make_container: MakeContainer) ->
     container.create()
     text = (container.folder / "config").read_text()
     assert "/var/cache/" not in text
-    (base,) = (container.paths.lxc / ".vikunja-deploy.bases").iterdir()
-    assert f" {base} " in text
+    bases = (container.paths.lxc / ".vikunja-deploy.bases").iterdir()
+    # Others here may stand on another release's.
+    (base,) = [base for base in bases if f" {base} " in text]
     # Hard links: the same file, with a name of its own.
     assert (base / "usr/bin/env").stat().st_nlink > 1
