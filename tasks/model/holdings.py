@@ -50,15 +50,6 @@ class Holding:
             mine, theirs = self.database_bytes, other.database_bytes
         return whole * mine < parts * theirs or whole * self.files < parts * other.files
 
-    def with_most_of(self, other: Holding) -> Holding:
-        """Of each number the larger."""
-        known = [rows for rows in (self.rows, other.rows) if rows is not None]
-        return Holding(
-            max(known) if len(known) == 2 else None,
-            max(self.database_bytes, other.database_bytes),
-            max(self.files, other.files),
-        )
-
     def __str__(self) -> str:
         rows = f"{self.database_bytes} bytes of database" if self.rows is None else None
         return f"{rows or f'{self.rows} rows'} and {self.files} attachments"
@@ -118,13 +109,12 @@ def before_losses(folder: Path, rows: Rows) -> tuple[Archive, ...]:
     What little a database gains and loses after a loss changes nothing in it.
     """
     found = _held(folder, rows)
-    kept = []
-    most = found[0][1] if found else None
+    kept = found[:1]
     for archive, then in found[1:]:
-        if most is not None and most.shrunk_from(then):
-            kept.append(archive)
-            most = most.with_most_of(then)
-    return tuple(kept)
+        # One that has the rows and another that has the attachments stand for neither.
+        if all(having.shrunk_from(then) for _, having in kept):
+            kept.append((archive, then))
+    return tuple(archive for archive, _ in kept[1:])
 
 
 def _held(folder: Path, rows: Rows) -> list[tuple[Archive, Holding]]:

@@ -91,6 +91,16 @@ def test_what_was_lost_is_kept_however_the_rest_goes_up_and_down(tmp_path: Path)
     assert [rows[one.epoch] for one in model.archives(tmp_path)] == [572, 571]
 
 
+def test_one_that_holds_rows_and_attachments_outlives_two_that_hold_one_of_them(
+    tmp_path: Path,
+) -> None:
+    whole, no_rows = made(tmp_path, 0, files=9), made(tmp_path, 1, files=9)
+    no_files = made(tmp_path, 2, files=0)
+    rows = {whole.epoch: 150, no_rows.epoch: 5, no_files.epoch: 160}
+    assert thin_out(tmp_path, Retention(1), (), rows) == ()
+    assert model.archives(tmp_path) == [whole, no_rows, no_files]
+
+
 def test_lost_attachments_are_kept_as_well(tmp_path: Path) -> None:
     archives = [made(tmp_path, number, files=9 if number == 0 else 0) for number in range(4)]
     assert thin_out(tmp_path, Retention(1)) == tuple(archives[1:3])
