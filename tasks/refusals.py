@@ -54,12 +54,13 @@ def refuse_loss(plans: Iterable[InstancePlan]) -> None:
     found = [(plan, entry) for plan in plans for entry in plan.entries if entry.destructive]
     lost = [(plan, entry) for plan, entry in found if entry.lost]
     if lost:
-        names = dict.fromkeys(plan.instance for plan, _ in lost)
-        back = ", ".join(f"./doit restore {name} --from latest" for name in names)
+        saved = dict.fromkeys(p.instance for p, _ in lost if p.lost and p.lost.newest_backup)
+        back = ", ".join(f"./doit restore {name} --from latest" for name in saved)
+        first = f"Bring back the newest backup: {back}" if back else "There is no backup of it"
         raise UsageError(
             f"data is gone: {', '.join(entry.full_address for _, entry in lost)}",
-            hint=f"Bring back the newest backup: {back}. To go on with nothing in its place, which "
-            "gives it up: ./doit apply --allow-destroy",
+            hint=f"{first}. To go on with nothing in its place, which gives it up: ./doit apply "
+            "--allow-destroy",
         )
     if found:
         raise UsageError(

@@ -187,6 +187,7 @@ def test_lost_attachments_are_told(
     assert f"directory:{DATA}/files" in shown[1] and "gone, with the data." in shown[1]
     assert shown[2] == "    There is no backup of it in backup.directory."
     assert apply(serving) == 3
+    assert "There is no backup of it. To go on with nothing" in capsys.readouterr().err
     assert serving.machine.files.get(folder) is None
     assert apply(serving, "--allow-destroy") == 0
 

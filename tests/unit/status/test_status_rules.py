@@ -395,8 +395,8 @@ CASES = [
                 "unhealthy",
                 "the database's file is no database any more",
                 "Look at /var/lib/vikunja/vikunja.db in the container, and keep a copy of it; "
-                "./doit restore vikunja-main --from latest --no-backup puts the newest backup in "
-                "its place",
+                "./doit restore vikunja-main --from latest --no-backup --allow-version puts the "
+                "newest backup in its place",
                 "database",
             )
         ],
