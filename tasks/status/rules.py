@@ -194,8 +194,8 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
         "damaged": (
             "the database's file is no database any more",
             "Look at /var/lib/vikunja/vikunja.db in the container, and keep a copy of it; "
-            f"./doit restore {name} --from latest --no-backup --allow-version puts the newest backup "
-            "in its place",
+            f"./doit restore {name} --from latest --no-backup --allow-version puts the newest "
+            "backup in its place",
         ),
         "unasked": ("the database could not be asked, and may well be there", mend),
         "unknown": ("the database could not be looked at", mend),
