@@ -307,8 +307,9 @@ def deployed(sources: Sources, facts: Facts) -> bool:
 
 
 def serves(facts: Facts) -> bool:
-    """Whether this very container was deployed: one made in the place of a lost one was not yet."""
-    return record.DOCUMENT in facts.files or any(released(facts, color) for color in COLORS)
+    """Whether this very container was deployed, as the record in it says that comes last: of one
+    that is only being made, or anew in the place of a lost one, nothing is missed yet."""
+    return record.DOCUMENT in facts.files
 
 
 def find_lost(sources: Sources, facts: Facts, entries: Sequence[Entry]) -> Lost | None:

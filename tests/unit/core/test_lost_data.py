@@ -208,3 +208,18 @@ def test_a_container_that_is_made_anew_may_be_finished_after_a_kill(
     assert "destructive" not in capsys.readouterr().out
     assert plan(serving) == 0
     assert "Nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_of_a_first_deployment_that_was_killed_nothing_is_lost(
+    site: Site, kind: str, tmp_path: Path
+) -> None:
+    site.document["database"] = database(site, kind)
+    site.write()
+    site.world.kept = tmp_path / "world"
+    for at in range(2, 200):
+        looks, made = site.plan()
+        assert made.destructive == ()
+        if not apply_killed(site, looks, made, at):
+            break
+    assert site.plan()[1].empty
