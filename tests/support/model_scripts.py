@@ -608,12 +608,11 @@ def run_script(
         return Answer(stderr=f"{name}: it is gone\n".encode(), returncode=4)
     elif function == "sqlite_database":
         user, title = arguments
-        machine.files.write(title, b"", "0640", owner=user, group=user)
+        machine.files.write(title, b"SQLite format 3", "0640", owner=user, group=user)
     else:
         title = _make_database(machine, function, arguments)
     after = probe(machine, function, arguments)
-    # The application fills SQLite's file.
-    if after != "present" and function != "sqlite_database":
+    if after != "present":
         return Answer(stderr=f"{name}: it is {after}\n".encode(), returncode=1)
     told(f"{name}:{title}", "create" if before == "absent" else "update")
     return Answer()
