@@ -25,26 +25,26 @@ from tasks.containers.base import SILENT, Completed, Container
 from tasks.errors import BuildError, DatabaseError, DeployError, GitError, NetworkError
 from tasks.model.instance import Release
 
-GO = 'Get "https://proxy.golang.org/golang.org/x/net/@v/list": dial tcp 192.0.2.1:443: i/o timeout'
-NAME = "go: lookup proxy.golang.org on 127.0.0.53:53: no such host"
+GO = 'Get "https://modules.example.org/x/net/@v/list": dial tcp 192.0.2.1:443: i/o timeout'
+NAME = "go: lookup modules.example.org on 127.0.0.53:53: no such host"
 NPM = (
     "npm error code EAI_AGAIN\n"
-    "npm error request to https://registry.npmjs.org/vite failed, reason: getaddrinfo EAI_AGAIN"
+    "npm error request to https://packages.example.org/vite failed, reason: getaddrinfo EAI_AGAIN"
 )
 
 
 @pytest.mark.parametrize(
     ("output", "server"),
     [
-        (GO, "proxy.golang.org"),
-        (NAME, "proxy.golang.org"),
-        (NPM, "registry.npmjs.org"),
+        (GO, "modules.example.org"),
+        (NAME, "modules.example.org"),
+        (NPM, "packages.example.org"),
         ("connect ECONNREFUSED 127.0.0.1:4873", "127.0.0.1:4873"),
         ("GET https://r.example.com/a: 503 Service Unavailable", "r.example.com"),
         ("fatal: Could not resolve host: github.com", "github.com"),
         ("error ETIMEDOUT", "a server"),
         ("main.go:3: undefined: timeout", None),
-        ("npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/x", None),
+        ("npm error code E404\nnpm error 404 Not Found - GET https://packages.example.org/x", None),
         ("", None),
     ],
 )
@@ -82,7 +82,7 @@ class Place:
 
 
 def test_a_toolchain_that_cannot_be_fetched_says_from_whom() -> None:
-    with pytest.raises(NetworkError, match=r"go1\.25 cannot be fetched: proxy\.golang\.org was"):
+    with pytest.raises(NetworkError, match=r"go1\.25 cannot be fetched: modules\.example\.org was"):
         _script(Place(GO), "", (), {}, "go1.25")
     with pytest.raises(BuildError, match=r"go1\.25 cannot be fetched$"):
         _script(Place("checksum mismatch"), "", (), {}, "go1.25")
@@ -91,7 +91,7 @@ def test_a_toolchain_that_cannot_be_fetched_says_from_whom() -> None:
 def test_a_build_that_fails_for_the_network_is_no_wrong_build(tmp_path: Path) -> None:
     part = Part("frontend", "frontend", (("npm", "ci"),))
     for said, kind, words in (
-        (NPM, NetworkError, r"frontend: npm ci waited for registry\.npmjs\.org"),
+        (NPM, NetworkError, r"frontend: npm ci waited for packages\.example\.org"),
         ("syntax error", BuildError, "frontend: npm ci failed with exit code 1"),
     ):
         run = Run(Place(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
