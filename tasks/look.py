@@ -24,7 +24,7 @@ from tasks.render import Rendered
 from tasks.resources.base import Facts, Resource
 from tasks.resources.carrying import ENVIRONMENT, Forgotten, kept_in, located, moves_from
 from tasks.resources.carrying import QUESTIONS as CARRYING
-from tasks.resources.migration import Unfinished, migrations_question
+from tasks.resources.migration import Unfinished, emptied, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import active_color, released
 
@@ -274,7 +274,10 @@ def conclude(
         instance, facts, sources.applied, target, color, before, Kept(paths.documents)
     )
     # Where the data is to move, what it moves to need not be there.
-    wishes = Wishes(instance.id, steps, late, carry is None and serves(facts))
+    must_be_there = carry is None and serves(facts)
+    wishes = Wishes(
+        instance.id, steps, late, must_be_there, must_be_there and emptied(facts, instance)
+    )
     there = facts.container
     unseen = bool(there and there.exists and not there.running)
     if unseen:

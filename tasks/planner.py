@@ -8,12 +8,7 @@ from dataclasses import replace
 from tasks.frozen import dataclass
 from tasks.model.applied import Applied, AppliedResource, applied_resource
 from tasks.model.plan import Entry, Reason
-from tasks.resources.base import (
-    AttributeChange,
-    Difference,
-    Facts,
-    Resource,
-)
+from tasks.resources.base import Action, AttributeChange, Difference, Facts, Resource
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.place import ContainerRunning
 from tasks.resources.release import Record
@@ -36,6 +31,8 @@ class Wishes:
     """Addresses that, where they are wished no longer, go at the end of the switch."""
     deployed: bool = False
     """Whether the container was deployed with this database: its data must be there."""
+    emptied: bool = False
+    """Whether that database is there and has no table."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -45,13 +42,13 @@ class Wishes:
 def plan(wishes: Wishes, facts: Facts, applied: Applied) -> tuple[Entry, ...]:
     """What must be done, in order, consequences of earlier entries included."""
     entries: list[Entry] = []
-    changed: set[str] = set()
+    changed: dict[str, Action] = {}
     for step, resources in wishes.steps.items():
         for resource in _with_stale(step, resources, wishes, facts, applied):
             entry = _entry(wishes, step, resource, facts, applied, changed)
             if entry is not None:
                 entries.append(entry)
-                changed.add(entry.address)
+                changed[entry.address] = entry.action
     return tuple(entries)
 
 
@@ -128,10 +125,13 @@ def _entry(
     resource: Resource,
     facts: Facts,
     applied: Applied,
-    changed: set[str],
+    changed: Mapping[str, Action],
 ) -> Entry | None:
     fired = [trigger for trigger in resource.triggers if trigger in changed]
+    fired += [one for one in resource.opened if changed.get(one) == "create"]
     difference = resource.difference(facts)
+    if wishes.emptied and isinstance(resource, Script) and resource.holds_data:
+        difference = difference or resource.emptied()
     if difference is None:
         if not fired:
             return None

@@ -48,6 +48,16 @@ def database_port(instance: Instance) -> int:
     return instance.database.port or (5432 if instance.database.type == "postgresql" else 3306)
 
 
+def database_address(instance: Instance) -> str:
+    """Address of the resource that is its database."""
+    database = instance.database
+    if database.type == "sqlite":
+        return f"sqlite-database:{DATA}/vikunja.db"
+    if database.host is None:
+        return f"{database.type}-database:{database.name}"
+    return f"external-{database.type}:{database.host}:{database_port(instance)}/{database.name}"
+
+
 def tls_folder(instance: Instance) -> str:
     """Folder in the container of the certificate.pem and key.pem that nginx serves with."""
     return TLS if instance.services.frontend.ssl_cert else f"{TLS}/self-signed"
@@ -83,12 +93,8 @@ def backend_unit(
     secrets = [f"{SECRETS}/service-secret"]
     if instance.vikunja.secrets == "environment":
         paths.append("/usr/local/lib/vikunja/backend")
-    data: tuple[str, ...] = ()
     if instance.database.type != "sqlite":
         secrets.append(f"{SECRETS}/db-password")
-    else:
-        # One made anew is not the one that it has open.
-        data = (f"sqlite-database:{DATA}/vikunja.db",)
     if instance.redis.enabled:
         secrets.append(f"{SECRETS}/redis-password")
     password = digest((given.database_password or b"").decode("latin-1"))
@@ -96,7 +102,9 @@ def backend_unit(
     return Unit(
         unit=f"vikunja-backend@{color}.service",
         revision=revision_of(rendered, paths, release_key, password),
-        triggers=(*_service_triggers(paths, secrets), *data),
+        triggers=_service_triggers(paths, secrets),
+        # One made anew is not the one that it has open, or made its tables in.
+        opened=(database_address(instance),),
         origin=origin_of(instance, [f"services.backend.port_{color}"]),
         health=("backend", str(instance.backend_port(color)), version or "-", timeout),
         interrupts="requests, for 1 to 2 s",

@@ -47,12 +47,14 @@ LEFT_OUT = "Only an administrator of the database's server may create, a restore
 @dataclass(frozen=True)
 class Taken:
     """A finished backup. removed: archives that retention deleted after it. left_out: what only an
-    administrator of the database's server may create, so that a restore may leave it out."""
+    administrator of the database's server may create, so that a restore may leave it out. shrunk:
+    what is to be said where it holds less than half of the backup before it."""
 
     archive: Archive
     metadata: Metadata
     removed: tuple[Archive, ...]
     left_out: tuple[str, ...] = ()
+    shrunk: str = ""
 
 
 def folder_of(instance: Instance) -> Path:
@@ -95,7 +97,9 @@ def take(
     for fuller in holdings.fuller(folder, known):
         then, now = holdings.held(fuller, known), holdings.held(archive, known)
         operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
-    return Taken(archive, metadata, removed, left_out)
+    if shrunk := holdings.shrunk(archive, known):
+        operation.warn(shrunk)
+    return Taken(archive, metadata, removed, left_out, shrunk)
 
 
 def _write(

@@ -88,6 +88,8 @@ def take_one(instance: Instance, paths: Paths, progress: Progress, wait: float) 
             progress.step("Copying the archive to its second target")
             under_way.info(f"Running backup.after: {instance.backup.after[0]}")
             run_hook(instance, taken.archive)
+    if taken.shrunk:
+        console.warning(f"{instance.id}: {taken.shrunk}")
     return taken
 
 

@@ -88,6 +88,17 @@ def held(archive: Archive, rows: Rows) -> Holding | None:
     return Holding(rows.get(archive.epoch), said.database_size_bytes, said.files_count)
 
 
+def shrunk(archive: Archive, rows: Rows) -> str:
+    """What is to be said where an archive holds less than half of the one before it; else
+    nothing."""
+    earlier = [one for one in model.archives(archive.folder) if one.epoch < archive.epoch]
+    now, then = held(archive, rows), held(earlier[-1], rows) if earlier else None
+    if now is None or then is None or not now.half_of(then):
+        return ""
+    name = earlier[-1].name
+    return f"{archive.name} holds {now}, {name} before it {then}: was something lost?"
+
+
 def fuller(folder: Path, rows: Rows) -> tuple[Archive, ...]:
     """What time must not take: the last archive that holds more than the newest, and those from
     before losses; newest first."""

@@ -85,7 +85,8 @@ class Resource(ABC):
     otherwise: why it is another than before, where no key of the configuration has changed.
     destructive_inputs: configuration keys whose change loses data through this resource;
     destructive: any change of it does. holds_data: where it was deployed and is not there any more,
-    so is the data.
+    so is the data. opened: addresses of what holds data; where one of those is made anew, this one
+    is acted on again.
     """
 
     kind: ClassVar[str] = ""
@@ -97,6 +98,7 @@ class Resource(ABC):
     destructive_inputs: tuple[str, ...] = field(default=(), compare=False)
     destructive: bool = field(default=False, compare=False)
     holds_data: bool = field(default=False, compare=False)
+    opened: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     @abstractmethod

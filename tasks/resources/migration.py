@@ -46,7 +46,12 @@ def recorded(facts: Facts, instance: Instance) -> frozenset[str] | None:
     said = facts.probes.get(migrations_question(instance)[1:], "unknown")
     if said == "unknown":
         return None
-    return frozenset() if said == "none" else frozenset(said.split(" "))
+    return frozenset() if said in ("none", "empty") else frozenset(said.split(" "))
+
+
+def emptied(facts: Facts, instance: Instance) -> bool:
+    """Whether the database answers, and has no table: the application makes them at its start."""
+    return facts.probes.get(migrations_question(instance)[1:]) == "empty"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -306,3 +306,7 @@ class Script(Resource):
         change = AttributeChange("state", found, self.wanted)
         drift = "could not be asked" if found == "unasked" else found
         return Difference("create" if found == "absent" else "update", drift, (change,))
+
+    def emptied(self) -> Difference:
+        """How a database without a table differs from one that was deployed."""
+        return Difference("create", "emptied", (AttributeChange("state", "empty", self.wanted),))

@@ -511,14 +511,21 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
 
 def _migrations(machine: Machine, script: str, *arguments: str) -> str:
     if script == "sqlite":
-        return machine.contents.get(("sqlite", ""), "none")
+        there = machine.files.content(arguments[1])
+        return _ids(machine, ("sqlite", "")) if there else "none"
     if script.startswith("external-"):
         place, (database, user) = ":".join(arguments[:2]), arguments[2:]
     else:
         place, (database, user) = _LOCAL[script.replace("-", "_")], arguments
     if _login(machine, place, database, user) != "present":
         return "unknown"
-    return machine.contents.get((place, database), "none")
+    return _ids(machine, (place, database))
+
+
+def _ids(machine: Machine, key: tuple[str, str]) -> str:
+    """`empty` where no application has made its tables, or somebody has dropped them."""
+    found = machine.contents.get(key, "none")
+    return "empty" if found == "none" else found
 
 
 def _password(machine: Machine) -> bytes:

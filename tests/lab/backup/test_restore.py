@@ -354,17 +354,34 @@ def test_a_lost_database_comes_back_and_attachments_that_are_there_stay(
     assert site.origin.addresses() == []
 
 
-def test_a_database_whose_tables_are_gone_is_not_the_next_backup(
-    engine_site: Callable[[str], Site], tmp_path: Path
+EMPTY = {
+    "sqlite": "cd /var/lib/vikunja && rm -f vikunja.db* && setpriv --reuid=vikunja "
+    "--regid=vikunja --clear-groups sqlite3 vikunja.db 'create table gone (id); drop table gone'",
+    "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
+    "'drop schema public cascade; create schema public authorization vikunja' vikunja",
+    "mysql": "mariadb -e 'drop database vikunja; create database vikunja character set utf8mb4'",
+}
+
+
+@pytest.mark.parametrize("engine", EMPTY)
+def test_a_database_whose_tables_are_gone_is_lost_and_not_the_next_backup(
+    engine: str, engine_site: Callable[[str], Site], tmp_path: Path
 ) -> None:
-    site = backed(engine_site("postgresql"), tmp_path / "backups")
+    site = backed(engine_site(engine), tmp_path / "backups")
     site.run("backup")
     there, kept = site.seen(), model.archives(site.folder)
     site.shell("systemctl stop vikunja-backend@blue.service")
-    query(site, "drop schema public cascade; create schema public authorization vikunja;")
+    site.shell(EMPTY[engine])
+    shown = site.run("plan").stdout
+    assert f"{engine}-database:" in shown and "gone, with the data." in shown
+    assert "data is gone" in site.run("apply", "--yes", code=3).stderr
     refused = site.run("backup", code=7)
     assert "the database has no tables" in refused.stderr
     assert model.archives(site.folder) == kept
+    site.origin.run("apply", "--yes", "--allow-destroy")
+    assert site.serves()
+    assert site.seen()[0]["tasks"].rows == 0
+    assert site.origin.addresses() == []
     site.run("restore", "--from", "latest", "--yes")
     assert site.seen() == there
     assert site.serves()

@@ -235,6 +235,35 @@ def test_where_one_must_be_none_is_made(site: Site, kind: str) -> None:
     assert state(site.inside, script, *arguments) == "absent\n"
 
 
+def test_a_database_says_whether_an_application_ever_made_its_tables(site: Site, kind: str) -> None:
+    def migrations() -> str:
+        text = f"{script_text(f'{kind}-database')}\n{script_text('migrations')}"
+        return site.inside.sh(
+            f'set -fu\n{text}\nprobe_migrations {kind}-database "$@"', "vik-unja", "vik-unja"
+        )
+
+    sql = {
+        "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
+        "'set role \"vik-unja\"' -c \"$1\" vik-unja",
+        "mysql": 'mariadb -e "$1" vik-unja',
+    }[kind]
+    site.inside.sh(DROP[kind])
+    try:
+        text = f'{script_text(f"{kind}-database")}\napply_{kind}_database "$@"'
+        site.inside.sh(text, "vik-unja", "vik-unja")
+        said = [migrations()]
+        for statement in (
+            "create table tasks (id integer)",
+            "create table migration (id varchar(20))",
+            "insert into migration values ('SCHEMA_INIT'), ('20240101000000')",
+        ):
+            site.inside.sh(sql, statement)
+            said.append(migrations())
+    finally:
+        site.inside.sh(DROP[kind])
+    assert said == ["empty\n", "none\n", "none\n", "20240101000000 SCHEMA_INIT\n"]
+
+
 # A server outside: the same servers, reached over the container's own address.
 
 # More restarts in a row than systemd takes for a service that works: each counts anew.

@@ -129,6 +129,29 @@ def test_a_lost_database_is_told_and_never_replaced_unasked(
     assert serving.world.log == []
     assert apply(serving, "--allow-destroy") == 0
     assert is_there(serving, kind)
+    done = capsys.readouterr().out
+    assert "unit:vikunja-backend@blue.service" in done and "health:site" in done
+    assert plan(serving) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_a_database_that_is_emptied_is_told_and_its_tables_made_anew_only_where_that_is_wanted(
+    serving: Site, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving.machine.contents[KEYS.get(kind, ("sqlite", ""))] = "none"
+    assert plan(serving) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1] == f"    {PLACES[kind]} is gone, with the data."
+    assert "      destructive: lost already: made anew, it is empty" in shown
+    assert "      state: empty → present" in shown
+    assert apply(serving) == 3
+    assert serving.world.log == []
+    capsys.readouterr()
+    assert apply(serving, "--allow-destroy") == 0
+    # The application makes its tables when it starts, and the site is looked at after it.
+    done = capsys.readouterr().out
+    assert "unit:vikunja-backend@blue.service" in done and "health:site" in done
+    assert serving.machine.migrations == "SCHEMA_INIT"
     assert plan(serving) == 0
     assert "Nothing to do" in capsys.readouterr().out
 

@@ -139,3 +139,13 @@ def test_a_damaged_note_is_made_anew(tmp_path: Path, text: str) -> None:
     paths.holdings("one").write_text(text)
     assert holdings.read(paths, "one") == {}
     assert holdings.note(paths, "one", archive, 5) == {archive.epoch: 5}
+
+
+def test_a_backup_with_less_than_half_of_the_one_before_it_says_so(tmp_path: Path) -> None:
+    archives = [made(tmp_path, number) for number in range(4)]
+    rows = dict(zip((one.epoch for one in archives), (500, 250, 120, 90), strict=True))
+    assert [bool(holdings.shrunk(one, rows)) for one in archives] == [False, False, True, False]
+    assert holdings.shrunk(archives[2], rows) == (
+        f"{archives[2].name} holds 120 rows and 3 attachments, {archives[1].name} before it "
+        "250 rows and 3 attachments: was something lost?"
+    )
