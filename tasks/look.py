@@ -299,7 +299,7 @@ def conclude(
         update,
         carry,
         kept,
-        find_lost(sources, facts, entries),
+        find_lost(sources, facts, entries, paths),
     )
     return Look(instance, container, sources, target, color, facts, wishes, instance_plan)
 
@@ -315,18 +315,23 @@ def serves(facts: Facts) -> bool:
     return record.DOCUMENT in facts.files
 
 
-def find_lost(sources: Sources, facts: Facts, entries: Sequence[Entry]) -> Lost | None:
+def find_lost(
+    sources: Sources, facts: Facts, entries: Sequence[Entry], paths: Paths
+) -> Lost | None:
     """What was deployed and is gone with its data; None where nothing is."""
     there = facts.container
     gone = there is not None and not there.exists and deployed(sources, facts)
     things = tuple(entry.address for entry in entries if entry.lost)
     if not gone and not things:
         return None
+    from tasks.model import holdings
     from tasks.model.archive import newest_meant
 
     instance = sources.instance
-    found = newest_meant(instance.backup.directory / instance.id)
-    return Lost(found.created_at if found else None, things)
+    folder = instance.backup.directory / instance.id
+    found = newest_meant(folder)
+    fuller = holdings.before_a_loss(folder, holdings.read(paths, instance.id))
+    return Lost(found.created_at if found else None, things, fuller)
 
 
 def replaces(wish: Resource, facts: Facts) -> bool:

@@ -116,7 +116,11 @@ def lost_lines(lost: Lost, instance_id: str) -> list[str]:
     if lost.newest_backup is None:
         return [first, "There is no backup of it in backup.directory."]
     back = f"./doit restore {instance_id} --from latest"
-    return [first, f"The newest backup is of {lost.newest_backup}; {when}: {back}"]
+    lines = [first, f"The newest backup is of {lost.newest_backup}; {when}: {back}"]
+    if lost.fuller is not None:
+        name, then, now = lost.fuller
+        lines.append(f"It holds {now}, {name} {then}: --from {name} brings back that one.")
+    return lines
 
 
 def _kept(instance: InstancePlan) -> list[str]:

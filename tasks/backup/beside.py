@@ -154,8 +154,9 @@ def _nothing_changed() -> Iterator[None]:
     try:
         yield
     except DeployError as failure:
+        first = failure.hint.removeprefix("Nothing was changed. ")
         failure.hint = (
-            f"{failure.hint} Nothing was changed. ./doit restore --no-backup restores without a "
+            f"{first} Nothing was changed. ./doit restore --no-backup restores without a "
             "backup of what is there, which is lost then: database and attachments."
         ).strip()
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,20 +102,26 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git with the arguments; a failure is a GitError or a NetworkError.
 
-    It runs in a session without a terminal, so that ssh cannot ask either. timeout: seconds.
-    local: what is asked is on this machine.
+    It runs in a session without a terminal, so that ssh cannot ask either, and that ends with it.
+    timeout: seconds. local: what is asked is on this machine.
     """
+    argv = ["git", *arguments]
     try:
-        done = subprocess.run(
-            ["git", *arguments],
+        process = subprocess.Popen(
+            argv,
             env=environment(remote, os.environ),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            timeout=timeout,
-            check=False,
         )
+        with process:
+            try:
+                written, said = process.communicate(timeout=timeout)
+            except BaseException:
+                # What it has started, ssh above all, would wait on.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
     except FileNotFoundError as error:
         raise GitError("git is not installed", hint="apt-get install git") from error
     except subprocess.TimeoutExpired as error:
@@ -129,9 +136,9 @@ def run(
             where=remote.url,
             hint="check the network and the address under git.repository",
         ) from error
-    if check and done.returncode:
-        raise failure(remote, done.stderr.decode(errors="replace"))
-    return done
+    if check and process.returncode:
+        raise failure(remote, said.decode(errors="replace"))
+    return subprocess.CompletedProcess(argv, process.returncode, written, said)
 
 
 def failure(remote: Remote, stderr: str) -> DeployError:

@@ -128,6 +128,17 @@ def before_losses(folder: Path, rows: Rows) -> tuple[Archive, ...]:
     return tuple(archive for archive, _ in kept[1:])
 
 
+def before_a_loss(folder: Path, rows: Rows) -> tuple[str, str, str] | None:
+    """Name of the newest archive that holds more than twice of what the newest of all does, what
+    it holds, and what that one does; None where none does."""
+    newest = next(iter(_held(folder, rows)), None)
+    for before in before_losses(folder, rows):
+        then = held(before, rows)
+        if newest is not None and then is not None and newest[1].half_of(then):
+            return before.name, str(then), str(newest[1])
+    return None
+
+
 def _held(folder: Path, rows: Rows) -> list[tuple[Archive, Holding]]:
     """What the archives hold of which it is known, newest first; none where it is not known of the
     newest."""

@@ -108,11 +108,13 @@ class Lost:
     """What was deployed and is not there any more, with the data in it: the container, or of what
     is in it `things`, by their addresses.
 
-    newest_backup: when it was taken, None where there is none.
+    newest_backup: when it was taken, None where there is none. fuller: the name of a backup before
+    it that holds more than twice as much, what it holds, and what the newest does.
     """
 
     newest_backup: str | None
     things: tuple[str, ...] = ()
+    fuller: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def _lost(lost: Lost | None, *, in_container: bool) -> dict[str, Any] | None:
     if lost is None or bool(lost.things) != in_container:
         return None
     things = {"things": list(lost.things)} if in_container else {}
-    return {**things, "newest_backup": lost.newest_backup}
+    fuller = lost.fuller[0] if lost.fuller else None
+    return {**things, "newest_backup": lost.newest_backup, "fuller_backup": fuller}
 
 
 def _named(entry: Entry, target: str) -> bool:

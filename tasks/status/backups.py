@@ -42,17 +42,8 @@ def look(instance: Instance, paths: Paths) -> Backups:
         size_bytes=_size(found[-1]),
         verified=verified.created_at if verified else None,
         recent=tuple((one.created_at, _size(one)) for one in found[-RECENT:]),
-        fuller=_fuller(found[-1], holdings.read(paths, instance.id)),
+        fuller=holdings.before_a_loss(folder, holdings.read(paths, instance.id)),
     )
-
-
-def _fuller(newest: archives.Archive, rows: holdings.Rows) -> tuple[str, str, str] | None:
-    now = holdings.held(newest, rows)
-    for before in holdings.before_losses(newest.folder, rows):
-        then = holdings.held(before, rows)
-        if then is not None and now is not None and now.half_of(then):
-            return before.name, str(then), str(now)
-    return None
 
 
 def _size(archive: archives.Archive) -> int | None:

@@ -201,7 +201,9 @@ class Site:
                 raise failure
         return plan
 
-    def backup_sidecar(self, epoch: int, of: str = NAME, trigger: Trigger = "update") -> Archive:
+    def backup_sidecar(
+        self, epoch: int, of: str = NAME, trigger: Trigger = "update", files: int = 0
+    ) -> Archive:
         """What is left of a backup of what serves now where nobody looks into the archive."""
         green = self.machine.files.get("/etc/vikunja/active/green") is not None
         release = f"/opt/vikunja/backend/{'green' if green else 'blue'}/.release"
@@ -217,7 +219,7 @@ class Site:
             vikunja_commit=None if commit == "-" else commit,
             database_type="sqlite",
             database_size_bytes=0,
-            files_count=0,
+            files_count=files,
             files_size_bytes=0,
             hostname="tasks.example.com",
             backup_trigger=trigger,

@@ -8,6 +8,11 @@ refuse() {
 	exit 7
 }
 
+no_programs() {
+	# PRODUCT
+	refuse "$1's client programs are not installed in the container: ./doit apply installs them. Where the data went with them, as ./doit plan says, it gives that up with --allow-destroy: a restore then fills the empty database"
+}
+
 changing() {
 	# What a killed run left working here is waited for: two never change the databases at once.
 	mkdir -p /run/vikunja-deploy

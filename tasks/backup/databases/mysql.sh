@@ -7,15 +7,14 @@
 action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
 shift 7
 
-command -v mariadb-dump >/dev/null ||
-	refuse "MariaDB's client programs are not installed in the container"
+command -v mariadb-dump >/dev/null || no_programs MariaDB
 
 with_password() {
 	# SECRET USER PROGRAM [ARGUMENT…]
 	(
 		exec 7<&0
 		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
 		{
 			printf '[client]\npassword="'
 			printf '%s' "$password" | sed 's/[\\"]/\\&/g'

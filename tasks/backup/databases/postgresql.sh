@@ -12,7 +12,7 @@ programs=
 for folder in /usr/lib/postgresql/*/bin; do
 	[ ! -x "$folder/pg_dump" ] || programs=$folder
 done
-[ -n "$programs" ] || refuse "PostgreSQL's client programs are not installed in the container"
+[ -n "$programs" ] || no_programs PostgreSQL
 export PGCONNECT_TIMEOUT=10 PGCLIENTENCODING=UTF8
 if [ -z "$host" ]; then export PGSSLMODE=disable; fi
 jobs=1
@@ -22,7 +22,7 @@ with_password() {
 	(
 		exec 7<&0
 		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
 		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
 		unset password
 		login=$2 program=$3

@@ -11,7 +11,7 @@ _external_mysql() {
 	(
 		# An option file without a name: a kill leaves nothing behind.
 		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
 		{
 			printf '[client]\npassword="'
 			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
@@ -89,7 +89,7 @@ apply_external_mysql() {
 	{
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4;"
-		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "$password" ]
+		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "${password:-}" ]
 		printf "create user if not exists '%s'@'%%' identified by '" "$user"
 		printf %s "$password" | sed "s/'/''/g"
 		printf "';\nalter user '%s'@'%%' identified by '" "$user"

@@ -22,7 +22,7 @@ _external_psql() {
 	(
 		# A password file without a name: a kill leaves nothing behind.
 		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ] || exit 1
+		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
 		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
 		unset password
 		PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT=4 "$programs/psql" --no-psqlrc --no-password --quiet --no-align \
@@ -98,7 +98,7 @@ apply_external_postgresql() {
 	fi
 	{
 		printf '\\set password '\'
-		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "$password" ]
+		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "${password:-}" ]
 		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
 		printf "'\n"
 		unset password

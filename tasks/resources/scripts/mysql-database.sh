@@ -12,7 +12,7 @@ _mysql_login() {
 	(
 		# An option file without a name: a kill leaves nothing behind.
 		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ] || exit 1
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ] || exit 1
 		{
 			printf '[client]\npassword="'
 			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
@@ -83,7 +83,7 @@ apply_mysql_database() {
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
 		echo "alter database \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ]
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ]
 		for host in localhost 127.0.0.1; do
 			printf "create user if not exists '%s'@'%s' identified by '" "$user" "$host"
 			printf %s "$password" | sed "s/'/''/g"

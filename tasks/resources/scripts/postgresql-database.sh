@@ -29,7 +29,7 @@ _local_login() {
 	(
 		# A password file without a name: a kill leaves nothing behind.
 		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ] || exit 1
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ] || exit 1
 		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
 		unset password
 		PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT=5 PGSSLMODE=disable "$programs/psql" --no-psqlrc \
@@ -100,7 +100,7 @@ apply_postgresql_database() {
 	{
 		# psql takes the value into a variable from the file, as the server's user cannot read it.
 		printf '\\set password '\'
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "$password" ]
+		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ]
 		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
 		printf "'\n"
 		unset password

@@ -244,7 +244,7 @@ def test_a_database_says_whether_an_application_ever_made_its_tables(site: Site,
 
     sql = {
         "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -qc "
-        "'set role \"vik-unja\"' -c \"$1\" vik-unja",
+        '\'set role "vik-unja"\' -c "$1" vik-unja',
         "mysql": 'mariadb -e "$1" vik-unja',
     }[kind]
     site.inside.sh(DROP[kind])

@@ -6,7 +6,7 @@ import io
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -155,12 +155,20 @@ def test_a_server_that_falls_silent_says_that_it_was_waited_for(
             _download(release, tmp_path / "file", SILENT)
 
 
+def command_lines() -> Iterator[bytes]:
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield process.read_bytes()
+
+
 def test_git_that_is_slow_on_this_machine_waits_for_no_network() -> None:
-    argv = ["-c", "alias.wait=!sleep 5", "wait"]
+    argv = ["-c", "alias.wait=!exec sleep 5.0625", "wait"]
     with pytest.raises(GitError, match="had not finished after"):
         remote.run(argv, Remote("the mirror"), timeout=0.2, local=True)
     with pytest.raises(NetworkError, match="git waited for the repository"):
         remote.run(argv, Remote("https://example.com/x.git"), timeout=0.2)
+    # What git has started ends with it.
+    assert b"sleep\x005.0625\x00" not in set(command_lines())
 
 
 def test_a_git_server_that_has_fallen_silent_is_not_waited_for_to_the_end() -> None:

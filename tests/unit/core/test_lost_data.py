@@ -115,6 +115,7 @@ def test_a_lost_database_is_told_and_never_replaced_unasked(
     assert found["lost_data"] == {
         "things": [PLACES[kind]],
         "newest_backup": "2024-10-19T11:50:00Z",
+        "fuller_backup": None,
     }
     with pytest.raises(UsageError, match="data is gone: "):
         list(plan_check.check(World(serving.instance, serving.paths, lambda: None)))
@@ -154,6 +155,20 @@ def test_a_database_that_is_emptied_is_told_and_its_tables_made_anew_only_where_
     assert serving.machine.migrations == "SCHEMA_INIT"
     assert plan(serving) == 0
     assert "Nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_backup_that_holds_much_more_than_the_newest_is_named(
+    serving: Site, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving.backup_sidecar(1729338000, files=900)
+    serving.backup_sidecar(1729338600, files=3)
+    lose(serving, kind)
+    assert plan(serving) == 0
+    assert capsys.readouterr().out.splitlines()[3] == (
+        "    It holds 0 bytes of database and 3 attachments, 1729338000.tar.gz 0 bytes of database "
+        "and 900 attachments: --from 1729338000.tar.gz brings back that one."
+    )
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"], indirect=True)

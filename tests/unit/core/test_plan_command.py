@@ -285,7 +285,7 @@ def test_a_container_that_is_gone_is_no_first_deployment(
     assert "    There is no backup of it in backup.directory.\n" in capsys.readouterr().out
     assert plan(deployed, "--json") == 0
     (found,) = json.loads(capsys.readouterr().out)["instances"]
-    assert found["lost_container"] == {"newest_backup": None}
+    assert found["lost_container"] == {"newest_backup": None, "fuller_backup": None}
 
 
 def test_nginx_is_interrupted_by_nothing_but_a_change_of_its_own_unit(
