@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Interface, ip_interface
@@ -178,6 +179,10 @@ def forwards(bridge: str) -> bool | None:
     it up; None where its rules cannot be read."""
     if Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() != "1":
         return False
+    with contextlib.suppress(ResourceError):
+        # Nearly always all is there: one program says so in half the time that two take.
+        if _lets_out(bridge, lines(execute(["iptables-save"], check=False))):
+            return True
     for program in IPTABLES:
         try:
             nat, forward = (
@@ -187,14 +192,18 @@ def forwards(bridge: str) -> bool | None:
         except ResourceError:
             continue
         if nat.returncode == 0 and forward.returncode == 0:
-            mark = f"vikunja-deploy:{bridge}"
-            rules = [line.replace('"', "").split() for line in lines(nat) + lines(forward)]
-            ours = [rule for rule in rules if mark in rule]
-            return all(
-                any(words <= set(rule) for rule in ours)
-                for words in ({"MASQUERADE"}, {"-i", bridge, "ACCEPT"}, {"-o", bridge, "ACCEPT"})
-            )
+            return _lets_out(bridge, lines(nat) + lines(forward))
     return None
+
+
+def _lets_out(bridge: str, rules: Iterable[str]) -> bool:
+    """Whether hook.sh's rules of a bridge are among those that iptables shows."""
+    mark = f"vikunja-deploy:{bridge}"
+    ours = [words for rule in rules if mark in (words := rule.replace('"', "").split())]
+    return all(
+        any(words <= set(rule) for rule in ours)
+        for words in ({"MASQUERADE"}, {"-i", bridge, "ACCEPT"}, {"-o", bridge, "ACCEPT"})
+    )
 
 
 def lines(completed: Completed) -> list[str]:

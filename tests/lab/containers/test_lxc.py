@@ -241,7 +241,7 @@ def test_observing_starts_nothing_but_the_questions_about_nat(
     facts = box.observe()
     assert facts.running
     assert facts.attributes["forwarding"] is True
-    assert set(started) == {"iptables"}
+    assert set(started) == {"iptables-save"}
 
 
 def test_list_owned_names_the_container_and_its_instance(
