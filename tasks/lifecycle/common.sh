@@ -9,68 +9,68 @@ standins=/run/systemd/system
 standin=vikunja-standin
 
 fail() { # CODE WHAT
-  printf '%s\n' "$2" >&2
-  exit "$1"
+	printf '%s\n' "$2" >&2
+	exit "$1"
 }
 
 evidence() { # UNIT
-  journalctl --no-pager -q -o cat -n 12 -u "$1" >&2
-  color=${1##*@}
-  name=${1%%@*}
-  [ "$color" = "$1" ] || tail -n 8 "/var/log/vikunja/${name#vikunja-}-${color%.service}.log" >&2
+	journalctl --no-pager -q -o cat -n 12 -u "$1" >&2
+	color=${1##*@}
+	name=${1%%@*}
+	[ "$color" = "$1" ] || tail -n 8 "/var/log/vikunja/${name#vikunja-}-${color%.service}.log" >&2
 } 2>/dev/null
 
 serving() {
-  if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi
+	if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi
 }
 
 refuse_standin() { # where only a restart's stand-in serves, the colour has an older release
-  [ ! -e "$home/switching" ] && systemctl -q is-active "$standin-backend.service" &&
-    ! systemctl -q is-active "vikunja-backend@$(serving).service" || return 0
-  fail 1 'only the stand-in of a restart serves: ./doit apply brings the release itself back'
+	[ ! -e "$home/switching" ] && systemctl -q is-active "$standin-backend.service" &&
+		! systemctl -q is-active "vikunja-backend@$(serving).service" || return 0
+	fail 1 'only the stand-in of a restart serves: ./doit apply brings the release itself back'
 }
 
 settle() { # undo what a restart that was killed has left: its switch first, then its stand-ins
-  if [ -e "$home/switching" ] || [ -e "$home/switching-back" ]; then
-    /usr/local/lib/vikunja/switch-back >/dev/null || fail 1 'a switch that was cut short cannot be undone'
-  fi
-  systemctl stop vikunja-switch-back.timer 2>/dev/null
-  systemctl reset-failed vikunja-switch-back.timer vikunja-switch-back.service 2>/dev/null
-  remove_standins
+	if [ -e "$home/switching" ] || [ -e "$home/switching-back" ]; then
+		/usr/local/lib/vikunja/switch-back >/dev/null || fail 1 'a switch that was cut short cannot be undone'
+	fi
+	systemctl stop vikunja-switch-back.timer 2>/dev/null
+	systemctl reset-failed vikunja-switch-back.timer vikunja-switch-back.service 2>/dev/null
+	remove_standins
 }
 
 remove_standins() {
-  for part in backend mcp; do
-    unit=$standin-$part.service
-    [ -e "$standins/$unit" ] || continue
-    systemctl stop "$unit"
-    rm -f "$standins/$unit"
-    systemctl reset-failed "$unit" 2>/dev/null
-    stale=yes
-  done
-  [ -z "${stale:-}" ] || systemctl daemon-reload
-  stale=
+	for part in backend mcp; do
+		unit=$standin-$part.service
+		[ -e "$standins/$unit" ] || continue
+		systemctl stop "$unit"
+		rm -f "$standins/$unit"
+		systemctl reset-failed "$unit" 2>/dev/null
+		stale=yes
+	done
+	[ -z "${stale:-}" ] || systemctl daemon-reload
+	stale=
 }
 
 up() { # UNIT…: enabled and active, each before the next
-  for unit in "$@"; do
-    systemctl reset-failed -- "$unit" 2>/dev/null
-    # Enabling what is enabled costs seconds where a unit has an init script beside it.
-    systemctl -q is-enabled -- "$unit" 2>/dev/null || systemctl -q enable -- "$unit" 2>/dev/null
-    systemctl start -- "$unit" || {
-      evidence "$unit"
-      fail 1 "$unit could not be started"
-    }
-  done
+	for unit in "$@"; do
+		systemctl reset-failed -- "$unit" 2>/dev/null
+		# Enabling what is enabled costs seconds where a unit has an init script beside it.
+		systemctl -q is-enabled -- "$unit" 2>/dev/null || systemctl -q enable -- "$unit" 2>/dev/null
+		systemctl start -- "$unit" || {
+			evidence "$unit"
+			fail 1 "$unit could not be started"
+		}
+	done
 }
 
 healthy() { # PORT VERSION MCP_PORT SECONDS COLOR
-  health_backend "$1" "$2" "$4" >/dev/null || {
-    evidence "vikunja-backend@$5.service"
-    return 10
-  }
-  [ "$3" = - ] || health_mcp "$3" "$4" >/dev/null || {
-    evidence "vikunja-mcp@$5.service"
-    return 10
-  }
+	health_backend "$1" "$2" "$4" >/dev/null || {
+		evidence "vikunja-backend@$5.service"
+		return 10
+	}
+	[ "$3" = - ] || health_mcp "$3" "$4" >/dev/null || {
+		evidence "vikunja-mcp@$5.service"
+		return 10
+	}
 }

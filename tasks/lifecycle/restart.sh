@@ -14,34 +14,34 @@ uploads=$1
 active=/etc/vikunja/active
 
 flip() { # COLOR
-  if [ "$1" = green ]; then
-    : >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
-  else
-    rm -f "$active/green"
-  fi && sync -f "$active"
+	if [ "$1" = green ]; then
+		: >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
+	else
+		rm -f "$active/green"
+	fi && sync -f "$active"
 }
 
 make_standin() { # PART
-  # The colour's unit with its drop-ins: of the serving colour's files, with the idle one's ports.
-  systemctl cat -- "vikunja-$1@$color.service" >"$standins/.standin.new" 2>/dev/null || return 1
-  folder=/opt/vikunja/backend
-  [ "$1" = backend ] || folder=/opt/vikunja/mcp-server
-  sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
-  printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
-  mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
+	# The colour's unit with its drop-ins: of the serving colour's files, with the idle one's ports.
+	systemctl cat -- "vikunja-$1@$color.service" >"$standins/.standin.new" 2>/dev/null || return 1
+	folder=/opt/vikunja/backend
+	[ "$1" = backend ] || folder=/opt/vikunja/mcp-server
+	sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
+	printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
+	mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
 }
 
 arm() {
-  # Until it is disarmed, a reboot or an end of this script lets the colour's own units serve.
-  printf '%s\n' "$color" >"$home/switching.new" && sync "$home/switching.new" &&
-    mv -fT "$home/switching.new" "$home/switching" &&
-    systemd-run --quiet --collect --unit=vikunja-switch-back \
-      --on-active="$((seconds * 2 + drain + uploads + 60))" /usr/local/lib/vikunja/switch-back
+	# Until it is disarmed, a reboot or an end of this script lets the colour's own units serve.
+	printf '%s\n' "$color" >"$home/switching.new" && sync "$home/switching.new" &&
+		mv -fT "$home/switching.new" "$home/switching" &&
+		systemd-run --quiet --collect --unit=vikunja-switch-back \
+			--on-active="$((seconds * 2 + drain + uploads + 60))" /usr/local/lib/vikunja/switch-back
 }
 
 disarm() {
-  rm -f "$home/switching"
-  systemctl stop vikunja-switch-back.timer 2>/dev/null
+	rm -f "$home/switching"
+	systemctl stop vikunja-switch-back.timer 2>/dev/null
 }
 
 parts=backend
@@ -51,35 +51,35 @@ refuse_standin
 settle
 [ "$(serving)" = "$color" ] || fail 1 "nginx passes requests to $(serving) now, not to $color: try again"
 for part in $parts; do
-  systemctl stop -- "vikunja-$part@$idle.service"
-  make_standin "$part" || fail 1 "the unit vikunja-$part@$color is missing"
+	systemctl stop -- "vikunja-$part@$idle.service"
+	make_standin "$part" || fail 1 "the unit vikunja-$part@$color is missing"
 done
 systemctl daemon-reload
 for part in $parts; do
-  systemctl start "$standin-$part.service"
+	systemctl start "$standin-$part.service"
 done
 healthy "$idle_port" "$version" "$idle_mcp" "$seconds" "$idle" || {
-  remove_standins
-  exit 11
+	remove_standins
+	exit 11
 }
 arm || {
-  disarm
-  remove_standins
-  fail 13 'the way back could not be prepared'
+	disarm
+	remove_standins
+	fail 13 'the way back could not be prepared'
 }
 flip "$idle" || {
-  settle
-  fail 13 'the marker could not be put'
+	settle
+	fail 13 'the marker could not be put'
 }
 drained "$color" "$drain" "$uploads" || :
 for part in $parts; do
-  systemctl reset-failed -- "vikunja-$part@$color.service" 2>/dev/null
-  systemctl restart -- "vikunja-$part@$color.service"
+	systemctl reset-failed -- "vikunja-$part@$color.service" 2>/dev/null
+	systemctl restart -- "vikunja-$part@$color.service"
 done
 healthy "$port" "$version" "$mcp" "$seconds" "$color" || {
-  # It must not be gone back to.
-  disarm
-  exit 12
+	# It must not be gone back to.
+	disarm
+	exit 12
 }
 flip "$color" || exit 12
 disarm

@@ -3,17 +3,17 @@
 settle
 was=
 for unit in "$@"; do
-  case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) was="$was $unit" ;; esac
+	case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) was="$was $unit" ;; esac
 done
 left=
 for unit in "$@"; do
-  # One that is not there is disabled enough.
-  systemctl -q disable -- "$unit" 2>/dev/null
-  case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) left="$left $unit" ;; esac
+	# One that is not there is disabled enough.
+	systemctl -q disable -- "$unit" 2>/dev/null
+	case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) left="$left $unit" ;; esac
 done
 [ -z "$left" ] || {
-  # shellcheck disable=SC2086 -- names of units
-  systemctl -q enable -- $was
-  fail 1 "still enabled:$left"
+	# shellcheck disable=SC2086 -- names of units
+	systemctl -q enable -- $was
+	fail 1 "still enabled:$left"
 }
 printf '%s\n' "$was"

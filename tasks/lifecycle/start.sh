@@ -8,6 +8,6 @@ settle
 up "$@"
 healthy "$port" "$version" "$mcp" "$seconds" "$color" || exit 10
 health_site "$domain" "$ssl" 30 >/dev/null || {
-  evidence nginx.service
-  exit 10
+	evidence nginx.service
+	exit 10
 }

@@ -2,11 +2,11 @@
 # finishes the requests that it has, then what is behind it. Behind common.sh. arguments: UNIT…
 settle
 for unit in "$@"; do
-  systemctl stop -- "$unit" || {
-    evidence "$unit"
-    fail 1 "$unit could not be stopped"
-  }
-  systemctl -q disable -- "$unit" 2>/dev/null
-  systemctl reset-failed -- "$unit" 2>/dev/null
+	systemctl stop -- "$unit" || {
+		evidence "$unit"
+		fail 1 "$unit could not be stopped"
+	}
+	systemctl -q disable -- "$unit" 2>/dev/null
+	systemctl reset-failed -- "$unit" 2>/dev/null
 done
 exit 0

@@ -8,16 +8,19 @@ color=$1 port=$2
 shift 2
 home=/var/lib/vikunja-deploy
 if [ -e "$home/switching" ] || [ -e "$home/switching-back" ]; then
-  /usr/local/lib/vikunja/switch-back || exit 12
+	/usr/local/lib/vikunja/switch-back || exit 12
 fi
 systemctl stop vikunja-switch-back.timer 2>/dev/null
 serving=blue
 [ ! -e /etc/vikunja/active/green ] || serving=green
-[ "$serving" = "$color" ] || { echo "nginx passes requests to $serving" >&2; exit 13; }
+[ "$serving" = "$color" ] || {
+	echo "nginx passes requests to $serving" >&2
+	exit 13
+}
 for unit in "$@"; do
-  rm -f "$home/stamps/$unit"
-  systemctl -q disable -- "$unit" 2>/dev/null
-  systemctl stop -- "$unit"
-  systemctl reset-failed -- "$unit" 2>/dev/null
+	rm -f "$home/stamps/$unit"
+	systemctl -q disable -- "$unit" 2>/dev/null
+	systemctl stop -- "$unit"
+	systemctl reset-failed -- "$unit" 2>/dev/null
 done
 health_backend "$port" - 10 >/dev/null || exit 12

@@ -4,8 +4,8 @@ home=/var/lib/vikunja-deploy
 serving=blue
 [ ! -e /etc/vikunja/active/green ] || serving=green
 mv -fT "$home/switching" "$home/switching.confirmed" 2>/dev/null || [ "$serving" = "$1" ] || {
-  echo 'the switch was undone by its own timer' >&2
-  exit 11
+	echo 'the switch was undone by its own timer' >&2
+	exit 11
 }
 systemctl stop vikunja-switch-back.timer 2>/dev/null
 rm -f "$home/switching.confirmed"

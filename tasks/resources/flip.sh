@@ -20,76 +20,83 @@ old=blue
 mkdir -p "$home" || exit 1
 
 flip() {
-  if [ "$color" = green ]; then
-    : >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
-  else
-    rm -f "$active/green"
-  fi && sync -f "$active"
+	if [ "$color" = green ]; then
+		: >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
+	else
+		rm -f "$active/green"
+	fi && sync -f "$active"
 }
 disarm() {
-  systemctl stop vikunja-switch-back.timer 2>/dev/null
-  systemctl reset-failed vikunja-switch-back.timer vikunja-switch-back.service 2>/dev/null
-  :
+	systemctl stop vikunja-switch-back.timer 2>/dev/null
+	systemctl reset-failed vikunja-switch-back.timer vikunja-switch-back.service 2>/dev/null
+	:
 }
 arm() {
-  printf '%s\n' "$old" >"$home/switching.new" && sync "$home/switching.new" &&
-    mv -fT "$home/switching.new" "$home/switching" || return 1
-  disarm
-  systemd-run --quiet --collect --unit=vikunja-switch-back --on-active="$((seconds + 20))" \
-    --timer-property=AccuracySec=100ms "$back"
+	printf '%s\n' "$old" >"$home/switching.new" && sync "$home/switching.new" &&
+		mv -fT "$home/switching.new" "$home/switching" || return 1
+	disarm
+	systemd-run --quiet --collect --unit=vikunja-switch-back --on-active="$((seconds + 20))" \
+		--timer-property=AccuracySec=100ms "$back"
 }
 answers() { # failed requests and all of them that this colour answered, from a log on stdin
-  awk -F '"' -v color="$1" '
-    { split($3, status, " "); split($NF, tail, " ") }
-    tail[2] == color && !(status[1] == 503 && tail[3] == "-") {
-      all++
-      if (status[1] >= 500 && status[1] != 501) failed++
-    }
-    END { print failed + 0, all + 0 }'
+	awk -F '"' -v color="$1" '
+		{ split($3, status, " "); split($NF, tail, " ") }
+		tail[2] == color && !(status[1] == 503 && tail[3] == "-") {
+			all++
+			if (status[1] >= 500 && status[1] != 501) failed++
+		}
+		END { print failed + 0, all + 0 }'
 }
 since() { # what the proxy has logged since the flip, over a rotation of its log
-  if [ "$(stat -c %i "$log" 2>/dev/null)" = "$log_file" ]; then
-    tail -c "+$log_from" "$log"
-  else
-    tail -c "+$log_from" "$log.1"
-    cat "$log"
-  fi 2>/dev/null
+	if [ "$(stat -c %i "$log" 2>/dev/null)" = "$log_file" ]; then
+		tail -c "+$log_from" "$log"
+	else
+		tail -c "+$log_from" "$log.1"
+		cat "$log"
+	fi 2>/dev/null
 }
 well() {
-  _health_backend_once "$port" "$version" &&
-    { [ "$mcp" = - ] || _health_mcp_once "$mcp"; } &&
-    _health_page "https://$domain:$ssl/" --insecure --resolve "$domain:$ssl:127.0.0.1"
+	_health_backend_once "$port" "$version" &&
+		{ [ "$mcp" = - ] || _health_mcp_once "$mcp"; } &&
+		_health_page "https://$domain:$ssl/" --insecure --resolve "$domain:$ssl:127.0.0.1"
 }
 erring() {
-  # shellcheck disable=SC2046 -- two numbers
-  set -- $(since | answers "$color")
-  seen="$1 of $2 requests failed since the switch"
-  [ "$1" -ge 5 ] && [ $(($1 * 1000)) -gt $(($2 * (usual + 50))) ]
+	# shellcheck disable=SC2046 -- two numbers
+	set -- $(since | answers "$color")
+	seen="$1 of $2 requests failed since the switch"
+	[ "$1" -ge 5 ] && [ $(($1 * 1000)) -gt $(($2 * (usual + 50))) ]
 }
 go_back() {
-  printf '%s\n' "$1" >&2
-  "$back" >&2 || exit 12
-  disarm
-  health_backend "$old_port" - 5 >/dev/null || exit 12
-  exit 11
+	printf '%s\n' "$1" >&2
+	"$back" >&2 || exit 12
+	disarm
+	health_backend "$old_port" - 5 >/dev/null || exit 12
+	exit 11
 }
 
 nginx -t -q || exit 1
 if [ "$(cat "$home/switching" 2>/dev/null)" != "$old" ] && ! _health_backend_once "$old_port" -; then
-  # Nothing to go back to.
-  rm -f "$home/switching"
-  disarm
-  flip
-  exit
+	# Nothing to go back to.
+	rm -f "$home/switching"
+	disarm
+	flip
+	exit
 fi
-[ -x "$back" ] || { echo "$back is missing" >&2; exit 1; }
+[ -x "$back" ] || {
+	echo "$back is missing" >&2
+	exit 1
+}
 # shellcheck disable=SC2046 -- two numbers
 set -- $(tail -n 2000 "$log" 2>/dev/null | answers "$old")
 usual=0
 [ "$2" -lt 20 ] || usual=$(($1 * 1000 / $2))
 log_file=$(stat -c %i "$log" 2>/dev/null)
 log_from=$(($(stat -c %s "$log" 2>/dev/null || echo 0) + 1))
-arm || { rm -f "$home/switching"; disarm; exit 1; }
+arm || {
+	rm -f "$home/switching"
+	disarm
+	exit 1
+}
 flip || go_back 'the marker could not be put'
 
 _health_now
@@ -97,15 +104,18 @@ until=$((_health_up + seconds * 100))
 health_site "$domain" "$ssl" 10 >/dev/null || go_back "$seen"
 ill=0
 while _health_now && [ "$_health_up" -lt "$until" ]; do
-  [ -e "$home/switching" ] || go_back 'the switch was undone by its own timer'
-  if well; then ill=0; else ill=$((ill + 1)); fi
-  [ "$ill" -lt 3 ] || go_back "$seen"
-  ! erring || go_back "$seen"
-  sleep 0.5
+	[ -e "$home/switching" ] || go_back 'the switch was undone by its own timer'
+	if well; then ill=0; else ill=$((ill + 1)); fi
+	[ "$ill" -lt 3 ] || go_back "$seen"
+	! erring || go_back "$seen"
+	sleep 0.5
 done
 if [ "$seconds" -gt 0 ]; then
-  ! erring || go_back "$seen"
-  printf '%s\n' "$seen"
-  well || { sleep 0.5; well; } || go_back "$seen"
+	! erring || go_back "$seen"
+	printf '%s\n' "$seen"
+	well || {
+		sleep 0.5
+		well
+	} || go_back "$seen"
 fi
 echo confirm

@@ -18,80 +18,80 @@ trap 'rm -rf "$landing"' EXIT
 tar -xf - -C "$landing" || exit 1
 
 fail() {
-  printf '%s\n' "$*" >&2
-  exit 1
+	printf '%s\n' "$*" >&2
+	exit 1
 }
 beside() { printf '%s/.%s.vikunja-deploy' "${1%/*}" "${1##*/}"; }
 put_aside() {
-  if [ -L "$1" ] || [ -e "$1" ]; then
-    mv -T "$1" "$1.replaced-$(date +%s)-$$"
-  fi
+	if [ -L "$1" ] || [ -e "$1" ]; then
+		mv -T "$1" "$1.replaced-$(date +%s)-$$"
+	fi
 }
 own() { chown -h "$2:$3" "$4" && chmod "$1" "$4"; }
 make_way() { # path: the folder that it is in
-  [ -z "${1%/*}" ] || [ -d "${1%/*}" ] || (umask 022 && mkdir -p "${1%/*}")
+	[ -z "${1%/*}" ] || [ -d "${1%/*}" ] || (umask 022 && mkdir -p "${1%/*}")
 }
 settle() { # mode owner group from to
-  own "$1" "$2" "$3" "$4" || return 1
-  if [ -d "$5" ] && [ ! -L "$5" ]; then put_aside "$5" || return 1; fi
-  sync "$4" && mv -fT "$4" "$5"
+	own "$1" "$2" "$3" "$4" || return 1
+	if [ -d "$5" ] && [ ! -L "$5" ]; then put_aside "$5" || return 1; fi
+	sync "$4" && mv -fT "$4" "$5"
 }
 land_file() { # number mode owner group path
-  aside=$(beside "$5")
-  make_way "$5" || return 1
-  rm -f "$aside"
-  cp "$landing/$1" "$aside" && settle "$2" "$3" "$4" "$aside" "$5"
+	aside=$(beside "$5")
+	make_way "$5" || return 1
+	rm -f "$aside"
+	cp "$landing/$1" "$aside" && settle "$2" "$3" "$4" "$aside" "$5"
 }
 land_attributes() { own "$@"; }
 land_directory() { # mode owner group path
-  if [ -e "$4" ] || [ -L "$4" ]; then
-    if [ ! -d "$4" ] || [ -L "$4" ]; then put_aside "$4" || return 1; fi
-  fi
-  (umask 022 && mkdir -p "$4") && own "$1" "$2" "$3" "$4"
+	if [ -e "$4" ] || [ -L "$4" ]; then
+		if [ ! -d "$4" ] || [ -L "$4" ]; then put_aside "$4" || return 1; fi
+	fi
+	(umask 022 && mkdir -p "$4") && own "$1" "$2" "$3" "$4"
 }
 land_link() { # target path
-  aside=$(beside "$2")
-  rm -f "$aside"
-  if [ -d "$2" ] && [ ! -L "$2" ]; then put_aside "$2" || return 1; fi
-  ln -s "$1" "$aside" && mv -fT "$aside" "$2"
+	aside=$(beside "$2")
+	rm -f "$aside"
+	if [ -d "$2" ] && [ ! -L "$2" ]; then put_aside "$2" || return 1; fi
+	ln -s "$1" "$aside" && mv -fT "$aside" "$2"
 }
 land_absent() { # path
-  if [ -d "$1" ] && [ ! -L "$1" ]; then put_aside "$1"; else rm -f "$1"; fi
+	if [ -d "$1" ] && [ ! -L "$1" ]; then put_aside "$1"; else rm -f "$1"; fi
 }
 land_secret() { # mode owner group path
-  aside=$(beside "$4")
-  if [ -L "$4" ] && [ -f "$4" ] && [ -s "$4" ]; then
-    # Moved elsewhere and linked: the value is kept, the file comes back.
-    rm -f "$aside"
-    cp "$4" "$aside" && settle "$1" "$2" "$3" "$aside" "$4"
-  elif [ ! -f "$4" ] || [ ! -s "$4" ]; then
-    rm -f "$aside"
-    od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$aside" || return 1
-    [ "$(wc -c <"$aside")" = 48 ] || return 1
-    printf '\n' >>"$aside"
-    settle "$1" "$2" "$3" "$aside" "$4"
-  else
-    own "$1" "$2" "$3" "$4"
-  fi
+	aside=$(beside "$4")
+	if [ -L "$4" ] && [ -f "$4" ] && [ -s "$4" ]; then
+		# Moved elsewhere and linked: the value is kept, the file comes back.
+		rm -f "$aside"
+		cp "$4" "$aside" && settle "$1" "$2" "$3" "$aside" "$4"
+	elif [ ! -f "$4" ] || [ ! -s "$4" ]; then
+		rm -f "$aside"
+		od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$aside" || return 1
+		[ "$(wc -c <"$aside")" = 48 ] || return 1
+		printf '\n' >>"$aside"
+		settle "$1" "$2" "$3" "$aside" "$4"
+	else
+		own "$1" "$2" "$3" "$4"
+	fi
 }
 land_derived() { # mode owner group path of form
-  aside=$(beside "$4")
-  rm -f "$aside"
-  read -r secret <"$5" || return 1
-  # shellcheck disable=SC2059 -- the form is a printf format of ours
-  printf "$6" "$secret" >"$aside" && settle "$1" "$2" "$3" "$aside" "$4"
+	aside=$(beside "$4")
+	rm -f "$aside"
+	read -r secret <"$5" || return 1
+	# shellcheck disable=SC2059 -- the form is a printf format of ours
+	printf "$6" "$secret" >"$aside" && settle "$1" "$2" "$3" "$aside" "$4"
 }
 land_user() { # name home shell
-  if getent passwd "$1" >/dev/null; then
-    usermod --home "$2" --shell "$3" "$1"
-  else
-    group=--user-group
-    if getent group "$1" >/dev/null; then group="--gid $1"; fi
-    # shellcheck disable=SC2086 -- an option and its argument
-    useradd --system $group --home-dir "$2" --no-create-home --shell "$3" "$1"
-  fi
+	if getent passwd "$1" >/dev/null; then
+		usermod --home "$2" --shell "$3" "$1"
+	else
+		group=--user-group
+		if getent group "$1" >/dev/null; then group="--gid $1"; fi
+		# shellcheck disable=SC2086 -- an option and its argument
+		useradd --system $group --home-dir "$2" --no-create-home --shell "$3" "$1"
+	fi
 }
-land_forget() { rm -rf "$home/${1:?}"; } # what keep.sh kept
+land_forget() { rm -rf "$home/${1:?}"; }    # what keep.sh kept
 land_unstamp() { rm -f "$home/stamps/$1"; } # unit
 
 operations=$(cat "$landing/operations") || exit 1
@@ -100,26 +100,26 @@ operations=$(cat "$landing/operations") || exit 1
 kept=$home/nginx-before
 [ -d /etc/nginx ] || [ ! -d "$kept" ] || mv -T "$kept" /etc/nginx
 case $operations in
-  *"$tab/etc/nginx/"*)
-    if [ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null; then
-      rm -rf "$kept.new" "$kept.stamp"
-      cp -a /etc/nginx "$kept.new" &&
-        { [ ! -e "$home/stamps/nginx.service" ] || cp "$home/stamps/nginx.service" "$kept.stamp"; } &&
-        mv -T "$kept.new" "$kept" || fail "cannot keep a copy of /etc/nginx"
-    fi
-    ;;
+*"$tab/etc/nginx/"*)
+	if [ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null; then
+		rm -rf "$kept.new" "$kept.stamp"
+		cp -a /etc/nginx "$kept.new" &&
+			{ [ ! -e "$home/stamps/nginx.service" ] || cp "$home/stamps/nginx.service" "$kept.stamp"; } &&
+			mv -T "$kept.new" "$kept" || fail "cannot keep a copy of /etc/nginx"
+	fi
+	;;
 esac
 number=0
 IFS=$newline
 for operation in $operations; do
-  IFS=$tab
-  # shellcheck disable=SC2086 -- the fields of one operation
-  set -- $operation
-  unset IFS
-  verb=$1
-  shift
-  "land_$verb" "$@" </dev/null || fail "cannot land: $verb $*"
-  printf 'done %s\n' "$number"
-  number=$((number + 1))
-  IFS=$newline
+	IFS=$tab
+	# shellcheck disable=SC2086 -- the fields of one operation
+	set -- $operation
+	unset IFS
+	verb=$1
+	shift
+	"land_$verb" "$@" </dev/null || fail "cannot land: $verb $*"
+	printf 'done %s\n' "$number"
+	number=$((number + 1))
+	IFS=$newline
 done

@@ -22,118 +22,118 @@ units=
 others=
 files=
 while IFS= read -r line; do
-  case $line in
-    "package$tab"*) packages=$packages${line#*"$tab"}$newline ;;
-    "user$tab"*) users=$users${line#*"$tab"}$newline ;;
-    "unit$tab"*) units=$units${line#*"$tab"}$newline ;;
-    "file$tab"*)
-      files=$line$newline$(cat)
-      break
-      ;;
-    *) others=$others$line$newline ;;
-  esac
+	case $line in
+	"package$tab"*) packages=$packages${line#*"$tab"}$newline ;;
+	"user$tab"*) users=$users${line#*"$tab"}$newline ;;
+	"unit$tab"*) units=$units${line#*"$tab"}$newline ;;
+	"file$tab"*)
+		files=$line$newline$(cat)
+		break
+		;;
+	*) others=$others$line$newline ;;
+	esac
 done
 
 # shellcheck disable=SC2086 -- one name a line
 slow() {
-  IFS=$newline
-  [ -z "$units" ] || systemctl show \
-    -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- $units
-  echo
-  [ -z "$packages" ] || dpkg-query -W \
-    -f 'package\t${Package}\t${db:Status-Status}\t${Version}\n' -- $packages
+	IFS=$newline
+	[ -z "$units" ] || systemctl show \
+		-p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- $units
+	echo
+	[ -z "$packages" ] || dpkg-query -W \
+		-f 'package\t${Package}\t${db:Status-Status}\t${Version}\n' -- $packages
 } 2>/dev/null
 
 # Of the units in their order, a block each, then of the packages.
 answers_of_slow() {
-  IFS=$newline
-  # shellcheck disable=SC2086 -- one name a line
-  set -- $units
-  load='' active='' file='' stale=''
-  while IFS= read -r line; do
-    value=${line#*=}
-    case $line in
-      LoadState=*) load=$value ;;
-      ActiveState=*) active=$value ;;
-      UnitFileState=*) file=$value ;;
-      NeedDaemonReload=*) stale=$value ;;
-      package*) printf '%s\n' "$line" ;;
-      '')
-        [ -z "$load" ] || {
-          printf 'unit\t%s\t%s\t%s\t%s\t%s\n' "$1" "$load" "$active" "$file" "$stale"
-          shift
-        }
-        load='' active='' file='' stale=''
-        ;;
-    esac
-  done
+	IFS=$newline
+	# shellcheck disable=SC2086 -- one name a line
+	set -- $units
+	load='' active='' file='' stale=''
+	while IFS= read -r line; do
+		value=${line#*=}
+		case $line in
+		LoadState=*) load=$value ;;
+		ActiveState=*) active=$value ;;
+		UnitFileState=*) file=$value ;;
+		NeedDaemonReload=*) stale=$value ;;
+		package*) printf '%s\n' "$line" ;;
+		'')
+			[ -z "$load" ] || {
+				printf 'unit\t%s\t%s\t%s\t%s\t%s\n' "$1" "$load" "$active" "$file" "$stale"
+				shift
+			}
+			load='' active='' file='' stale=''
+			;;
+		esac
+	done
 }
 
 answer_text() {
-  line=
-  [ -r "$1" ] && read -r line <"$1" && printf 'text\t%s\t%s\n' "$1" "$line"
+	line=
+	[ -r "$1" ] && read -r line <"$1" && printf 'text\t%s\t%s\n' "$1" "$line"
 }
 
 answer_derived() {
-  secret=
-  state=differs
-  [ -r "$2" ] && read -r secret <"$2"
-  # shellcheck disable=SC2059 -- the form is a printf format of ours
-  [ -n "$secret" ] && printf "$3" "$secret" | cmp -s - "$1" && state=same
-  printf 'derived\t%s\t%s\n' "$1" "$state"
+	secret=
+	state=differs
+	[ -r "$2" ] && read -r secret <"$2"
+	# shellcheck disable=SC2059 -- the form is a printf format of ours
+	[ -n "$secret" ] && printf "$3" "$secret" | cmp -s - "$1" && state=same
+	printf 'derived\t%s\t%s\n' "$1" "$state"
 }
 
 answer_probe() {
-  number=$1
-  name=$2
-  shift 2
-  state=$("probe_$name" "$@" </dev/null 2>/dev/null)
-  printf 'probe\t%s\t%s\n' "$number" "${state%%"$newline"*}"
+	number=$1
+	name=$2
+	shift 2
+	state=$("probe_$name" "$@" </dev/null 2>/dev/null)
+	printf 'probe\t%s\t%s\n' "$number" "${state%%"$newline"*}"
 }
 
 slow </dev/null | {
-  IFS=$newline
-  for question in $others; do
-    IFS=$tab
-    # shellcheck disable=SC2086 -- the fields of one question
-    set -- $question
-    unset IFS
-    kind=$1
-    shift
-    "answer_$kind" "$@"
-  done
-  IFS=$newline
-  # shellcheck disable=SC2086 -- one name a line
-  [ -z "$users" ] || getent passwd -- $users | while IFS=: read -r name _ _ _ _ home shell; do
-    printf 'user\t%s\t%s:%s\n' "$name" "$home" "$shell"
-  done
-  unset IFS
+	IFS=$newline
+	for question in $others; do
+		IFS=$tab
+		# shellcheck disable=SC2086 -- the fields of one question
+		set -- $question
+		unset IFS
+		kind=$1
+		shift
+		"answer_$kind" "$@"
+	done
+	IFS=$newline
+	# shellcheck disable=SC2086 -- one name a line
+	[ -z "$users" ] || getent passwd -- $users | while IFS=: read -r name _ _ _ _ home shell; do
+		printf 'user\t%s\t%s:%s\n' "$name" "$home" "$shell"
+	done
+	unset IFS
 
-  stats=
-  sums=
-  if [ -n "$files" ]; then
-    stats=$(printf '%s\n' "$files" | cut -f 3 | xargs -d '\n' sh -c \
-      'exec find "$@" -maxdepth 0 -printf "file\t%p\t%y\t%m\t%u\t%g\t%s\t%l\n"' sh 2>/dev/null)
-    printf '%s\n' "$stats"
-    # No pipe, device or folder is ever read.
-    sums=$(printf '%s\n' "$files" "$stats" | awk -F '\t' '
-      $1 == "file" && NF == 3 { if ($2 != "-") hashed[$3] = 1; next }
-      $1 == "file" && $3 == "f" && ($2 in hashed) { print $2 }' |
-      xargs -r -d '\n' sha256sum -z -- 2>/dev/null | tr '\0' '\n')
-  fi
-  answers_of_slow
-  printf '%s\n' "$files" "$stats" "$sums" | awk -F '\t' '
-    $1 == "file" && NF == 3 { if (length($2) == 64) wanted[$3] = $2; next }
-    $1 == "file" { size[$2] = $7; next }
-    /^[0-9a-f]+ [ *]/ {
-      sum = substr($0, 1, 64); path = substr($0, 67)
-      print "sum\t" path "\t" sum
-      if (path in wanted && wanted[path] != sum && size[path] <= 262144) differing[++count] = path
-    }
-    END {
-      print "contents"
-      fflush()
-      for (i = 1; i <= count; i++) print differing[i] | "tar -cPf - --no-recursion --verbatim-files-from -T - 2>/dev/null"
-    }'
+	stats=
+	sums=
+	if [ -n "$files" ]; then
+		stats=$(printf '%s\n' "$files" | cut -f 3 | xargs -d '\n' sh -c \
+			'exec find "$@" -maxdepth 0 -printf "file\t%p\t%y\t%m\t%u\t%g\t%s\t%l\n"' sh 2>/dev/null)
+		printf '%s\n' "$stats"
+		# No pipe, device or folder is ever read.
+		sums=$(printf '%s\n' "$files" "$stats" | awk -F '\t' '
+			$1 == "file" && NF == 3 { if ($2 != "-") hashed[$3] = 1; next }
+			$1 == "file" && $3 == "f" && ($2 in hashed) { print $2 }' |
+			xargs -r -d '\n' sha256sum -z -- 2>/dev/null | tr '\0' '\n')
+	fi
+	answers_of_slow
+	printf '%s\n' "$files" "$stats" "$sums" | awk -F '\t' '
+		$1 == "file" && NF == 3 { if (length($2) == 64) wanted[$3] = $2; next }
+		$1 == "file" { size[$2] = $7; next }
+		/^[0-9a-f]+ [ *]/ {
+			sum = substr($0, 1, 64); path = substr($0, 67)
+			print "sum\t" path "\t" sum
+			if (path in wanted && wanted[path] != sum && size[path] <= 262144) differing[++count] = path
+		}
+		END {
+			print "contents"
+			fflush()
+			for (i = 1; i <= count; i++) print differing[i] | "tar -cPf - --no-recursion --verbatim-files-from -T - 2>/dev/null"
+		}'
 }
 exit 0

@@ -14,7 +14,10 @@ rm -rf "$staging"
 trap 'rm -rf "$staging"' EXIT
 mkdir -p "$staging" "$opt/backend" "$opt/mcp-server" "$opt/frontend"
 tar -xf - --no-same-owner --no-same-permissions -C "$staging"
-[ -f "$staging/backend/vikunja" ] || { echo 'the build holds no backend/vikunja' >&2; exit 1; }
+[ -f "$staging/backend/vikunja" ] || {
+	echo 'the build holds no backend/vikunja' >&2
+	exit 1
+}
 chmod 755 "$staging/backend/vikunja"
 size=$(stat -c %s "$staging/backend/vikunja")
 printf '%s %s\n' "$release" "$size" >"$staging/backend/.release"
@@ -24,8 +27,8 @@ sync -f "$staging"
 # Without its release line the colour counts as empty: a kill between two moves is mended.
 rm -f "$opt/backend/$color/.release"
 for part in mcp-server frontend backend; do
-  rm -rf "$staging/old"
-  if [ -e "$opt/$part/$color" ]; then mv -T "$opt/$part/$color" "$staging/old"; fi
-  mv -T "$staging/$part" "$opt/$part/$color"
+	rm -rf "$staging/old"
+	if [ -e "$opt/$part/$color" ]; then mv -T "$opt/$part/$color" "$staging/old"; fi
+	mv -T "$staging/$part" "$opt/$part/$color"
 done
 sync -f "$opt"

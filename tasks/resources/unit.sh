@@ -16,65 +16,83 @@ mkdir -p "$stamps"
 stamp=$stamps/$unit
 
 evidence() {
-  systemctl --no-pager --lines=0 status -- "$unit" 2>&1 | head -n 6 >&2
-  journalctl --no-pager -q -o cat -n 15 -u "$unit" >&2 || :
-  instance=${unit##*@}
-  log=$(systemctl cat -- "$unit" 2>/dev/null | sed -n 's/^StandardOutput=append://p' | tail -n 1 |
-    sed "s/%i/${instance%.service}/")
-  [ -z "$log" ] || tail -n 8 "$log" >&2 || :
+	systemctl --no-pager --lines=0 status -- "$unit" 2>&1 | head -n 6 >&2
+	journalctl --no-pager -q -o cat -n 15 -u "$unit" >&2 || :
+	instance=${unit##*@}
+	log=$(systemctl cat -- "$unit" 2>/dev/null | sed -n 's/^StandardOutput=append://p' | tail -n 1 |
+		sed "s/%i/${instance%.service}/")
+	[ -z "$log" ] || tail -n 8 "$log" >&2 || :
 }
 
 if [ "$verb" = stop ]; then
-  rm -f "$stamp"
-  systemctl stop -- "$unit" || { evidence; exit 1; }
-  systemctl -q disable -- "$unit" 2>/dev/null || :
-  systemctl reset-failed -- "$unit" 2>/dev/null || :
-  exit 0
+	rm -f "$stamp"
+	systemctl stop -- "$unit" || {
+		evidence
+		exit 1
+	}
+	systemctl -q disable -- "$unit" 2>/dev/null || :
+	systemctl reset-failed -- "$unit" 2>/dev/null || :
+	exit 0
 fi
 
 if [ "$unit" = nginx.service ]; then
-  before=/var/lib/vikunja-deploy/nginx-before
-  if systemctl -q is-active nginx.service && ! nginx -t -q && [ -d "$before" ]; then
-    rm -rf "$before.refused"
-    mv -T /etc/nginx "$before.refused"
-    mv -T "$before" /etc/nginx
-    # What runs was started with these.
-    [ ! -e "$before.stamp" ] || mv -fT "$before.stamp" "$stamp"
-    exit 11
-  fi
+	before=/var/lib/vikunja-deploy/nginx-before
+	if systemctl -q is-active nginx.service && ! nginx -t -q && [ -d "$before" ]; then
+		rm -rf "$before.refused"
+		mv -T /etc/nginx "$before.refused"
+		mv -T "$before" /etc/nginx
+		# What runs was started with these.
+		[ ! -e "$before.stamp" ] || mv -fT "$before.stamp" "$stamp"
+		exit 11
+	fi
 fi
 rm -f "$stamp"
 case $(systemctl show -p LoadState --value -- "$unit") in
-  masked) systemctl -q unmask -- "$unit"; systemctl -q --runtime unmask -- "$unit" || : ;;
+masked)
+	systemctl -q unmask -- "$unit"
+	systemctl -q --runtime unmask -- "$unit" || :
+	;;
 esac
 # Enabling what is enabled costs seconds where a unit has an init script beside it.
 [ "$enable" = no ] || systemctl -q is-enabled -- "$unit" 2>/dev/null ||
-  systemctl -q enable -- "$unit"
+	systemctl -q enable -- "$unit"
 active=$(systemctl show -p ActiveState --value -- "$unit")
 # Also where it is between two of its tries: those count towards the limit of starts, too.
 systemctl reset-failed -- "$unit" 2>/dev/null || :
 if [ "$verb" = reload ] && [ "$active" = active ]; then
-  # Its own unit file and drop-ins are taken up by no reload.
-  since=$(systemctl show --timestamp=us+utc -p ActiveEnterTimestamp --value -- "$unit")
-  files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
-  # shellcheck disable=SC2086 -- paths, which systemd parts by spaces
-  if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
-  # A folder that was removed and made anew is not writable in its sandbox.
-  main=$(systemctl show -p MainPID --value -- "$unit")
-  for path in $(systemctl show -p ReadWritePaths --value -- "$unit"); do
-    awk -v path="${path#-}" '$5 == path { found = 1 } END { exit !found }' "/proc/$main/mountinfo" ||
-      verb=restart
-  done
+	# Its own unit file and drop-ins are taken up by no reload.
+	since=$(systemctl show --timestamp=us+utc -p ActiveEnterTimestamp --value -- "$unit")
+	files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
+	# shellcheck disable=SC2086 -- paths, which systemd parts by spaces
+	if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
+	# A folder that was removed and made anew is not writable in its sandbox.
+	main=$(systemctl show -p MainPID --value -- "$unit")
+	for path in $(systemctl show -p ReadWritePaths --value -- "$unit"); do
+		awk -v path="${path#-}" '$5 == path { found = 1 } END { exit !found }' "/proc/$main/mountinfo" ||
+			verb=restart
+	done
 fi
 case $verb in
-  restart) systemctl restart -- "$unit" || { evidence; exit 1; } ;;
-  reload) systemctl reload-or-restart -- "$unit" || { evidence; exit 1; } ;;
-  *) systemctl start -- "$unit" || { evidence; exit 1; } ;;
+restart) systemctl restart -- "$unit" || {
+	evidence
+	exit 1
+} ;;
+reload) systemctl reload-or-restart -- "$unit" || {
+	evidence
+	exit 1
+} ;;
+*) systemctl start -- "$unit" || {
+	evidence
+	exit 1
+} ;;
 esac
 if [ $# -gt 0 ]; then
-  health=$1
-  shift
-  "health_$health" "$@" || { evidence; exit 10; }
+	health=$1
+	shift
+	"health_$health" "$@" || {
+		evidence
+		exit 10
+	}
 fi
 [ "$unit" != nginx.service ] || rm -rf "$before" "$before.refused" "$before.stamp"
 printf '%s\n' "$revision" >"$stamp.new"
