@@ -38,7 +38,7 @@ def guard_text(home: str, silence: int) -> str:
     silent for so many seconds. Where nothing lies there any more, somebody else has done it."""
     return f"""\
 while IFS= read -r -t {silence} word; do
-    [ "$word" != done ] || exit 0
+    [ "$word" != 'done' ] || exit 0
 done
 sleep 1
 [ -e {home}/recover ] || exit 0

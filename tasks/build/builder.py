@@ -48,7 +48,7 @@ export DEBIAN_FRONTEND=noninteractive
 dpkg --configure -a
 reach_archive
 apt-get update --quiet=2 || :
-# Package names have no blanks: the splitting is meant.
+# shellcheck disable=SC2086 # package names have no blanks: the splitting is meant
 apt-get install --quiet=2 --yes --no-install-recommends \
   -o DPkg::Options::=--force-unsafe-io \
   -o DPkg::Options::=--path-exclude=/usr/share/doc/* \

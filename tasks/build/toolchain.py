@@ -19,7 +19,7 @@ ARCHITECTURES = {"x86_64": ("amd64", "x64"), "aarch64": ("arm64", "arm64")}
 
 PROBED = ("go", "node", "npm", "pnpm", "yarn")
 PROBE = """for tool; do
-  path=$(command -v "$tool") || continue
+  command -v "$tool" >/dev/null || continue
   case $tool in
     go) version=$(go version 2>&1 | head -n 1) ;;
     node|npm|pnpm|yarn) version=$("$tool" --version 2>/dev/null </dev/null | tail -n 1) ;;

@@ -11,7 +11,7 @@ from tasks import console
 from tasks.commands.base import DeployCommand, option
 from tasks.errors import UsageError
 
-TEST_PACKAGES = ("chromium", "fonts-dejavu-core")
+TEST_PACKAGES = ("chromium", "fonts-dejavu-core", "shellcheck", "shfmt")
 MOST_WORKERS = 4
 """Each runs containers of its own."""
 

@@ -14,11 +14,11 @@ fail() { # CODE WHAT
 }
 
 evidence() { # UNIT
-	journalctl --no-pager -q -o cat -n 12 -u "$1" >&2
-	color=${1##*@}
-	name=${1%%@*}
-	[ "$color" = "$1" ] || tail -n 8 "/var/log/vikunja/${name#vikunja-}-${color%.service}.log" >&2
-} 2>/dev/null
+	journalctl --no-pager -q -o cat -n 12 -u "$1"
+	of=${1#vikunja-}
+	of=${of%.service}
+	[ "$of" = "${of#*@}" ] || tail -n 8 "/var/log/vikunja/${of%@*}-${of#*@}.log"
+} >&2 2>/dev/null
 
 serving() {
 	if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi
@@ -64,13 +64,13 @@ up() { # UNIT…: enabled and active, each before the next
 	done
 }
 
+unhealthy() { # UNIT: what was seen of it comes last
+	evidence "$1"
+	printf '%s\n' "$seen" >&2
+	return 10
+}
+
 healthy() { # PORT VERSION MCP_PORT SECONDS COLOR
-	health_backend "$1" "$2" "$4" >/dev/null || {
-		evidence "vikunja-backend@$5.service"
-		return 10
-	}
-	[ "$3" = - ] || health_mcp "$3" "$4" >/dev/null || {
-		evidence "vikunja-mcp@$5.service"
-		return 10
-	}
+	health_backend "$1" "$2" "$4" >/dev/null 2>&1 || unhealthy "vikunja-backend@$5.service" || return
+	[ "$3" = - ] || health_mcp "$3" "$4" >/dev/null 2>&1 || unhealthy "vikunja-mcp@$5.service" || return
 }

@@ -12,7 +12,7 @@ for unit in "$@"; do
 	case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) left="$left $unit" ;; esac
 done
 [ -z "$left" ] || {
-	# shellcheck disable=SC2086 -- names of units
+	# shellcheck disable=SC2086 # names of units
 	systemctl -q enable -- $was
 	fail 1 "still enabled:$left"
 }

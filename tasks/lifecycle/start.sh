@@ -7,7 +7,4 @@ refuse_standin
 settle
 up "$@"
 healthy "$port" "$version" "$mcp" "$seconds" "$color" || exit 10
-health_site "$domain" "$ssl" 30 >/dev/null || {
-	evidence nginx.service
-	exit 10
-}
+health_site "$domain" "$ssl" 30 >/dev/null 2>&1 || unhealthy nginx.service || exit

@@ -125,8 +125,8 @@ restore)
 undo)
 	systemctl stop -- "$unit" 2>/dev/null || :
 	if [ -e "$home/filled" ]; then
-		mapfile -t connection <"$home/connection"
-		if bash -c "$(cat "$home/database")" database wipe "${connection[@]}"; then
+		while IFS= read -r word; do set -- "$@" "$word"; done <"$home/connection"
+		if bash -c "$(cat "$home/database")" database wipe "$@"; then
 			rm -f "$filling" "$home/filled"
 		else
 			echo "the new database could not be emptied: the next apply does it" >&2

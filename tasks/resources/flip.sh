@@ -61,7 +61,7 @@ well() {
 		_health_page "https://$domain:$ssl/" --insecure --resolve "$domain:$ssl:127.0.0.1"
 }
 erring() {
-	# shellcheck disable=SC2046 -- two numbers
+	# shellcheck disable=SC2046 # two numbers
 	set -- $(since | answers "$color")
 	seen="$1 of $2 requests failed since the switch"
 	[ "$1" -ge 5 ] && [ $(($1 * 1000)) -gt $(($2 * (usual + 50))) ]
@@ -86,7 +86,7 @@ fi
 	echo "$back is missing" >&2
 	exit 1
 }
-# shellcheck disable=SC2046 -- two numbers
+# shellcheck disable=SC2046 # two numbers
 set -- $(tail -n 2000 "$log" 2>/dev/null | answers "$old")
 usual=0
 [ "$2" -lt 20 ] || usual=$(($1 * 1000 / $2))

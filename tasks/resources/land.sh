@@ -78,7 +78,7 @@ land_derived() { # mode owner group path of form
 	aside=$(beside "$4")
 	rm -f "$aside"
 	read -r secret <"$5" || return 1
-	# shellcheck disable=SC2059 -- the form is a printf format of ours
+	# shellcheck disable=SC2059 # the form is a printf format of ours
 	printf "$6" "$secret" >"$aside" && settle "$1" "$2" "$3" "$aside" "$4"
 }
 land_user() { # name home shell
@@ -87,7 +87,7 @@ land_user() { # name home shell
 	else
 		group=--user-group
 		if getent group "$1" >/dev/null; then group="--gid $1"; fi
-		# shellcheck disable=SC2086 -- an option and its argument
+		# shellcheck disable=SC2086 # an option and its argument
 		useradd --system $group --home-dir "$2" --no-create-home --shell "$3" "$1"
 	fi
 }
@@ -103,9 +103,11 @@ case $operations in
 *"$tab/etc/nginx/"*)
 	if [ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null; then
 		rm -rf "$kept.new" "$kept.stamp"
-		cp -a /etc/nginx "$kept.new" &&
-			{ [ ! -e "$home/stamps/nginx.service" ] || cp "$home/stamps/nginx.service" "$kept.stamp"; } &&
-			mv -T "$kept.new" "$kept" || fail "cannot keep a copy of /etc/nginx"
+		{
+			cp -a /etc/nginx "$kept.new" &&
+				{ [ ! -e "$home/stamps/nginx.service" ] || cp "$home/stamps/nginx.service" "$kept.stamp"; } &&
+				mv -T "$kept.new" "$kept"
+		} || fail "cannot keep a copy of /etc/nginx"
 	fi
 	;;
 esac
@@ -113,7 +115,7 @@ number=0
 IFS=$newline
 for operation in $operations; do
 	IFS=$tab
-	# shellcheck disable=SC2086 -- the fields of one operation
+	# shellcheck disable=SC2086 # the fields of one operation
 	set -- $operation
 	unset IFS
 	verb=$1

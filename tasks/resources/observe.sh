@@ -34,7 +34,7 @@ while IFS= read -r line; do
 	esac
 done
 
-# shellcheck disable=SC2086 -- one name a line
+# shellcheck disable=SC2086 # one name a line
 slow() {
 	IFS=$newline
 	[ -z "$units" ] || systemctl show \
@@ -47,7 +47,7 @@ slow() {
 # Of the units in their order, a block each, then of the packages.
 answers_of_slow() {
 	IFS=$newline
-	# shellcheck disable=SC2086 -- one name a line
+	# shellcheck disable=SC2086 # one name a line
 	set -- $units
 	load='' active='' file='' stale=''
 	while IFS= read -r line; do
@@ -78,7 +78,7 @@ answer_derived() {
 	secret=
 	state=differs
 	[ -r "$2" ] && read -r secret <"$2"
-	# shellcheck disable=SC2059 -- the form is a printf format of ours
+	# shellcheck disable=SC2059 # the form is a printf format of ours
 	[ -n "$secret" ] && printf "$3" "$secret" | cmp -s - "$1" && state=same
 	printf 'derived\t%s\t%s\n' "$1" "$state"
 }
@@ -95,7 +95,7 @@ slow </dev/null | {
 	IFS=$newline
 	for question in $others; do
 		IFS=$tab
-		# shellcheck disable=SC2086 -- the fields of one question
+		# shellcheck disable=SC2086 # the fields of one question
 		set -- $question
 		unset IFS
 		kind=$1
@@ -103,7 +103,7 @@ slow </dev/null | {
 		"answer_$kind" "$@"
 	done
 	IFS=$newline
-	# shellcheck disable=SC2086 -- one name a line
+	# shellcheck disable=SC2086 # one name a line
 	[ -z "$users" ] || getent passwd -- $users | while IFS=: read -r name _ _ _ _ home shell; do
 		printf 'user\t%s\t%s:%s\n' "$name" "$home" "$shell"
 	done
@@ -136,4 +136,4 @@ slow </dev/null | {
 			for (i = 1; i <= count; i++) print differing[i] | "tar -cPf - --no-recursion --verbatim-files-from -T - 2>/dev/null"
 		}'
 }
-exit 0
+:

@@ -1,9 +1,9 @@
 # Part of what installs packages: whether an archive of packages answers at all. Without that apt
 # tries every package by itself, for minutes. Exit code 6: none does.
-# shellcheck disable=SC2016
 
 ask_archive() {
 	# URL FILE: in a session of its own, which is ended as a whole.
+	# shellcheck disable=SC2016 # for the shell of that session
 	setsid sh -c 'echo $$ >"$1.pid" && exec timeout 60 /usr/lib/apt/apt-helper -o Acquire::Retries=0 \
 		-o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o APT::Sandbox::User=root \
 		download-file "$0" "$1"' "$1" "$2" >"$2.said" 2>&1 </dev/null 9>&-
@@ -11,6 +11,7 @@ ask_archive() {
 
 reach_archive() {
 	# One of each host.
+	# shellcheck disable=SC2016 # for apt-get to expand
 	urls=$(apt-get indextargets --format '$(REPO_URI)dists/$(RELEASE)/InRelease' 'Created-By: Packages' |
 		sed -n '/^\(http\|https\|ftp\):/p' | sort -u -t / -k 3,3)
 	[ -n "$urls" ] || return 0

@@ -51,7 +51,7 @@ begin)
 		printf 'StandardOutput=append:%s\n' "$log"
 		for hidden in "$@"; do printf 'InaccessiblePaths=-%s\n' "$hidden"; done
 	} >"$adds/rehearsal.conf" || exit 1
-	systemctl daemon-reload && systemctl start -- "$unit" || {
+	{ systemctl daemon-reload && systemctl start -- "$unit"; } || {
 		tail -n 8 "$log" >&2
 		exit 1
 	}

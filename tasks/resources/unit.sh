@@ -63,7 +63,7 @@ if [ "$verb" = reload ] && [ "$active" = active ]; then
 	# Its own unit file and drop-ins are taken up by no reload.
 	since=$(systemctl show --timestamp=us+utc -p ActiveEnterTimestamp --value -- "$unit")
 	files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
-	# shellcheck disable=SC2086 -- paths, which systemd parts by spaces
+	# shellcheck disable=SC2086 # paths, which systemd parts by spaces
 	if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
 	# A folder that was removed and made anew is not writable in its sandbox.
 	main=$(systemctl show -p MainPID --value -- "$unit")
@@ -73,19 +73,13 @@ if [ "$verb" = reload ] && [ "$active" = active ]; then
 	done
 fi
 case $verb in
-restart) systemctl restart -- "$unit" || {
-	evidence
-	exit 1
-} ;;
-reload) systemctl reload-or-restart -- "$unit" || {
-	evidence
-	exit 1
-} ;;
-*) systemctl start -- "$unit" || {
-	evidence
-	exit 1
-} ;;
+ensure) verb=start ;;
+reload) verb=reload-or-restart ;;
 esac
+systemctl "$verb" -- "$unit" || {
+	evidence
+	exit 1
+}
 if [ $# -gt 0 ]; then
 	health=$1
 	shift

@@ -85,8 +85,7 @@ network_down() {
 		"$iptables" -w -t "$table" -S "$chain" | tr -d '"' | while read -r verb line; do
 			case "$verb $line " in
 			"-A "*" --comment vikunja-deploy:$bridge "*)
-				# The words of a rule of our own: none of them holds a space.
-				# shellcheck disable=SC2086
+				# shellcheck disable=SC2086 # the words of a rule of our own: none of them holds a space
 				"$iptables" -w -t "$table" -D $line
 				;;
 			esac
@@ -110,8 +109,7 @@ mount_root() {
 process() {
 	pid=$1
 	stat=$(cat "/proc/$pid/stat")
-	# The words after the program's name; none of them holds a space.
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086 # the words after the program's name; none of them holds a space
 	set -- ${stat##*) }
 	parent=$2
 	shift 19

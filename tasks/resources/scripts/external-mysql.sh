@@ -74,7 +74,7 @@ apply_external_mysql() {
 		fi
 		return 1
 	fi
-	name=$(printf %s "$3" | sed 's/`/``/g')
+	name=$(printf %s "$3" | sed 's/`/&&/g')
 	user=$(printf %s "$4" | sed "s/'/''/g")
 	if [ -n "${MUST_EXIST:-}" ]; then
 		# Who could not log in could not tell whether it is there.

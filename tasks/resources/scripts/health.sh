@@ -14,7 +14,7 @@ _health_wait() {
 	# TIMEOUT CHECK [ARGUMENT…]: calls CHECK until it succeeds; it says in $seen what it saw.
 	_health_now
 	_health_start=$_health_up
-	_health_limit=$(($_health_start + ${1%.*} * 100))
+	_health_limit=$((_health_start + ${1%.*} * 100))
 	shift
 	while :; do
 		if "$@"; then
@@ -54,7 +54,7 @@ _health_get() {
 
 _health_value() {
 	# NAME: the string value of a key in $body, JSON.
-	printf %s "$body" | tr ',{}' '\n\n\n' |
+	printf %s "$body" | tr ',{}' '\n' |
 		sed -n 's/^[[:space:]]*"'"$1"'"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' | head -n 1
 }
 

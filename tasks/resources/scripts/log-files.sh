@@ -8,7 +8,7 @@ _log_files_wished() {
 
 probe_log_files() {
 	wished=$(_log_files_wished)
-	# shellcheck disable=SC2086 -- one path a line, with no space in it
+	# shellcheck disable=SC2086 # one path a line, with no space in it
 	found=$(find ${wished:+$(printf '%s\n' "$wished" | cut -d ' ' -f 1)} \
 		-maxdepth 0 -type f -printf '%p 0%m %u %g\n' 2>/dev/null)
 	if [ -z "$wished" ] || [ -z "$found" ]; then

@@ -57,11 +57,9 @@ _measure_usage() {
 }
 
 _measure_cpu() {
-	printf 'cpu %s %s %s %s\n' "$(date +%s%N)" "$(_measure_usage)" \
-		"$(
-			sleep 0.25
-			date +%s%N
-		)" "$(_measure_usage)"
+	before="$(date +%s%N) $(_measure_usage)"
+	sleep 0.25
+	printf 'cpu %s %s %s\n' "$before" "$(date +%s%N)" "$(_measure_usage)"
 }
 
 _measure_memory() {

@@ -76,7 +76,7 @@ apply_mysql_database() {
 			return 4
 		}
 	fi
-	name=$(printf %s "$1" | sed 's/`/``/g')
+	name=$(printf %s "$1" | sed 's/`/&&/g')
 	user=$(printf %s "$2" | sed "s/'/''/g")
 	{
 		# The doubled quote is an escape in every mode; the backslash only without this one.

@@ -12,6 +12,6 @@ apply_sqlite_database() {
 		return 4
 	fi
 	# Without tables, and not without content: what is made is there, also for who looks next.
-	setpriv --reuid="$1" --regid="$1" --clear-groups sh -c \
-		'umask 027 && exec sqlite3 -batch "$1" "create table begun (id); drop table begun"' sh "$2"
+	(umask 027 && exec setpriv --reuid="$1" --regid="$1" --clear-groups \
+		sqlite3 -batch "$2" 'create table begun (id); drop table begun')
 }
