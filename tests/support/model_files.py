@@ -93,11 +93,16 @@ class Tree:
         node = Node("file", content, mode)
         self.put(path, replace(node, **owners))  # type: ignore[arg-type]
 
-    def make_folders(self, path: str) -> None:
-        """mkdir -p"""
-        if path != "/" and self.get(path, last=True) is None:
-            self.make_folders(posixpath.dirname(path))
-            self.put(path, folder())
+    def make_folders(self, path: str, mode: str = "0755") -> None:
+        """mkdir -p: OSError where something else is in the way."""
+        found = self.get(path, last=True)
+        if found is None:
+            self.make_folders(posixpath.dirname(path), mode)
+            if self.get(path) is not None:
+                raise FileExistsError(path)
+            self.put(path, folder(mode))
+        elif found.type != "directory":
+            raise NotADirectoryError(path)
 
     def remove(self, path: str) -> None:
         """rm -rf"""

@@ -112,7 +112,8 @@ def _contents(machine: Machine, wanted: dict[str, str]) -> bytes:
 
 
 def _first_line(files: Tree, path: str) -> str:
-    return (files.content(path) or b"").decode().partition("\n")[0]
+    """As `read` gives it."""
+    return (files.content(path) or b"").decode().partition("\n")[0].strip(" \t")
 
 
 # land.sh
@@ -121,13 +122,13 @@ def _first_line(files: Tree, path: str) -> str:
 def land(machine: Machine, stdin: bytes, told: Told) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(stdin)) as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
-    machine.files.make_folders(STAMPS)
+    machine.files.make_folders(STAMPS, "0700")
     done = 0
     for line in members["operations"].decode().splitlines():
         verb, *fields = line.split("\t")
         try:
             _LANDINGS[verb](machine, fields, members, told)
-        except Refused as refused:
+        except (Refused, OSError) as refused:
             said = f"{refused}\ncannot land: {verb} {' '.join(fields)}\n"
             return Answer(_done(done), said.encode(), 1)
         done += 1
@@ -161,12 +162,17 @@ def _replaced(before: Node | None, after: Node) -> str:
 
 def _settle(machine: Machine, path: str, node: Node, *, make_way: bool = False) -> str:
     """mv -fT onto the path, a folder that is in the way put aside."""
-    _need_owner(machine, node.owner, node.group)
+    if make_way:
+        machine.files.make_folders(posixpath.dirname(path))
     if machine.files.place(path) is None:
-        if make_way:
-            machine.files.make_folders(posixpath.dirname(path))
-        else:
-            raise Refused(f"cannot create regular file '{path}': No such file or directory")
+        raise Refused(f"cannot create regular file '{path}': No such file or directory")
+    if node.type != "link":
+        aside = posixpath.join(
+            posixpath.dirname(path), f".{posixpath.basename(path)}.vikunja-deploy"
+        )
+        machine.files.write(aside, node.content, "0600")
+        _need_owner(machine, node.owner, node.group)
+        machine.files.remove(aside)
     before = machine.files.get(path)
     if before is not None and before.type == "directory":
         machine.files.put_aside(path)
@@ -191,7 +197,6 @@ def _land_directory(
     machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
 ) -> None:
     mode, owner, group, path = fields
-    _need_owner(machine, owner, group)
     before = machine.files.get(path)
     if before is not None and before.type != "directory":
         machine.files.put_aside(path)
@@ -277,6 +282,8 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None
 
 # install.sh, release.sh
 
+PARTS = ("mcp-server", "frontend", "backend")
+
 
 def install(machine: Machine, names: Sequence[str], told: Told) -> Answer:
     for name in names:
@@ -286,15 +293,21 @@ def install(machine: Machine, names: Sequence[str], told: Told) -> Answer:
 
 def release(machine: Machine, color: str, line: str, archive: bytes, told: Told) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-        files = {m.name: members.extractfile(m).read() for m in members if m.isreg()}  # type: ignore[union-attr]
-    binary = files["backend/vikunja"]
+        parts = [m for m in members if m.isreg()]
+        files = {m.name: members.extractfile(m).read() for m in parts}  # type: ignore[union-attr]
+    modes = {m.name: f"{m.mode & 0o755:04o}" for m in parts} | {"backend/vikunja": "0755"}
+    for part in PARTS:
+        machine.files.make_folders(f"/opt/vikunja/{part}")
+    binary = files.get("backend/vikunja")
+    if binary is None:
+        return Answer(stderr=b"the build holds no backend/vikunja\n", returncode=1)
     backend = f"/opt/vikunja/backend/{color}"
     before = machine.files.content(f"{backend}/vikunja")
     whole = _first_line(machine.files, f"{backend}/.release").endswith(f" {len(before or b'')}")
     machine.files.remove(f"{backend}/.release")
     files["backend/.release"] = f"{line} {len(binary)}\n".encode()
     files["mcp-server/.release"] = files["backend/.release"]
-    for part in ("mcp-server", "frontend", "backend"):
+    for part in PARTS:
         place = f"/opt/vikunja/{part}/{color}"
         machine.files.remove(place)
         machine.files.make_folders(place)
@@ -302,7 +315,7 @@ def release(machine: Machine, color: str, line: str, archive: bytes, told: Told)
             if name.startswith(f"{part}/"):
                 path = place + name[len(part) :]
                 machine.files.make_folders(posixpath.dirname(path))
-                machine.files.write(path, content, "0755" if content is binary else "0644")
+                machine.files.write(path, content, modes.get(name, "0644"))
     told(f"release:{color}", "update" if before is not None and whole else "create")
     return Answer()
 

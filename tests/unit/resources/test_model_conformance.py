@@ -1,0 +1,231 @@
+"""The model of a container that unit tests believe in, held to the scripts themselves.
+
+Whatever needs no systemd; tests/lab/containers/test_model_conformance.py has the rest.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from conformance import Both
+from model_files import Node, folder
+from model_machine import User
+from shells import RootedShell
+
+from tasks.effects.keeping import keep_script, put_back_script
+from tasks.resources.files import Absent, Directory, File, Link
+from tasks.resources.landing import Landed
+from tasks.resources.running import guarded
+from tasks.resources.system import Secret
+
+FILE = Node("file", b"somebody's\n", "0640", "www-data", "adm")
+EMPTY = Node("file", b"")
+LONE = Node("file", b"no end of a line")
+FOLDER = folder("0750", "root", "www-data")
+
+
+def link(target: str) -> Node:
+    return Node("link", mode="0777", target=target)
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Both:
+    programs, root = tmp_path / "programs", tmp_path / "root"
+    programs.mkdir()
+    root.mkdir()
+    return Both(RootedShell(programs, root=root))
+
+
+STANDING: Mapping[str, Mapping[str, Node]] = {
+    "nothing": {},
+    "a file": {"/srv/it": FILE},
+    "an empty file": {"/srv/it": EMPTY},
+    "a file without an end of line": {"/srv/it": LONE},
+    "a folder": {"/srv/it": FOLDER, "/srv/it/below": FILE},
+    "a link to a file": {"/srv/it": link("other"), "/srv/other": FILE},
+    "a link to an empty file": {"/srv/it": link("other"), "/srv/other": EMPTY},
+    "a link to a folder": {"/srv/it": link("other"), "/srv/other": FOLDER},
+    "a link to nothing": {"/srv/it": link("gone")},
+}
+"""What a wish may find in its place."""
+
+LANDED: Mapping[str, Callable[[str], Landed]] = {
+    "a file": lambda path: File(path=path, content=b"wished\n", mode="0600", group="adm"),
+    "an empty file": lambda path: File(path=path, content=b""),
+    "a folder": lambda path: Directory(path=path, mode="2750", group="www-data"),
+    "a link": lambda path: Link(path=path, target="/srv/wished"),
+    "nothing": lambda path: Absent(path=path),
+    "a secret": lambda path: Secret(path=path, owner="root", group="www-data", mode="0640"),
+    "a derived secret": lambda path: Secret(
+        path=path, owner="root", group="root", of="/srv/of", form="requirepass %s\n"
+    ),
+    "what is of nobody": lambda path: File(path=path, content=b"x", owner="nobody-of-that-name"),
+    "a folder of nobody": lambda path: Directory(path=path, group="nobody-of-that-name"),
+    "a secret of nobody": lambda path: Secret(path=path, owner="nobody-of-that-name", group="root"),
+}
+
+
+@pytest.mark.parametrize("wished", LANDED)
+@pytest.mark.parametrize("standing", STANDING)
+def test_whatever_stands_there_it_lands_alike(both: Both, standing: str, wished: str) -> None:
+    both.put({**STANDING[standing], "/srv/of": Node("file", b"p%s$x\n")})
+    both.land(File(path="/srv/first", content=b"first"), LANDED[wished]("/srv/it"))
+    both.observe_all()
+    both.land(LANDED[wished]("/srv/it"), Directory(path="/srv/last"))
+    both.observe_all()
+
+
+WAYS: Mapping[str, Mapping[str, Node]] = {
+    "there": {"/srv/way": FOLDER},
+    "missing": {},
+    "a file": {"/srv/way": FILE},
+    "a link to a folder": {"/srv/way": link("other"), "/srv/other": FOLDER},
+    "a link to nothing": {"/srv/way": link("gone")},
+}
+
+
+@pytest.mark.parametrize("wished", LANDED)
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_the_way_is_it_lands_alike(both: Both, way: str, wished: str) -> None:
+    both.put({**WAYS[way], "/srv/of": Node("file", b"secret\n")})
+    both.land(LANDED[wished]("/srv/way/it"))
+    both.observe_all()
+
+
+@pytest.mark.parametrize("of", [None, EMPTY, LONE, Node("file", b"  a b \n c"), FOLDER])
+def test_a_secret_of_another_follows_it_alike(both: Both, of: Node | None) -> None:
+    both.put({} if of is None else {"/srv/of": of})
+    both.land(Secret(path="/srv/it", owner="root", group="root", of="/srv/of", form="is %s\n"))
+    form = "is %s\n"
+    both.observe(*(("derived", path, "/srv/of", form) for path in ("/srv/it", "/srv/gone")))
+    both.put({"/srv/it": Node("file", b"is another\n")})
+    both.observe(("derived", "/srv/it", "/srv/of", form))
+
+
+def test_what_fails_ends_the_rest_alike_and_stamps_go_first(both: Both) -> None:
+    stamps = "/var/lib/vikunja-deploy/stamps"
+    both.put({stamps: folder("0700"), f"{stamps}/a.service": FILE, f"{stamps}/b.service": FILE})
+    both.land(
+        File(path="/srv/one", content=b"1"),
+        File(path="/srv/two", content=b"2", owner="nobody-of-that-name"),
+        File(path="/srv/three", content=b"3"),
+        unstamped=["a.service", "gone.service"],
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [b"one\ntwo\n", b"\tof tabs \n", b"\n", b"", b"lone", b"back\\slash\n"]
+)
+def test_a_text_is_read_alike(both: Both, text: bytes) -> None:
+    both.put({"/srv/text": Node("file", text), "/srv/link": link("text"), "/srv/folder": FOLDER})
+    both.observe(*(("text", f"/srv/{name}") for name in ("text", "link", "folder", "gone")))
+
+
+def test_the_content_of_what_differs_comes_along_alike(both: Both) -> None:
+    large = Node("file", b"." * 262145)
+    both.put({"/srv/large": large, "/srv/least": Node("file", large.content[1:]), "/srv/it": FILE})
+    wanted = [("/srv/large", "1" * 64), ("/srv/least", "2" * 64), ("/srv/it", FILE.sha256)]
+    both.observe(*(("file", digest, path) for path, digest in wanted))
+
+
+def test_packages_and_users_are_told_alike(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (
+        "Package: {0}\nStatus: {1}\nVersion: 1.0\nArchitecture: all\nMaintainer: x\nDescription: x"
+    )
+    states = {"curl": "install ok installed", "nginx": "deinstall ok config-files"}
+    known = "\n\n".join(lines.format(*state) for state in states.items())
+    both.put({"/srv/dpkg": FOLDER, "/srv/dpkg/status": Node("file", f"{known}\n".encode())})
+    both.machine.packages, both.machine.configured = {"curl"}, {"curl", "nginx"}
+    both.machine.users["root"] = User("/root", "/bin/bash")
+    shell = both.real
+    assert isinstance(shell, RootedShell)
+    shell.program("dpkg-query", f'exec /usr/bin/dpkg-query --admindir={shell.root}/srv/dpkg "$@"')
+    facts = both.observe(
+        *(("package", name) for name in ("curl", "nginx", "no-such-package")),
+        *(("user", name) for name in ("root", "www-data", "nobody-of-that-name")),
+    )
+    assert (list(facts.packages), list(facts.users)) == (["curl"], ["root", "www-data"])
+
+
+def build(*files: tuple[str, bytes, int]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content, mode in files:
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), mode
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+BINARY = ("backend/vikunja", b"\x7fELF", 0o644)
+BUILDS = {
+    "the backend alone": build(BINARY),
+    "all parts": build(
+        BINARY,
+        ("frontend/index.html", b"<html>", 0o664),
+        ("mcp-server/dist/index.js", b"//", 0o600),
+        ("mcp-server/node/bin/node", b"\x7fELF node", 0o777),
+    ),
+    "one without a backend": build(("frontend/index.html", b"<html>", 0o644)),
+}
+
+
+def release(both: Both, name: str, color: str = "blue") -> None:
+    argv = ["sh", "-c", guarded("release.sh"), "release", color, "1 v1.0.0 abc"]
+    both.run(argv, BUILDS[name])
+
+
+@pytest.mark.parametrize("second", BUILDS)
+@pytest.mark.parametrize("first", BUILDS)
+def test_a_release_takes_the_place_of_another_alike(both: Both, first: str, second: str) -> None:
+    release(both, first)
+    release(both, first, "green")
+    both.observe_all()
+    release(both, second)
+    both.observe_all()
+
+
+KEPT = {
+    "/etc/vikunja/environment": Node("file", b"OLD=1\n", "0640", group="www-data"),
+    "/etc/vikunja/link": link("environment"),
+    "/etc/vikunja/tls": FOLDER,
+    "/etc/vikunja/tls/key": FILE,
+}
+PATHS = ("environment", "link", "tls", "new one")
+
+
+def keep(both: Both, *names: str, units: Sequence[str] = ()) -> None:
+    paths = [f"/etc/vikunja/{name}" for name in names]
+    both.run(["sh", "-c", keep_script(), "keep", "blue", *units, "--", *paths])
+
+
+def change(both: Both, text: bytes) -> None:
+    both.put(
+        {
+            "/etc/vikunja/environment": Node("file", text),
+            "/etc/vikunja/new one": Node("file", text),
+            "/etc/vikunja/tls/key": Node("file", text),
+            "/etc/vikunja/tls/more": Node("file", text),
+        }
+    )
+
+
+@pytest.mark.parametrize("again", [(), ("new one", "environment")])
+@pytest.mark.parametrize("stamped", [b"other\n", b"same\n"])
+def test_what_was_kept_comes_back_alike(both: Both, stamped: bytes, again: Sequence[str]) -> None:
+    stamps = "/var/lib/vikunja-deploy/stamps"
+    serving, database = f"{stamps}/vikunja-backend@blue.service", f"{stamps}/redis-server.service"
+    same = Node("file", b"same\n")
+    both.put({**KEPT, stamps: folder("0700"), serving: same, database: same})
+    keep(both, *PATHS, units=["redis-server.service"])
+    change(both, b"new\n")
+    if again:
+        keep(both, *again)
+        change(both, b"newer\n")
+    both.put({serving: Node("file", stamped), database: Node("file", b"new\n")})
+    for _ in range(2):
+        both.run(["sh", "-c", put_back_script(), "put-back", "blue"])
