@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -27,6 +28,7 @@ from tasks.resources.running import guarded
 
 WATCHED = ("/etc/vikunja", "/opt/vikunja", "/srv", "/var/lib/vikunja-deploy")
 """Folders whose content is compared, in full."""
+RANDOM = "/etc/vikunja/tls/self-signed/"
 NOT_IN_FILES = "/var/lib/vikunja-deploy/before"
 """What keep.sh keeps: the model has it beside its files."""
 
@@ -76,6 +78,11 @@ class Both:
 
     def put(self, nodes: Mapping[str, Node]) -> None:
         """Files, folders and links, by path; a folder before what is in it."""
+        self._put_real(nodes)
+        for path, node in nodes.items():
+            self.machine.files.put(path, node)
+
+    def _put_real(self, nodes: Mapping[str, Node]) -> None:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for path, node in nodes.items():
@@ -83,16 +90,25 @@ class Both:
                 (member.type,) = (kind for kind, name in TYPES.items() if name == node.type)
                 member.mode, member.size = int(node.mode, 8), len(node.content)
                 member.uname, member.gname, member.linkname = node.owner, node.group, node.target
+                member.mtime = time.time()
                 archive.addfile(member, io.BytesIO(node.content))
-                self.machine.files.put(path, node)
         argv = ["tar", "-C", "/", "-xpf", "-", "--same-owner"]
         done = self.real.run(argv, stdin=buffer.getvalue(), check=False)
         assert (done.returncode, done.stderr) == (0, b"")
 
-    def run(self, argv: Sequence[str], stdin: bytes = b"") -> Completed:
+    def edit(self, path: str, edit: Callable[[bytes], bytes]) -> None:
+        """The same edit of a file whose content is another in each."""
+        model = self.machine.files.get(path)
+        (real,) = (node for name, node in _nodes(self._stream()) if name == path)
+        assert model is not None
+        self._put_real({path: replace(real, content=edit(real.content))})
+        self.machine.files.put(path, replace(model, content=edit(model.content)))
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", *, reason: bool = True) -> Completed:
+        """reason: whether the last line of what went wrong is ours, and has to be the same."""
         real = self.real.run(argv, stdin=stdin, check=False)
         model = self.model.run(argv, stdin=stdin, check=False)
-        agree(_answer(model), _answer(real))
+        agree(_answer(model, reason), _answer(real, reason))
         self.compare()
         return real
 
@@ -160,14 +176,15 @@ def _tree(nodes: Iterable[tuple[str, Node]], secrets: _Secrets) -> list[tuple[st
     for path, node in sorted(nodes, key=lambda pair: pair[0]):
         if path.startswith(NOT_IN_FILES):
             continue
-        named = replace(node, content=secrets.named(node.content), mtime=0)
+        content = b"" if path.startswith(RANDOM) else secrets.named(node.content)
+        named = replace(node, content=content, mtime=0)
         found.append((ASIDE.sub(".replaced", path), named))
     return sorted(found, key=lambda pair: (pair[0], pair[1].type, pair[1].content))
 
 
-def _answer(completed: Completed) -> list[object]:
-    """Of what went wrong, only the last line is ours."""
-    return [completed.returncode, completed.stdout, completed.stderr.splitlines()[-1:]]
+def _answer(completed: Completed, reason: bool) -> list[object]:
+    said = completed.stderr.splitlines()[-1:] if reason else []
+    return [completed.returncode, completed.stdout, said]
 
 
 def _facts(facts: Facts, secrets: _Secrets) -> list[object]:

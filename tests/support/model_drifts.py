@@ -14,7 +14,7 @@ from typing import Any
 
 from model_files import Node
 from model_machine import GREEN, NOLOGIN, Machine, User
-from model_scripts import DOCUMENT
+from model_scripts import DOCUMENT, LATER
 from model_site import NAME, Site
 
 Drift = Callable[[Site, Random], str]
@@ -261,7 +261,7 @@ def certificate_expires(machine: Machine, random: Random, names: list[str]) -> s
     node = machine.files.get(path)
     if node is None:
         return ""
-    machine.files.put(path, replace(node, content=node.content.replace(b" later ", b" soon ")))
+    machine.files.put(path, replace(node, content=node.content.replace(b" %d " % LATER, b" 1 ")))
     return "certificate expires soon"
 
 

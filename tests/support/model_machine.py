@@ -256,7 +256,7 @@ class Machine:
     def _launch(self, name: str) -> None:
         unit = self.unit(name)
         if self.load_state(name) != "loaded":
-            raise Refused(f"Unit {name} is {self.load_state(name)}.", 5)
+            raise Refused(f"Unit {name} is {self.load_state(name)}.")
         if unit.loaded is None:
             self.load(name)
         unit.running = None
@@ -267,8 +267,7 @@ class Machine:
         needed = self.assertions(name)
         missing = [path for path in needed if self.files.get(path) is None]
         if missing:
-            unit.active = "failed"
-            raise Refused(f"Assertion failed on job for {name}: {missing[0]}", 1)
+            raise Refused(f"Assertion failed on job for {name}: {missing[0]}")
         if name.startswith(("nginx.", "vikunja-")):
             self.make_log_files()
         try:

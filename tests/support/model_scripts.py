@@ -11,6 +11,7 @@ import io
 import posixpath
 import re
 import tarfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
 SWITCHING = "/var/lib/vikunja-deploy/switching"
+LATER = 4102444800
+"""When a certificate of the model's ends, in seconds since 1970."""
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
 
 Told = Callable[[str, str], None]
@@ -333,8 +336,10 @@ def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         if verb == "stop":
             was = state.active == "active" or state.enabled
             machine.files.remove(stamp)
+            if state.loaded is None and machine.load_state(name) == "not-found":
+                raise Refused(f"Failed to stop {name}: Unit {name} not loaded.")
             machine.stop(name)
-            state.enabled = state.enabled and enable == "yes"
+            state.enabled = False
             told(address, "delete" if was else "none")
             return Answer()
         machine.files.remove(stamp)
@@ -487,17 +492,20 @@ def confirm(machine: Machine, color: str) -> Answer:
 
 
 def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answer:
+    said = b""
     if machine.files.get(SWITCHING) is not None:
-        _mark(machine, _first_line(machine.files, SWITCHING))
+        before = _first_line(machine.files, SWITCHING)
+        _mark(machine, before)
         machine.files.remove(SWITCHING)
+        said = f"the switch was not confirmed: {before} serves again\n".encode()
     if color != ("green" if machine.files.get(GREEN) is not None else "blue"):
-        return Answer(stderr=b"nginx passes requests to the other one\n", returncode=13)
+        return Answer(said, b"nginx passes requests to the other one\n", 13)
     for name in units:
         machine.files.remove(f"{STAMPS}/{name}")
         machine.stop(name)
         machine.unit(name).enabled = False
     seen = _answers(machine, color, port)
-    return Answer(stderr=f"{seen}\n".encode(), returncode=12) if seen else Answer()
+    return Answer(said, f"{seen}\n".encode(), 12) if seen else Answer(said)
 
 
 # scripts/*.sh
@@ -510,7 +518,8 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         state = machine.log_files()
         return "absent" if state == "no configuration" else state
     if name == "sqlite_database":
-        return "present" if machine.files.content(arguments[1]) else "absent"
+        found = machine.files.get(arguments[1], last=True)
+        return "present" if found is not None and found.size else "absent"
     if name in ("postgresql_database", "mysql_database"):
         database, user = arguments
         return _login(machine, _LOCAL[name], database, user)
@@ -589,7 +598,7 @@ def _certificate(machine: Machine, place: str, domain: str, address: str) -> str
         return "other-domain"
     if for_address != address:
         return "other-address"
-    if expiry == "soon":
+    if int(expiry) < time.time() + 14 * 86400:
         return "expiring"
     node = files.get(f"{place}/key.pem")
     assert node is not None
@@ -618,8 +627,8 @@ def run_script(
         machine.files.remove(f"{STAMPS}/nginx.service")
         machine.files.write(f"{place}/key.pem", key, "0640", group="www-data")
         machine.files.write(f"{place}/certificate.pem", pem)
-        made = f"{_digests(pem, key)} later {domain} {address}\n"
-        machine.files.write(f"{place}/made", made.encode())
+        made = f"{_digests(pem, key)} {LATER} {domain} {address}\n"
+        machine.files.write(f"{place}/made", made.encode(), "0600")
     elif function == "log_files":
         (title,) = arguments
         machine.files.remove(f"{STAMPS}/nginx.service")

@@ -6,6 +6,7 @@ Whatever needs no systemd; tests/lab/containers/test_model_conformance.py has th
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from model_files import Node, folder
 from model_machine import User
 from shells import RootedShell
 
+from tasks.effects.inside import applying
 from tasks.effects.keeping import keep_script, put_back_script
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.landing import Landed
@@ -229,3 +231,43 @@ def test_what_was_kept_comes_back_alike(both: Both, stamped: bytes, again: Seque
     both.put({serving: Node("file", stamped), database: Node("file", b"new\n")})
     for _ in range(2):
         both.run(["sh", "-c", put_back_script(), "put-back", "blue"])
+
+
+TLS = "/etc/vikunja/tls/self-signed"
+
+
+def certificate(both: Both, domain: str = "a.example", address: str = "192.0.2.1") -> str:
+    question = ("probe", "self-signed-certificate", TLS, domain, address)
+    return both.observe(question).probes[question[1:]]
+
+
+def make_certificate(both: Both) -> None:
+    text = f"MUST_EXIST=\n{applying('self-signed-certificate')}"
+    argv = ["sh", "-c", text, "certificate", TLS, "a.example", "192.0.2.1"]
+    both.run(argv, reason=False)
+
+
+def test_a_certificate_is_made_and_judged_alike(both: Both) -> None:
+    make_certificate(both)
+    both.put({"/etc/vikunja/tls": folder(), TLS: folder("0750", "root", "www-data")})
+    assert certificate(both) == "absent"
+    make_certificate(both)
+    assert certificate(both) == "present"
+    assert certificate(both, domain="b.example") == "other-domain"
+    assert certificate(both, address="192.0.2.2") == "other-address"
+    both.edit(f"{TLS}/made", lambda made: re.sub(rb" \d+ ", b" 1 ", made))
+    assert certificate(both) == "expiring"
+    make_certificate(both)
+    both.machine.files.change(f"{TLS}/key.pem", mode="0644")
+    both.real.run(["chmod", "0644", f"{TLS}/key.pem"])
+    assert certificate(both) == "exposed"
+    both.edit(f"{TLS}/key.pem", lambda key: key + b"edited\n")
+    assert certificate(both) == "mismatched"
+    both.put({f"{TLS}/made": EMPTY})
+    assert certificate(both) == "absent"
+
+
+@pytest.mark.parametrize("standing", STANDING)
+def test_a_database_file_is_found_alike(both: Both, standing: str) -> None:
+    both.put(STANDING[standing])
+    both.observe(("probe", "sqlite-database", "vikunja", "/srv/it"))
