@@ -21,6 +21,8 @@ from tasks.paths import ROOT, TEMPLATES, Paths
 from tasks.resources.base import Origin, digest
 
 MANIFEST = "manifest.json"
+SCRIPTS = ROOT / "tasks" / "resources"
+"""Where the shell is that a template shares with what runs in the container besides."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, SCRIPTS]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -120,14 +122,14 @@ def _environment() -> Any:
 
 
 def template_files(wanted: Iterable[Templated]) -> list[Path]:
-    """The template files that these depend on, shared macros included: doit's file_dep."""
+    """The template files that these depend on, what they share included: doit's file_dep."""
     files = {TEMPLATES / item.template for item in wanted}
     return sorted(files | set(_shared_files()))
 
 
 @cache
 def _shared_files() -> tuple[Path, ...]:
-    return tuple(sorted(TEMPLATES.glob("shared/*.j2")))
+    return (*sorted(TEMPLATES.glob("shared/*.j2")), SCRIPTS / "color.sh")
 
 
 @cache
@@ -143,7 +145,7 @@ def _file_digest(path: Path) -> str:
 
 
 def template_digest(item: Templated) -> str:
-    """Digest of a template and the shared macros that it may use."""
+    """Digest of a template and what it may share with others."""
     files = (TEMPLATES / item.template, *_shared_files())
     return digest([_file_digest(path) for path in files])
 

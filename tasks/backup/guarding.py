@@ -19,7 +19,7 @@ from tasks.errors import DeployError
 from tasks.resources.files import File, Link
 from tasks.resources.landing import landing
 from tasks.resources.migration import HOME, JOURNAL
-from tasks.resources.observe import HERE, script_text
+from tasks.resources.observe import HERE
 from tasks.resources.running import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 
 SAVED = "saved"
@@ -180,4 +180,5 @@ COMMITTED = "The update was done already: the new version serves"
 
 
 def recovery() -> str:
-    return "\n".join((script_text("health"), (HERE / "recover.sh").read_text()))
+    parts = ("scripts/health.sh", "color.sh", "recover.sh")
+    return "\n".join((HERE / name).read_text() for name in parts)

@@ -61,7 +61,7 @@ def switch_color(batch: Sequence[Entry], work: Work) -> None:
 
 
 def flip_script() -> str:
-    return guarded("scripts/health.sh", "flip.sh")
+    return guarded("scripts/health.sh", "color.sh", "flip.sh")
 
 
 def _flip_arguments(color: Color, work: Work) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _not_switched(code: int, stderr: bytes, color: Color, where: str) -> DeployE
 
 
 def confirm_script() -> str:
-    return guarded("confirm.sh")
+    return guarded("color.sh", "confirm.sh")
 
 
 def _confirm(color: Color, work: Work) -> None:
@@ -225,7 +225,7 @@ SERVES = 13
 
 
 def back_script() -> str:
-    return guarded("scripts/health.sh", "back.sh")
+    return guarded("scripts/health.sh", "color.sh", "back.sh")
 
 
 _AS_THEY_ARE = (UsageError, LockedError, CancelledError, RolledBackError, RollbackFailedError)

@@ -1,10 +1,9 @@
-# What start, stop and restart share. Behind the guard, health.sh and in-hand.sh.
+# What start, stop and restart share. Behind the guard, health.sh, in-hand.sh and color.sh.
 set -u
 LC_ALL=C.UTF-8
 export LC_ALL
 # Whoever started this may be gone: what it says is then lost, what it does is finished.
 trap '' PIPE
-home=/var/lib/vikunja-deploy
 standins=/run/systemd/system
 standin=vikunja-standin
 
@@ -20,22 +19,14 @@ evidence() { # UNIT
 	[ "$of" = "${of#*@}" ] || tail -n 8 "/var/log/vikunja/${of%@*}-${of#*@}.log"
 } >&2 2>/dev/null
 
-serving() {
-	if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi
-}
-
 refuse_standin() { # where only a restart's stand-in serves, the colour has an older release
-	[ ! -e "$home/switching" ] && systemctl -q is-active "$standin-backend.service" &&
+	[ ! -e "$switching" ] && systemctl -q is-active "$standin-backend.service" &&
 		! systemctl -q is-active "vikunja-backend@$(serving).service" || return 0
 	fail 1 'only the stand-in of a restart serves: ./doit apply brings the release itself back'
 }
 
 settle() { # undo what a restart that was killed has left: its switch first, then its stand-ins
-	if [ -e "$home/switching" ] || [ -e "$home/switching-back" ]; then
-		/usr/local/lib/vikunja/switch-back >/dev/null || fail 1 'a switch that was cut short cannot be undone'
-	fi
-	systemctl stop vikunja-switch-back.timer 2>/dev/null
-	systemctl reset-failed vikunja-switch-back.timer vikunja-switch-back.service 2>/dev/null
+	undo_switch >/dev/null || fail 1 'a switch that was cut short cannot be undone'
 	remove_standins
 }
 

@@ -11,15 +11,6 @@
 color=$1 port=$2 mcp=$3 idle=$4 idle_port=$5 idle_mcp=$6 version=$7 seconds=$8 drain=$9
 shift 9
 uploads=$1
-active=/etc/vikunja/active
-
-flip() { # COLOR
-	if [ "$1" = green ]; then
-		: >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
-	else
-		rm -f "$active/green"
-	fi && sync -f "$active"
-}
 
 make_standin() { # PART
 	# The colour's unit with its drop-ins: of the serving colour's files, with the idle one's ports.
@@ -29,19 +20,6 @@ make_standin() { # PART
 	sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
 	printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
 	mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
-}
-
-arm() {
-	# Until it is disarmed, a reboot or an end of this script lets the colour's own units serve.
-	printf '%s\n' "$color" >"$home/switching.new" && sync "$home/switching.new" &&
-		mv -fT "$home/switching.new" "$home/switching" &&
-		systemd-run --quiet --collect --unit=vikunja-switch-back \
-			--on-active="$((seconds * 2 + drain + uploads + 60))" /usr/local/lib/vikunja/switch-back
-}
-
-disarm() {
-	rm -f "$home/switching"
-	systemctl stop vikunja-switch-back.timer 2>/dev/null
 }
 
 parts=backend
@@ -62,7 +40,8 @@ healthy "$idle_port" "$version" "$idle_mcp" "$seconds" "$idle" || {
 	remove_standins
 	exit 11
 }
-arm || {
+# Until it is disarmed, a reboot or an end of this script lets the colour's own units serve.
+arm "$color" "$((seconds * 2 + drain + uploads + 60))" || {
 	disarm
 	remove_standins
 	fail 13 'the way back could not be prepared'

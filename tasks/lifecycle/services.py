@@ -21,7 +21,6 @@ from tasks.model.operations import Operation, operation
 from tasks.paths import Paths
 from tasks.provision import refuse_foreign
 from tasks.release import other
-from tasks.resources.observe import script_text
 from tasks.resources.running import guarded, wait_for_leftovers
 from tasks.status.inside import Inside, color_units, look_inside, shared_units
 
@@ -56,9 +55,9 @@ class Subject:
 
 def script(name: str) -> str:
     """The text of one of the scripts here, behind the guard and what they share."""
-    shared = (guarded(), script_text("health"), script_text("in-hand"))
+    shared = guarded("scripts/health.sh", "scripts/in-hand.sh", "color.sh")
     own = ((HERE / f"{part}.sh").read_text() for part in ("common", name))
-    return "\n".join((*shared, *own))
+    return "\n".join((shared, *own))
 
 
 def start_arguments(subject: Subject) -> list[str]:

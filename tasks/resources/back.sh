@@ -1,5 +1,5 @@
 # After a failure before the switch was confirmed: the colour of before serves, the other rests.
-# Behind the guard and health.sh. arguments: COLOR (of before) PORT (of its backend) UNIT… (of the
+# Behind the guard, health.sh and color.sh. arguments: COLOR (of before) PORT (of its backend) UNIT… (of the
 # other colour). Exit codes: 12 it does not serve · 13 the switch was confirmed, the other serves.
 set -u
 LC_ALL=C
@@ -7,14 +7,9 @@ export LC_ALL
 color=$1 port=$2
 shift 2
 home=/var/lib/vikunja-deploy
-if [ -e "$home/switching" ] || [ -e "$home/switching-back" ]; then
-	/usr/local/lib/vikunja/switch-back || exit 12
-fi
-systemctl stop vikunja-switch-back.timer 2>/dev/null
-serving=blue
-[ ! -e /etc/vikunja/active/green ] || serving=green
-[ "$serving" = "$color" ] || {
-	echo "nginx passes requests to $serving" >&2
+undo_switch || exit 12
+[ "$(serving)" = "$color" ] || {
+	echo "nginx passes requests to $(serving)" >&2
 	exit 13
 }
 for unit in "$@"; do

@@ -1,5 +1,5 @@
 # Lets nginx pass requests to another colour, watches what it answers, and goes back on trouble.
-# Behind the guard and health.sh. arguments:
+# Behind the guard, health.sh and color.sh. arguments:
 #   COLOR PORT VERSION MCP_PORT   what is to serve; VERSION, MCP_PORT `-`: any, none
 #   OLD_PORT                      of the backend that serves until now
 #   DOMAIN SSL_PORT               of the site
@@ -12,32 +12,11 @@ LC_ALL=C
 export LC_ALL
 color=$1 port=$2 version=$3 mcp=$4 old_port=$5 domain=$6 ssl=$7 seconds=$8
 home=/var/lib/vikunja-deploy
-active=/etc/vikunja/active
 log=/var/log/vikunja/nginx-access.log
-back=/usr/local/lib/vikunja/switch-back
 old=blue
 [ "$color" = green ] || old=green
 mkdir -p "$home" || exit 1
 
-flip() {
-	if [ "$color" = green ]; then
-		: >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
-	else
-		rm -f "$active/green"
-	fi && sync -f "$active"
-}
-disarm() {
-	systemctl stop vikunja-switch-back.timer 2>/dev/null
-	systemctl reset-failed vikunja-switch-back.timer vikunja-switch-back.service 2>/dev/null
-	:
-}
-arm() {
-	printf '%s\n' "$old" >"$home/switching.new" && sync "$home/switching.new" &&
-		mv -fT "$home/switching.new" "$home/switching" || return 1
-	disarm
-	systemd-run --quiet --collect --unit=vikunja-switch-back --on-active="$((seconds + 20))" \
-		--timer-property=AccuracySec=100ms "$back"
-}
 answers() { # failed requests and all of them that this colour answered, from a log on stdin
 	awk -F '"' -v color="$1" '
 		{ split($3, status, " "); split($NF, tail, " ") }
@@ -75,11 +54,10 @@ go_back() {
 }
 
 nginx -t -q || exit 1
-if [ "$(cat "$home/switching" 2>/dev/null)" != "$old" ] && ! _health_backend_once "$old_port" -; then
+if [ "$(cat "$switching" 2>/dev/null)" != "$old" ] && ! _health_backend_once "$old_port" -; then
 	# Nothing to go back to.
-	rm -f "$home/switching"
 	disarm
-	flip
+	flip "$color"
 	exit
 fi
 [ -x "$back" ] || {
@@ -92,19 +70,18 @@ usual=0
 [ "$2" -lt 20 ] || usual=$(($1 * 1000 / $2))
 log_file=$(stat -c %i "$log" 2>/dev/null)
 log_from=$(($(stat -c %s "$log" 2>/dev/null || echo 0) + 1))
-arm || {
-	rm -f "$home/switching"
+arm "$old" "$((seconds + 20))" || {
 	disarm
 	exit 1
 }
-flip || go_back 'the marker could not be put'
+flip "$color" || go_back 'the marker could not be put'
 
 _health_now
 until=$((_health_up + seconds * 100))
 health_site "$domain" "$ssl" 10 >/dev/null || go_back "$seen"
 ill=0
 while _health_now && [ "$_health_up" -lt "$until" ]; do
-	[ -e "$home/switching" ] || go_back 'the switch was undone by its own timer'
+	[ -e "$switching" ] || go_back 'the switch was undone by its own timer'
 	if well; then ill=0; else ill=$((ill + 1)); fi
 	[ "$ill" -lt 3 ] || go_back "$seen"
 	! erring || go_back "$seen"

@@ -1,13 +1,12 @@
 # Ends an update that broke off while it changed the database: either nothing of it was for good, then
 # the database comes back exactly as it was and the old version serves, or all of it was. For bash,
-# behind health.sh. It lies in the container before the first write is refused, so that it needs
+# behind health.sh and color.sh. It lies in the container before the first write is refused, so that it needs
 # nobody from outside; can be called again after a kill at any point.
 # Exit codes: 0 nothing is left of it · 12 the old version does not serve yet
 set -u
 LC_ALL=C.UTF-8
 export LC_ALL
 home=/var/lib/vikunja-deploy/migration
-active=/etc/vikunja/active
 stamps=/var/lib/vikunja-deploy/stamps
 # What fills another database goes on for nothing.
 if grep -q ' carry$' "$home/journal" 2>/dev/null; then
@@ -88,14 +87,8 @@ elif [ "$phase" = saved ]; then
 		;;
 	esac
 fi
-rm -f /var/lib/vikunja-deploy/switching
-systemctl stop vikunja-switch-back.timer 2>/dev/null
-if [ "$old" = green ]; then
-	: >"$active/.green.new" && mv -fT "$active/.green.new" "$active/green"
-else
-	rm -f "$active/green"
-fi
-sync "$active"
+disarm
+flip "$old" || fail "nginx does not pass requests to $old"
 mapfile -t started < <(units "$old")
 systemctl -q enable -- "${started[@]}"
 systemctl start -- "${started[@]}"
