@@ -13,6 +13,14 @@ from tasks.resources.base import Facts, FileFact, UnitFact
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "scripts"
 
+DATABASE_SERVERS = (
+    "external-mysql",
+    "external-postgresql",
+    "mysql-database",
+    "postgresql-database",
+)
+"""Scripts that log in to a server, and share how."""
+
 TYPES = {"f": "file", "d": "directory", "l": "link"}
 
 Question = tuple[str, ...]
@@ -20,8 +28,11 @@ Question = tuple[str, ...]
 
 @cache
 def script_text(name: str) -> str:
-    """The text of one script of ours (`scripts/<name>.sh`)."""
-    return (SCRIPTS / f"{name}.sh").read_text()
+    """The text of one script of ours (`scripts/<name>.sh`), behind what it shares with others."""
+    text = (SCRIPTS / f"{name}.sh").read_text()
+    if name in DATABASE_SERVERS:
+        return "\n".join(((HERE / "database-login.sh").read_text(), text))
+    return text
 
 
 @cache

@@ -1,32 +1,16 @@
 # A database on a MySQL or MariaDB server outside. Arguments: HOST PORT NAME USER [ADMIN].
-# Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
+# Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password.
 # `absent` is only what the server said; with MUST_EXIST no database is made.
 
-DB_SECRET=db-password
-# While another database serves, the password of the one that is wished for.
-[ ! -s /etc/vikunja/secrets/db-password-next ] || DB_SECRET=db-password-next
-
-_external_mysql() {
+_external_mysql() (
 	# SECRET HOST PORT USER [OPTION…]; statements on stdin.
-	(
-		# An option file without a name: a kill leaves nothing behind.
-		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
-		{
-			printf '[client]\npassword="'
-			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
-			printf '"\n'
-		} >&8
-		unset password
-		host=$2 port=$3 user=$4
-		shift 4
-		# A server that looks up its clients' names answers only when its DNS has, or has given up.
-		# Newer programs would refuse a server without a certificate that they can check.
-		mariadb --defaults-extra-file=/proc/self/fd/8 --connect-timeout=15 --batch --skip-column-names \
-			--disable-ssl-verify-server-cert \
-			--protocol=tcp --host="$host" --port="$port" --user="$user" "$@"
-	)
-}
+	secret=$1 host=$2 port=$3 login=$4
+	shift 4
+	# A server that looks up its clients' names answers only when its DNS has, or has given up.
+	# Newer programs would refuse a server without a certificate that they can check.
+	_mysql "$secret" --connect-timeout=15 --disable-ssl-verify-server-cert \
+		--host="$host" --port="$port" --user="$login" "$@"
+)
 
 _external_mysql_state() {
 	if ! command -v mariadb >/dev/null || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
@@ -89,14 +73,9 @@ apply_external_mysql() {
 	{
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4;"
-		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "${password:-}" ]
-		printf "create user if not exists '%s'@'%%' identified by '" "$user"
-		printf %s "$password" | sed "s/'/''/g"
-		printf "';\nalter user '%s'@'%%' identified by '" "$user"
-		printf %s "$password" | sed "s/'/''/g"
-		printf "';\n"
+		_read_password "$DB_SECRET"
+		_mysql_user "$name" "$user" %
 		unset password
-		echo "grant all privileges on \`$(printf %s "$name" | sed 's/[_%]/\\&/g')\`.* to '$user'@'%';"
 	} | _external_mysql db-admin-password "$1" "$2" "$5" || {
 		echo "MySQL at $1 port $2: administrator '$5' could not create database \`$3\` and user '$4'; it needs CREATE, CREATE USER and GRANT OPTION." >&2
 		return 1

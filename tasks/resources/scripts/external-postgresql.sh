@@ -1,39 +1,16 @@
 # A database on a PostgreSQL server outside. Arguments: HOST PORT NAME USER [ADMIN].
-# Passwords are in /etc/vikunja/secrets/db-password and, for ADMIN, db-admin-password.
+# Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password.
 # `absent` is only what the server said; with MUST_EXIST no database is made.
-
-DB_SECRET=db-password
-# While another database serves, the password of the one that is wished for.
-[ ! -s /etc/vikunja/secrets/db-password-next ] || DB_SECRET=db-password-next
-
-_external_programs() {
-	# Debian's own psql is a wrapper that costs ten times the program's time.
-	programs=
-	# The observer, whose subshell this runs in, has turned globbing off.
-	set +f
-	for folder in /usr/lib/postgresql/*/bin; do
-		[ ! -x "$folder/psql" ] || programs=$folder
-	done
-	[ -n "$programs" ]
-}
 
 _external_psql() {
 	# SECRET HOST PORT USER DATABASE; a query on stdin.
-	(
-		# A password file without a name: a kill leaves nothing behind.
-		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
-		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
-		unset password
-		PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT=4 "$programs/psql" --no-psqlrc --no-password --quiet --no-align \
-			--tuples-only --set=ON_ERROR_STOP=1 --host="$2" --port="$3" --username="$4" --dbname="$5" \
-			--set=name="$EXTERNAL_NAME" --set=user="$EXTERNAL_USER"
-	)
+	_psql "$1" 4 --quiet --set=ON_ERROR_STOP=1 --host="$2" --port="$3" --username="$4" --dbname="$5" \
+		--set=name="$EXTERNAL_NAME" --set=user="$EXTERNAL_USER"
 }
 
 _external_postgresql_state() {
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
-	if ! _external_programs || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
+	if ! _postgresql_programs || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
 		echo unasked
 		return
 	fi
@@ -62,7 +39,7 @@ probe_external_postgresql() {
 }
 
 apply_external_postgresql() {
-	_external_programs || {
+	_postgresql_programs || {
 		echo "PostgreSQL's client programs are not installed in the container." >&2
 		return 1
 	}
@@ -97,11 +74,7 @@ apply_external_postgresql() {
 		}
 	fi
 	{
-		printf '\\set password '\'
-		IFS= read -r password <"/etc/vikunja/secrets/$DB_SECRET" || [ -n "${password:-}" ]
-		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
-		printf "'\n"
-		unset password
+		_psql_password
 		cat <<-'SQL'
 			-- The server finishes the statement of a client that was killed: wait for that.
 			select from pg_advisory_lock(hashtext('vikunja-deploy'));

@@ -161,7 +161,7 @@ _measure_mysql_database() {
 }
 
 _measure_external_postgresql() {
-	_external_programs
+	_postgresql_programs
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
 	_measure_postgresql_query | _external_psql db-password "$1" "$2" "$4" "$3"
 }

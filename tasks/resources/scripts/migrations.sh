@@ -35,7 +35,7 @@ _migrations_ids() {
 			_postgresql_programs && echo "$query" | _local_login "$1" "$2"
 		else
 			EXTERNAL_NAME=$3 EXTERNAL_USER=$4
-			_external_programs && echo "$query" | _external_psql "$DB_SECRET" "$1" "$2" "$4" "$3"
+			_postgresql_programs && echo "$query" | _external_psql "$DB_SECRET" "$1" "$2" "$4" "$3"
 		fi
 		;;
 	*)

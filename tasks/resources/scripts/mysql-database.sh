@@ -1,27 +1,15 @@
 # A database and its user in the container's own MariaDB. Arguments: NAME USER.
-# The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
+# Behind database-login.sh. The password reaches the server over stdin only.
 # Whether the database is there is for the server to say, as its own administrator: without the
 # password, or where a login is refused, the data is there all the same. With MUST_EXIST none is made.
 
-DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
-# While another database serves, the password of the one that is wished for.
-[ ! -s "$DB_PASSWORD_FILE-next" ] || DB_PASSWORD_FILE=$DB_PASSWORD_FILE-next
-
 _mysql_login() {
 	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
-	(
-		# An option file without a name: a kill leaves nothing behind.
-		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ] || exit 1
-		{
-			printf '[client]\npassword="'
-			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
-			printf '"\n'
-		} >&8
-		unset password
-		mariadb --defaults-extra-file=/proc/self/fd/8 --connect-timeout=5 --batch \
-			--skip-column-names --host=127.0.0.1 --protocol=tcp --user="$2" --database="$1"
-	)
+	_mysql "$DB_SECRET" --connect-timeout=5 --host=127.0.0.1 --user="$2" --database="$1"
+}
+
+_mysql_pings() {
+	mariadb-admin --connect-timeout=3 --silent ping >/dev/null 2>&1
 }
 
 _mysql_exists() {
@@ -39,7 +27,7 @@ probe_mysql_database() {
 		return
 	fi
 	answer=
-	[ ! -s "$DB_PASSWORD_FILE" ] ||
+	[ ! -s "/etc/vikunja/secrets/$DB_SECRET" ] ||
 		answer=$(echo 'select @@character_set_database' | _mysql_login "$1" "$2" 2>&1)
 	if [ "$answer" = utf8mb4 ]; then
 		echo present
@@ -49,7 +37,7 @@ probe_mysql_database() {
 		utf8mb4*) echo other-password ;;
 		*) echo other-charset ;;
 		esac
-	elif mariadb-admin --connect-timeout=3 --silent ping >/dev/null 2>&1; then
+	elif _mysql_pings; then
 		echo unasked
 	else
 		echo stopped
@@ -57,15 +45,10 @@ probe_mysql_database() {
 }
 
 apply_mysql_database() {
-	tries=0
-	until mariadb-admin --connect-timeout=3 --silent ping >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		if [ "$tries" -ge 150 ]; then
-			echo "MariaDB in the container does not answer; journalctl -u mariadb says why." >&2
-			return 1
-		fi
-		sleep 0.2
-	done
+	_until 150 _mysql_pings || {
+		echo "MariaDB in the container does not answer; journalctl -u mariadb says why." >&2
+		return 1
+	}
 	if [ -n "${MUST_EXIST:-}" ]; then
 		there=$(_mysql_exists "$1") || {
 			echo "MariaDB in the container cannot be asked for its databases; journalctl -u mariadb says why." >&2
@@ -83,16 +66,8 @@ apply_mysql_database() {
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
 		echo "alter database \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ]
-		for host in localhost 127.0.0.1; do
-			printf "create user if not exists '%s'@'%s' identified by '" "$user" "$host"
-			printf %s "$password" | sed "s/'/''/g"
-			printf "';\nalter user '%s'@'%s' identified by '" "$user" "$host"
-			printf %s "$password" | sed "s/'/''/g"
-			printf "';\n"
-			# Underscores in a grant's database name are wildcards.
-			echo "grant all privileges on \`$(printf %s "$name" | sed 's/[_%]/\\&/g')\`.* to '$user'@'$host';"
-		done
+		_read_password "$DB_SECRET"
+		for host in localhost 127.0.0.1; do _mysql_user "$name" "$user" "$host"; done
 		unset password
 	} | mariadb --batch --user=root || {
 		echo "MariaDB in the container did not take the database $1 and its user $2." >&2

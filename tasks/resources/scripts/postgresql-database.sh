@@ -1,22 +1,7 @@
 # A database and its owner in the container's own PostgreSQL. Arguments: NAME USER.
-# The password is in /etc/vikunja/secrets/db-password and reaches the server over stdin only.
+# Behind database-login.sh. The password reaches the server over stdin only.
 # Whether the database is there is for the server to say, as its own user: without the password, or
 # where a login is refused, the data is there all the same. With MUST_EXIST none is made.
-
-DB_PASSWORD_FILE=/etc/vikunja/secrets/db-password
-# While another database serves, the password of the one that is wished for.
-[ ! -s "$DB_PASSWORD_FILE-next" ] || DB_PASSWORD_FILE=$DB_PASSWORD_FILE-next
-
-_postgresql_programs() {
-	# Debian's own psql is a wrapper that costs ten times the program's time.
-	programs=
-	# The observer, whose subshell this runs in, has turned globbing off.
-	set +f
-	for folder in /usr/lib/postgresql/*/bin; do
-		[ ! -x "$folder/psql" ] || programs=$folder
-	done
-	[ -n "$programs" ]
-}
 
 _local_psql() {
 	# As the server's own user, whom it knows by the socket.
@@ -24,18 +9,11 @@ _local_psql() {
 		"$programs/psql" --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "$@")
 }
 
-_local_login() {
+_local_login() (
 	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
-	(
-		# A password file without a name: a kill leaves nothing behind.
-		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ] || exit 1
-		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
-		unset password
-		PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT=5 PGSSLMODE=disable "$programs/psql" --no-psqlrc \
-			--no-password --no-align --tuples-only --host=127.0.0.1 --username="$2" --dbname="$1"
-	)
-}
+	export PGSSLMODE=disable
+	_psql "$DB_SECRET" 5 --host=127.0.0.1 --username="$2" --dbname="$1"
+)
 
 _postgresql_exists() {
 	# NAME: `1` where the server has it, nothing where it has not; fails where it cannot be asked.
@@ -51,7 +29,7 @@ probe_postgresql_database() {
 		return
 	fi
 	owner=
-	[ ! -s "$DB_PASSWORD_FILE" ] ||
+	[ ! -s "/etc/vikunja/secrets/$DB_SECRET" ] ||
 		owner=$(echo 'select pg_get_userbyid(datdba) from pg_database where datname = current_database()' |
 			_local_login "$1" "$2" 2>/dev/null)
 	if [ "$owner" = "$2" ]; then
@@ -77,15 +55,10 @@ apply_postgresql_database() {
 	"$programs/pg_isready" --quiet --timeout=30 || {
 		# The unit postgresql.service counts as active whether or not its cluster runs.
 		systemctl restart postgresql.service
-		tries=0
-		until "$programs/pg_isready" --quiet --timeout=3; do
-			tries=$((tries + 1))
-			if [ "$tries" -ge 100 ]; then
-				echo "PostgreSQL in the container does not answer; journalctl -u 'postgresql@*' says why." >&2
-				return 1
-			fi
-			sleep 0.2
-		done
+		_until 100 "$programs/pg_isready" --quiet --timeout=3 || {
+			echo "PostgreSQL in the container does not answer; journalctl -u 'postgresql@*' says why." >&2
+			return 1
+		}
 	}
 	if [ -n "${MUST_EXIST:-}" ]; then
 		there=$(_postgresql_exists "$1") || {
@@ -98,12 +71,7 @@ apply_postgresql_database() {
 		}
 	fi
 	{
-		# psql takes the value into a variable from the file, as the server's user cannot read it.
-		printf '\\set password '\'
-		IFS= read -r password <"$DB_PASSWORD_FILE" || [ -n "${password:-}" ]
-		printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
-		printf "'\n"
-		unset password
+		_psql_password
 		cat <<-'SQL'
 			set password_encryption = 'scram-sha-256';
 			set log_statement = 'none';
