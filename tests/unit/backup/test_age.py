@@ -145,6 +145,23 @@ def test_swapped_repeated_and_appended_chunks_are_found() -> None:
             opened(wrong, PRIVATE)
 
 
+@pytest.mark.parametrize("full", [1, 2])
+def test_an_empty_last_chunk_after_full_ones_is_refused(
+    full: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an empty stream ends so: else one stream could be written in two ways."""
+
+    def close(sealer: Sealer) -> None:
+        while sealer._pending:
+            sealer._seal(bytes(sealer._pending[:CHUNK]), last=False)
+            del sealer._pending[:CHUNK]
+        sealer._seal(b"", last=True)
+
+    monkeypatch.setattr(Sealer, "close", close)
+    with pytest.raises(NotAge, match="empty chunk"):
+        opened(sealed(noise(full * CHUNK), [PUBLIC]), PRIVATE)
+
+
 def test_a_passphrase_that_asks_for_too_much_work_is_refused() -> None:
     salt = "c2FsdHNhbHRzYWx0c2FsdA"
     body = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY"

@@ -214,6 +214,15 @@ CASES = {
         "drift: failed",
         {"state": ("failed", "active")},
     ),
+    "a unit rests, and nothing is known of what it was last started with": Case(
+        NGINX,
+        replace(unit_facts("inactive"), texts={}),
+        applied(NGINX),
+        # Not only started: what runs by then takes up the files that it should run with.
+        "create",
+        "drift: stopped",
+        {"state": ("inactive", "active")},
+    ),
     "a unit was disabled": Case(
         NGINX,
         unit_facts(file="disabled"),
@@ -312,6 +321,19 @@ def test_a_path_that_is_wished_as_something_else_now_is_not_removed() -> None:
     before = applied(file(mode="0600", secret=True))
     facts = Facts(files={PATH: FileFact("file", "0600", "root", "root", size=9)}, container=RUNS)
     assert plan(Wishes("a", {"system": (secret,)}), facts, before) == ()
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_another_place_for_data_loses_it_only_where_an_apply_has_put_some_there(
+    deployed: bool,
+) -> None:
+    keys = ("database.type",)
+    wish = file(origin=origin(database_type="new"), destructive_inputs=keys)
+    before = applied(file(b"old", origin=origin(database_type="old")))
+    # Without that time, what was finished is of a first apply that ended before its end.
+    before = replace(before, created_at="2024-10-19T11:50:00Z" if deployed else "")
+    (entry,) = plan(Wishes("a", {"system": (wish,)}), found(b"old"), before)
+    assert entry.destructive is deployed
 
 
 def test_secrets_have_no_diff_and_texts_have() -> None:

@@ -234,6 +234,21 @@ def test_an_update_that_does_not_come_up_leaves_the_old_one_serving_with_code_11
     assert (state.status, state.last_operation_status) == ("running", "failure")
 
 
+def test_an_update_from_one_that_was_down_fails_as_itself_and_takes_nothing_back(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+    edited(site)
+    with_another_version(site)
+    site.machine.stop("vikunja-backend@blue.service")
+    assert apply(site) == 10
+    error = capsys.readouterr().err
+    # Nobody says of what was down before that it serves on, or that it does not any more.
+    assert "is not healthy: says version" in error and "serve" not in error
+    assert site.machine.files.content("/etc/motd") == b"Welcome\n"
+    assert site.machine.kept is None
+
+
 def edited(site: Site) -> None:
     """Another version is wished for, with another configuration."""
     site.repository.commit()
