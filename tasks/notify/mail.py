@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from functools import partial
 from typing import assert_never
 
 from tasks.errors import DeployError, NetworkError, ResourceError
@@ -90,8 +91,12 @@ def by_server(mail: EmailMessage, smtp: Smtp, host: str) -> None:
     where = f"{smtp.host}:{smtp.port}"
     password = _password(smtp)
     context = ssl.create_default_context()
+    connect = (
+        partial(smtplib.SMTP_SSL, context=context) if smtp.encryption == "tls" else smtplib.SMTP
+    )
     try:
-        with _connected(smtp, host, context) as server:
+        # Without a name of its own, smtplib would ask name servers for one.
+        with connect(smtp.host, smtp.port, local_hostname=host, timeout=LIMIT_SECONDS) as server:
             if smtp.encryption == "starttls":
                 server.starttls(context=context)
             if smtp.user:
@@ -99,16 +104,6 @@ def by_server(mail: EmailMessage, smtp: Smtp, host: str) -> None:
             server.send_message(mail)
     except (smtplib.SMTPException, OSError) as error:
         raise NetworkError(f"the mail server {where} did not take it: {_reason(error)}") from error
-
-
-def _connected(smtp: Smtp, host: str, context: ssl.SSLContext) -> smtplib.SMTP:
-    assert smtp.host is not None
-    # Without a name of its own, smtplib would ask name servers for one.
-    if smtp.encryption == "tls":
-        return smtplib.SMTP_SSL(
-            smtp.host, smtp.port, local_hostname=host, timeout=LIMIT_SECONDS, context=context
-        )
-    return smtplib.SMTP(smtp.host, smtp.port, local_hostname=host, timeout=LIMIT_SECONDS)
 
 
 def _password(smtp: Smtp) -> str:

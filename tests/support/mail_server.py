@@ -14,20 +14,25 @@ from types import TracebackType
 
 @dataclass
 class Received:
-    """One mail. logins: user and password of those who sent it; encrypted: over TLS."""
+    """One mail. logins: user and password of those who sent it; encrypted: over TLS; name: what
+    the sender calls itself."""
 
     sender: str
     recipients: list[str]
     mail: EmailMessage
     logins: list[str]
     encrypted: bool
+    name: str
 
 
 @dataclass
 class MailServer:
-    """Runs within its `with`. tls: given, STARTTLS is offered. refuse: what RCPT is answered."""
+    """Runs within its `with`. tls: given, STARTTLS is offered; at_once: it is spoken from the
+    beginning instead. silent: nothing is ever said. refuse: what RCPT is answered."""
 
     tls: ssl.SSLContext | None = None
+    at_once: bool = False
+    silent: bool = False
     refuse: str = ""
     login: str = ""
     received: list[Received] = field(default_factory=list)
@@ -61,18 +66,27 @@ class MailServer:
 
     def _converse(self, connection: socket.socket) -> None:
         encrypted = False
+        if self.tls and self.at_once:
+            try:
+                connection, encrypted = self.tls.wrap_socket(connection, server_side=True), True
+            except (ssl.SSLError, OSError):
+                return
         stream = connection.makefile("rwb")
 
         def say(text: str) -> None:
             stream.write(f"{text}\r\n".encode())
             stream.flush()
 
-        sender, recipients, logins = "", list[str](), list[str]()
+        if self.silent:
+            stream.read()
+            return
+        sender, name, recipients, logins = "", "", list[str](), list[str]()
         say("220 mail.example.com ESMTP")
         while line := stream.readline():
             words = line.decode().strip().split(" ", 1)
             verb, rest = words[0].upper(), words[-1]
             if verb in ("EHLO", "HELO"):
+                name = rest
                 offers = ["mail.example.com", "8BITMIME"]
                 offers += ["STARTTLS"] if self.tls and not encrypted else []
                 offers += ["AUTH PLAIN"] if self.login else []
@@ -104,7 +118,7 @@ class MailServer:
                     data += part.removeprefix(b".")
                 mail = message_from_bytes(data, policy=policy.default)
                 assert isinstance(mail, EmailMessage)
-                self.received.append(Received(sender, recipients, mail, logins, encrypted))
+                self.received.append(Received(sender, recipients, mail, logins, encrypted, name))
                 say("250 taken")
             elif verb == "QUIT":
                 say("221 bye")

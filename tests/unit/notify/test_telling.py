@@ -23,6 +23,7 @@ from tasks.model import operations
 from tasks.model.instance import Instance
 from tasks.model.operation_log import OperationName, read_entries
 from tasks.model.operations import operation
+from tasks.notify import mail as mailing
 from tasks.paths import Paths
 
 NAME = "vikunja-main"
@@ -153,6 +154,57 @@ def test_without_starttls_nothing_is_said(paths: Paths, tmp_path: Path) -> None:
         perform(paths, error=failing())
     assert "STARTTLS extension not supported by server" in warned(paths)[0]
     assert server.received == []
+
+
+def test_with_tls_from_the_beginning_everything_is_said_over_it(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = certificate(tmp_path)
+    with MailServer(tls=context, at_once=True, login=f"me:{PASSWORD}") as server:
+        watched(mail="smtp", smtp={**login(tmp_path), "port": server.port, "encryption": "tls"})
+        perform(paths, error=failing())
+        assert "certificate verify failed" in warned(paths)[0]
+        assert server.received == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        perform(paths, error=failing())
+    (mail,) = server.received
+    assert (mail.encrypted, mail.logins) == (True, [f"me:{PASSWORD}"])
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_without_end(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailing, "LIMIT_SECONDS", 0.2)
+    with MailServer(silent=True) as server:
+        watched(mail="smtp", smtp={**LOCAL, "port": server.port})
+        perform(paths, error=failing())
+    assert warned(paths)[0].endswith("timed out")
+
+
+@pytest.mark.parametrize("address", ["o'hara@example.com", "admin@host", "a!b@example.com"])
+def test_mail_goes_to_the_very_address_that_is_given(paths: Paths, address: str) -> None:
+    with MailServer() as server:
+        instance = sample_instance(
+            notifications={"mail": "smtp", "smtp": {**LOCAL, "port": server.port}},
+            admin={"email": address},
+        )
+        notify.watch([instance], lambda _: None)
+        perform(paths, error=failing())
+    (mail,) = server.received
+    assert (mail.recipients, mail.mail["To"]) == ([address], address)
+
+
+def test_this_machine_calls_itself_by_its_name_without_asking_for_another(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: object) -> str:
+        raise AssertionError("a name server was asked")
+
+    monkeypatch.setattr("socket.getfqdn", ask)
+    with MailServer() as server:
+        watched(mail="smtp", smtp={**LOCAL, "port": server.port})
+        perform(paths, error=failing())
+    assert [one.name for one in server.received] == [mailing.this_host()]
 
 
 def test_a_wrong_password_is_told_without_it(
