@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 Version = tuple[int, int, int]
 
-COMPARATOR = re.compile(r"(>=|<=|>|<|=|\^|~)?v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?$")
-
 
 def parse(text: str) -> Version | None:
     """The first version in a text (`go1.26.4`, `v24.13.0`, `10.28`), missing parts as zero."""
@@ -23,42 +21,14 @@ def written(version: Sequence[int]) -> str:
 
 
 def satisfies(version: Version, wanted: str) -> bool:
-    """Whether a version lies in npm's kind of range; a form that is not known counts as yes.
+    """Whether a version lies in npm's kind of range; a form that is not known counts as yes."""
+    from semantic_version import NpmSpec
+    from semantic_version import Version as Semantic
 
-    Known: `>=20 <25`, `^24.13.0`, `~24.1`, `24`, `24.x`, `*`, and any of them with `||`.
-    """
-    return any(_all(version, choice) for choice in wanted.split("||"))
-
-
-def _all(version: Version, choice: str) -> bool:
-    # npm allows a space after the operator.
-    parts = re.sub(r"(>=|<=|>|<|=|\^|~)\s+", r"\1", choice).split()
-    return all(_one(version, part) for part in parts)
-
-
-def _one(version: Version, comparator: str) -> bool:
-    found = COMPARATOR.match(comparator)
-    if found is None:
+    # npm allows a space and a v after the operator, and more than one space between two of them.
+    plain = " ".join(re.sub(r"([<>=^~])\s*v?(?=[\dxX*])", r"\1", wanted).split())
+    try:
+        return bool(NpmSpec(plain).match(Semantic(written(version))))
+    except (ValueError, AttributeError):
+        # The second one of `1 - word`.
         return True
-    given = [int(part) for part in found.groups()[1:] if part and part.isdigit()]
-    if not given:
-        return True
-    major, minor, patch, *_ = *given, 0, 0
-    low = (major, minor, patch)
-    operator = found[1]
-    if operator == ">=":
-        return version >= low
-    if operator == "<":
-        return version < low
-    if operator == ">":
-        return version[: len(given)] > tuple(given)
-    if operator == "<=":
-        return version[: len(given)] <= tuple(given)
-    if operator == "^":
-        # Nothing before the first number that is not zero may change.
-        fixed = next((i for i, part in enumerate(low) if part), len(given) - 1) + 1
-        return version >= low and version[:fixed] == low[:fixed]
-    if operator == "~":
-        fixed = min(2, len(given))
-        return version >= low and version[:fixed] == low[:fixed]
-    return version[: len(given)] == tuple(given)

@@ -105,6 +105,15 @@ def test_a_package_json_that_says_nothing_asks_for_nothing(text: str) -> None:
         ("1.2.3", "*", True),
         ("1.2.3", "", True),
         ("18.0.0", "latest-of-some-kind", True),
+        ("18.0.0", "20 - latest", True),
+        ("20.9.0", "18.17 - 20", True),
+        ("21.0.0", "18.17 - 20", False),
+        ("24.0.0", ">=24.0.0-0", True),
+        ("22.1.0", ">=24.0.0-0", False),
+        ("22.1.0", ">=v24.1", False),
+        ("22.1.0", ">=  20   <25", True),
+        ("25.1.0", ">=  20   <25", False),
+        ("22.1.0", "18||22", True),
     ],
 )
 def test_ranges(version: str, wanted: str, expected: bool) -> None:
@@ -120,6 +129,11 @@ def test_at_least_and_below_split_all_versions(
     text = ".".join(map(str, bound))
     assert satisfies(version, f">={text}") != satisfies(version, f"<{text}")
     assert satisfies(version, f">={text} || <{text}")
+
+
+@given(st.text("0123456789.xXv*<>=^~|-+ a", max_size=20))
+def test_whatever_a_tree_asks_for_is_answered(wanted: str) -> None:
+    assert satisfies((24, 1, 0), wanted) in (True, False)
 
 
 def test_the_probe_reads_every_kind_of_answer() -> None:
