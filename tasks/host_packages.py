@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.containers.base import SILENT, Progress
 from tasks.containers.lxc.host import last_lines, sync_folder
 from tasks.containers.lxc.idmap import with_root_range
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host.locks import locked
 
 LXC = (
     "ca-certificates",
@@ -138,23 +137,13 @@ def ensure_user_ids(etc: Path = Path("/etc")) -> list[Path]:
     for name in ("subuid", "subgid"):
         file = etc / name
         # The folder itself is the lock: nothing is left behind in /etc.
-        with _held(etc):
+        with locked(etc):
             before = file.read_text() if file.is_file() else ""
             after = with_root_range(before)
             if after != before:
                 _replace(file, after)
                 changed.append(file)
     return changed
-
-
-@contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _replace(file: Path, text: str) -> None:

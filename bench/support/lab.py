@@ -24,7 +24,8 @@ from bench.support.measure import Void
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import bases, init, network
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.containers.lxc.host import locked, remove_tree
+from tasks.containers.lxc.host import remove_tree
+from tasks.host.locks import locked
 from tasks.model.instance import Instance
 from tasks.paths import PREFIX_VARIABLE, ROOT, Paths
 
@@ -185,7 +186,7 @@ class Lab:
             said(f"making a root file system with {len(wanted)} packages, once …")
             self._make_base(suite, wanted, prepared)
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
-        with locked(self.paths.library / "lxc.lock") as lock:
+        with locked(self.paths.library / "lxc.lock", handed_on=True) as lock:
             bases.keep_base(self.paths, prepared, "bench", lock)
 
     def _make_base(self, suite: str, packages: Sequence[str], prepared: Path) -> None:

@@ -17,10 +17,10 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.build import locks
 from tasks.containers.base import SILENT, Progress
 from tasks.errors import BuildError
 from tasks.frozen import dataclass
+from tasks.host import locks
 from tasks.model.instance import OLDEST_SUITE, Instance
 from tasks.paths import Paths
 
@@ -93,11 +93,11 @@ def work_path(paths: Paths, key: str) -> Path:
     return paths.cache / "build" / key
 
 
-def lock(paths: Paths, key: str, progress: Progress = SILENT) -> AbstractContextManager[None]:
+def lock(paths: Paths, key: str, progress: Progress = SILENT) -> AbstractContextManager[int]:
     """Be the only one that makes this artifact."""
     folder = archive_path(paths, key).parent
     folder.mkdir(parents=True, exist_ok=True)
-    return locks.held(
+    return locks.locked(
         folder / f"{key}.lock",
         lambda: progress.step("waiting for another build of the same commit and settings"),
     )

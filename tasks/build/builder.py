@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import IO
 from zlib import crc32
 
-from tasks.build import locks
 from tasks.build.workplace import Outcome, too_long
 from tasks.containers.base import SILENT, Container, ContainerSpec, Progress
 from tasks.errors import BuildError, DeployError, NetworkError
+from tasks.host import locks
 from tasks.model.instance import DEFAULT_TEMPLATES
 from tasks.paths import ROOT, Paths
 
@@ -168,7 +168,7 @@ def builder_workplace(
     name = container.spec.name
     paths.cache.mkdir(parents=True, exist_ok=True)
     busy = paths.cache / f"{name}.lock"
-    with locks.held(busy, lambda: progress.step(f"waiting for {name}: another build runs")):
+    with locks.locked(busy, lambda: progress.step(f"waiting for {name}: another build runs")):
         facts = container.observe()
         if facts.running:
             # A build that was killed left it so, perhaps with commands that still run.

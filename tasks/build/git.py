@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from tasks.build import remote as runner
-from tasks.build.locks import held, tried
 from tasks.build.remote import Remote
 from tasks.containers.base import SILENT, Progress
 from tasks.errors import DeployError, GitError
+from tasks.host.locks import locked, tried
 from tasks.model.instance import Git
 from tasks.paths import Paths
 
@@ -94,7 +94,7 @@ def fetch(git: Git, commit: str, paths: Paths, progress: Progress = SILENT) -> P
     mirror = mirror_path(git, paths)
     mirror.parent.mkdir(parents=True, exist_ok=True)
     remote = Remote.parse(git.repository)
-    with held(mirror.with_suffix(".lock")):
+    with locked(mirror.with_suffix(".lock")):
         if holds(mirror, commit):
             os.utime(mirror)
             return mirror

@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from tasks.build import locks
 from tasks.build.artifact import work_path
 from tasks.build.workplace import Outcome, too_long
 from tasks.containers.base import SILENT, Progress
 from tasks.errors import BuildError
+from tasks.host import locks
 from tasks.paths import Paths
 
 USER = "nobody"
@@ -109,7 +109,7 @@ def local_workplace(
     home, tree = paths.cache / "build-home", work_path(paths, key) / "tree"
     paths.cache.mkdir(parents=True, exist_ok=True)
     lock_file = paths.cache / "build-home.lock"
-    with locks.held(lock_file, lambda: progress.step("waiting for another build")):
+    with locks.locked(lock_file, lambda: progress.step("waiting for another build")):
         for folder in (home, tree):
             folder.mkdir(parents=True, exist_ok=True)
             if identity:

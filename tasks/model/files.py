@@ -8,15 +8,15 @@ these steps leaves the old one.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.errors import DeployError
+from tasks.host.locks import locked, take
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -28,7 +28,9 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     with named(path, "cannot be written"):
         make_folder(path.parent)
         aside = path.with_name(f".{path.name}.new")
-        descriptor = _claim(aside)
+        # Its name is fixed, so that what a killed writer leaves is used by the next one and does
+        # not pile up. Writers of the same file wait for each other on it.
+        descriptor = take(aside)
         try:
             try:
                 os.ftruncate(descriptor, 0)
@@ -128,18 +130,11 @@ def exclusive(path: Path) -> Iterator[None]:
 
     Between threads and between processes; the kernel frees it when the holder dies.
     """
-    with named(path, "cannot be locked"):
-        make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            # Closing alone would leave it locked while a child forked meanwhile has it open.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
+    with ExitStack() as stack:
+        with named(path, "cannot be locked"):
+            make_folder(path.parent)
+            stack.enter_context(locked(path))
+        yield
 
 
 @contextmanager
@@ -182,27 +177,6 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _claim(aside: Path) -> int:
-    """Open the file aside for this writer alone.
-
-    Its name is fixed, so that what a killed writer leaves is used by the next one and does not
-    pile up. Writers of the same file wait for each other on it; who waited finds that the file
-    has been renamed away meanwhile, and takes the next.
-    """
-    while True:
-        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(descriptor), aside.lstat()):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
 
 
 def _no_constant(name: str) -> NoReturn:

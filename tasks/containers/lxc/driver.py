@@ -44,7 +44,6 @@ from tasks.containers.lxc import (
 )
 from tasks.containers.lxc.attach import attach
 from tasks.containers.lxc.host import (
-    locked,
     remove_tree,
     sync_folder,
     unmount_below,
@@ -52,6 +51,7 @@ from tasks.containers.lxc.host import (
 )
 from tasks.containers.lxc.idmap import IdMap, read_idmap
 from tasks.errors import DeployError, ResourceError
+from tasks.host.locks import locked
 from tasks.model import registry
 from tasks.paths import Paths
 
@@ -272,7 +272,7 @@ class LxcContainer:
         )
         progress.step("container created")
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
-        with locked(self._lock) as lock:
+        with locked(self._lock, handed_on=True) as lock:
             if self._is_there:
                 self._require_ours("keep")
                 return
@@ -375,7 +375,7 @@ class LxcContainer:
     def start(self, progress: Progress = SILENT) -> None:
         self._require_ours("start")
         progress.step("container started")
-        with locked(self.folder) as lock:
+        with locked(self.folder, handed_on=True) as lock:
             settings = self._require_ours("start")
             pid = boot.settled_init(self.folder)
             if pid is None:
@@ -412,7 +412,7 @@ class LxcContainer:
     def stop(self, progress: Progress = SILENT) -> None:
         self._require_ours("stop")
         progress.step("container stopped")
-        with locked(self.folder) as lock:
+        with locked(self.folder, handed_on=True) as lock:
             self._require_ours("stop")
             boot.halt(self.folder, lock, kill=False)
 
@@ -438,7 +438,7 @@ class LxcContainer:
     def destroy(self, progress: Progress = SILENT) -> None:
         if self._is_there:
             self._require_ours("destroy")
-            with locked(self.folder) as lock:
+            with locked(self.folder, handed_on=True) as lock:
                 self._require_ours("destroy")
                 boot.halt(self.folder, lock, kill=True)
         progress.step("container removed")

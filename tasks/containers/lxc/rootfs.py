@@ -19,11 +19,12 @@ from pathlib import Path
 
 from tasks.containers.base import SILENT, Progress
 from tasks.containers.lxc.apt import Setup
-from tasks.containers.lxc.host import execute, last_lines, locked, remove_tree, sync_folder
+from tasks.containers.lxc.host import execute, last_lines, remove_tree, sync_folder
 from tasks.containers.lxc.idmap import IdMap
 from tasks.containers.lxc.shift import shift_tree
 from tasks.errors import NetworkError
 from tasks.frozen import dataclass
+from tasks.host.locks import locked
 
 RECIPE = 1
 """Raised with every change of what this module puts into a root file system."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.containers.lxc.host import last_lines, locked
+from tasks.containers.lxc.host import last_lines
 from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.containers.proxmox.api import open_session
 from tasks.containers.proxmox.reach import Reach, reach_of
@@ -25,6 +25,7 @@ from tasks.containers.proxmox.view import (
     parse_view,
 )
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host.locks import locked
 from tasks.model.instance import Proxmox
 from tasks.paths import Paths
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from build_trees import COMPILE, Recorded, Repository, instance_of, shell
 
-from tasks.build import Artifact, artifact_key, build, find, git, locks, prune, verify
+from tasks.build import Artifact, artifact_key, build, find, git, prune, verify
 from tasks.build import artifact as store
 from tasks.errors import BuildError
+from tasks.host import locks
 from tasks.model.instance import Git, Instance
 from tasks.paths import Paths
 
@@ -292,11 +293,11 @@ def test_the_cache_keeps_what_is_being_built(repository: Repository, paths: Path
 
 def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
     file = tmp_path / "lock"
-    with locks.held(file):
+    with locks.locked(file):
         file.unlink()
         with locks.tried(file) as mine:
             assert mine
-        with locks.held(file), locks.tried(file) as second:
+        with locks.locked(file), locks.tried(file) as second:
             assert not second
 
 

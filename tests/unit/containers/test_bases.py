@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from tasks.containers.lxc.bases import bases_folder, keep_base
-from tasks.containers.lxc.host import locked
+from tasks.host.locks import locked
 from tasks.paths import ROOT, Paths
 
 KEEP = """
 import sys
 from pathlib import Path
 from tasks.containers.lxc.bases import keep_base
-from tasks.containers.lxc.host import locked
+from tasks.host.locks import locked
 from tasks.paths import Paths
 paths, cached = Paths(Path(sys.argv[1])), Path(sys.argv[2])
-with locked(paths.lxc / "lock") as lock:
+with locked(paths.lxc / "lock", handed_on=True) as lock:
     keep_base(paths, cached, "one", lock)
 """
 
@@ -48,7 +48,7 @@ def cached(tmp_path: Path) -> Path:
 
 
 def test_a_kept_one_is_a_twin_without_a_copy(paths: Paths, cached: Path) -> None:
-    with locked(paths.lxc / "lock") as lock:
+    with locked(paths.lxc / "lock", handed_on=True) as lock:
         kept = keep_base(paths, cached, "one", lock)
     assert kept == bases_folder(paths) / "key"
     assert (kept / "file").stat().st_ino == (cached / "file").stat().st_ino
@@ -74,7 +74,7 @@ def test_a_killed_one_is_waited_for_until_nothing_writes_any_more(
     with (paths.lxc / "lock").open() as lock, pytest.raises(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     (gate / "go").write_text("go\n")
-    with locked(paths.lxc / "lock") as held:
+    with locked(paths.lxc / "lock", handed_on=True) as held:
         kept = keep_base(paths, cached, "one", held)
     assert (kept / "file").read_text() == "there"
     assert not (bases_folder(paths) / ".key").exists()
