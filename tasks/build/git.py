@@ -68,13 +68,13 @@ def _references(remote: Remote, patterns: tuple[str, ...], timeout: float) -> di
 
 
 def _no_branch(remote: Remote, name: str, timeout: float) -> GitError:
-    import difflib
+    from tasks.config.suggest import alike
 
     everything = _references(remote, ("refs/heads/*", "refs/tags/*"), timeout)
     names = sorted(
         {reference.split("/", 2)[2] for reference in everything if not reference.endswith("^{}")}
     )
-    near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
+    near = alike(name, names, 5, 0.4) or names[:5]
     hint = f"nearest: {', '.join(near)}" if near else "the repository is empty: push a branch"
     return GitError(f"no branch or tag named {name!r}", where=remote.url, hint=hint)
 

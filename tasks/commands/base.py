@@ -133,10 +133,10 @@ def options_first(arguments: Sequence[str], parser: Any, command: str) -> list[s
     try:
         options, others = getopt.gnu_getopt(list(arguments), short, long)
     except getopt.GetoptError as error:
-        import difflib
+        from tasks.config.suggest import nearest
 
-        near = difflib.get_close_matches(error.opt, [name.rstrip("=") for name in long], 1)
-        meant = f"Did you mean --{near[0]}? " if near and near[0] != error.opt else ""
+        near = nearest(error.opt, [name.rstrip("=") for name in long])
+        meant = f"Did you mean --{near}? " if near and near != error.opt else ""
         raise UsageError(
             f"{command}: {error.msg}", hint=f"{meant}./doit help {command} shows what it takes."
         ) from None

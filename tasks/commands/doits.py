@@ -84,7 +84,11 @@ class Run(DoitRun):  # type: ignore[misc]
 
 def refuse(word: str, known: Iterable[str]) -> int:
     """Say that it is no command; the exit code."""
-    return refused(f"{word!r} is no command and no step", f"{usage.nearest(word, known)}{LISTS}")
+    from tasks.config.suggest import nearest
+
+    near = nearest(word, known)
+    meant = f"Did you mean {near}? " if near else ""
+    return refused(f"{word!r} is no command and no step", f"{meant}{LISTS}")
 
 
 def refused(what: str, hint: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,14 +59,6 @@ def of_command(name: str, usage: str, purpose: str, options: Sequence[Option]) -
         lines += _wrapped(text, f"  {left:<{width}}", hanging=" " * (width + 2))
     lines += ["", "docs/commands.md says more, and what exit codes mean."]
     return "\n".join(lines)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`Did you mean plan? `, or nothing."""
-    import difflib
-
-    near = difflib.get_close_matches(word, list(known), 1)
-    return f"Did you mean {near[0]}? " if near else ""
 
 
 def _wrapped(text: str, first: str, hanging: str | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What somebody who mistyped a key most likely meant."""
+"""What somebody who mistyped a word most likely meant."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from tasks.config.schema import DEPLOYMENT_SCHEMA, keys, subschema
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word that is most alike, if any is: cutoff is 0 for anything, 1 for the same."""
+    return next(iter(alike(word, known, 1, cutoff)), None)
+
+
+def alike(word: str, known: Iterable[str], count: int, cutoff: float = 0.6) -> list[str]:
+    """Up to so many known words that are alike, the nearest first, whatever their case."""
     import difflib
 
-    plain = {name.lower().replace("-", "_"): name for name in known}
-    wanted = word[:80].lower().replace("-", "_")
-    found = difflib.get_close_matches(wanted, plain, n=1, cutoff=cutoff)
-    return plain[found[0]] if found else None
+    plain = {_plain(name): name for name in known}
+    found = difflib.get_close_matches(_plain(word[:80]), plain, count, cutoff)
+    return [plain[name] for name in found]
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "_")
 
 
 def unknown_key(section: Key, name: str) -> Finding:
@@ -24,14 +32,14 @@ def unknown_key(section: Key, name: str) -> Finding:
     if key in _recorded():
         return Finding(key, "is recorded by the tool, remove this line")
     siblings = subschema(section).get("properties", {})
-    if alike := nearest(name, siblings):
-        return Finding(key, f"unknown key, did you mean {alike}?")
+    if near := nearest(name, siblings):
+        return Finding(key, f"unknown key, did you mean {near}?")
     if places := [dotted(found[:-1]) for found, _ in keys() if found[-1] == name]:
         known = " or ".join(place or "the top level" for place in places)
         return Finding(key, f"unknown key here, it belongs under {known}")
     names = (found[-1] for found, _ in keys() if isinstance(found[-1], str))
-    if alike := nearest(name, (str(found) for found in names), 0.8):
-        full = next(found for found, _ in keys() if found[-1] == alike)
+    if near := nearest(name, (str(found) for found in names), 0.8):
+        full = next(found for found, _ in keys() if found[-1] == near)
         return Finding(key, f"unknown key, did you mean {dotted(full)}?")
     where = f"{dotted(section)} has" if section else "The sections are"
     return Finding(key, "unknown key", f"{where}: {', '.join(siblings)}")
