@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import traceback
+from collections.abc import Callable
 from typing import TextIO
 
 from tasks.errors import CancelledError, ConfigError, DeployError
@@ -150,12 +151,13 @@ def interactive() -> bool:
 
 
 class Lines:
-    """Progress as plain lines on stderr, one when a step begins."""
+    """Progress as plain lines, one when a step begins. say: on stderr where not given."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = note) -> None:
+        self._say = say
         self._last = ""
 
     def step(self, text: str, fraction: float | None = None) -> None:
         if text != self._last:
             self._last = text
-            note(text)
+            self._say(text)

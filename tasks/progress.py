@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from tasks import console
@@ -46,7 +47,7 @@ class Lines:
         self._begun = time.monotonic()
 
     def of(self, instance: str) -> Progress:
-        return _InstanceLines(self, instance)
+        return console.Lines(partial(self.say, instance))
 
     def done(self, entry: Entry) -> None:
         self._done[entry.instance] += weight(entry)
@@ -55,18 +56,6 @@ class Lines:
         percent = 100 * self._done[instance] // self._total[instance]
         took = duration(time.monotonic() - self._begun)
         console.note(f"{instance}  {percent:3d} %  {took:>8}  {text}")
-
-
-class _InstanceLines:
-    def __init__(self, lines: Lines, instance: str) -> None:
-        self._lines = lines
-        self._instance = instance
-        self._last = ""
-
-    def step(self, text: str, fraction: float | None = None) -> None:
-        if text != self._last:
-            self._last = text
-            self._lines.say(self._instance, text)
 
 
 class Bars:

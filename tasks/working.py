@@ -21,7 +21,7 @@ def working(names: Sequence[str], *, lines: bool = False) -> Iterator[Of]:
     lines: a line as each step begins where stderr is no terminal, which is quiet otherwise.
     """
     if not sys.stderr.isatty():
-        yield _Line if lines else lambda _: SILENT
+        yield _lines if lines else lambda _: SILENT
         return
     from tasks.bars import StepBar, display
 
@@ -30,16 +30,10 @@ def working(names: Sequence[str], *, lines: bool = False) -> Iterator[Of]:
         yield lambda name: bars[name]
 
 
-class _Line:
-    """A line when a step begins."""
+def _lines(name: str) -> Progress:
+    begun = time.monotonic()
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._last = ""
-        self._begun = time.monotonic()
+    def say(text: str) -> None:
+        console.note(f"{name}  {format_duration(time.monotonic() - begun):>8}  {text}")
 
-    def step(self, text: str, fraction: float | None = None) -> None:
-        if text != self._last:
-            self._last = text
-            took = format_duration(time.monotonic() - self._begun)
-            console.note(f"{self._name}  {took:>8}  {text}")
+    return console.Lines(say)
