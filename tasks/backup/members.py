@@ -57,11 +57,6 @@ class MemberReader:
         self.current = ""
         self.ended = False
 
-    @property
-    def between(self) -> bool:
-        """Whether nothing is half through: the stream may end here."""
-        return not self._left and not self._padding and self._next_name is None
-
     def feed(self, piece: memoryview) -> int:
         """Take the next whole records; how many bytes of them come before the archive's end.
 

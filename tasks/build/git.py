@@ -20,7 +20,6 @@ from tasks.host.locks import locked, tried
 from tasks.model.instance import Git
 from tasks.paths import Paths
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 FETCH_SECONDS = 1800.0
 LOCAL_SECONDS = 120.0
 UNUSED_SECONDS = 60 * 24 * 3600

@@ -31,9 +31,6 @@ from tasks.model.instance import DatabaseType
 BACKUP_VERSION = "1.0.0"
 """Semantic version of the archive's format."""
 
-LATEST = "latest"
-VERIFIED = "verified"
-
 Trigger = Literal["manual", "scheduled", "update", "restore", "uninstall"]
 LinkName = Literal["latest", "verified"]
 

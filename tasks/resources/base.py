@@ -18,8 +18,6 @@ from tasks.frozen import dataclass
 
 Action = Literal["create", "update", "replace", "delete", "run"]
 
-ABSENT = "absent"
-
 
 def digest(value: object) -> str:
     """SHA-256 of a JSON-ready value, hex."""
@@ -206,6 +204,3 @@ class Facts:
                 ]
             )
         return found
-
-
-NO_FACTS = Facts()

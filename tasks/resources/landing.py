@@ -11,8 +11,6 @@ from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.system import Secret, User
 
-Landed = File | Directory | Link | Absent | Secret | User
-
 
 def operation(resource: Resource, number: int) -> tuple[str, ...]:
     """land.sh's operation for a resource; number: of the member that holds its content."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journey import Site, merged
+from tables import Table, tables
 
-from tasks.backup.databases import Database, Table, database_for
+from tasks.backup.databases import Database, database_for
 from tasks.config import load_instances
 from tasks.containers import container_for
 from tasks.containers.base import Container
@@ -51,7 +52,7 @@ class Backed(Site):
 
     def seen(self) -> Seen:
         """Every table by its digest, and every attachment with owner, mode and digest."""
-        return dict(self.database.tables()), self.shell(LIST, "/var/lib/vikunja/files")
+        return dict(tables(self.database)), self.shell(LIST, "/var/lib/vikunja/files")
 
     def serves(self) -> bool:
         argv = ["curl", "-skf", "--max-time", "60", f"https://{self.address}/api/v1/tasks"]

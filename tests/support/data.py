@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from inside import Inside
 from journey import Site
+from tables import Table, tables
 
-from tasks.backup.databases import Database, Table, database_for
+from tasks.backup.databases import Database, database_for
 from tasks.config import load_instances
 from tasks.containers import container_for
 
@@ -17,7 +18,7 @@ def database(site: Site) -> Database:
 
 def everything(site: Site) -> tuple[dict[str, Table], str]:
     """Every table and every attachment. Of a site that nobody writes to."""
-    return dict(database(site).tables()), files(site)
+    return dict(tables(database(site))), files(site)
 
 
 def beside_tasks(site: Site) -> tuple[dict[str, Table], str]:

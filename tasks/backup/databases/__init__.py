@@ -1,8 +1,8 @@
-"""An instance's database: consistent copies, digests, and swaps, by each engine's own tools."""
+"""An instance's database: consistent copies and swaps, by each engine's own tools."""
 
 from __future__ import annotations
 
-from tasks.backup.databases.base import LIVE, Database, Table, counts_in
+from tasks.backup.databases.base import LIVE, Database, counts_in
 from tasks.backup.databases.outlook import Apart, Doubt, doubts, read_apart
 from tasks.containers.base import Container
 from tasks.model.instance import Instance
@@ -14,7 +14,6 @@ __all__ = [
     "Apart",
     "Database",
     "Doubt",
-    "Table",
     "counts_in",
     "database_at",
     "database_for",

@@ -34,17 +34,6 @@ _UNREACHED = re.compile(
 
 
 @dataclass(frozen=True)
-class Table:
-    """rows: how many. sha256: of all their values in the order of their columns, hex.
-
-    Two databases of one engine hold the same table exactly if these are the same.
-    """
-
-    rows: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Database:
     """One instance's database, as its container reaches it. Making this touches nothing.
 
@@ -65,21 +54,9 @@ class Database:
 
     # What is there
 
-    def version(self) -> str:
-        """`PostgreSQL 15.8`."""
-        return self._text("version", "cannot be reached")
-
     def size(self) -> int:
         """Bytes that the live database takes."""
         return int(self._text("size", "cannot be measured"))
-
-    def tables(self, place: str = LIVE) -> Mapping[str, Table]:
-        """Every table by its name. Of a database that nobody writes to."""
-        tables = {}
-        for line in self._lines("tables", "cannot be read", place):
-            name, rows, digest = line.split("\t")
-            tables[name] = Table(int(rows), digest)
-        return tables
 
     def counts(self, place: str = LIVE) -> Mapping[str, int]:
         """The rows of every table, by its name."""
@@ -146,7 +123,7 @@ class Database:
         self._run("copy", "could not be copied", place)
 
     def save(self, place: str) -> None:
-        """Like `copy`, with services stopped: for `put_back`."""
+        """Like `copy`, with services stopped: to be swapped in where the live one fails."""
         self._run("save", "could not be saved", place)
 
     def swap(self, place: str, aside: str) -> None:
@@ -154,11 +131,6 @@ class Database:
         all of it at once or nothing. Services are stopped. A database that was in `aside` goes;
         where nothing was live, there is no `aside` after it."""
         self._run("swap", "could not be swapped", place, aside)
-
-    def put_back(self, place: str) -> None:
-        """What `place` holds becomes live, what was live is gone. Services are stopped."""
-        self.swap(place, "failed")
-        self.drop("failed")
 
     def drop(self, place: str) -> None:
         """Gone already is success."""

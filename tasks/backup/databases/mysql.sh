@@ -200,10 +200,6 @@ moves() {
 }
 
 case $action in
-version)
-	echo "select if(version() like '%MariaDB%', concat('MariaDB ', substring_index(version(), '-', 1)),
-		concat('MySQL ', version()))" | ask
-	;;
 size)
 	must_exist "$name"
 	size
@@ -213,21 +209,6 @@ name)
 	;;
 places)
 	echo 'select schema_name from information_schema.schemata' | ask | places_among
-	;;
-tables)
-	from=$(database_of "$1")
-	must_exist "$from"
-	list "$from" | while IFS= read -r table; do
-		# One statement a row, each on a line of its own.
-		counted=$(mktemp /run/vikunja-mysql.XXXXXX)
-		exec 6<>"$counted"
-		rm "$counted"
-		digest=$(dump_of "$from" "$table" --compact --no-create-info --skip-extended-insert |
-			sed -n '/^INSERT /w /proc/self/fd/6
-				/^INSERT /p' | LC_ALL=C sort | sha256sum)
-		rows=$(wc -l </proc/self/fd/6)
-		printf '%s\t%s\t%s\n' "$table" "$rows" "${digest%% *}"
-	done
 	;;
 counts)
 	must_exist "$(database_of "$1")"

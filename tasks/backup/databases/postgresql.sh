@@ -308,9 +308,6 @@ copy() {
 }
 
 case $action in
-version)
-	printf 'PostgreSQL %s\n' "$(echo 'show server_version' | ask "$name")"
-	;;
 size)
 	size
 	;;
@@ -319,24 +316,6 @@ name)
 	;;
 places)
 	echo 'select datname from pg_database' | administer | places_among
-	;;
-tables)
-	from=$(database_of "$1")
-	echo "select $SHOWN, format('%I.%I', schemaname, tablename) $TABLES order by ($SHOWN) collate \"C\"" |
-		ask "$from" | while IFS=$(printf '\t') read -r table quoted; do
-		rows=$(echo "select count(*) from $quoted" | ask "$from")
-		digest=$(
-			cat <<-SQL | ask "$from" | sha256sum
-				set timezone = 'UTC';
-				set datestyle = 'ISO, YMD';
-				set intervalstyle = 'postgres';
-				set bytea_output = 'hex';
-				set extra_float_digits = 1;
-				copy (select one::text from $quoted as one order by one::text collate "C") to stdout;
-			SQL
-		)
-		printf '%s\t%s\t%s\n' "$table" "$rows" "${digest%% *}"
-	done
 	;;
 counts)
 	echo "$COUNTS" | ask "$(database_of "$1")"

@@ -93,9 +93,6 @@ swap() {
 }
 
 case $action in
-version)
-	printf 'SQLite %s\n' "$(sqlite3 -version | cut -d ' ' -f 1)"
-	;;
 size)
 	must_be_there "$database"
 	stat -c %s "$database"
@@ -108,17 +105,6 @@ places)
 		[ -e "$found" ] || continue
 		found=${found##*/vikunja-deploy-}
 		printf '%s\n' "${found%.db}"
-	done
-	;;
-tables)
-	file=$(file_of "$1")
-	must_be_there "$file"
-	tables "$file" | while IFS=$(printf '\t') read -r table columns; do
-		quoted=\"${table//\"/\"\"}\"
-		rows=$(query "$file" "select count(*) from $quoted")
-		digest=$(query "$file" '.mode quote' "select * from $quoted order by $(seq -s, 1 "$columns")" |
-			sha256sum)
-		printf '%s\t%s\t%s\n' "$table" "$rows" "${digest%% *}"
 	done
 	;;
 counts)

@@ -62,7 +62,6 @@ class View:
 
     node: str
     quorate: bool
-    clustered: bool
     members: Mapping[str, Member]
     running: frozenset[int]
     places: Mapping[int, str]
@@ -132,7 +131,6 @@ def parse_view(output: str, where: str) -> View:
     return View(
         node=node,
         quorate=cluster is None or cluster.quorate,
-        clustered=cluster is not None,
         members={name: Member(name, row.online, row.ip) for name, row in nodes.items()},
         running=frozenset(running),
         places=places,

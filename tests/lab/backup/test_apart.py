@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engines import FOLDER, NAME, PASSWORD, USER, prepare
+from tables import tables
 
 from tasks.backup.databases import Database, read_apart
 from tasks.backup.databases.greeting import server_version
@@ -129,12 +130,12 @@ def test_a_dump_with_an_administrators_objects_is_loaded_by_the_plain_user_witho
         assert {one.what for one in read_apart(noted)} == theirs
         left = database.load(FOLDER, "restored")
         assert set(left) == theirs
-        assert database.tables("restored") == database.tables()
+        assert tables(database, "restored") == tables(database)
         # An archive of an older version says nothing of them.
         box.run(["rm", f"{FOLDER}/apart.tsv"])
         assert set(database.load(FOLDER, "restored")) == theirs
         database.copy("restored")
-        assert database.tables("restored") == database.tables()
+        assert tables(database, "restored") == tables(database)
         left = with_administrator(database).load(FOLDER, "restored")
         assert set(left) == theirs - {"extension pg_stat_statements"}
     finally:
@@ -156,7 +157,7 @@ def test_what_the_data_stands_on_is_made_by_an_administrator_or_refused_by_name(
     ):
         database.load(FOLDER, "restored")
     assert with_administrator(database).load(FOLDER, "restored") == ()
-    assert database.tables("restored") == database.tables()
+    assert tables(database, "restored") == tables(database)
     with_administrator(database).drop("restored")
 
 
@@ -193,12 +194,12 @@ def test_a_mysql_server_of_the_other_release_is_reached_dumped_and_loaded(
     probe = ["sh", "-c", text, "sh", address(server), "3306", OUTSIDE, USER]
     assert box.run(probe).stdout.decode().strip() == "present"
     assert [one.what for one in database.outlook().apart] == ["routine done", "view shown"]
-    before = database.tables()
+    before = tables(database)
     database.dump(FOLDER)
     assert database.load(FOLDER, "restored") == ()
-    assert database.tables("restored") == before
+    assert tables(database, "restored") == before
     database.swap("restored", "aside")
-    assert database.tables() == before
+    assert tables(database) == before
     database.drop("aside")
     # What is no table stays where it was.
     administer(server, "mysql", "select * from shown limit 1; call done()")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from tables import tables
 
 from tasks.backup.databases import Database
 from tasks.backup.manifest import Counted
@@ -73,7 +74,7 @@ def filled(box: LxcContainer) -> LxcContainer:
 def test_what_left_a_container_comes_back_to_the_byte(filled: LxcContainer, tmp_path: Path) -> None:
     archive = Archive(EPOCH, tmp_path / "backups")
     before = listed(filled, f"{DATA}/files")
-    rows = database_of(filled).tables()
+    rows = tables(database_of(filled))
     back_up(filled, archive)
     checked = verify(archive)
     assert checked.sidecars
@@ -90,7 +91,7 @@ def test_what_left_a_container_comes_back_to_the_byte(filled: LxcContainer, tmp_
     filled.run(["mkdir", DATA])
     database_of(filled).load("/root/aside/database", "restored")
     database_of(filled).swap("restored", "replaced")
-    assert database_of(filled).tables() == rows
+    assert tables(database_of(filled)) == rows
     filled.run(["rm", "-r", "/root/aside"])
 
 

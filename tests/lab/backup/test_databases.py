@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from engines import ENGINES, FOLDER, OUTSIDE, QUERY, ROWS, USER, LabDatabase
+from tables import put_back, tables
 
 from tasks.backup.databases.base import counts_in, script
 from tasks.errors import DatabaseError
@@ -45,23 +46,23 @@ def test_a_dump_under_writes_holds_every_row_acknowledged_before(lab: LabDatabas
 def test_what_was_dumped_is_swapped_in_and_what_was_there_is_kept(lab: LabDatabase) -> None:
     database = lab.database
     database.dump(FOLDER)
-    before = database.tables()
+    before = tables(database)
     assert before["tasks"].rows == ROWS
     assert before["nothing_in_it"].rows == 0
     assert len({table.sha256 for table in before.values()}) == len(before)
     lab.sql(CHANGE)
-    wrecked = database.tables()
+    wrecked = tables(database)
     database.load(FOLDER, "restored")
-    assert database.tables("restored") == before
-    assert database.tables() == wrecked
+    assert tables(database, "restored") == before
+    assert tables(database) == wrecked
     database.swap("restored", "replaced")
-    assert database.tables() == before
-    assert database.tables("replaced") == wrecked
+    assert tables(database) == before
+    assert tables(database, "replaced") == wrecked
     assert database.places() == ("replaced",)
     # The application goes on with it.
     lab.sql("insert into tasks (title) values ('new'); drop table nothing_in_it;")
-    database.put_back("replaced")
-    assert database.tables() == wrecked
+    put_back(database, "replaced")
+    assert tables(database) == wrecked
     assert database.places() == ()
 
 
@@ -70,16 +71,16 @@ def test_a_copy_is_made_while_somebody_writes_and_is_the_applications_own(
     lab: LabDatabase,
 ) -> None:
     database = lab.database
-    before = database.tables()
+    before = tables(database)
     with lab.written_to():
         database.copy("rehearsal")
     assert database.places() == ("rehearsal",)
     lab.sql("delete from attachments where id > 100000; delete from tasks where id > 100000;"
             "alter table tasks add column more integer; alter table tasks drop column more;",
             "rehearsal")  # fmt: skip
-    assert database.tables("rehearsal") == before
+    assert tables(database, "rehearsal") == before
     database.copy("rehearsal")
-    assert lab.database.tables("rehearsal")["tasks"].rows >= ROWS + 5
+    assert tables(lab.database, "rehearsal")["tasks"].rows >= ROWS + 5
     database.drop("rehearsal")
     database.drop("rehearsal")
     assert database.places() == ()
@@ -89,20 +90,20 @@ def test_a_copy_is_made_while_somebody_writes_and_is_the_applications_own(
 
 def test_what_was_saved_is_put_back_exactly(lab: LabDatabase) -> None:
     database = lab.database
-    before = database.tables()
+    before = tables(database)
     database.save("saved")
     lab.sql(CHANGE)
-    database.put_back("saved")
-    assert database.tables() == before
+    put_back(database, "saved")
+    assert tables(database) == before
     assert database.places() == ()
     with pytest.raises(DatabaseError, match="could not be swapped"):
-        database.put_back("saved")
-    assert database.tables() == before
+        put_back(database, "saved")
+    assert tables(database) == before
 
 
 def test_a_state_that_somebody_still_reads_is_saved_all_the_same(lab: LabDatabase) -> None:
     database = lab.database
-    before = database.tables()
+    before = tables(database)
     script = """
         (echo 'begin; select count(*) from tasks;' && exec sleep 60) 2>/dev/null |
             setsid sh -c "$1" sh "$2" "$3" "$4" >/root/reader 2>&1 &
@@ -112,7 +113,7 @@ def test_a_state_that_somebody_still_reads_is_saved_all_the_same(lab: LabDatabas
     reader = lab.sh(script, QUERY[lab.engine], database.name(), lab.host, USER)
     database.save("saved")
     lab.sh("kill $1", reader.strip())
-    assert database.tables("saved") == before
+    assert tables(database, "saved") == before
 
 
 def test_migrations_are_in_order_and_none_without_their_table(lab: LabDatabase) -> None:
@@ -122,10 +123,10 @@ def test_migrations_are_in_order_and_none_without_their_table(lab: LabDatabase) 
 
 
 def test_a_changed_value_changes_the_digest_of_its_table_only(lab: LabDatabase) -> None:
-    before = dict(lab.database.tables())
+    before = dict(tables(lab.database))
     lab.sql("update tasks set title = 'other' where id = 7;"
             "update label_tasks set label = 'NULL' where label is null;")  # fmt: skip
-    after = dict(lab.database.tables())
+    after = dict(tables(lab.database))
     for table in ("tasks", "label_tasks"):
         assert after[table].rows == before[table].rows
         assert after.pop(table) != before.pop(table)
@@ -135,11 +136,11 @@ def test_a_changed_value_changes_the_digest_of_its_table_only(lab: LabDatabase) 
 @pytest.mark.parametrize("how", ["truncate -s -40000", "rm"])
 def test_a_broken_dump_is_refused_and_nothing_changed(lab: LabDatabase, how: str) -> None:
     lab.database.dump(FOLDER)
-    before = lab.database.tables()
+    before = tables(lab.database)
     lab.sh(f"{how} {FOLDER}/vikunja.*")
     with pytest.raises(DatabaseError, match="could not be loaded"):
         lab.database.load(FOLDER, "restored")
-    assert lab.database.tables() == before
+    assert tables(lab.database) == before
 
 
 def test_a_dump_that_lacks_rows_is_refused(lab: LabDatabase) -> None:
@@ -153,9 +154,9 @@ def test_a_dump_that_lacks_rows_is_refused(lab: LabDatabase) -> None:
 def test_a_kill_at_any_moment_leaves_one_whole_database_or_the_other(lab: LabDatabase) -> None:
     database = lab.database
     database.dump(FOLDER)
-    new = database.tables()
+    new = tables(database)
     lab.sql(CHANGE)
-    old = database.tables()
+    old = tables(database)
     steps = """
         text=$1; shift
         bash -c "$text" x load "$@" FOLDER restored
@@ -164,30 +165,30 @@ def test_a_kill_at_any_moment_leaves_one_whole_database_or_the_other(lab: LabDat
     call = ["bash", "-ec", steps, "bash", script(database.engine), *database.connection]
     measured = 'begun=$(date +%s%N); "$@" >&2; echo $((($(date +%s%N) - begun) / 1000000))'
     limit = int(lab.sh(measured, *call)) / 1000
-    assert database.tables() == new
-    database.put_back("replaced")
+    assert tables(database) == new
+    put_back(database, "replaced")
     # Earlier and earlier, until one fell before the end.
     while True:
         argv = ["timeout", "-s", "KILL", f"{limit:.3f}", *call]
         killed = lab.box.run(argv, check=False, timeout=120).returncode != 0
         lab.settle()
-        found = database.tables()
+        found = tables(database)
         assert found in (old, new)
         if found == new:
-            database.put_back("replaced")
-            assert database.tables() == old
+            put_back(database, "replaced")
+            assert tables(database) == old
         elif killed and limit < 0.1:
             break
         limit *= 0.5
     lab.sh('"$@"', *call)
-    assert database.tables() == new
+    assert tables(database) == new
 
 
 @pytest.mark.parametrize("made", OUTSIDE, indirect=True)
 def test_without_the_right_to_make_databases_a_copy_is_refused(lab: LabDatabase) -> None:
     host, port, name, user, _, secret = lab.database.connection
     poor = replace(lab.database, connection=(host, port, name, user, "", secret))
-    before = poor.tables()
+    before = tables(poor)
     for attempt in (poor.copy, poor.save):
         with pytest.raises(DatabaseError, match="An administrator of that server has to run"):
             attempt("rehearsal")
@@ -195,7 +196,7 @@ def test_without_the_right_to_make_databases_a_copy_is_refused(lab: LabDatabase)
     poor.dump(FOLDER)
     with pytest.raises(DatabaseError, match=r"or set database\.admin_user"):
         poor.load(FOLDER, "restored")
-    assert poor.tables() == before
+    assert tables(poor) == before
 
 
 @pytest.mark.parametrize("made", ["postgresql"], indirect=True)

@@ -91,7 +91,7 @@ def view(cluster: Cluster, folder: Path) -> View:
 
 def test_one_look_tells_everything_about_all_containers(cluster: Cluster, tmp_path: Path) -> None:
     seen = view(cluster, tmp_path)
-    assert (seen.node, seen.quorate, seen.clustered) == ("pve", True, True)
+    assert (seen.node, seen.quorate) == ("pve", True)
     assert {guest.vmid: (guest.node, guest.kind, guest.tags) for guest in seen.guests} == {
         100: ("pve2", "lxc", ("vikunja-deploy.a", "web")),
         101: ("pve", "lxc", ()),
@@ -119,7 +119,7 @@ def test_a_look_tells_who_is_missing_and_whether_changes_are_taken(
 
 def test_a_node_on_its_own_is_a_cluster_of_one(tmp_path: Path) -> None:
     seen = view(Cluster(("pve",)), tmp_path)
-    assert (seen.node, seen.quorate, seen.clustered) == ("pve", True, False)
+    assert (seen.node, seen.quorate) == ("pve", True)
     assert list(seen.members) == ["pve"]
     assert seen.guests == ()
 
