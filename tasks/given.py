@@ -10,6 +10,7 @@ from pathlib import Path
 from tasks.errors import ResourceError, UsageError
 from tasks.frozen import dataclass
 from tasks.model.instance import Instance
+from tasks.model.secret import Secret
 
 _CERTIFICATE = rb"(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
 
@@ -22,10 +23,10 @@ class GivenFiles:
     """
 
     certificate: bytes | None = None
-    key: bytes | None = field(default=None, repr=False)
-    database_password: bytes | None = field(default=None, repr=False)
-    admin_password: bytes | None = field(default=None, repr=False)
-    extra: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    key: Secret[bytes] | None = None
+    database_password: Secret[bytes] | None = None
+    admin_password: Secret[bytes] | None = None
+    extra: Mapping[str, Secret[bytes]] = field(default_factory=dict)
 
 
 NOTHING_GIVEN = GivenFiles()
@@ -36,17 +37,21 @@ def read_given(instance: Instance) -> GivenFiles:
     frontend, database = instance.services.frontend, instance.database
     return GivenFiles(
         certificate=_certificates(instance, frontend.ssl_cert),
-        key=_read(instance, "services.frontend.ssl_key", frontend.ssl_key),
+        key=_secret(_read(instance, "services.frontend.ssl_key", frontend.ssl_key)),
         database_password=_password(instance, "database.password_file", database.password_file),
         admin_password=_password(
             instance, "database.admin_password_file", database.admin_password_file
         ),
         extra={
-            item.path: content
+            item.path: Secret(content)
             for item in instance.files
             if (content := _read(instance, "files", item.source)) is not None
         },
     )
+
+
+def _secret(content: bytes | None) -> Secret[bytes] | None:
+    return None if content is None else Secret(content)
 
 
 def _read(instance: Instance, key: str, path: Path | None) -> bytes | None:
@@ -71,7 +76,7 @@ def _certificates(instance: Instance, path: Path | None) -> bytes | None:
     return b"".join(b"%s\n" % found for found in re.findall(_CERTIFICATE, content))
 
 
-def _password(instance: Instance, key: str, path: Path | None) -> bytes | None:
+def _password(instance: Instance, key: str, path: Path | None) -> Secret[bytes] | None:
     content = _read(instance, key, path)
     if content is None:
         return None
@@ -82,4 +87,4 @@ def _password(instance: Instance, key: str, path: Path | None) -> bytes | None:
             where=instance.id,
             hint="Write the password as the file's only line",
         )
-    return value
+    return Secret(value)

@@ -97,11 +97,11 @@ def backend_unit(
         secrets.append(f"{SECRETS}/db-password")
     if instance.redis.enabled:
         secrets.append(f"{SECRETS}/redis-password")
-    password = digest((given.database_password or b"").decode("latin-1"))
+    password = given.database_password.reveal() if given.database_password else b""
     timeout = str(instance.vikunja.start_timeout_seconds)
     return Unit(
         unit=f"vikunja-backend@{color}.service",
-        revision=revision_of(rendered, paths, release_key, password),
+        revision=revision_of(rendered, paths, release_key, digest(password.decode("latin-1"))),
         triggers=_service_triggers(paths, secrets),
         # One made anew is not the one that it has open, or made its tables in.
         opened=(database_address(instance),),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tasks.errors import UsageError
 from tasks.given import NOTHING_GIVEN, GivenFiles, read_given
 from tasks.model.instance import COLORS, Instance
+from tasks.model.secret import Secret as SecretValue
 from tasks.render import Rendered, Templated, origin_of
 from tasks.resources.base import Origin, Resource, digest
 from tasks.resources.carrying import ENVIRONMENT, NEXT
@@ -205,14 +206,13 @@ def _secrets(instance: Instance, given: GivenFiles) -> Iterator[Resource]:
         )
 
 
-def _password(path: str, owner: str, key: str, content: bytes, origin: Origin) -> File:
+def _password(path: str, owner: str, key: str, content: SecretValue[bytes], origin: Origin) -> File:
     return File(
         path=path,
         content=content,
         mode="0600",
         owner=owner,
         group=owner,
-        secret=True,
         origin=origin,
         otherwise=f"{key}: the file changed",
     )
@@ -236,16 +236,16 @@ def _files(
         )
     if given.certificate is not None and given.key is not None:
         origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])
-        for name, key, content, mode in (
+        pair: tuple[tuple[str, str, bytes | SecretValue[bytes], str], ...] = (
             ("certificate.pem", "ssl_cert", given.certificate, "0644"),
             ("key.pem", "ssl_key", given.key, "0640"),
-        ):
+        )
+        for name, key, content, mode in pair:
             yield File(
                 path=f"{TLS}/{name}",
                 content=content,
                 mode=mode,
                 group="www-data",
-                secret=name == "key.pem",
                 origin=origin,
                 otherwise=f"services.frontend.{key}: the file changed",
             )
@@ -261,14 +261,14 @@ def _files(
                 hint="Give the file another path; vikunja.environment sets variables",
             )
         taken.add(extra.path)
-        content = given.extra[extra.path] if extra.content is None else extra.content.encode()
+        written = extra.content
+        wished = given.extra[extra.path] if written is None else SecretValue(written.encode())
         yield File(
             path=extra.path,
-            content=content,
+            content=wished if extra.secret else wished.reveal(),
             mode=extra.mode,
             owner=extra.owner,
             group=extra.group,
-            secret=extra.secret,
             origin=own,
             otherwise=f"{extra.source} changed" if extra.source else "",
         )

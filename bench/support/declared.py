@@ -32,7 +32,7 @@ def write_sources(resources: Iterable[Resource], folder: Path) -> None:
     folder.mkdir(mode=0o700)
     for resource in resources:
         if isinstance(resource, File):
-            (folder / source_name(resource)).write_bytes(resource.content)
+            (folder / source_name(resource)).write_bytes(resource.data)
 
 
 def playbook(resources: Sequence[Resource], sources: Path) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from tasks.config.document import without_secrets
 from tasks.model.files import named
 from tasks.model.instance import Instance
 from tasks.model.redaction import MASK, is_secret, masked, masked_settings, redact
+from tasks.model.secret import Secret
 from tasks.paths import Paths
 
 FOLDER = "/etc/vikunja"
@@ -40,19 +41,20 @@ class Gathered:
     """Files by their name in an archive. secrets: those that only encrypted ones hold."""
 
     files: Mapping[str, bytes]
-    secrets: Mapping[str, bytes]
+    secrets: Mapping[str, Secret[bytes]]
 
 
 def gather(instance: Instance, paths: Paths, inside: bytes) -> Gathered:
     """inside: a tar stream of what there is in the container of FOLDER."""
     files: dict[str, bytes] = {}
-    secrets: dict[str, bytes] = {}
+    secrets: dict[str, Secret[bytes]] = {}
     with tarfile.open(fileobj=io.BytesIO(inside)) as archive:
         for member in archive:
             taken = archive.extractfile(member) if member.isfile() else None
-            if taken is not None:
-                place = secrets if member.name.startswith(SECRETS) else files
-                place[member.name] = taken.read()
+            if taken is not None and member.name.startswith(SECRETS):
+                secrets[member.name] = Secret(taken.read())
+            elif taken is not None:
+                files[member.name] = taken.read()
     with named(instance.source, "cannot be read"):
         files[USERS] = instance.source.read_bytes()
     state = paths.state(instance.id)
@@ -65,7 +67,7 @@ def gather(instance: Instance, paths: Paths, inside: bytes) -> Gathered:
 def open_files(instance: Instance, gathered: Gathered) -> dict[str, bytes]:
     """What anybody may read: no secret is left in it."""
     texts = {name: data.decode(errors="replace") for name, data in gathered.files.items()}
-    known = [data.decode(errors="replace") for data in gathered.secrets.values()]
+    known = [Secret(one.reveal().decode(errors="replace")) for one in gathered.secrets.values()]
     known += _private_values(instance)
     texts[USERS] = _without_secrets(instance)
     if ENVIRONMENT in texts:
@@ -76,7 +78,7 @@ def open_files(instance: Instance, gathered: Gathered) -> dict[str, bytes]:
 
 def sealed_files(gathered: Gathered) -> dict[str, bytes]:
     """Everything as it is, for those who can decrypt."""
-    return {**gathered.files, **gathered.secrets}
+    return {**gathered.files, **{name: one.reveal() for name, one in gathered.secrets.items()}}
 
 
 def _without_secrets(instance: Instance) -> str:
@@ -96,7 +98,7 @@ def _without_secrets(instance: Instance) -> str:
     return f"# As it was read, with all defaults; secrets are masked.\n{text}"
 
 
-def _private_values(instance: Instance) -> list[str]:
+def _private_values(instance: Instance) -> list[Secret[str]]:
     """Values of settings and files that are secret: they may stand elsewhere, too.
 
     Short ones are ordinary words; their own lines are masked by name.
@@ -104,4 +106,5 @@ def _private_values(instance: Instance) -> list[str]:
     variables = {**instance.vikunja.environment, **instance.build.environment}
     values = [value for name, value in variables.items() if is_secret(name, value)]
     values += [file.content for file in instance.files if file.secret and file.content]
-    return [value for value in values if len(value) >= _SHORTEST and "\n" not in value.strip()]
+    values = [value for value in values if len(value) >= _SHORTEST and "\n" not in value.strip()]
+    return [Secret(value) for value in values]

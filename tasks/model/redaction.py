@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 
+from tasks.model.secret import Secret
+
 MASK = "(sensitive)"
 CHANGED = "(sensitive, changed)"
 _SHORTEST_LINE = 8
@@ -42,29 +44,28 @@ _PRIVATE_KEY = (
 _ONLY_A_USER = ("ssh", "ftp")
 """Ends of the schemes in which a name before the host is no secret: ssh, git+ssh, sftp."""
 
-_protected: set[str] = set()
+_protected: frozenset[Secret[str]] = frozenset()
 
 
-def protect(*secrets: str) -> None:
+def protect(*secrets: Secret[str]) -> None:
     """From now on these never reach an operation log of this process."""
     # One assignment of a new set: another thread that is masking sees the old or the new one.
     global _protected
-    _protected = _protected | {secret for secret in secrets if secret.strip()}
+    _protected |= set(secrets)
 
 
-def protected() -> frozenset[str]:
-    return frozenset(_protected)
+def protected() -> frozenset[Secret[str]]:
+    return _protected
 
 
-def redact(text: str, secrets: Iterable[str]) -> str:
+def redact(text: str, secrets: Iterable[Secret[str]]) -> str:
     """`text` with every secret masked, in the spellings it travels in.
 
     Those are: as it is, without the space around it, each longer line of it (keys), as part of
     a URL, and as part of a JSON text.
     """
-    spellings = {
-        spelling for secret in secrets if secret.strip() for spelling in _spellings(secret)
-    }
+    values = [secret.reveal() for secret in secrets]
+    spellings = {spelling for value in values if value.strip() for spelling in _spellings(value)}
     # The longest first, or a short secret would leave the rest of a longer one that holds it.
     for spelling in sorted(spellings, key=lambda spelling: (-len(spelling), spelling)):
         text = text.replace(spelling, MASK)

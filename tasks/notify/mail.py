@@ -18,6 +18,7 @@ from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.model.instance import Instance, Smtp
 from tasks.model.operation_log import utc_now
 from tasks.model.redaction import protect
+from tasks.model.secret import Secret
 from tasks.notify.message import Message
 
 LIMIT_SECONDS = 30
@@ -100,17 +101,17 @@ def by_server(mail: EmailMessage, smtp: Smtp, host: str) -> None:
             if smtp.encryption == "starttls":
                 server.starttls(context=context)
             if smtp.user:
-                server.login(smtp.user, password)
+                server.login(smtp.user, password.reveal())
             server.send_message(mail)
     except (smtplib.SMTPException, OSError) as error:
         raise NetworkError(f"the mail server {where} did not take it: {_reason(error)}") from error
 
 
-def _password(smtp: Smtp) -> str:
+def _password(smtp: Smtp) -> Secret[str]:
     if smtp.password_file is None:
-        return ""
+        return Secret("")
     try:
-        password = smtp.password_file.read_text().strip("\r\n")
+        password = Secret(smtp.password_file.read_text().strip("\r\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise ResourceError(f"{smtp.password_file} cannot be read: {error}") from error
     protect(password)

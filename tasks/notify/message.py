@@ -11,6 +11,7 @@ from tasks.model.instance import Instance
 from tasks.model.operation_log import OperationName, exit_code, format_duration, format_time
 from tasks.model.operations import Ended
 from tasks.model.redaction import masked, redact
+from tasks.model.secret import Secret
 
 Kind = Literal["failure", "recovery", "success"]
 
@@ -46,7 +47,12 @@ def kind_of(end: Ended, failed: Mapping[str, str], success: bool) -> Kind | None
 
 
 def message(
-    kind: Kind, instance: Instance, end: Ended, since: str, host: str, secrets: Iterable[str]
+    kind: Kind,
+    instance: Instance,
+    end: Ended,
+    since: str,
+    host: str,
+    secrets: Iterable[Secret[str]],
 ) -> Message:
     """since: when the failure was told that this recovers from. secrets: never in it."""
     name, took = f"{end.operation} of {instance.id}", format_duration(end.seconds)

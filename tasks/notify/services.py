@@ -7,20 +7,21 @@ from pathlib import Path
 
 from tasks.errors import NetworkError, ResourceError, UsageError
 from tasks.model.redaction import protect
+from tasks.model.secret import Secret
 from tasks.notify.message import Message
 
 KINDS = {"failure": "failure", "recovery": "success", "success": "info"}
 """apprise's own word for each kind of message."""
 
 
-def addresses(path: Path) -> list[tuple[int, str]]:
+def addresses(path: Path) -> list[tuple[int, Secret[str]]]:
     """Line number and address of each service. Raises ResourceError for an unreadable file."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ResourceError(f"{path} cannot be read: {error}") from error
     found = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    return [(number, line) for number, line in found if line and not line.startswith("#")]
+    return [(number, Secret(line)) for number, line in found if line and line[0] != "#"]
 
 
 def send(path: Path, message: Message) -> list[str]:
@@ -38,7 +39,7 @@ def send(path: Path, message: Message) -> list[str]:
         protect(address)
         service = apprise.Apprise()
         where = f"{path}:{number}"
-        if not service.add(address):
+        if not service.add(address.reveal()):
             problems.append(f"{where}: is no address that apprise knows")
         elif not service.notify(
             title=message.title, body=message.body, notify_type=KINDS[message.kind]

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from tasks.frozen import dataclass
+from tasks.model.secret import Secret
 from tasks.resources.base import AttributeChange, Difference, Facts, FileFact, Resource, digest
 
 
@@ -32,16 +33,15 @@ def file_wish(path: str, sha256: str, mode: str, owner: str, group: str) -> Mapp
 
 @dataclass(frozen=True, kw_only=True)
 class File(Resource):
-    """A regular file. mode: four octal digits. secret: its content is never shown."""
+    """A regular file. mode: four octal digits. content: never shown where it is a secret."""
 
     kind: ClassVar[str] = "file"
 
     path: str
-    content: bytes = field(repr=False)
+    content: bytes | Secret[bytes] = field(repr=False)
     mode: str = "0644"
     owner: str = "root"
     group: str = "root"
-    secret: bool = False
 
     @property
     def name(self) -> str:
@@ -49,28 +49,34 @@ class File(Resource):
 
     @property
     def sensitive(self) -> bool:
-        return self.secret
+        return isinstance(self.content, Secret)
+
+    @property
+    def data(self) -> bytes:
+        """What is written, a secret too."""
+        return self.content.reveal() if isinstance(self.content, Secret) else self.content
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+        return hashlib.sha256(self.data).hexdigest()
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
-        return (("file", "=" if self.secret else self.sha256, self.path),)
+        return (("file", "=" if self.sensitive else self.sha256, self.path),)
 
     def wish(self) -> Mapping[str, Any]:
         return file_wish(self.path, self.sha256, self.mode, self.owner, self.group)
 
     def difference(self, facts: Facts) -> Difference | None:
         fact = facts.files.get(self.path)
+        shown = None if isinstance(self.content, Secret) else self.content
         if fact is None:
-            return Difference("create", "removed", after=self.content)
+            return Difference("create", "removed", after=shown)
         if fact.type != "file":
             change = AttributeChange("type", fact.type, "file")
             return Difference("replace", f"replaced by a {fact.type}", (change,))
         changes = _ownership(self, fact)
         if fact.sha256 != self.sha256:
-            return Difference("update", "edited", changes, fact.content, self.content)
+            return Difference("update", "edited", changes, fact.content, shown)
         return Difference("update", _drift_of(changes), changes) if changes else None
 
 

@@ -63,5 +63,5 @@ def landing(
     for resource in resources:
         operations.append(operation(resource, len(contents)))
         if isinstance(resource, File):
-            contents.append(resource.content)
+            contents.append(resource.data)
     return stream(operations, contents)

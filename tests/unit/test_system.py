@@ -18,6 +18,7 @@ from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
 from tasks.errors import ResourceError, UsageError
 from tasks.model.instance import Instance
+from tasks.model.secret import Secret as SecretValue
 from tasks.render import Rendered, render
 from tasks.resources.base import Resource
 from tasks.resources.files import File
@@ -56,7 +57,12 @@ CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "IPv6": {"network": {"ip_address": "2001:db8::10/64", "gateway": "2001:db8::1"}},
 }
-GIVEN = system.GivenFiles(b"CERTIFICATE", b"KEY-CANARY", b"PASSWORD-CANARY", b"ADMIN-CANARY")
+GIVEN = system.GivenFiles(
+    b"CERTIFICATE",
+    SecretValue(b"KEY-CANARY"),
+    SecretValue(b"PASSWORD-CANARY"),
+    SecretValue(b"ADMIN-CANARY"),
+)
 
 
 def merged(document: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,8 +306,8 @@ def test_no_secret_is_in_a_rendered_file_an_argument_or_a_wish(name: str) -> Non
     resources = declared(**CONFIGURATIONS[name])
 
     for resource in resources:
-        if isinstance(resource, File) and b"CANARY" in resource.content:
-            assert resource.secret
+        if isinstance(resource, File) and b"CANARY" in resource.data:
+            assert resource.sensitive
             assert resource.mode == ("0640" if resource.path.endswith("key.pem") else "0600")
         assert "CANARY" not in repr(resource)
         assert "CANARY" not in repr(resource.wish())
@@ -349,7 +355,7 @@ def test_scripts_are_declared_for_what_they_bring_about(name: str, scripts: list
 def test_a_server_outside_is_asked_as_administrator_only_with_both_name_and_password() -> None:
     database = {"type": "postgresql", **OUTSIDE, "admin_user": "root", "name": "todo"}
     with_admin = declared(database=database)
-    without = declared(system.GivenFiles(database_password=b"x"), database=database)
+    without = declared(system.GivenFiles(database_password=SecretValue(b"x")), database=database)
 
     wanted = ("db.example.org", "5432", "todo", "tasks")
     assert [r.arguments for r in with_admin if isinstance(r, Script)][-1] == (*wanted, "root")
@@ -363,7 +369,7 @@ def test_a_given_password_is_a_file_and_a_missing_one_is_made() -> None:
     given = next(r for r in found if r.name == "/etc/vikunja/secrets/db-password")
 
     assert isinstance(made, Secret)
-    assert isinstance(given, File) and given.content == b"PASSWORD-CANARY"
+    assert isinstance(given, File) and given.content == SecretValue(b"PASSWORD-CANARY")
     assert (given.mode, given.owner) == (made.mode, made.owner) == ("0600", "vikunja")
 
 
@@ -372,10 +378,12 @@ def test_a_users_own_file_is_declared_with_its_content() -> None:
         {"path": "/etc/motd", "content": "hello\n", "mode": "0600"},
         {"path": "/usr/local/share/x", "source": "/home/x"},
     ]
-    found = declared(system.GivenFiles(extra={"/usr/local/share/x": b"X"}), files=files)
+    found = declared(
+        system.GivenFiles(extra={"/usr/local/share/x": SecretValue(b"X")}), files=files
+    )
 
     own = {r.path: r for r in found if isinstance(r, File)}
-    assert (own["/etc/motd"].content, own["/etc/motd"].mode) == (b"hello\n", "0600")
+    assert (own["/etc/motd"].content, own["/etc/motd"].mode) == (SecretValue(b"hello\n"), "0600")
     assert own["/usr/local/share/x"].content == b"X"
     assert list(own["/etc/motd"].origin.inputs) == ["files"]
 
@@ -427,7 +435,7 @@ def changed(**wishes: Any) -> list[bool]:
         ({"services": {"frontend": {"port": 8080}}}, [False, False]),
         ({"redis": {"port": 6400}}, [True, True]),
         ({"vikunja": {"environment": {"A": "b"}}}, [True, False]),
-        ({"given": system.GivenFiles(database_password=b"other")}, [True, False]),
+        ({"given": system.GivenFiles(database_password=SecretValue(b"other"))}, [True, False]),
     ],
 )
 def test_a_service_is_started_anew_exactly_where_it_would_differ(
@@ -496,7 +504,11 @@ def test_given_files_are_read_and_passwords_lose_their_line_end(tmp_path: Path) 
     )
 
     assert system.read_given(wished) == system.GivenFiles(
-        certificate.encode(), b"K", b"secret ", b"adm", {"/etc/x": b"X"}
+        certificate.encode(),
+        SecretValue(b"K"),
+        SecretValue(b"secret "),
+        SecretValue(b"adm"),
+        {"/etc/x": SecretValue(b"X")},
     )
 
 

@@ -91,7 +91,7 @@ def _unwrap(stanza: Stanza, key: Key) -> bytes | None:
         return None
     if stanza.kind == "X25519" and isinstance(key, Identity) and len(stanza.arguments) == 1:
         share = _decoded(stanza.arguments[0])
-        own = X25519PrivateKey.from_private_bytes(key.private)
+        own = X25519PrivateKey.from_private_bytes(key.reveal())
         public = own.public_key().public_bytes_raw()
         try:
             secret = own.exchange(X25519PublicKey.from_public_bytes(share))
@@ -120,7 +120,7 @@ def _wrapped(wrapping: bytes, key: bytes) -> bytes:
 def _stretched(passphrase: Passphrase, salt: bytes, log_n: int) -> bytes:
     n = 1 << log_n
     return hashlib.scrypt(
-        passphrase.text.encode(),
+        passphrase.reveal().encode(),
         salt=_SCRYPT_LABEL + salt,
         n=n,
         r=8,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.frozen import dataclass
+from tasks.model.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -14,18 +15,16 @@ class Recipient:
     public: bytes
 
 
-class Identity:
-    """A private key, 32 bytes. Never shown."""
+class Identity(Secret[bytes]):
+    """A private key, 32 bytes."""
 
-    def __init__(self, private: bytes) -> None:
-        self.private = private
+    __slots__ = ()
 
 
-class Passphrase:
-    """For writing and reading. Never shown."""
+class Passphrase(Secret[str]):
+    """For writing and reading."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    __slots__ = ()
 
 
 Key = Identity | Passphrase

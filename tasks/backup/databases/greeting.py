@@ -11,6 +11,7 @@ import struct
 from tasks.errors import DatabaseError
 from tasks.given import GivenFiles
 from tasks.model.instance import Instance
+from tasks.model.secret import Secret
 from tasks.services import database_port, database_user
 
 CLIENTS = {"bookworm": 15, "trixie": 17}
@@ -32,7 +33,7 @@ def refuse_newer_server(instance: Instance, given: GivenFiles) -> None:
         logins.append((wished.admin_user, given.admin_password, "postgres"))
     version = None
     for user, password, name in logins:
-        version = server_version(wished.host, port, user, password or b"", name)
+        version = server_version(wished.host, port, user, password, name)
         if version is not None:
             break
     if version is None or version <= own:
@@ -51,15 +52,19 @@ def refuse_newer_server(instance: Instance, given: GivenFiles) -> None:
 
 
 def server_version(
-    host: str, port: int, user: str, password: bytes, database: str, seconds: float = SECONDS
+    host: str,
+    port: int,
+    user: str,
+    password: Secret[bytes] | None,
+    database: str,
+    seconds: float = SECONDS,
 ) -> int | None:
     """The first number of its version; None where it does not tell us."""
     from pg8000 import exceptions, native
 
+    said = password.reveal().decode(errors="surrogateescape") if password else ""
     try:
-        with native.Connection(
-            user, host, database, port, password.decode(errors="surrogateescape"), timeout=seconds
-        ) as connection:
+        with native.Connection(user, host, database, port, said, timeout=seconds) as connection:
             ((number,),) = connection.run("show server_version_num")
             return int(number) // 10000
     except (exceptions.DatabaseError, exceptions.InterfaceError, OSError):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import UsageError
+from tasks.model.secret import Secret
 
 TOKEN = re.compile(r"(?P<user>[^\s:/!=]+@[A-Za-z][\w.-]+)!(?P<name>[A-Za-z][\w.-]+)=(?P<value>\S+)")
 FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}")
@@ -60,17 +61,17 @@ class OpenSsh:
 
 @dataclass(frozen=True)
 class Token:
-    """user: with realm. value is left out of the representation."""
+    """user: with realm."""
 
     user: str
     name: str
-    value: str = field(repr=False)
+    value: Secret[str]
 
 
 def parse_token(text: str) -> Token | None:
     """The token of a line `USER@REALM!NAME=VALUE`, None where it is none."""
     match = TOKEN.fullmatch(text.strip())
-    return Token(match["user"], match["name"], match["value"]) if match else None
+    return Token(match["user"], match["name"], Secret(match["value"])) if match else None
 
 
 def read_token(file: Path) -> Token:

@@ -31,7 +31,7 @@ def connect(access: Https) -> Any:
         port=str(access.port),
         user=token.user,
         token_name=token.name,
-        token_value=token.value,
+        token_value=token.value.reveal(),
         # Of a pinned certificate nobody's signature is asked: the adapter below compares it.
         verify_ssl=False if pinned else str(access.ca_file or "") or True,
         timeout=(CONNECT_LIMIT, ANSWER_LIMIT),

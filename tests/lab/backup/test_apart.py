@@ -15,6 +15,7 @@ from tasks.backup.databases import Database, read_apart
 from tasks.backup.databases.greeting import server_version
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.errors import DatabaseError
+from tasks.model.secret import Secret
 from tasks.paths import Paths
 from tasks.resources.observe import script_text
 
@@ -176,10 +177,10 @@ def test_a_server_newer_than_the_programs_is_known_from_the_first_look(
     assert database.outlook().client == (17, 15)
     with pytest.raises(DatabaseError, match="PostgreSQL 17 is newer than pg_dump 15"):
         database.dump(FOLDER)
-    password = PASSWORD.encode()
+    password, admin = Secret(PASSWORD.encode()), Secret(b"lab-admin-password")
     assert server_version(address(box), 5432, USER, password, OUTSIDE) == 17
-    assert server_version(address(older), 5432, "admin", b"lab-admin-password", "postgres") == 15
-    assert server_version(address(box), 5432, USER, b"wrong", OUTSIDE) is None
+    assert server_version(address(older), 5432, "admin", admin, "postgres") == 15
+    assert server_version(address(box), 5432, USER, Secret(b"wrong"), OUTSIDE) is None
     assert server_version(address(box), 3306, USER, password, OUTSIDE) is None
 
 

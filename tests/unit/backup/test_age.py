@@ -182,8 +182,9 @@ def test_something_else_is_named_as_such(text: bytes) -> None:
 
 def test_private_keys_and_passphrases_do_not_show() -> None:
     for key in (PRIVATE, Passphrase("open sesame")):
-        assert "sesame" not in repr(key) + str(key)
-        assert PRIVATE.private.hex() not in repr(key)
+        assert repr(key) in ("Identity(…)", "Passphrase(…)")
+        with pytest.raises(TypeError):
+            str(key)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tasks.containers.base import Completed, ContainerFacts
 from tasks.errors import DatabaseError
 from tasks.given import NOTHING_GIVEN
 from tasks.model.instance import Instance
+from tasks.model.secret import Secret
 from tasks.paths import Paths
 
 LINES = (
@@ -89,9 +90,9 @@ def test_what_is_no_server_of_postgresql_leaves_it_unknown() -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         port = server.getsockname()[1]
-        assert server_version("127.0.0.1", port, "vikunja", b"secret", "vikunja") is None
+        assert server_version("127.0.0.1", port, "vikunja", Secret(b"secret"), "vikunja") is None
         thread.join()
-    assert server_version("127.0.0.1", port, "vikunja", b"secret", "vikunja") is None
+    assert server_version("127.0.0.1", port, "vikunja", Secret(b"secret"), "vikunja") is None
 
 
 def outside(port: int, template: str, folder: Path) -> Instance:

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.containers.base import ContainerFacts
 from tasks.model.applied import NOTHING_APPLIED, Applied, applied_resource
+from tasks.model.secret import Secret as SecretValue
 from tasks.planner import Wishes, plan
 from tasks.resources.base import Facts, FileFact, Origin, Resource, UnitFact
 from tasks.resources.files import Absent, Directory, File, Link
@@ -19,7 +20,7 @@ PATH = "/etc/thing"
 RUNS = ContainerFacts(True, True, "a", {})
 
 
-def file(content: bytes = b"wished\n", **more: Any) -> File:
+def file(content: bytes | SecretValue[bytes] = b"wished\n", **more: Any) -> File:
     return File(path=PATH, content=content, **more)
 
 
@@ -318,7 +319,7 @@ def test_what_is_wished_no_longer_goes_before_the_first_unit_services_first() ->
 
 def test_a_path_that_is_wished_as_something_else_now_is_not_removed() -> None:
     secret = Secret(path=PATH, owner="root", group="root")
-    before = applied(file(mode="0600", secret=True))
+    before = applied(file(SecretValue(b"wished\n"), mode="0600"))
     facts = Facts(files={PATH: FileFact("file", "0600", "root", "root", size=9)}, container=RUNS)
     assert plan(Wishes("a", {"system": (secret,)}), facts, before) == ()
 
@@ -338,7 +339,7 @@ def test_another_place_for_data_loses_it_only_where_an_apply_has_put_some_there(
 
 def test_secrets_have_no_diff_and_texts_have() -> None:
     for secret, shown in ((True, False), (False, True)):
-        wish = file(secret=secret)
+        wish = file(SecretValue(b"wished\n") if secret else b"wished\n")
         facts = found(b"old\n")
         fact = facts.files[PATH]
         facts = Facts(

@@ -31,6 +31,7 @@ from tasks.model.operation_log import (
     unescape,
     utc_now,
 )
+from tasks.model.secret import Secret
 from tasks.paths import Paths
 
 NAME = "vikunja-main"
@@ -284,7 +285,7 @@ def test_a_failed_operation_ends_with_its_exit_code_and_reason(
 def test_secrets_reach_the_log_in_no_spelling(paths: Paths) -> None:
     secret = 'pa$$ "w/o" rd&\\'
     key = "-----BEGIN KEY-----\nMIIEvgIBADANBgkq\n-----END KEY-----\n"
-    redaction.protect(secret, key, "")
+    redaction.protect(*map(Secret, (secret, key, "")))
     with pytest.raises(DeployError), operation(paths, NAME, "deploy") as log:
         log.info(f"password {secret}, again {secret}")
         log.info("postgres://u:pa%24%24%20%22w%2Fo%22%20rd%26%5C@h/db")
@@ -297,14 +298,17 @@ def test_secrets_reach_the_log_in_no_spelling(paths: Paths) -> None:
 
 
 def test_of_overlapping_secrets_the_longer_goes_first() -> None:
-    assert redaction.redact("a secretword b", ["secret", "secretword"]) == "a (sensitive) b"
-    assert redaction.redact("nothing here", ["", " "]) == "nothing here"
+    assert (
+        redaction.redact("a secretword b", [Secret("secret"), Secret("secretword")])
+        == "a (sensitive) b"
+    )
+    assert redaction.redact("nothing here", [Secret(""), Secret(" ")]) == "nothing here"
 
 
 @given(st.text(min_size=0, max_size=30), st.lists(st.text(min_size=1, max_size=8), max_size=4))
 def test_no_secret_is_left_in_redacted_text(text: str, secrets: list[str]) -> None:
     wanted = [secret for secret in secrets if secret.strip()]
-    left = redaction.redact(text, wanted).replace(redaction.MASK, "\0")
+    left = redaction.redact(text, map(Secret, wanted)).replace(redaction.MASK, "\0")
     assert not any(secret in left for secret in wanted if "\0" not in secret)
 
 

@@ -11,6 +11,7 @@ from instance_samples import sample_instance
 
 from tasks.errors import CancelledError, DatabaseError, DeployError, RolledBackError
 from tasks.model.operations import Ended
+from tasks.model.secret import Secret
 from tasks.notify.message import Message, kind_of, message, topic
 from tasks.paths import Paths
 
@@ -62,7 +63,7 @@ def test_what_one_change_broke_another_one_mends() -> None:
 
 
 def test_a_failure_says_what_where_and_what_to_do_and_no_secret() -> None:
-    told = message("failure", sample_instance(), failed(FAILURE), "", "pve", ["geheim"])
+    told = message("failure", sample_instance(), failed(FAILURE), "", "pve", [Secret("geheim")])
     assert told == Message(
         "failure",
         "[vikunja-main] backup failed",

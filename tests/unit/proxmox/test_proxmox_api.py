@@ -269,7 +269,7 @@ def test_a_machine_without_pvesh_is_told(
 
 def test_a_token_is_read(place: Place) -> None:
     token = read_token(place.token_file)
-    assert (token.user, token.name, token.value) == ("deploy@pve", "tool", SECRET)
+    assert (token.user, token.name, token.value.reveal()) == ("deploy@pve", "tool", SECRET)
     assert SECRET not in repr(token)
 
 
