@@ -12,13 +12,13 @@ from __future__ import annotations
 import atexit
 import sys
 
-from tasks import console
 from tasks.engine.dodo import configured_instances, database_path
 from tasks.engine.reporter import Reporter
 from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
 from tasks.errors import DeployError
 from tasks.host.caller import prepare
+from tasks.output import console
 from tasks.paths import host_paths
 
 prepare()

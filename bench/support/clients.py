@@ -57,7 +57,7 @@ class Clients:
     def __init__(self, address: str, domain: str, port: int = 443) -> None:
         self.tally = Tally()
         self.cutting = False
-        """Whether long connections may be closed now: a colour is stopped at its drain limit."""
+        """Whether long connections may be closed now: a color is stopped at its drain limit."""
         self._address, self._domain, self._port = address, domain, port
         self._tls = ssl.create_default_context()
         self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE

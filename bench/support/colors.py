@@ -1,4 +1,4 @@
-"""The sample application in a container with both colours running, and a plain nginx beside it."""
+"""The sample application in a container with both colors running, and a plain nginx beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.resources.release import ACTIVE_FOLDER
 PLAIN_PORT = 9443
 FAST = ("keep-alive", "new", "probe")
 PATIENCE = 30.0
-"""Seconds after which a colour that has answered nothing never will."""
+"""Seconds after which a color that has answered nothing never will."""
 VERSIONS: dict[Color, str] = {"blue": "v1.0.0", "green": "green"}
 
 SETUP = """
@@ -78,14 +78,14 @@ class Colors:
 
     def deploy(self, packages: Sequence[str] = ()) -> None:
         """packages: that the container has besides."""
-        from tasks.host_packages import ensure
-        from tasks.look import gather
+        from tasks.host.packages import ensure
+        from tasks.planning.inspection import gather
         from tasks.resources.system import Package
 
         ensure(("wrk",))
         self.instance = self.lab.instance(self.name)
-        wished = gather(self.instance, self.lab.paths).inside
-        own = [wish.package for wish in wished if isinstance(wish, Package)]
+        desired = gather(self.instance, self.lab.paths).inside
+        own = [one.package for one in desired if isinstance(one, Package)]
         self.lab.deploy([*own, *packages])
         self.container = self.lab.container(self.name)
         self.address = self.instance.network.ip_address.partition("/")[0]
@@ -123,7 +123,7 @@ class Colors:
         raise Void(f"{unit} does not run")
 
     def first_answer(self, load: Clients, color: Color, since: float) -> float:
-        """Epoch seconds of the end of this colour's first answer after that time; waits for it."""
+        """Epoch seconds of the end of this color's first answer after that time; waits for it."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             latest = takewhile(lambda one: one.at > since, reversed(list(load.tally.answered)))

@@ -10,8 +10,8 @@ from bench.support import proxies
 from bench.support.clients import Clients
 from bench.support.colors import PLAIN_PORT, Colors, in_turn, median_ratio, p99
 from bench.support.lab import Lab, said
+from tasks.desired.release import other
 from tasks.model.instance import Color
-from tasks.release import other
 
 NAME = "vkd-bench-mechanisms"
 PAUSE = 0.3
@@ -78,7 +78,7 @@ class Bench:
         said(f"{mechanism.name}: {len(found.failures)} of {found.requests} requests failed")
 
     def _flip(self, mechanism: proxies.Mechanism, load: Clients, color: Color) -> float:
-        """From the flip to the end of the new colour's first answer, ms."""
+        """From the flip to the end of the new color's first answer, ms."""
         begun = time.time()
         mechanism.flip(color)
         return (self.colors.first_answer(load, color, begun) - begun) * 1000

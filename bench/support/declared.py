@@ -1,4 +1,4 @@
-"""The wishes of an instance, said in the words of other tools.
+"""What is desired of an instance, said in the words of other tools.
 
 What every tool can declare is taken: packages, the user, files, folders, links, units, and what
 must not be there. Secrets, databases, releases and records are ours alone and left out.

@@ -129,20 +129,20 @@ class Fleet(Lab):
         every = [*self.files, *self.idle]
         for name in names:
             place = every.index(name)
-            wished = lab.document(name, 0)
-            del wished["lxc"]
+            desired = lab.document(name, 0)
+            del desired["lxc"]
             third, fourth = divmod(lab.FIRST_ADDRESS + place, 200)
-            wished["network"]["ip_address"] = (
+            desired["network"]["ip_address"] = (
                 f"{lab.SUBNET.rpartition('.')[0]}.{8 + third}.{fourth}/16"
             )
-            wished["network"]["gateway"] = f"{lab.SUBNET}.1"
-            wished["resources"] = {**wished.get("resources", {}), "memory_mb": memory_mb}
-            wished["proxmox"] = {
+            desired["network"]["gateway"] = f"{lab.SUBNET}.1"
+            desired["resources"] = {**desired.get("resources", {}), "memory_mb": memory_mb}
+            desired["proxmox"] = {
                 "node": self.nodes[place % len(self.nodes)],
                 "container_id": FIRST_ID + place,
                 "connection": self.standin.connection(kind),
             }
-            text = yaml.safe_dump(wished, sort_keys=False)
+            text = yaml.safe_dump(desired, sort_keys=False)
             (self.configs / f"{name}.yaml").write_text(text)
         return self.configs
 

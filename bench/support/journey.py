@@ -41,7 +41,7 @@ class Journey:
         return {"instances": len(self.names), "nodes": len(NODES), "seconds": self.seconds}
 
     def deploy(self) -> None:
-        self._wish(2048)
+        self._desired(2048)
         with self._timed("first apply"):
             self.fleet.doit("apply", "--yes")
         for node in NODES:
@@ -56,7 +56,7 @@ class Journey:
     def with_a_node_down(self) -> None:
         """Its instances are reported, the others done, the exit code says that not all are."""
         away = self._of("pve3")
-        self._wish(2304)
+        self._desired(2304)
         self.fleet.standin.set_down("pve3")
         with self._timed("plan, a node down"):
             planned = self.fleet.doit("plan", code=NODE_DOWN)
@@ -76,7 +76,7 @@ class Journey:
     def moved_meanwhile(self) -> None:
         """A saved plan does nothing that it did not say; the next one finds the container."""
         moved = self.names[0]
-        self._wish(2560)
+        self._desired(2560)
         saved = self.fleet.work / "plan.json"
         self.fleet.doit("plan", "--out", str(saved))
         cluster = self.fleet.standin.cluster
@@ -102,7 +102,7 @@ class Journey:
         require(all(a[0] != b[0] for a, b in pairs), "containers were made at once on one node")
         require(bool(pairs), "no two nodes made containers at once")
 
-    def _wish(self, memory_mb: int) -> None:
+    def _desired(self, memory_mb: int) -> None:
         self.fleet.connect(self.names, "https", memory_mb)
 
     @contextmanager
@@ -113,7 +113,7 @@ class Journey:
         self.seconds[what] = round(time.monotonic() - begun, 1)
 
     def _of(self, node: str) -> list[str]:
-        """The instances that are wished there."""
+        """The instances that are desired there."""
         first = NODES.index(node)
         return self.names[first :: len(NODES)]
 
@@ -127,7 +127,7 @@ class Journey:
         guests = self.fleet.standin.cluster.guests
         found = {name: guests[self._vmid(name)].config["memory"] for name in wanted}
         wrong = {name: has for name, has in found.items() if has != wanted[name]}
-        require(not wrong, f"memory of {wrong}, wished {wanted}")
+        require(not wrong, f"memory of {wrong}, desired {wanted}")
 
     def _pending(self) -> set[str]:
         plan = json.loads(self.fleet.doit("plan", "--json").stdout)

@@ -24,8 +24,8 @@ from bench.support.measure import Void
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import bases, init, network
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.containers.lxc.host import remove_tree
 from tasks.host.locks import locked
+from tasks.host.process import remove_tree
 from tasks.model.instance import Instance
 from tasks.paths import PREFIX_VARIABLE, ROOT, Paths
 
@@ -53,23 +53,23 @@ def environment(prefix: Path | None = None) -> dict[str, str]:
 
 def document(name: str, address: int, files: int = 0) -> dict[str, Any]:
     """The demo's configuration as an instance of its own, with so many files more."""
-    wished: dict[str, Any] = yaml.safe_load((ROOT / "examples/demo.yaml").read_text())
-    wished["deployment"]["instance_id"] = name
-    wished["lxc"]["name"] = name
-    # Not the demo's: who runs the demo of another version meanwhile, would change what is wished.
-    wished["git"]["repository"] = str(PREFIX / "sample.git")
-    wished["network"] |= {
+    desired: dict[str, Any] = yaml.safe_load((ROOT / "examples/demo.yaml").read_text())
+    desired["deployment"]["instance_id"] = name
+    desired["lxc"]["name"] = name
+    # Not the demo's: who runs the demo of another version meanwhile, would change what is desired.
+    desired["git"]["repository"] = str(PREFIX / "sample.git")
+    desired["network"] |= {
         "bridge": BRIDGE,
         "ip_address": f"{SUBNET}.{address}/24",
         "gateway": f"{SUBNET}.1",
         "domain": f"{name}.example.com",
     }
     if files:
-        wished["files"] = [
+        desired["files"] = [
             {"path": f"/srv/bench-{number:04}.conf", "content": f"[bench]\nnumber = {number}\n"}
             for number in range(files)
         ]
-    return wished
+    return desired
 
 
 class Lab:
@@ -105,9 +105,9 @@ class Lab:
                     self._clear()
 
     def _prepare(self) -> None:
-        from tasks.console import Lines
-        from tasks.host_packages import LXC, ensure, ensure_user_ids
-        from tasks.sample import make_repository
+        from tasks.builds.sample import make_repository
+        from tasks.host.packages import LXC, ensure, ensure_user_ids
+        from tasks.output.console import Lines
 
         ensure(("git", *LXC), Lines())
         ensure_user_ids()
@@ -116,9 +116,9 @@ class Lab:
             folder.mkdir(parents=True)
         self.paths.cache.symlink_to(Paths().cache)
         for number, (name, files) in enumerate(self.files.items()):
-            wished = document(name, FIRST_ADDRESS + number, files)
-            make_repository(Path(wished["git"]["repository"]))
-            text = yaml.safe_dump(wished, sort_keys=False)
+            desired = document(name, FIRST_ADDRESS + number, files)
+            make_repository(Path(desired["git"]["repository"]))
+            text = yaml.safe_dump(desired, sort_keys=False)
             (self._all / f"{name}.yaml").write_text(text)
 
     def choose(self, names: Sequence[str]) -> Path:
@@ -171,9 +171,9 @@ class Lab:
         """Put a root file system with the packages in place of the one that a container would
         otherwise stand on; made once by a container of its own."""
         from tasks.containers.lxc.apt import read_setup
-        from tasks.containers.lxc.idmap import read_idmap
         from tasks.containers.lxc.rootfs import ensure_rootfs
-        from tasks.resources.base import digest
+        from tasks.host.user_ids import read_idmap
+        from tasks.model.digests import digest
 
         suite = self.container(next(iter(self.files))).spec.template
         cached = ensure_rootfs(
@@ -190,7 +190,7 @@ class Lab:
             bases.keep_base(self.paths, prepared, "bench", lock)
 
     def _make_base(self, suite: str, packages: Sequence[str], prepared: Path) -> None:
-        from tasks.host_packages import install_argv
+        from tasks.host.packages import install_argv
 
         name = "vkd-bench-base"
         spec = ContainerSpec(

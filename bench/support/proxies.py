@@ -1,4 +1,4 @@
-"""Four ways to switch colours under a proxy, side by side in one container.
+"""Four ways to switch colors under a proxy, side by side in one container.
 
 Each is a unit that listens for TLS on a port of its own, with the site's certificate, and passes on
 to the same two backends. `flip` is all that its mechanism needs, done from outside at once.
@@ -103,7 +103,7 @@ done
 
 @dataclass(frozen=True)
 class Mechanism:
-    """flip: lets the proxy pass requests to another colour; it returns at once."""
+    """flip: lets the proxy pass requests to another color; it returns at once."""
 
     name: str
     unit: str
@@ -117,7 +117,7 @@ def start(colors: Colors) -> tuple[Mechanism, ...]:
     colors.container.run(["install", "-d", "-m", "0777", HOME, f"{HOME}/sockets"])
     for port, name, kept, upstream in (
         (RELOAD_PORT, "reload", "", INCLUDED),
-        # No kept connections to the backend: they would stay with the colour of before.
+        # No kept connections to the backend: they would stay with the color of before.
         (SOCKET_PORT, "socket", "close", f"server unix:{HOME}/active;"),
     ):
         text = NGINX % {"name": name, "port": port, "kept": kept, "upstream": upstream}

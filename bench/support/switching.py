@@ -1,4 +1,4 @@
-"""The flips that bench/switch measures, on the sample application with both colours running."""
+"""The flips that bench/switch measures, on the sample application with both colors running."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bench.support.clients import Clients
 from bench.support.colors import PLAIN_PORT, VERSIONS, Colors, in_turn, median_ratio, p99
 from bench.support.lab import Lab, said
 from bench.support.measure import Void
-from tasks.effects.switching import CONFIRM, confirm_script, drain_script, flip_script
+from tasks.desired.release import other
+from tasks.execution.switchover import CONFIRM, confirm_script, drain_script, flip_script
 from tasks.model.instance import Color
-from tasks.release import other
 
 NAME = "vkd-bench-switch"
 SITE, PLAIN = "nginx.service", "bench-plain.service"
@@ -109,7 +109,7 @@ class Bench:
         self.flips += 1
 
     def _renew(self, load: Clients, color: Color) -> None:
-        """What an update does to the colour that it switched away from, and the next one brings."""
+        """What an update does to the color that it switched away from, and the next one brings."""
         unit = f"vikunja-backend@{color}.service"
         port = str(self.colors.instance.backend_port(color))
         seconds = str(DRAIN_SECONDS)

@@ -15,12 +15,12 @@ import yaml
 from bench.support.clients import Clients
 from bench.support.lab import Lab, environment, said
 from bench.support.measure import Void
+from tasks.builds.sample import IDENTITY, make_repository
 from tasks.paths import ROOT
-from tasks.sample import IDENTITY, make_repository
 
 NAME = "vkd-bench-updates"
 SETTLED = 3
-"""From this update on both colours are in use and as many builds are kept as ever will be."""
+"""From this update on both colors are in use and as many builds are kept as ever will be."""
 
 
 class Bench:
@@ -38,7 +38,7 @@ class Bench:
         self.before: set[Path] = set()
 
     def deploy(self) -> None:
-        from tasks.look import gather
+        from tasks.planning.inspection import gather
         from tasks.resources.system import Package
 
         self.before = set(self._builds())
@@ -52,8 +52,8 @@ class Bench:
         document["update"] = {"observe_seconds": 1, "drain_seconds": 8}
         self.config.write_text(yaml.safe_dump(document))
         self.instance = self.lab.instance(NAME)
-        wished = gather(self.instance, self.lab.paths).inside
-        self.lab.deploy([wish.package for wish in wished if isinstance(wish, Package)])
+        desired = gather(self.instance, self.lab.paths).inside
+        self.lab.deploy([one.package for one in desired if isinstance(one, Package)])
         self.address = self.instance.network.ip_address.partition("/")[0]
         self.container = self.lab.container(NAME)
 

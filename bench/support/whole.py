@@ -45,15 +45,15 @@ class Whole:
         self.series = Series()
 
     def measure(self, rounds: int) -> None:
-        from tasks.look import gather
+        from tasks.planning.inspection import gather
         from tasks.resources.system import Package
 
         config = self.lab.choose([NAME]) / f"{NAME}.yaml"
         document: dict[str, Any] = yaml.safe_load(config.read_text())
         document["backup"] = {"directory": str(self.lab.work / "backups"), "retention_count": 1}
         config.write_text(yaml.safe_dump(document))
-        wished = gather(self.lab.instance(NAME), self.lab.paths).inside
-        self.lab.deploy([wish.package for wish in wished if isinstance(wish, Package)])
+        desired = gather(self.lab.instance(NAME), self.lab.paths).inside
+        self.lab.deploy([one.package for one in desired if isinstance(one, Package)])
         self._fill()
         commands = [self._command(name) for name in (BACKUP, VERIFY, RESTORE)]
         for number in range(rounds):

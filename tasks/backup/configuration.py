@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.config.document import without_secrets
-from tasks.model.files import named
+from tasks.host.files import named
 from tasks.model.instance import Instance
 from tasks.model.redaction import MASK, is_secret, masked, masked_settings, redact
-from tasks.model.secret import Secret
 from tasks.paths import Paths
+from tasks.secret import Secret
 
 FOLDER = "/etc/vikunja"
 DOCUMENT = "deployment-config.yaml"

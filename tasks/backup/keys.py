@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.backup.age import Key, Lock, Passphrase, parse_identities, parse_recipient
+from tasks.age import Key, Lock, Passphrase, parse_identities, parse_recipient
 from tasks.errors import UsageError
-from tasks.model.files import named
+from tasks.host.files import named
 from tasks.model.instance import Encrypt
 
 _PRIVATE = "AGE-SECRET-KEY-"
 
 
-def lock_of(wish: Encrypt) -> Lock | None:
+def lock_of(desired: Encrypt) -> Lock | None:
     """What new archives are encrypted with; None where they are plain.
 
     Raises UsageError for a key with a mistake in it, DeployError for a file that cannot be read.
     """
-    if wish.passphrase_file is not None:
-        return _passphrase(wish.passphrase_file)
+    if desired.passphrase_file is not None:
+        return _passphrase(desired.passphrase_file)
     try:
-        return tuple(parse_recipient(text) for text in wish.recipients) or None
+        return tuple(parse_recipient(text) for text in desired.recipients) or None
     except ValueError as error:
         raise UsageError(f"backup.encrypt.recipients: {error}") from error
 
 
-def keys_of(wish: Encrypt | None, identity: Path | None) -> tuple[Key, ...]:
+def keys_of(desired: Encrypt | None, identity: Path | None) -> tuple[Key, ...]:
     """What opens archives: the file that the user names, else the configuration's passphrase.
 
     identity: private keys as age-keygen writes them, or a passphrase on one line.
     """
     if identity is None:
-        file = wish.passphrase_file if wish else None
+        file = desired.passphrase_file if desired else None
         return () if file is None else (_passphrase(file),)
     text = _text(identity)
     if not any(line.strip().upper().startswith(_PRIVATE) for line in text.splitlines()):

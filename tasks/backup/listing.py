@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tasks.columns import columns
 from tasks.errors import DeployError
+from tasks.host.files import named
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Metadata
-from tasks.model.files import named
+from tasks.output.columns import columns
 
 HEADERS = (
     "TIME",

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import IO
 
 from tasks.backup.members import BrokenTar, Member
+from tasks.host.files import check_record
 from tasks.model.archive import CONTENTS_CHECKS, Contents
-from tasks.model.files import check_record
 
 NAME = "metadata.json"
 DATABASE = "database/"

@@ -15,11 +15,11 @@ from tasks.backup.blocks import HEADER, Broken
 from tasks.backup.compress import AHEAD_PER_THREAD, threads
 from tasks.backup.memory import keep_freed
 from tasks.errors import DeployError, UsageError
+from tasks.host.files import named
 from tasks.model.archive import Archive
-from tasks.model.files import named
 
 if TYPE_CHECKING:
-    from tasks.backup.age import Key
+    from tasks.age import Key
 
 
 _WORTH_A_THREAD = 64 * 1024
@@ -153,7 +153,7 @@ class Reader:
         self._source = Source(file)
         if not self._encrypted:
             return self._source
-        from tasks.backup.age import NoKey, Opener
+        from tasks.age import NoKey, Opener
 
         if not self._keys:
             raise Sealed(self.path, "no key was given")
@@ -165,7 +165,7 @@ class Reader:
 
     @contextmanager
     def _decrypting(self) -> Iterator[None]:
-        from tasks.backup.age import NotAge
+        from tasks.age import NotAge
 
         try:
             yield

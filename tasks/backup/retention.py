@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from tasks.host.files import named
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Retention
-from tasks.model.files import named
 from tasks.model.holdings import Rows, fuller
 from tasks.model.instance import Backup
 
 NOT_NOTED: Rows = {}
 
 
-def retention_of(wish: Backup) -> Retention:
-    return Retention(wish.retention_count, wish.keep_daily, wish.keep_weekly, wish.keep_monthly)
+def retention_of(desired: Backup) -> Retention:
+    return Retention(
+        desired.retention_count, desired.keep_daily, desired.keep_weekly, desired.keep_monthly
+    )
 
 
-def thin_out(
+def prune(
     folder: Path, retention: Retention, spare: Collection[Archive] = (), rows: Rows = NOT_NOTED
 ) -> tuple[Archive, ...]:
     """Delete what is not to be kept; what was deleted, oldest first.
@@ -40,7 +42,7 @@ def thin_out(
     return tuple(gone)
 
 
-def sweep(folder: Path) -> tuple[Path, ...]:
+def remove_partial(folder: Path) -> tuple[Path, ...]:
     """Delete what killed backups left. The caller holds the instance's lock."""
     left = model.leftovers(folder)
     for path in left:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tasks.errors import ResourceError
-from tasks.model.files import named
+from tasks.host.files import named
 
 DUMP_SHRINKS_TO = 0.5
 """A dump's part in an archive, at most: SQL and SQLite pages shrink to less than that."""

@@ -23,20 +23,14 @@ from tasks.backup.compress import Compressor, Write, compressing
 from tasks.backup.flushing import Flusher
 from tasks.backup.manifest import Counted, Manifest
 from tasks.backup.members import RECORD, BrokenTar, MemberReader
-from tasks.containers.base import SILENT, Progress
 from tasks.errors import DeployError
+from tasks.host.files import make_folder, named, sync_folder, write_all, write_atomically
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Contents, Metadata
-from tasks.model.files import (
-    make_folder,
-    named,
-    sync_folder,
-    write_all,
-    write_atomically,
-)
+from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tasks.backup.age import Lock
+    from tasks.age import Lock
 
 Produce = Callable[[IO[bytes]], None]
 """Writes a tar stream to the open file, which has a descriptor; raises DeployError."""
@@ -136,7 +130,7 @@ def _sealing(output: _Output, lock: Lock | None) -> Iterator[Write]:
     if lock is None:
         yield output.write
         return
-    from tasks.backup.age import Sealer
+    from tasks.age import Sealer
 
     sealer = Sealer(lambda data: output.write([data]), lock)
 

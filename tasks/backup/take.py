@@ -16,27 +16,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.backup import configuration, noting, subject
-from tasks.backup.age import Lock
+from tasks.age import Lock
+from tasks.backup import configuration, container_record, running_instance
 from tasks.backup.configuration import DOCUMENT
-from tasks.backup.databases import Apart, counts_in, database_for, read_apart
 from tasks.backup.keys import lock_of
 from tasks.backup.manifest import Counted
-from tasks.backup.retention import retention_of, sweep, thin_out
+from tasks.backup.retention import prune, remove_partial, retention_of
+from tasks.backup.running_instance import RunningInstance, inside_run
 from tasks.backup.source import STAGING, container_stream, create_argv
 from tasks.backup.space import require_space
 from tasks.backup.stream import write_archive
-from tasks.backup.subject import Subject, inside_run
-from tasks.containers.base import SILENT, Container, Progress
+from tasks.containers.base import Container
+from tasks.databases import Apart, counts_in, database_for, read_apart
 from tasks.errors import DatabaseError, DeployError
+from tasks.guest.runner import wait_for_leftovers
 from tasks.model import archive as model
 from tasks.model import holdings, last_backup
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
 from tasks.model.instance import Instance
+from tasks.model.layout import DATA
 from tasks.model.operations import Operation
 from tasks.paths import Paths
-from tasks.resources.running import wait_for_leftovers
-from tasks.services import DATA
+from tasks.progress import SILENT, Progress
 
 STREAM_TIMEOUT = 24 * 3600.0
 
@@ -79,19 +80,19 @@ def take(
     """
     lock = lock_of(instance.backup.encrypt)
     folder = folder_of(instance)
-    for left in sweep(folder):
+    for left in remove_partial(folder):
         operation.info(f"Removed {left.name}, which a killed backup left")
     progress.step("Looking at what is to be backed up")
-    subject.require_running(container, instance)
+    running_instance.require_running(container, instance)
     wait_for_leftovers(container)
-    found = subject.find(instance, container, paths)
+    found = running_instance.find(instance, container, paths)
     archive = Archive(model.next_epoch(folder, time.time()), folder, lock is not None)
     operation.info(f"Backing up {found.version} to {archive.path}")
     metadata, rows, left_out = _write(found, container, archive, lock, trigger, operation, progress)
     operation.info(f"Archive {archive.name} is complete: {metadata.total_size_bytes} bytes")
     _note(found, container, paths, operation, archive)
     known = holdings.note(paths, instance.id, archive, rows)
-    removed = thin_out(folder, retention_of(instance.backup), (archive, *spare), known)
+    removed = prune(folder, retention_of(instance.backup), (archive, *spare), known)
     for gone in removed:
         operation.info(f"Removed {gone.name}, which is older than what is kept")
     for fuller in holdings.fuller(folder, known):
@@ -103,7 +104,7 @@ def take(
 
 
 def _write(
-    found: Subject,
+    found: RunningInstance,
     container: Container,
     archive: Archive,
     lock: Lock | None,
@@ -172,7 +173,9 @@ def _write(
     return metadata, sum(tables.values()), left_out
 
 
-def _attachments_in(found: Subject, container: Container, staging: str, trigger: Trigger) -> str:
+def _attachments_in(
+    found: RunningInstance, container: Container, staging: str, trigger: Trigger
+) -> str:
     """The folder in which `files` is. Raises DeployError where that is gone; a restore brings it
     back, and first saves the database that is there."""
     if container.run(["test", "-d", f"{DATA}/files"], check=False).returncode == 0:
@@ -209,13 +212,17 @@ def _staging(container: Container, name: str) -> Iterator[str]:
 
 
 def _note(
-    found: Subject, container: Container, paths: Paths, operation: Operation, archive: Archive
+    found: RunningInstance,
+    container: Container,
+    paths: Paths,
+    operation: Operation,
+    archive: Archive,
 ) -> None:
     """Note it on the host and in the container. The archive stands, whatever comes of this."""
     try:
         last_backup.write(paths, found.instance.id, archive.created_at)
         document = found.gathered.files.get(DOCUMENT)
         if document is not None:
-            noting.note_inside(container, document, archive.created_at)
+            container_record.note_inside(container, document, archive.created_at)
     except DeployError as error:
         operation.warn(f"The time of the backup could not be noted: {error}")

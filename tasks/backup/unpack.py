@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING
 from tasks.backup.reading import Reader
 from tasks.backup.source import RECORDS
 from tasks.backup.verify import Checked, compare_sidecars, inspecting
-from tasks.containers.base import SILENT, Progress
+from tasks.host.files import named, write_all
 from tasks.model.archive import Archive
-from tasks.model.files import named, write_all
+from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tasks.backup.age import Key
+    from tasks.age import Key
 
 Consume = Callable[[IO[bytes]], None]
 """Reads a tar stream from the open file, which has a descriptor; raises DeployError."""

@@ -17,13 +17,13 @@ from tasks.backup import manifest as manifests
 from tasks.backup.manifest import Manifest
 from tasks.backup.members import BrokenTar, Member, MemberReader
 from tasks.backup.reading import Damaged, Reader, Sealed, Source
-from tasks.containers.base import SILENT, Progress
+from tasks.host.files import named
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Contents, Metadata
-from tasks.model.files import named
+from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tasks.backup.age import Key
+    from tasks.age import Key
 
 _STEP = "Checking the archive"
 _IN_MEMORY = 1024 * 1024

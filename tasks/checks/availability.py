@@ -1,4 +1,4 @@
-"""Whether high availability and storage replication can be had as they are wished."""
+"""Whether high availability and storage replication can be had as they are desired."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from tasks.model.instance import Ha
 
 
 def check(world: World) -> Iterator[Finding]:
-    """Nothing where neither is wished."""
-    wish = world.instance.proxmox
-    assert wish is not None
-    cluster = cluster_of(wish, world.paths)
-    if wish.ha is not None:
+    """Nothing where neither is desired."""
+    desired = world.instance.proxmox
+    assert desired is not None
+    cluster = cluster_of(desired, world.paths)
+    if desired.ha is not None:
         view = cluster.view(0)
-        rules = uses_rules(cluster.session, wish.ha, view.affinities)
-        yield judge_group(world, wish.ha, view.affinities, rules=rules)
+        rules = uses_rules(cluster.session, desired.ha, view.affinities)
+        yield judge_group(world, desired.ha, view.affinities, rules=rules)
         yield from judge_nodes(
-            world, "ha", [node.partition(":")[0] for node in wish.ha.nodes], view
+            world, "ha", [node.partition(":")[0] for node in desired.ha.nodes], view
         )
-    if wish.replication:
-        targets = [job.target for job in wish.replication]
+    if desired.replication:
+        targets = [job.target for job in desired.replication]
         yield from judge_nodes(world, "replication", targets, cluster.view(0))
 
 
-def judge_group(world: World, wish: Ha, affinities: Affinities, *, rules: bool) -> Finding:
-    if wish.group is None:
+def judge_group(world: World, desired: Ha, affinities: Affinities, *, rules: bool) -> Finding:
+    if desired.group is None:
         return world.ok("ha", "the HA manager may run it on every node")
     kind = "rule" if rules else "group"
     try:
-        require_group(wish, affinities, rules=rules)
-        rule = affinities.rule(wish.group) if rules else None
+        require_group(desired, affinities, rules=rules)
+        rule = affinities.rule(desired.group) if rules else None
     except DeployError as error:
         return world.failed("ha", error)
     if rule is not None and rule.disabled:
@@ -46,10 +46,10 @@ def judge_group(world: World, wish: Ha, affinities: Affinities, *, rules: bool) 
             f"HA rule {rule.name} is disabled: the HA manager does not heed it",
             f"`ha-manager rules set node-affinity {rule.name} --disable 0` on a node",
         )
-    nodes = affinities.nodes_of(wish.group)
+    nodes = affinities.nodes_of(desired.group)
     if not nodes:
-        return world.ok("ha", f"{kind} {wish.group} will be made, on {', '.join(wish.nodes)}")
-    return world.ok("ha", f"{kind} {wish.group} is there, on {', '.join(nodes)}")
+        return world.ok("ha", f"{kind} {desired.group} will be made, on {', '.join(desired.nodes)}")
+    return world.ok("ha", f"{kind} {desired.group} is there, on {', '.join(nodes)}")
 
 
 def judge_nodes(world: World, topic: str, names: list[str], view: View) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from tasks.checks.finding import Finding, World
 def check(world: World) -> Iterator[Finding]:
     directory = world.instance.backup.directory
     nearest = nearest_existing(directory)
-    yield judge(
+    yield evaluate(
         world,
         nearest,
         is_folder=nearest.is_dir(),
@@ -38,7 +38,7 @@ def judge_second_target(world: World, program: str, found: str | None) -> Findin
     return world.ok("backups", f"copied elsewhere by {found}")
 
 
-def judge(
+def evaluate(
     world: World, nearest: Path, *, is_folder: bool, writable: bool, holds_container: bool
 ) -> Finding:
     """nearest: the backup directory, or what is there of the way to it."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.checks.finding import Finding, World
-from tasks.containers.lxc.host import execute
+from tasks.host.process import execute
 
 DAYS = 30
 """Fewer days left than these are a warning; an expired one is a configuration problem."""
@@ -23,7 +23,7 @@ def check(world: World) -> Iterator[Finding]:
     if path is None:
         yield world.ok("certificate", "self-signed, made by apply")
         return
-    yield from judge(world, path, end_of(path), datetime.now(UTC), names(world, path))
+    yield from evaluate(world, path, end_of(path), datetime.now(UTC), names(world, path))
 
 
 def end_of(path: Path) -> datetime:
@@ -43,7 +43,7 @@ def names(world: World, path: Path) -> bool:
     return b"does NOT match" not in execute(argv, check=False).stdout
 
 
-def judge(
+def evaluate(
     world: World, path: Path, end: datetime, now: datetime, matches: bool
 ) -> Iterator[Finding]:
     days = (end - now).days

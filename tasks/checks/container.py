@@ -6,16 +6,15 @@ from collections.abc import Iterator
 
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
-from tasks.containers.base import ContainerFacts
-from tasks.provision import refuse_foreign
+from tasks.containers.base import ContainerFacts, refuse_foreign
 
 
 def check(world: World) -> Iterator[Finding]:
     container = container_for(world.instance, world.paths)
-    yield judge(world, container.spec.name, container.observe())
+    yield evaluate(world, container.spec.name, container.observe())
 
 
-def judge(world: World, name: str, found: ContainerFacts) -> Finding:
+def evaluate(world: World, name: str, found: ContainerFacts) -> Finding:
     """Raises ResourceError where the container is not proven ours."""
     refuse_foreign(world.instance.id, name, found)
     if not found.exists:

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tasks.backup.configuration import DOCUMENT, FOLDER
-from tasks.backup.databases import Doubt, database_for, doubts
-from tasks.backup.databases.greeting import refuse_newer_server
-from tasks.backup.subject import as_deployed
+from tasks.backup.running_instance import as_deployed
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.base import Container
+from tasks.databases import Doubt, database_for, doubts
+from tasks.databases.greeting import refuse_newer_server
 from tasks.errors import DeployError, NetworkError
-from tasks.given import read_given
 from tasks.model import registry
+from tasks.model.host_files import read_host_files
 from tasks.model.instance import Instance
-from tasks.services import database_port, database_user
+from tasks.model.layout import database_port, database_user
 
 CONNECT_SECONDS = 5.0
 LOOK_SECONDS = 60.0
@@ -27,12 +27,12 @@ LOOK_SECONDS = 60.0
 def check(world: World) -> Iterator[Finding]:
     database = world.instance.database
     # The password files are read for it; one that cannot be read is raised from here.
-    given = read_given(world.instance)
+    given = read_host_files(world.instance)
     if database.host is None:
         yield world.ok("database", f"{database.type} in the container")
     else:
         port = database_port(world.instance)
-        yield judge(world, f"{database.host}:{port}", connect(database.host, port))
+        yield evaluate(world, f"{database.host}:{port}", connect(database.host, port))
     try:
         container = container_for(world.instance, world.paths)
         found = container.observe()
@@ -68,8 +68,8 @@ def copies(world: World, container: Container) -> Iterator[Finding]:
 
 def administered(instance: Instance) -> bool:
     """Whether somebody who may do more than the application's user is known here."""
-    wished = instance.database
-    return wished.inside or bool(wished.admin_user and wished.admin_password_file)
+    desired = instance.database
+    return desired.inside or bool(desired.admin_user and desired.admin_password_file)
 
 
 def warned(world: World, doubt: Doubt) -> Finding:
@@ -87,7 +87,7 @@ def connect(host: str, port: int, seconds: float = CONNECT_SECONDS) -> str:
         return error.strerror or str(error)
 
 
-def judge(world: World, server: str, failure: str) -> Finding:
+def evaluate(world: World, server: str, failure: str) -> Finding:
     kind = world.instance.database.type
     if not failure:
         return world.ok("database", f"{kind} at {server} answers this machine")

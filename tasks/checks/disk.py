@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import build
+from tasks import builds
 from tasks.checks.backup import nearest_existing
 from tasks.checks.finding import MACHINE, Finding, World
 from tasks.containers import container_for
@@ -55,7 +55,7 @@ def check(worlds: Sequence[World], paths: Paths) -> Iterator[Finding]:
         needs.append(Need(paths.cache, "the root file system", ROOT_FILE_SYSTEM_GB))
     if any(unbuilt(world) for world in worlds):
         needs.append(Need(paths.lxc, "the build", BUILD_GB))
-    yield from judge([(need, room_of(need.path)) for need in needs])
+    yield from evaluate([(need, room_of(need.path)) for need in needs])
 
 
 def needs_of(world: World) -> Iterator[Need]:
@@ -75,7 +75,7 @@ def unbuilt(world: World) -> bool:
         commit = world.commit()
     except DeployError:
         return False
-    return build.find(world.paths, build.artifact_key(world.instance, commit)) is None
+    return builds.find(world.paths, builds.artifact_key(world.instance, commit)) is None
 
 
 def room_of(path: Path) -> Room:
@@ -90,7 +90,7 @@ def room_of(path: Path) -> Room:
     )
 
 
-def judge(found: Iterable[tuple[Need, Room]]) -> Iterator[Finding]:
+def evaluate(found: Iterable[tuple[Need, Room]]) -> Iterator[Finding]:
     """One finding a file system, or two."""
     by_device: dict[int, list[tuple[Need, Room]]] = {}
     for need, room in found:

@@ -15,7 +15,7 @@ LXC_FINE = "plain LXC has its programs, user ids, kernel features and control gr
 
 def check(instances: Sequence[Instance], paths: Paths) -> Iterator[Finding]:
     if needs_lxc(instances):
-        yield from judge(preflight.preflight(paths))
+        yield from evaluate(preflight.preflight(paths))
 
 
 def needs_lxc(instances: Sequence[Instance]) -> bool:
@@ -23,7 +23,7 @@ def needs_lxc(instances: Sequence[Instance]) -> bool:
     return any(i.lxc or (i.git and i.build.where == "container") for i in instances)
 
 
-def judge(missing: Sequence[preflight.Finding]) -> list[Finding]:
+def evaluate(missing: Sequence[preflight.Finding]) -> list[Finding]:
     """What the preflight found missing, as findings."""
     if not missing:
         return [Finding(MACHINE, "host", "ok", LXC_FINE)]

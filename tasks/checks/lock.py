@@ -10,10 +10,10 @@ from tasks.model.lock import locked
 
 
 def check(world: World) -> Iterator[Finding]:
-    yield judge(world, inspect(world.paths, world.instance.id))
+    yield evaluate(world, inspect(world.paths, world.instance.id))
 
 
-def judge(world: World, held: LockInfo | None) -> Finding:
+def evaluate(world: World, held: LockInfo | None) -> Finding:
     if held is None:
         return world.ok("lock", "no operation is under way")
     if held.holder == "dead":

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
-from tasks import record
 from tasks.checks.arp import is_up, who_has
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for, spec_for
 from tasks.containers.base import ContainerFacts
 from tasks.containers.lxc import network
-from tasks.containers.lxc.host import execute
 from tasks.containers.lxc.routes import Route, overlapping, read_routes
+from tasks.desired import record
 from tasks.errors import DeployError, NetworkError
+from tasks.host.process import execute
 from tasks.model import registry
 from tasks.model.applied import NOTHING_APPLIED
 
@@ -113,12 +113,12 @@ def judge_six(world: World, mode: BridgeMode) -> Finding:
 
 def judge_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
     """A bridge that is made here needs a network that is reached in no other way."""
-    wished = world.instance.network
+    desired = world.instance.network
     try:
         network.refuse_taken_network(spec_for(world.instance), routes)
     except DeployError as error:
         return world.failed("bridge", error)
-    return world.ok("bridge", f"{wished.bridge} is made here, for {wished.interface.network}")
+    return world.ok("bridge", f"{desired.bridge} is made here, for {desired.interface.network}")
 
 
 def judge_forwarding(world: World, found: ContainerFacts) -> Iterator[Finding]:
@@ -136,26 +136,26 @@ def judge_foreign_bridge(
     world: World, routes: Iterable[Route], *, answers: bool
 ) -> Iterator[Finding]:
     """answers: the gateway is this machine's own, or answers on the bridge."""
-    wished = world.instance.network
-    interface = wished.interface
+    desired = world.instance.network
+    interface = desired.interface
     assert isinstance(interface, IPv4Interface)
-    yield world.ok("bridge", f"{wished.bridge} is there and used as it is")
+    yield world.ok("bridge", f"{desired.bridge} is there and used as it is")
     if answers:
-        yield world.ok("gateway", f"{wished.gateway} answers on {wished.bridge}")
-    elif other := overlapping(routes, interface.network, wished.bridge):
+        yield world.ok("gateway", f"{desired.gateway} answers on {desired.bridge}")
+    elif other := overlapping(routes, interface.network, desired.bridge):
         # Given to the bridge, the address would be there twice.
         yield world.problem(
             "gateway",
-            f"{wished.gateway} does not answer on {wished.bridge}: this machine reaches "
+            f"{desired.gateway} does not answer on {desired.bridge}: this machine reaches "
             f"{other.network} through {other.interface}",
             f"Set network.bridge to {other.interface} if that is a bridge, or network.ip_address "
-            f"and network.gateway to the network of {wished.bridge}",
+            f"and network.gateway to the network of {desired.bridge}",
             NetworkError,
         )
     else:
         yield world.problem(
             "gateway",
-            f"{wished.gateway} does not answer on {wished.bridge}",
+            f"{desired.gateway} does not answer on {desired.bridge}",
             "Correct network.gateway or network.bridge, or give that address to the bridge",
             NetworkError,
         )

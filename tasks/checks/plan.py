@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.checks.finding import Finding, World
-from tasks.look import look
-from tasks.refusals import refuse, refuse_loss
+from tasks.planning.inspection import inspect
+from tasks.planning.refusals import refuse, refuse_loss
 
 
 def check(world: World) -> Iterator[Finding]:
     """DeployError where an apply would be refused."""
-    found = look(world.instance, world.paths)
+    found = inspect(world.instance, world.paths)
     refuse(found, world.paths)
     refuse_loss([found.plan])
     count = len(found.plan.entries)

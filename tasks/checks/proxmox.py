@@ -31,21 +31,21 @@ TEMPLATE_GB = 0.5
 
 
 def _of(world: World) -> tuple[Proxmox, Cluster]:
-    wish = world.instance.proxmox
-    assert wish is not None
-    return wish, cluster_of(wish, world.paths)
+    desired = world.instance.proxmox
+    assert desired is not None
+    return desired, cluster_of(desired, world.paths)
 
 
 def node(world: World) -> Iterator[Finding]:
     """The API answers, its version is known, the node is up, and the cluster can be changed."""
-    wish, cluster = _of(world)
+    desired, cluster = _of(world)
     view = cluster.view(0)
     yield judge_quorum(world, view)
-    yield judge_node(world, view, wish.node)
+    yield judge_node(world, view, desired.node)
     version = ask(cluster.session, "/version", Version).version
     yield judge_version(world, version)
-    cluster.running(wish.node, 0)
-    yield world.ok("programs", f"node {wish.node} starts them")
+    cluster.running(desired.node, 0)
+    yield world.ok("programs", f"node {desired.node} starts them")
 
 
 def judge_version(world: World, version: str) -> Finding:
@@ -81,12 +81,12 @@ def judge_node(world: World, view: View, name: str) -> Finding:
 
 def privileges(world: World) -> Iterator[Finding]:
     """Of the API token; root of a node may do everything."""
-    wish, cluster = _of(world)
+    desired, cluster = _of(world)
     if not isinstance(cluster.reach.api, Https):
         yield world.ok("privileges", "root of a node may do everything")
         return
     granted = ask(cluster.session, "/access/permissions", Permissions)
-    lacking = missing(needs(wish, world.instance.network.bridge), granted)
+    lacking = missing(needs(desired, world.instance.network.bridge), granted)
     if not lacking:
         yield world.ok("privileges", "the API token has all that is needed")
     for need in lacking:
@@ -96,21 +96,21 @@ def privileges(world: World) -> Iterator[Finding]:
             "./doit check --role prints the commands that grant it",
         )
     yield from judge_tags(world, cluster.view(0), granted)
-    yield from judge_drill(world, granted)
+    yield from evaluate_drill(world, granted)
 
 
 def judge_tags(world: World, view: View, granted: Permissions) -> Iterator[Finding]:
     """Whether the cluster's rules of tags let the token set those that are missing."""
-    wish = world.instance.proxmox
-    assert wish is not None
+    desired = world.instance.proxmox
+    assert desired is not None
     if not missing([Need("", "/", ("Sys.Modify",))], granted):
         return
-    from tasks.backup.drill import SUFFIX
+    from tasks.model.last_drill import SUFFIX
 
     found = next((one for one in view.guests if one.owner == world.instance.id), None)
     has = view.tag_rules.keys(found.tags if found else ())
-    desired = [tag_of(world.instance.id), *wish.tags]
-    wanted = [tag for tag in desired if view.tag_rules.key(tag) not in has]
+    own = [tag_of(world.instance.id), *desired.tags]
+    wanted = [tag for tag in own if view.tag_rules.key(tag) not in has]
     drill = [tag_of(f"{world.instance.id}{SUFFIX}")]
     for tags, finding, why in (
         (wanted, world.problem, ""),
@@ -127,17 +127,17 @@ def judge_tags(world: World, view: View, granted: Permissions) -> Iterator[Findi
             )
 
 
-def judge_drill(world: World, granted: Permissions) -> Iterator[Finding]:
+def evaluate_drill(world: World, granted: Permissions) -> Iterator[Finding]:
     """A drill's container has an id of its own."""
-    wish = world.instance.proxmox
-    assert wish is not None
-    elsewhere = replace(wish, container_id=None)
+    desired = world.instance.proxmox
+    assert desired is not None
+    elsewhere = replace(desired, container_id=None)
     lacking = missing(needs(elsewhere, world.instance.network.bridge)[:1], granted)
-    if wish.container_id is not None and lacking:
+    if desired.container_id is not None and lacking:
         yield world.warning(
             "drill",
-            f"the API token may make container {wish.container_id} and no other: ./doit drill needs"
-            " one with an id of its own for a while",
+            f"the API token may make container {desired.container_id} and no other: ./doit drill"
+            " needs one with an id of its own for a while",
             "Set proxmox.pool, and grant the role on that pool as ./doit check --role says then; or"
             " leave proxmox.container_id out",
         )
@@ -145,14 +145,14 @@ def judge_drill(world: World, granted: Permissions) -> Iterator[Finding]:
 
 def storage(world: World) -> Iterator[Finding]:
     """For the disk and further mount points; for a container that is there, of what grows."""
-    wish, cluster = _of(world)
-    rows = ask(cluster.session, f"/nodes/{wish.node}/storage", list[Storage])
+    desired, cluster = _of(world)
+    rows = ask(cluster.session, f"/nodes/{desired.node}/storage", list[Storage])
     found = container_for(world.instance, world.paths).observe()
     wanted = float(world.instance.resources.disk_size_gb)
     has: Any = found.attributes.get("disk_size_gb", 0)
-    place = str(found.attributes["storage"]) if found.exists else wish.storage
+    place = str(found.attributes["storage"]) if found.exists else desired.storage
     yield judge_storage(world, rows, "rootfs", place, max(wanted - float(has), 0))
-    for mount in wish.mounts:
+    for mount in desired.mounts:
         there: Any = found.attributes.get(f"mounts[{mount.path}].size_gb") or 0
         more = max(mount.size_gb - float(there), 0)
         yield judge_storage(world, rows, mount.path, mount.storage, more)
@@ -162,35 +162,35 @@ def judge_storage(
     world: World,
     rows: Sequence[Storage],
     disk: str,
-    wish: str | None,
+    desired: str | None,
     needed_gb: float,
 ) -> Finding:
     try:
-        name = choose_storage(wish, "rootdir", needed_gb, rows, where=world.instance.id)
+        name = choose_storage(desired, "rootdir", needed_gb, rows, where=world.instance.id)
     except DeployError as error:
         return world.failed("storage", error)
     return world.ok("storage", f"{name} has room for {needed_gb:g} GiB more for {disk}")
 
 
 def template(world: World) -> Iterator[Finding]:
-    wish, cluster = _of(world)
+    desired, cluster = _of(world)
     there = container_for(world.instance, world.paths).observe()
     if there.exists:
         yield world.ok("template", f"the container has been made from {there.template}")
         return
     wanted = world.instance.template
     session = cluster.session
-    rows = ask(session, f"/nodes/{wish.node}/storage", list[Storage])
-    volumes = list_templates(session, wish.node, rows)
+    rows = ask(session, f"/nodes/{desired.node}/storage", list[Storage])
+    volumes = list_templates(session, desired.node, rows)
     found = choose_template(wanted, volumes, world.instance.id)
     if found:
         yield world.ok("template", f"{found} is there")
         return
-    if not wish.download:
-        what = f"node {wish.node} has no template {wanted}, and none may be downloaded"
+    if not desired.download:
+        what = f"node {desired.node} has no template {wanted}, and none may be downloaded"
         yield world.problem("template", what, "`pveam download`, or proxmox.download: true")
         return
-    available = ask(session, f"/nodes/{wish.node}/aplinfo", list[Template])
+    available = ask(session, f"/nodes/{desired.node}/aplinfo", list[Template])
     names = [row.template for row in available]
     name = choose_download(wanted, names, world.instance.id)
     target = choose_storage(None, "vztmpl", TEMPLATE_GB, rows, where=world.instance.id)
@@ -198,27 +198,27 @@ def template(world: World) -> Iterator[Finding]:
 
 
 def bridge(world: World) -> Iterator[Finding]:
-    wish, cluster = _of(world)
-    path = f"/nodes/{wish.node}/network"
+    desired, cluster = _of(world)
+    path = f"/nodes/{desired.node}/network"
     names = sorted(
         row.iface for row in ask(cluster.session, path, list[Bridge], {"type": "any_bridge"})
     )
     name = world.instance.network.bridge
     if name in names:
-        yield world.ok("bridge", f"node {wish.node} has {name}")
+        yield world.ok("bridge", f"node {desired.node} has {name}")
     else:
         known = ", ".join(names) or "none that the token may use"
-        what = f"node {wish.node} has no bridge {name}"
+        what = f"node {desired.node} has no bridge {name}"
         yield world.problem("bridge", what, f"Set network.bridge to one of: {known}")
 
 
 def address(world: World) -> Iterator[Finding]:
     """Whether another guest of the cluster, or another instance of this host, has it."""
-    from tasks import record
+    from tasks.desired import record
     from tasks.model import registry
     from tasks.model.applied import NOTHING_APPLIED
 
-    wish, cluster = _of(world)
+    desired, cluster = _of(world)
     entry = record.entry(world.instance, NOTHING_APPLIED)
     try:
         registry.refuse_conflicts(entry, registry.read(world.paths))
@@ -228,28 +228,28 @@ def address(world: World) -> Iterator[Finding]:
     found = container_for(world.instance, world.paths).observe()
     own: Any = found.attributes.get("container_id")
     yield judge_address(world, cluster.view(0), own)
-    yield from probe(world, wish, cluster)
+    yield from probe(world, desired, cluster)
 
 
 def judge_address(world: World, view: View, own: int | None) -> Finding:
-    wished = world.instance.network.interface.ip
-    vmid = view.holder(str(wished), own)
+    desired = world.instance.network.interface.ip
+    vmid = view.holder(str(desired), own)
     if vmid is not None:
-        what = f"{wished} is the address of container {vmid} on node {view.places[vmid]}"
+        what = f"{desired} is the address of container {vmid} on node {view.places[vmid]}"
         return world.problem("address", what, "Set network.ip_address to a free one")
-    return world.ok("address", f"no other container of the cluster has {wished}")
+    return world.ok("address", f"no other container of the cluster has {desired}")
 
 
-def probe(world: World, wish: Proxmox, cluster: Cluster) -> Iterator[Finding]:
+def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]:
     """Ask the bridge who has address and gateway, where this machine is the node."""
     from ipaddress import IPv4Address
 
     from tasks.checks.arp import is_up, who_has
     from tasks.checks.network import judge_address as judge_answer
-    from tasks.containers.lxc.host import execute
+    from tasks.host.process import execute
 
     network = world.instance.network
-    here = cluster.is_node and cluster.view(0).node == wish.node
+    here = cluster.is_node and cluster.view(0).node == desired.node
     if not here or network.interface.version != 4 or not is_up(network.bridge):
         return
     found = container_for(world.instance, world.paths).observe()
@@ -271,18 +271,18 @@ def probe(world: World, wish: Proxmox, cluster: Cluster) -> Iterator[Finding]:
 
 def role(instances: Sequence[Instance]) -> list[str]:
     """Commands that grant the API tokens of these instances what they need, each once."""
-    from tasks.containers.proxmox.access import read_token
+    from tasks.config.api_token import read_token
     from tasks.containers.proxmox.privileges import TOKEN, commands
 
     wanted: dict[str, list[Any]] = {}
     for instance in instances:
-        wish = instance.proxmox
-        if wish is None:
+        desired = instance.proxmox
+        if desired is None:
             continue
-        file = wish.connection.token_file
+        file = desired.connection.token_file
         token = read_token(file) if file else None
         name = f"{token.user}!{token.name}" if token else TOKEN
-        wanted.setdefault(name, []).extend(needs(wish, instance.network.bridge))
+        wanted.setdefault(name, []).extend(needs(desired, instance.network.bridge))
     lines = [line for name, found in wanted.items() for line in commands(found, name)]
     if not lines:
         raise ResourceError(

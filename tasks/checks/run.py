@@ -100,12 +100,12 @@ def job(world: World, topic: str, concern: Concern) -> Callable[[], list[Finding
     return lambda: attempt(world.instance.id, topic, lambda: concern(world))
 
 
-def attempt(where: str, topic: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+def attempt(where: str, topic: str, look_at: Callable[[], Iterable[Finding]]) -> list[Finding]:
     """What was found; an error becomes the last finding, and what came before it stays."""
     found: list[Finding] = []
     try:
         # Not extend: it would lose what was found before an error.
-        for finding in look():
+        for finding in look_at():
             found.append(finding)
     except DeployError as error:
         found.append(from_error(where, topic, error))
@@ -114,11 +114,11 @@ def attempt(where: str, topic: str, look: Callable[[], Iterable[Finding]]) -> li
 
 def worlds_of(instances: Sequence[Instance], paths: Paths) -> list[World]:
     """Their worlds; each distinct branch is being asked for from now on, once."""
-    from tasks import build
-    from tasks.look import in_background
+    from tasks import builds
+    from tasks.planning.inspection import in_background
 
-    wishes = [instance.git for instance in instances if instance.git]
-    answers = in_background(lambda: build.resolve_many(wishes))
+    desired = [instance.git for instance in instances if instance.git]
+    answers = in_background(lambda: builds.resolve_many(desired))
 
     def commit_of(git: Git | None) -> Callable[[], str | None]:
         def commit() -> str | None:

@@ -9,10 +9,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tasks import build
-from tasks.build.builder import BRIDGE, SUBNET
-from tasks.build.release_source import shown
-from tasks.build.remote import Remote
+from tasks import builds
+from tasks.builds.builder import BRIDGE, SUBNET
+from tasks.builds.release_source import shown
+from tasks.builds.remote import Remote
 from tasks.checks.finding import Finding, World
 from tasks.containers.lxc.routes import Route, overlapping, read_routes
 from tasks.errors import BuildError, NetworkError
@@ -33,10 +33,10 @@ def check_git(world: World) -> Iterator[Finding]:
     commit = world.commit()
     assert instance.git is not None and commit is not None
     yield world.ok("git", f"{instance.git.branch} is at {commit[:10]}")
-    if build.find(world.paths, build.artifact_key(instance, commit)):
+    if builds.find(world.paths, builds.artifact_key(instance, commit)):
         yield world.ok("build", f"{commit[:10]} has been built")
         return
-    yield from judge_toolchain(world, build.check_toolchain(instance, commit, world.paths))
+    yield from judge_toolchain(world, builds.check_toolchain(instance, commit, world.paths))
     if instance.build.where == "container":
         yield from judge_builder(world, read_routes())
 
@@ -64,7 +64,7 @@ def judge_builder(world: World, routes: Sequence[Route]) -> Iterator[Finding]:
 
 def check_release(world: World, url: str) -> Finding:
     parts = urlsplit(url)
-    if build.find(world.paths, build.artifact_key(world.instance, None)):
+    if builds.find(world.paths, builds.artifact_key(world.instance, None)):
         return world.ok("release", f"{shown(url)} is in the cache")
     if parts.scheme == "file":
         return judge_file(world, Path(unquote(parts.path)))

@@ -10,9 +10,9 @@ from pathlib import Path
 from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.lxc.apt import Setup, read_setup
-from tasks.containers.lxc.idmap import read_idmap
 from tasks.containers.lxc.rootfs import local_authorities, recipe_of
 from tasks.errors import NetworkError, ResourceError
+from tasks.host.user_ids import read_idmap
 from tasks.paths import Paths
 
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
@@ -33,7 +33,7 @@ def check(world: World) -> Iterator[Finding]:
         return
     # Without any, an apply installs debootstrap itself.
     script = not SCRIPTS.is_dir() or (SCRIPTS / suite).exists()
-    yield judge(world, suite, has_script=script, answer=ask(setup) if script else "")
+    yield evaluate(world, suite, has_script=script, answer=ask(setup) if script else "")
 
 
 def is_cached(paths: Paths, suite: str, setup: Setup) -> bool:
@@ -69,7 +69,7 @@ def ask(setup: Setup) -> int | str:
         return str(error)
 
 
-def judge(world: World, suite: str, *, has_script: bool, answer: int | str) -> Finding:
+def evaluate(world: World, suite: str, *, has_script: bool, answer: int | str) -> Finding:
     """has_script: debootstrap knows the release. answer: HTTP status, or why there was none."""
     if not has_script:
         what = f"debootstrap does not know the Debian release {suite}"

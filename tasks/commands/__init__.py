@@ -1,0 +1,1 @@
+"""What a user types: parse, ask, print; one module a command."""

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import YES_OPTION, DeployCommand, load, option, select
 from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, show
 from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.engine.session import Session
-    from tasks.look import Look
     from tasks.model.instance import Instance
     from tasks.model.operation_log import OperationName
     from tasks.model.plan import Plan
     from tasks.paths import Paths
+    from tasks.planning.inspection import Inspection
 
 
 class Apply(DeployCommand):
@@ -78,7 +78,7 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
     between the plan and its lock is planned anew where nobody was to be asked.
     """
     from tasks.engine.session import ROUNDS
-    from tasks.refusals import refuse_loss
+    from tasks.planning.refusals import refuse_loss
 
     refuse_locked(instances, paths)
     failures = adopted(instances, paths, request) if request.adopt else {}
@@ -130,7 +130,7 @@ def adopted(
 ) -> dict[str, DeployError]:
     """Show what of the proof of which container was lost, ask, put it back. Returns failures by
     instance."""
-    from tasks.lifecycle.adoption import adopt, lost
+    from tasks.workflows.adoption import adopt, lost
 
     found, failures = lost(instances, paths)
     for name, what in found.items():
@@ -186,7 +186,7 @@ def refuse_locked(instances: Sequence[Instance], paths: Paths) -> None:
 
 
 def carry_out(
-    looks: Mapping[str, Look],
+    looks: Mapping[str, Inspection],
     plan: Plan,
     paths: Paths,
     *,
@@ -194,7 +194,7 @@ def carry_out(
     allow_destroy: bool = False,
     again: bool = False,
     name: OperationName | None = None,
-    look: Callable[[Instance, Paths], Look] | None = None,
+    inspection: Callable[[Instance, Paths], Inspection] | None = None,
 ) -> dict[str, DeployError]:
     """Do the plan. Returns failures by instance; what worked is reported as it is done.
 
@@ -204,13 +204,13 @@ def carry_out(
     """
     from dataclasses import replace
 
-    from tasks.engine.instance_run import Run
+    from tasks.engine.instance_run import InstanceRun
     from tasks.engine.run import run_steps
     from tasks.engine.session import Session
-    from tasks.progress import watching
+    from tasks.output.plan_progress import show_plan_progress
 
     busy = [instance for instance in plan.instances if instance.entries]
-    with watching(plan) as watcher:
+    with show_plan_progress(plan) as watcher:
         session = Session(
             paths, watcher.of, console.warning, watcher.done, allow_destroy=allow_destroy
         )
@@ -218,7 +218,9 @@ def carry_out(
         try:
             for instance_plan in busy:
                 found = replace(looks[instance_plan.instance], plan=instance_plan)
-                run = Run(found.asked or found.instance, whole=whole, look=found, inspect=look)
+                run = InstanceRun(
+                    found.asked or found.instance, whole=whole, inspection=found, inspect=inspection
+                )
                 session.runs[run.instance.id] = run
                 try:
                     session.begin(run, name)
@@ -247,7 +249,7 @@ def _moved_only(failure: DeployError) -> bool:
 
 
 def _report(session: Session, again: bool) -> dict[str, DeployError]:
-    from tasks.present import duration
+    from tasks.output.plan_text import duration
 
     failures = {}
     for name, run in session.runs.items():
@@ -258,7 +260,7 @@ def _report(session: Session, again: bool) -> dict[str, DeployError]:
                 console.note(f"{name}: {run.failure.what}; planned anew")
             else:
                 console.note(f"{name}: failed after {took}, {len(run.done)} done")
-        elif run.look is not None and run.look.plan.unseen:
+        elif run.inspection is not None and run.inspection.plan.unseen:
             console.note(f"{name}: so far done after {took}; now for what could not be seen before")
         else:
             console.note(f"{name}: done in {took}: {run.instance.public_url}")

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import (
     JSON_OPTION,
     PROGRESS_OPTION,
@@ -19,13 +18,14 @@ from tasks.commands.base import (
     select,
 )
 from tasks.errors import CancelledError, DeployError, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.backup.take import Taken
-    from tasks.containers.base import Progress
     from tasks.model.archive import Trigger
     from tasks.model.instance import Instance
     from tasks.paths import Paths
+    from tasks.progress import Progress
 
 
 class Backup(DeployCommand):
@@ -42,8 +42,8 @@ class Backup(DeployCommand):
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.backup.compress import level_of
+        from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
-        from tasks.working import working
 
         if options["wait"] < 0:
             raise UsageError(f"--wait {options['wait']}: less than the minimum 0")
@@ -51,7 +51,7 @@ class Backup(DeployCommand):
         chosen = [with_level(one, level) for one in select(load(options), arguments)]
         paths = host_paths()
         outcomes: dict[str, Taken | DeployError] = {}
-        with working([one.id for one in chosen], lines=options["progress"]) as progress:
+        with show_progress([one.id for one in chosen], lines=options["progress"]) as progress:
             for instance in chosen:
                 try:
                     outcomes[instance.id] = take_one(

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tasks import console
 from tasks.commands.base import JSON_OPTION, DeployCommand, load, only
+from tasks.output import console
 
 
 class Backups(DeployCommand):

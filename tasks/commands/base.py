@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.cmd_base import Command
 
-from tasks import console
 from tasks.errors import CancelledError, DeployError, ResourceError, UsageError
 from tasks.host.caller import prepare, require_root
+from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance

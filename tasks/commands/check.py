@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
 from tasks.errors import ConfigError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.checks.finding import Finding
     from tasks.paths import Paths
 
-COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+COLORS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 class Check(DeployCommand):
@@ -79,7 +79,7 @@ def show(findings: Sequence[Finding]) -> None:
 
 def line(finding: Finding) -> str:
     """`problem  vikunja-main: git: no branch or tag named 'mian' → nearest: main`"""
-    level = console.styled(finding.level.ljust(7), COLOURS[finding.level], sys.stdout)
+    level = console.styled(finding.level.ljust(7), COLORS[finding.level], sys.stdout)
     advice = f" → {finding.hint}" if finding.hint else ""
     return f"{level}  {finding.where}: {finding.topic}: {finding.what}{advice}"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks import console
 from tasks.commands.base import DeployCommand
+from tasks.output import console
 
 
 class Demo(DeployCommand):
@@ -19,12 +19,12 @@ class Demo(DeployCommand):
     changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
+        from tasks.builds.sample import make_repository
         from tasks.commands.apply import Request, apply_all
         from tasks.config import load_instances
-        from tasks.host_packages import LXC, ensure, ensure_user_ids
+        from tasks.host.packages import LXC, ensure, ensure_user_ids
+        from tasks.output.plan_text import duration
         from tasks.paths import ROOT, host_paths
-        from tasks.present import duration
-        from tasks.sample import make_repository
 
         begun = time.monotonic()
         paths = host_paths()

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import (
     JSON_OPTION,
     PROGRESS_OPTION,
@@ -20,10 +19,11 @@ from tasks.commands.base import (
     option,
 )
 from tasks.errors import UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
-    from tasks.backup.drill import Place
     from tasks.model.instance import Instance
+    from tasks.workflows.drill import DrillNetwork
 
 
 class Drill(DeployCommand):
@@ -41,13 +41,13 @@ class Drill(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.backup.drill import drill
         from tasks.backup.keys import keys_of
         from tasks.commands.restore import chosen
         from tasks.model.operations import operation
+        from tasks.output.plan_text import duration
+        from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
-        from tasks.present import duration
-        from tasks.working import working
+        from tasks.workflows.drill import drill
 
         instance = only(load(options), arguments, "drill")
         archive = chosen(instance, options["from"])
@@ -56,7 +56,7 @@ class Drill(DeployCommand):
         place = place_at(instance, options["address"])
         paths = host_paths()
         with (
-            working([instance.id], lines=options["progress"]) as progress,
+            show_progress([instance.id], lines=options["progress"]) as progress,
             operation(
                 paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
             ) as under_way,
@@ -81,22 +81,22 @@ class Drill(DeployCommand):
         return 0
 
 
-def place_at(instance: Instance, address: str) -> Place | None:
+def place_at(instance: Instance, address: str) -> DrillNetwork | None:
     """Where --address says. Raises UsageError where it is none of the instance's network."""
-    from tasks.backup.drill import Place
+    from tasks.workflows.drill import DrillNetwork
 
     if not address:
         return None
     network = instance.network
     try:
-        wished = ip_interface(
+        desired = ip_interface(
             address if "/" in address else f"{address}/{network.interface.network.prefixlen}"
         )
     except ValueError as error:
         raise UsageError(f"--address {address}: {error}") from error
-    if wished.network != network.interface.network or wished.ip == network.interface.ip:
+    if desired.network != network.interface.network or desired.ip == network.interface.ip:
         raise UsageError(
             f"--address {address}: not a free address of {network.interface.network}",
             hint="Give one that nothing else has.",
         )
-    return Place(network.bridge, str(wished), network.gateway)
+    return DrillNetwork(network.bridge, str(desired), network.gateway)

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks import console
-from tasks.columns import columns
 from tasks.commands.base import JSON_OPTION, DeployCommand, option
 from tasks.commands.instances import the_one
 from tasks.errors import UsageError
 from tasks.model.history import Performed, operations
 from tasks.model.holder import inspect
 from tasks.model.operation_log import format_duration, format_time, read_entries
+from tasks.output import console
+from tasks.output.columns import columns
 from tasks.paths import host_paths
 
 HEADERS = ("STARTED", "OPERATION", "DURATION", "OUTCOME", "REASON")

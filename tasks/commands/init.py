@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import DeployCommand, caller_folder, option
 from tasks.errors import CancelledError, ConfigError, Problem, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.config.interview import Question
@@ -55,7 +55,7 @@ class Init(DeployCommand):
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.config.interview import absolute, document, questions
         from tasks.config.sample import commented
-        from tasks.model.files import write_atomically
+        from tasks.host.files import write_atomically
 
         if arguments:
             raise UsageError(
@@ -93,7 +93,7 @@ def named_by(output: Path, typed: str) -> str:
 
 
 def refuse_existing(output: Path, force: bool) -> None:
-    from tasks.model.files import named
+    from tasks.host.files import named
 
     with named(output, "cannot be written"):
         is_folder, exists = output.is_dir(), output.exists() or output.is_symlink()

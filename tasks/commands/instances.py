@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks import console
-from tasks.columns import columns
 from tasks.commands.base import JSON_OPTION, DeployCommand
 from tasks.errors import DeployError, ResourceError, UsageError
 from tasks.model import registry
@@ -17,6 +15,8 @@ from tasks.model import state as states
 from tasks.model.holder import inspect
 from tasks.model.registry import Registered
 from tasks.model.state import State
+from tasks.output import console
+from tasks.output.columns import columns
 from tasks.paths import Paths, host_paths
 
 HEADERS = ("INSTANCE", "STATUS", "CONTAINER", "ADDRESS", "DOMAIN", "LAST OPERATION")
@@ -49,7 +49,7 @@ class Instances(DeployCommand):
                 "instances takes no arguments", hint=f"./doit status {arguments[0]} shows one"
             )
         paths = host_paths()
-        found = [look(paths, instance_id) for instance_id in known_ids(paths)]
+        found = [inspect_instance(paths, instance_id) for instance_id in known_ids(paths)]
         if options["json"]:
             console.result(json.dumps([document(known) for known in found], indent=2))
         elif found:
@@ -94,7 +94,7 @@ def the_one(paths: Paths, arguments: Sequence[str], command: str) -> str:
     return named
 
 
-def look(paths: Paths, instance_id: str) -> Known:
+def inspect_instance(paths: Paths, instance_id: str) -> Known:
     """What is recorded of the instance; a damaged state file is reported in it, not raised."""
     registered = registry.find(paths, instance_id)
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import DeployCommand, load, only, option
 from tasks.errors import ResourceError, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.containers.base import Container
@@ -80,7 +80,7 @@ def lines_wanted(lines: int | None, since: bool) -> int | None:
 def running(instance: Instance, paths: Paths) -> Container | None:
     """The instance's container; None, and a warning, where it does not run."""
     from tasks.containers import container_for
-    from tasks.provision import refuse_foreign
+    from tasks.containers.base import refuse_foreign
 
     container = container_for(instance, paths)
     found = container.observe()

@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
 from tasks.errors import DeployError
+from tasks.output import console
 
 if TYPE_CHECKING:
-    from tasks.look import Look
     from tasks.model.instance import Instance
     from tasks.model.plan import Plan as PlanValue
     from tasks.paths import Paths
+    from tasks.planning.inspection import Inspection
 
 CHANGES_PENDING = 2
 
@@ -54,7 +54,7 @@ class Plan(DeployCommand):
         if looks or not failures:
             show(plan, options)
         if plan.entries:
-            from tasks.refusals import all_refused
+            from tasks.planning.refusals import all_refused
 
             failures = in_order(instances, failures | all_refused(as_planned(looks, plan), paths))
         for failure in failures.values():
@@ -64,7 +64,7 @@ class Plan(DeployCommand):
         return CHANGES_PENDING if plan.entries and options["detailed_exitcode"] else 0
 
 
-def as_planned(looks: Mapping[str, Look], plan: PlanValue) -> list[Look]:
+def as_planned(looks: Mapping[str, Inspection], plan: PlanValue) -> list[Inspection]:
     """The looks with what the plan has of each."""
     return [replace(looks[one.instance], plan=one) for one in plan.instances]
 
@@ -90,17 +90,17 @@ def warn_of_work(instances: Sequence[Instance], paths: Paths) -> None:
 
 def look_at(
     instances: Sequence[Instance], paths: Paths, *, sweep: bool = False
-) -> tuple[dict[str, Look], dict[str, DeployError]]:
+) -> tuple[dict[str, Inspection], dict[str, DeployError]]:
     """Look at all instances at once. Returns looks and failures, by id.
 
     sweep: databases that were kept are to go.
     """
-    from tasks.look import in_background, look
+    from tasks.planning.inspection import in_background, inspect
 
-    looks: dict[str, Look] = {}
+    looks: dict[str, Inspection] = {}
     failures: dict[str, DeployError] = {}
-    works = {instance.id: partial(look, instance, paths, sweep=sweep) for instance in instances}
-    waits: dict[str, Callable[[], Look]] = (
+    works = {instance.id: partial(inspect, instance, paths, sweep=sweep) for instance in instances}
+    waits: dict[str, Callable[[], Inspection]] = (
         {name: in_background(work) for name, work in works.items()} if len(works) > 1 else {**works}
     )
     for name, wait in waits.items():
@@ -112,15 +112,17 @@ def look_at(
     return looks, failures
 
 
-def plan_of(looks: Mapping[str, Look], targets: Sequence[str]) -> PlanValue:
+def plan_of(looks: Mapping[str, Inspection], targets: Sequence[str]) -> PlanValue:
     """The plan of what was looked at, of these addresses only where any are named."""
     from tasks.errors import UsageError
     from tasks.model.plan import Plan as PlanValue
 
-    plan = PlanValue(tuple(look.plan for look in looks.values()))
+    plan = PlanValue(tuple(inspection.plan for inspection in looks.values()))
     for target in targets:
         if not any(instance.only([target]).entries for instance in plan.instances):
-            known = {r.address for look in looks.values() for r in look.wishes.resources}
+            known = {
+                r.address for inspection in looks.values() for r in inspection.desired.resources
+            }
             if target.partition("/")[2] not in known and target not in known and "*" not in target:
                 raise UsageError(
                     f"--target {target}: no such address",
@@ -138,7 +140,7 @@ def save(plan: PlanValue, path: Path) -> None:
 
     Raises UsageError where the file is there and no plan.
     """
-    from tasks.model.files import write_atomically
+    from tasks.host.files import write_atomically
     from tasks.model.plan import refuse_to_replace
 
     refuse_to_replace(path)
@@ -148,7 +150,7 @@ def save(plan: PlanValue, path: Path) -> None:
 
 def show(plan: PlanValue, options: Mapping[str, Any], refused: str = "") -> None:
     """refused: what is said of a loss of data; of an apply's where it is empty."""
-    from tasks.present import REFUSED, plan_lines
+    from tasks.output.plan_text import REFUSED, plan_lines
 
     if options["json"]:
         console.result(json.dumps(plan.as_data(), indent=2, ensure_ascii=False))

@@ -49,7 +49,7 @@ def with_tables(page: str) -> str:
 
 
 def main() -> None:
-    from tasks.model.files import write_atomically
+    from tasks.host.files import write_atomically
 
     write_atomically(PAGE, with_tables(PAGE.read_text()).encode())
 

@@ -17,6 +17,6 @@ class Restart(DeployCommand):
     changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.lifecycle.services import restart
+        from tasks.workflows.lifecycle import restart
 
         return serve(restart, options, arguments, "restart")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import (
     PROGRESS_OPTION,
     WAIT_OPTION,
@@ -26,14 +25,15 @@ from tasks.errors import (
     UnhealthyError,
     UsageError,
 )
+from tasks.output import console
 
 if TYPE_CHECKING:
-    from tasks.backup.restore import Target
     from tasks.backup.verify import Checked
     from tasks.model.archive import Archive
     from tasks.model.instance import Instance
     from tasks.model.operations import Operation
     from tasks.model.state import Status
+    from tasks.workflows.restore import RestoreTarget
 
 
 class Restore(DeployCommand):
@@ -53,22 +53,22 @@ class Restore(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.backup.beside import refuse_other_engine
         from tasks.backup.keys import keys_of
-        from tasks.backup.restore import find_target, restore
+        from tasks.backup.staging import refuse_other_engine
         from tasks.backup.verify import verify
         from tasks.containers import container_for
         from tasks.model import state as states
         from tasks.model.operations import operation
+        from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
-        from tasks.working import working
+        from tasks.workflows.restore import find_target, restore
 
         instance = only(load(options), arguments, "restore")
         archive = chosen(instance, options["from"])
         identity = caller_folder() / options["identity"] if options["identity"] else None
         keys = keys_of(instance.backup.encrypt, identity)
         paths = host_paths()
-        with working([instance.id], lines=options["progress"]) as progress:
+        with show_progress([instance.id], lines=options["progress"]) as progress:
             checked = verify(archive, progress(instance.id), keys)
         target = find_target(instance, container_for(instance, paths), paths)
         refuse_other_engine(checked.contents, target.instance)
@@ -78,7 +78,7 @@ class Restore(DeployCommand):
             confirm(instance.id)
         before = states.read(paths, instance.id)
         with (
-            working([instance.id], lines=options["progress"]) as progress,
+            show_progress([instance.id], lines=options["progress"]) as progress,
             operation(
                 paths, instance.id, "restore", wait_seconds=options["wait"], warn=console.warning
             ) as under_way,
@@ -144,10 +144,10 @@ def chosen(instance: Instance, named: str) -> Archive:
     return archive_at(caller_folder() / named)
 
 
-def comparison(archive: Archive, checked: Checked, target: Target) -> list[str]:
+def comparison(archive: Archive, checked: Checked, target: RestoreTarget) -> list[str]:
     """What is there against what is in the archive, line by line."""
-    from tasks.backup.databases import database_for
     from tasks.backup.listing import size_text
+    from tasks.databases import database_for
 
     contents = checked.contents
     found = target.found

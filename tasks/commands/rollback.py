@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.apply import carry_out, refuse_locked
 from tasks.commands.base import YES_OPTION, DeployCommand, caller_folder, load, only, option
 from tasks.commands.plan import show
 from tasks.errors import CancelledError, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.look import Look
     from tasks.paths import Paths
-    from tasks.resources.going_back import Beside
+    from tasks.planning.inspection import Inspection
+    from tasks.resources.staged import StagedRestore
 
 
 class Rollback(DeployCommand):
@@ -35,41 +35,43 @@ class Rollback(DeployCommand):
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.model.plan import Plan
         from tasks.paths import host_paths
-        from tasks.rollback import look_back, restored_by
+        from tasks.workflows.rollback import look_back, restored_by
 
         paths = host_paths()
         instance = only(load(options), arguments, "rollback")
         identity = caller_folder() / options["identity"] if options["identity"] else None
         refuse_locked([instance], paths)
         looking = partial(look_back, identity=identity)
-        look = looking(instance, paths)
-        plan = Plan((look.plan,))
+        inspection = looking(instance, paths)
+        plan = Plan((inspection.plan,))
         show(plan, {"json": False, "diff": False}, REFUSED)
-        beside = restored_by(look)
-        question = f"Go back to {look.target.label}? [y/N] "
+        beside = restored_by(inspection)
+        question = f"Go back to {inspection.target.label}? [y/N] "
         if beside is not None:
             since = beside.archive.created_at
-            question = f"Go back to {look.target.label}, and lose what was written since {since}?"
+            question = (
+                f"Go back to {inspection.target.label}, and lose what was written since {since}?"
+            )
             question += " [y/N] "
             refuse_loss(instance.id, since, options)
-            show_loss(look, beside, paths, identity)
+            show_loss(inspection, beside, paths, identity)
         if not options["yes"]:
             confirm(instance.id, question, losing=beside is not None)
         failures = carry_out(
-            {instance.id: look},
+            {instance.id: inspection},
             plan,
             paths,
             whole=False,
             allow_destroy=True,
             name="rollback",
-            look=looking,
+            inspection=looking,
         )
         for failure in failures.values():
             console.error(failure)
             return failure.exit_code
         console.note(
-            f"{instance.id}: {look.target.label} serves. ./doit apply goes forward again to what"
-            " the configuration wishes; ./doit plan shows it."
+            f"{instance.id}: {inspection.target.label} serves. ./doit apply goes forward again to"
+            " what is configured; ./doit plan shows it."
         )
         if beside is not None:
             from tasks.model.archive import archives
@@ -81,21 +83,23 @@ class Rollback(DeployCommand):
 REFUSED = "--yes alone does not do that, --allow-destroy does"
 
 
-def show_loss(look: Look, beside: Beside, paths: Paths, identity: Path | None) -> None:
+def show_loss(
+    inspection: Inspection, beside: StagedRestore, paths: Paths, identity: Path | None
+) -> None:
     """Check the archive that comes back, and say what is there against what is in it."""
     from tasks.backup.keys import keys_of
-    from tasks.backup.restore import find_target
     from tasks.backup.verify import verify
     from tasks.commands.restore import comparison
     from tasks.model import measured
-    from tasks.present import duration
-    from tasks.working import working
+    from tasks.output.plan_text import duration
+    from tasks.output.show_progress import show_progress
+    from tasks.workflows.restore import find_target
 
-    instance = look.instance
-    with working([instance.id]) as progress:
+    instance = inspection.instance
+    with show_progress([instance.id]) as progress:
         keys = keys_of(instance.backup.encrypt, identity)
         checked = verify(beside.archive, progress(instance.id), keys)
-    target = find_target(instance, look.container, paths)
+    target = find_target(instance, inspection.container, paths)
     for line in comparison(beside.archive, checked, target):
         console.note(line)
     took = measured.read(paths, instance.id).way_back

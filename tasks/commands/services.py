@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tasks import console
 from tasks.commands.base import load, only
+from tasks.output import console
 
 DONE = {"start": "serves", "stop": "stopped", "restart": "restarted"}
 
@@ -16,8 +16,8 @@ def serve(
     work: Callable[..., None], options: Mapping[str, Any], arguments: Sequence[str], name: str
 ) -> int:
     """Do it to the one instance, and say so. Returns the exit code."""
+    from tasks.output.plan_text import duration
     from tasks.paths import host_paths
-    from tasks.present import duration
 
     instance = only(load(options), arguments, name)
     begun = time.monotonic()

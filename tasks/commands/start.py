@@ -17,6 +17,6 @@ class Start(DeployCommand):
     changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.lifecycle.services import start
+        from tasks.workflows.lifecycle import start
 
         return serve(start, options, arguments, "start")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import (
     CONFIG_OPTION,
     JSON_OPTION,
@@ -20,6 +19,7 @@ from tasks.commands.base import (
 from tasks.commands.instances import known_ids
 from tasks.errors import DeployError, ResourceError, UnhealthyError, UsageError
 from tasks.model.operation_log import utc_now
+from tasks.output import console
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +56,7 @@ class Status(DeployCommand):
         ids = choose(list(instances), known, arguments)
 
         def once() -> int:
-            found = judged(look_at(ids, instances, paths, options["cached"]), paths)
+            found = evaluated(look_at(ids, instances, paths, options["cached"]), paths)
             if options["html"]:
                 write_page(found, paths, caller_folder() / options["html"])
             if options["watch"]:
@@ -73,7 +73,7 @@ class Status(DeployCommand):
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """An instance, what is to be said of it, and its health document as of `now`."""
 
     standing: Standing
@@ -126,12 +126,12 @@ def look_at(
 ) -> list[Standing]:
     """All of them at once, in the order of ids. cached: the last check of each, where it is
     fresh."""
-    from tasks.look import in_background
-    from tasks.status.facts import look, look_from_outside
+    from tasks.planning.inspection import in_background
+    from tasks.status.facts import inspect_standing, look_from_outside
 
     def one(name: str) -> Standing:
         if name in instances:
-            return look(instances[name], paths, cached)
+            return inspect_standing(instances[name], paths, cached)
         return look_from_outside(name, paths)
 
     if len(ids) == 1:
@@ -140,7 +140,7 @@ def look_at(
     return [wait() for wait in waits]
 
 
-def judged(standings: Sequence[Standing], paths: Paths) -> list[Judged]:
+def evaluated(standings: Sequence[Standing], paths: Paths) -> list[Evaluation]:
     """What is to be said of each; what was measured now is kept as its last check."""
     from tasks.model import health as checks
     from tasks.status import health
@@ -159,11 +159,11 @@ def judged(standings: Sequence[Standing], paths: Paths) -> list[Judged]:
                 checks.write(paths, document)
             except DeployError as problem:
                 console.warning(f"{problem}: this check is not kept")
-        found.append(Judged(standing, said, document, now))
+        found.append(Evaluation(standing, said, document, now))
     return found
 
 
-def say(found: Sequence[Judged], as_json: bool, one_line: bool = False) -> None:
+def say(found: Sequence[Evaluation], as_json: bool, one_line: bool = False) -> None:
     """The result. one_line: a JSON document is a line of its own."""
     from tasks.status.view import document, page, table
 
@@ -181,10 +181,10 @@ def say(found: Sequence[Judged], as_json: bool, one_line: bool = False) -> None:
         console.note("No instances yet: ./doit apply makes the first")
 
 
-def write_page(found: Sequence[Judged], paths: Paths, file: Path) -> None:
+def write_page(found: Sequence[Evaluation], paths: Paths, file: Path) -> None:
     """The page of all of them. Raises DeployError where the file cannot be written."""
+    from tasks.host.files import write_atomically
     from tasks.model import health as checks
-    from tasks.model.files import write_atomically
     from tasks.status.html import Shown, render
 
     shown = [
@@ -200,7 +200,7 @@ def write_page(found: Sequence[Judged], paths: Paths, file: Path) -> None:
     console.note(f"Written: {file}")
 
 
-def report(found: Sequence[Judged]) -> int:
+def report(found: Sequence[Evaluation]) -> int:
     """Say what needs a hand, worst first. Returns the exit code."""
     code = 0
     for one in found:

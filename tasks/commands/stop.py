@@ -17,6 +17,6 @@ class Stop(DeployCommand):
     changes = True
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.lifecycle.services import stop
+        from tasks.workflows.lifecycle import stop
 
         return serve(stop, options, arguments, "stop")

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks import console
 from tasks.commands.base import DeployCommand, option
 from tasks.errors import UsageError
+from tasks.output import console
 
 TEST_PACKAGES = ("chromium", "fonts-dejavu-core", "shellcheck", "shfmt")
 MOST_WORKERS = 4
@@ -28,13 +28,13 @@ class Test(DeployCommand):
             "workers",
             int,
             0,
-            "how many files of tests run at once [all of them: one a core, 4 at most; "
+            "how many files of tests run at once [all of them: one more than cores, 4 at most; "
             "those that are named: 1]",
         ),
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.host_packages import LXC, ensure, ensure_user_ids
+        from tasks.host.packages import LXC, ensure, ensure_user_ids
         from tasks.paths import ROOT
 
         if options["clean"]:
@@ -43,7 +43,9 @@ class Test(DeployCommand):
             os.execv(sys.executable, [sys.executable, str(ROOT / "tests/support/left_behind.py")])
         ensure(("git", *LXC, *TEST_PACKAGES), console.Lines())
         ensure_user_ids()
-        workers = options["workers"] or (1 if arguments else min(os.cpu_count() or 1, MOST_WORKERS))
+        workers = options["workers"] or (
+            1 if arguments else min(1 + (os.cpu_count() or 1), MOST_WORKERS)
+        )
         os.chdir(ROOT)
         argv = pytest_argv(arguments, workers=workers, coverage=options["coverage"])
         os.execv(sys.executable, [sys.executable, *argv])

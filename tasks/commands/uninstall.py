@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import YES_OPTION, DeployCommand, load, only, option
 from tasks.errors import CancelledError, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
-    from tasks.lifecycle.removal import Remains, Wish
     from tasks.model.instance import Instance
+    from tasks.workflows.uninstall import Remains, UninstallRequest
 
 
 class Uninstall(DeployCommand):
@@ -29,50 +29,52 @@ class Uninstall(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.lifecycle.removal import Wish, look, uninstall
         from tasks.paths import host_paths
+        from tasks.workflows.uninstall import UninstallRequest, inspect_remains, uninstall
 
         paths = host_paths()
         instance = only(load(options), arguments, "uninstall")
-        remains = look(instance, paths)
+        remains = inspect_remains(instance, paths)
         if remains.nothing:
             console.result(f"{instance.id}: nothing is left of it")
             return 0
-        wish = Wish(
+        desired = UninstallRequest(
             backup=not (options["no_backup"] or options["keep_data"]),
             keep_data=options["keep_data"],
             force=options["force"],
         )
-        for line in what_goes(instance, remains, wish):
+        for line in what_goes(instance, remains, desired):
             console.note(line)
         if not options["yes"]:
-            wish = asked(instance, remains, wish)
-        archive = uninstall(instance, paths, wish, console.Lines(), console.warning)
+            desired = asked(instance, remains, desired)
+        archive = uninstall(instance, paths, desired, console.Lines(), console.warning)
         console.result(f"{instance.id}: removed")
-        for line in what_stays(instance, remains, wish, str(archive.path) if archive else ""):
+        for line in what_stays(instance, remains, desired, str(archive.path) if archive else ""):
             console.note(line)
         return 0
 
 
-def what_goes(instance: Instance, remains: Remains, wish: Wish) -> list[str]:
+def what_goes(instance: Instance, remains: Remains, desired: UninstallRequest) -> list[str]:
     """What is about to be lost, a line each."""
     lines = [f"Of {instance.id} go:"]
     for container in remains.containers:
-        what = "is stopped and stays" if wish.keep_data else "with everything in it"
+        what = "is stopped and stays" if desired.keep_data else "with everything in it"
         lines.append(f"  container {container.spec.name} ({instance.network.ip_address}), {what}")
     if remains.registered or remains.state or remains.records:
         lines.append("  its registry entry, records and state on this machine")
-    if remains.containers and not wish.keep_data:
+    if remains.containers and not desired.keep_data:
         backup = f"a last backup is taken into {instance.backup.directory / instance.id}"
-        lines.append(f"Before that {backup if wish.backup else 'no backup is taken'}")
+        lines.append(f"Before that {backup if desired.backup else 'no backup is taken'}")
     return lines
 
 
-def what_stays(instance: Instance, remains: Remains, wish: Wish, archive: str) -> list[str]:
+def what_stays(
+    instance: Instance, remains: Remains, desired: UninstallRequest, archive: str
+) -> list[str]:
     lines = []
     if archive:
         lines.append(f"Its last backup: {archive}")
-    if wish.keep_data and remains.containers:
+    if desired.keep_data and remains.containers:
         lines.append(
             f"Its container stays, stopped, and nothing starts it by itself: ./doit apply "
             f"{instance.id} takes it over again"
@@ -88,7 +90,7 @@ def what_stays(instance: Instance, remains: Remains, wish: Wish, archive: str) -
     return lines
 
 
-def asked(instance: Instance, remains: Remains, wish: Wish) -> Wish:
+def asked(instance: Instance, remains: Remains, desired: UninstallRequest) -> UninstallRequest:
     """Ask whether to, and for a last backup. Raises UsageError without a terminal."""
     if not console.interactive():
         raise UsageError(
@@ -96,9 +98,9 @@ def asked(instance: Instance, remains: Remains, wish: Wish) -> Wish:
             hint=f"Run: ./doit uninstall --yes {instance.id}; it takes a last backup"
             " unless --no-backup says otherwise",
         )
-    if wish.backup and remains.containers:
+    if desired.backup and remains.containers:
         answer = console.ask("Take a last backup first? [Y/n] ").lower()
-        wish = replace(wish, backup=answer not in ("n", "no"))
+        desired = replace(desired, backup=answer not in ("n", "no"))
     if console.ask(f"Type {instance.id} to remove it: ") != instance.id:
         raise CancelledError("cancelled; nothing was removed", where=instance.id)
-    return wish
+    return desired

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks import console
 from tasks.commands.base import YES_OPTION, DeployCommand, option
 from tasks.commands.instances import the_one
 from tasks.errors import CancelledError, LockedError, UsageError
 from tasks.model.holder import LockInfo, inspect
 from tasks.model.lock import force_unlock, locked
 from tasks.model.operation_log import OPERATIONS, Log
+from tasks.output import console
 from tasks.paths import host_paths
 
 JUDGEMENTS = {

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import console
 from tasks.commands.base import (
     JSON_OPTION,
     PROGRESS_OPTION,
@@ -19,12 +18,13 @@ from tasks.commands.base import (
     option,
 )
 from tasks.errors import DeployError, ResourceError, UsageError
+from tasks.output import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.backup.age import Key
-    from tasks.backup.judge import Judged
+    from tasks.age import Key
+    from tasks.backup.evaluation import Evaluation
     from tasks.model.archive import Archive
 
 
@@ -41,15 +41,15 @@ class Verify(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.backup.judge import judge
-        from tasks.working import working
+        from tasks.backup.evaluation import evaluate
+        from tasks.output.show_progress import show_progress
 
         archives, keys = self.chosen(options, arguments)
-        judged: list[Judged] = []
-        with working([one.name for one in archives], lines=options["progress"]) as progress:
+        evaluated: list[Evaluation] = []
+        with show_progress([one.name for one in archives], lines=options["progress"]) as progress:
             for archive in archives:
-                judged.append(judge(archive, keys, progress(archive.name)))
-        return report(judged, as_json=options["json"])
+                evaluated.append(evaluate(archive, keys, progress(archive.name)))
+        return report(evaluated, as_json=options["json"])
 
     @staticmethod
     def chosen(
@@ -85,8 +85,8 @@ def looks_like_a_path(argument: str) -> bool:
 
 def archive_at(path: Path) -> Archive:
     """The archive in a file, or that a link names. Raises UsageError, ResourceError."""
+    from tasks.host.files import named
     from tasks.model.archive import archive_of
-    from tasks.model.files import named
 
     with named(path, "cannot be looked at"):
         if not path.exists():
@@ -103,13 +103,13 @@ def archive_at(path: Path) -> Archive:
     return archive
 
 
-def report(judged: Sequence[Judged], *, as_json: bool) -> int:
+def report(evaluated: Sequence[Evaluation], *, as_json: bool) -> int:
     """Say what was found. Returns the exit code of the first that is not whole."""
     if as_json:
-        documents = [document(one) for one in judged]
+        documents = [document(one) for one in evaluated]
         console.result(json.dumps(documents, indent=2, ensure_ascii=False))
     code = 0
-    for one in judged:
+    for one in evaluated:
         if one.failure is not None:
             console.error(one.failure)
             code = code or one.failure.exit_code
@@ -120,7 +120,7 @@ def report(judged: Sequence[Judged], *, as_json: bool) -> int:
     return code
 
 
-def document(one: Judged) -> dict[str, object]:
+def document(one: Evaluation) -> dict[str, object]:
     failure: DeployError | None = one.failure
     return {
         "archive": str(one.archive.path),

@@ -1,4 +1,4 @@
-"""The document of data-model.md's Deployment Configuration: wishes and recorded facts; pure.
+"""The document of data-model.md's Deployment Configuration: desired and recorded facts; pure.
 
 Its schema is `schemas/deployment-config.schema.json`. It holds no secrets: the application's
 environment, the build and the user's own files, which may, stay out of it.
@@ -15,7 +15,7 @@ from tasks.model.instance import Color, Instance
 from tasks.model.redaction import masked
 
 OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
-"""Mappings with names of the user's own: one wish each, as a whole."""
+"""Mappings with names of the user's own: one value each, as a whole."""
 
 
 _BACKUP = (
@@ -31,9 +31,9 @@ _BACKUP = (
 
 @dataclass(frozen=True)
 class DeploymentFacts:
-    """What is so, as against what is wished. Times: ISO 8601 in UTC (`2025-10-19T10:30:00Z`).
+    """What is so, as against what is desired. Times: ISO 8601 in UTC (`2025-10-19T10:30:00Z`).
 
-    None: there is none (yet). container_id: of Proxmox VE. versions: what the colour answers with.
+    None: there is none (yet). container_id: of Proxmox VE. versions: what the color answers with.
     """
 
     container_id: int | None
@@ -54,13 +54,13 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
     In plain LXC `proxmox` has neither node nor container id; of a release archive `git` has
     neither repository nor branch.
     """
-    wishes = instance.document
-    proxmox = wishes.get("proxmox") or {"node": None}
-    git = wishes.get("git") or {"repository": None, "branch": None}
-    services = wishes["services"]
+    desired = instance.document
+    proxmox = desired.get("proxmox") or {"node": None}
+    git = desired.get("git") or {"repository": None, "branch": None}
+    services = desired["services"]
     document = {
         "deployment": {
-            **wishes["deployment"],
+            **desired["deployment"],
             "created_at": facts.created_at,
             "updated_at": facts.updated_at,
         },
@@ -69,10 +69,10 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
             "container_id": facts.container_id,
             "template": instance.template,
         },
-        "resources": dict(wishes["resources"]),
-        "network": dict(wishes["network"]),
-        "database": dict(wishes["database"]),
-        "redis": dict(wishes["redis"]),
+        "resources": dict(desired["resources"]),
+        "network": dict(desired["network"]),
+        "database": dict(desired["database"]),
+        "redis": dict(desired["redis"]),
         "services": {
             "backend": {
                 **services["backend"],
@@ -89,18 +89,18 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
             "frontend": dict(services["frontend"]),
         },
         "vikunja": {
-            name: value for name, value in wishes["vikunja"].items() if name != "environment"
+            name: value for name, value in desired["vikunja"].items() if name != "environment"
         },
         "git": {**git, "deployed_commit": facts.deployed_commit or None},
         "backup": {
-            **{name: wishes["backup"][name] for name in _BACKUP},
+            **{name: desired["backup"][name] for name in _BACKUP},
             "last_backup": facts.last_backup,
         },
-        "admin": dict(wishes["admin"]),
+        "admin": dict(desired["admin"]),
     }
     for choice in ("lxc", "release"):
-        if choice in wishes:
-            document[choice] = dict(wishes[choice])
+        if choice in desired:
+            document[choice] = dict(desired[choice])
     if "lxc" in document:
         document["lxc"]["template"] = instance.template
     # It is for root and the application's group to read, and in plain archives.

@@ -83,7 +83,7 @@ def load_data(data: bytes, path: Path, memo: Memo) -> Loaded:
 def _read(data: bytes, findings: list[Finding]) -> Reading:
     """Parse and judge; what is wrong joins the findings."""
     from tasks.config import yaml_tree
-    from tasks.config.judge import schema_findings
+    from tasks.config.evaluation import schema_findings
 
     tree = yaml_tree.load(source.decode(data))
     findings += tree.findings

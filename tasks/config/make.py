@@ -67,78 +67,78 @@ def make_instance(document: Document, source: Path) -> Instance:
     )
 
 
-def _proxmox(wish: Document) -> Proxmox:
-    connection = wish["connection"]
+def _proxmox(desired: Document) -> Proxmox:
+    connection = desired["connection"]
     files = {name: _path(connection[name]) for name in ("token_file", "ca_file")}
     made = {
         "connection": Connection(**{**connection, **files}),
-        "ssh": Ssh(**wish["ssh"]),
-        "tags": tuple(wish["tags"]),
-        "ssh_keys": tuple(wish["ssh_keys"]),
-        "mounts": tuple(Mount(**item) for item in wish["mounts"]),
-        "ha": _ha(wish["ha"]) if wish["ha"] is not None else None,
-        "replication": tuple(Replication(**item) for item in wish["replication"]),
+        "ssh": Ssh(**desired["ssh"]),
+        "tags": tuple(desired["tags"]),
+        "ssh_keys": tuple(desired["ssh_keys"]),
+        "mounts": tuple(Mount(**item) for item in desired["mounts"]),
+        "ha": _ha(desired["ha"]) if desired["ha"] is not None else None,
+        "replication": tuple(Replication(**item) for item in desired["replication"]),
     }
-    return Proxmox(**{**wish, **made})
+    return Proxmox(**{**desired, **made})
 
 
-def _ha(wish: Document) -> Ha:
-    return Ha(**{**wish, "nodes": tuple(wish["nodes"])})
+def _ha(desired: Document) -> Ha:
+    return Ha(**{**desired, "nodes": tuple(desired["nodes"])})
 
 
-def _network(wish: Document) -> Network:
-    return Network(**{**wish, "nameservers": tuple(wish["nameservers"])})
+def _network(desired: Document) -> Network:
+    return Network(**{**desired, "nameservers": tuple(desired["nameservers"])})
 
 
-def _database(wish: Document) -> Database:
-    files = {name: _path(wish[name]) for name in ("password_file", "admin_password_file")}
-    return Database(**{**wish, **files})
+def _database(desired: Document) -> Database:
+    files = {name: _path(desired[name]) for name in ("password_file", "admin_password_file")}
+    return Database(**{**desired, **files})
 
 
-def _services(wish: Document) -> Services:
-    frontend = wish["frontend"]
+def _services(desired: Document) -> Services:
+    frontend = desired["frontend"]
     files = {name: _path(frontend[name]) for name in ("ssl_cert", "ssl_key")}
     return Services(
-        backend=Backend(**wish["backend"]),
-        mcp=Mcp(**wish["mcp"]),
+        backend=Backend(**desired["backend"]),
+        mcp=Mcp(**desired["mcp"]),
         frontend=Frontend(**{**frontend, **files}),
     )
 
 
-def _build(wish: Document) -> Build:
+def _build(desired: Document) -> Build:
     commands = {
-        part: tuple(tuple(command) for command in wish[part])
+        part: tuple(tuple(command) for command in desired[part])
         for part in ("backend", "frontend", "mcp")
     }
-    return Build(**{**wish, **commands, "packages": tuple(wish["packages"])})
+    return Build(**{**desired, **commands, "packages": tuple(desired["packages"])})
 
 
-def _backup(wish: Document) -> Backup:
+def _backup(desired: Document) -> Backup:
     encrypt = Encrypt(
-        recipients=tuple(wish["encrypt"]["recipients"]),
-        passphrase_file=_path(wish["encrypt"]["passphrase_file"]),
+        recipients=tuple(desired["encrypt"]["recipients"]),
+        passphrase_file=_path(desired["encrypt"]["passphrase_file"]),
     )
-    changed = {"directory": Path(wish["directory"]), "after": tuple(wish["after"])}
-    return Backup(**{**wish, **changed, "encrypt": encrypt})
+    changed = {"directory": Path(desired["directory"]), "after": tuple(desired["after"])}
+    return Backup(**{**desired, **changed, "encrypt": encrypt})
 
 
-def _notifications(wish: Document) -> Notifications:
-    smtp = Smtp(**{**wish["smtp"], "password_file": _path(wish["smtp"]["password_file"])})
+def _notifications(desired: Document) -> Notifications:
+    smtp = Smtp(**{**desired["smtp"], "password_file": _path(desired["smtp"]["password_file"])})
     return Notifications(
-        **{**wish, "smtp": smtp, "apprise_file": _path(wish["apprise_file"])},
+        **{**desired, "smtp": smtp, "apprise_file": _path(desired["apprise_file"])},
     )
 
 
-def _extra_file(wish: Document) -> ExtraFile:
+def _extra_file(desired: Document) -> ExtraFile:
     return ExtraFile(
-        path=wish["path"],
-        content=wish.get("content"),
-        source=_path(wish.get("source")),
+        path=desired["path"],
+        content=desired.get("content"),
+        source=_path(desired.get("source")),
         # What its owner alone may read is not for a plan's reader either.
-        secret=wish["secret"] or int(wish["mode"], 8) & 0o077 == 0,
-        mode=wish["mode"].zfill(4),
-        owner=wish["owner"],
-        group=wish["group"],
+        secret=desired["secret"] or int(desired["mode"], 8) & 0o077 == 0,
+        mode=desired["mode"].zfill(4),
+        owner=desired["owner"],
+        group=desired["group"],
     )
 
 

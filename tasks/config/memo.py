@@ -14,9 +14,9 @@ from typing import Any
 
 from tasks.config.finding import Key
 from tasks.config.schema import schema_bytes
-from tasks.model.kept import Kept, key_of
+from tasks.host.text_cache import TextCache, key_of
 
-_JUDGES = ("judge.py", "schema.py", "source.py", "yaml_tree.py", "memo.py")
+_JUDGES = ("evaluation.py", "schema.py", "source.py", "yaml_tree.py", "memo.py")
 
 Reading = tuple[dict[str, Any] | None, dict[Key, int]]
 """A document as it is written, without defaults (None: it is no mapping), and the lines of its
@@ -27,7 +27,7 @@ class Memo:
     """folder: where it is kept; None keeps nothing. path: of the file that the bytes are from."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._kept = Kept(folder)
+        self._kept = TextCache(folder)
 
     def recall(self, path: Path, data: bytes) -> Reading | None:
         """What these bytes say, if they have been found to fit the schema."""

@@ -1,4 +1,4 @@
-"""A connection that has what it needs, and wishes that go together; pure."""
+"""A connection that has what it needs, and desired that go together; pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _WHY = {
 
 
 def proxmox(document: Mapping[str, Any]) -> Iterator[Finding]:
-    wish = value_at(document, "proxmox")
-    if isinstance(wish, Mapping):
-        yield from _connection(wish)
-        yield from _mounts(wish)
-        yield from _replication(wish)
-        yield from _ha(wish)
+    desired = value_at(document, "proxmox")
+    if isinstance(desired, Mapping):
+        yield from _connection(desired)
+        yield from _mounts(desired)
+        yield from _replication(desired)
+        yield from _ha(desired)
 
 
-def _connection(wish: Mapping[str, Any]) -> Iterator[Finding]:
-    connection = wish.get("connection") or {}
+def _connection(desired: Mapping[str, Any]) -> Iterator[Finding]:
+    connection = desired.get("connection") or {}
     kind = connection.get("type")
     if kind is None:
         return
@@ -51,9 +51,9 @@ def _connection(wish: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _mounts(wish: Mapping[str, Any]) -> Iterator[Finding]:
+def _mounts(desired: Mapping[str, Any]) -> Iterator[Finding]:
     seen: dict[str, int] = {}
-    for index, mount in enumerate(wish.get("mounts") or ()):
+    for index, mount in enumerate(desired.get("mounts") or ()):
         path = mount.get("path") if isinstance(mount, Mapping) else None
         if path is None:
             continue
@@ -62,22 +62,22 @@ def _mounts(wish: Mapping[str, Any]) -> Iterator[Finding]:
         seen[path] = index
 
 
-def _replication(wish: Mapping[str, Any]) -> Iterator[Finding]:
+def _replication(desired: Mapping[str, Any]) -> Iterator[Finding]:
     seen: set[str] = set()
-    for index, job in enumerate(wish.get("replication") or ()):
+    for index, job in enumerate(desired.get("replication") or ()):
         target = job.get("target") if isinstance(job, Mapping) else None
         if target is None:
             continue
         key = ("proxmox", "replication", index, "target")
-        if target == wish.get("node"):
+        if target == desired.get("node"):
             yield Finding(key, f"{target} is the container's own node")
         elif target in seen:
             yield Finding(key, f"{target} is given twice")
         seen.add(target)
 
 
-def _ha(wish: Mapping[str, Any]) -> Iterator[Finding]:
-    ha = wish.get("ha") or {}
+def _ha(desired: Mapping[str, Any]) -> Iterator[Finding]:
+    ha = desired.get("ha") or {}
     nodes = ha.get("nodes") or ()
     if nodes and "group" in ha and ha["group"] is None:
         yield Finding(

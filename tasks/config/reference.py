@@ -34,7 +34,7 @@ All problems of all files are reported at once, each with file, line and key.
 
 - Keys that are not listed here are errors, and so are keys given twice, tags, merge keys (`<<`)
   and more than one document. What the tool records itself (`created_at`, `active_color`,
-  `deployed_commit`, …) is no wish and has no place here.
+  `deployed_commit`, …) is nothing to be set, and has no place here.
 - Text that YAML takes for something else (`no`, `1.10`, `22:22`, `0644`, `2024-01-01`) must be
   quoted where text is needed.
 - `network.gateway` is in the subnet of `network.ip_address` and another address; the address is
@@ -143,7 +143,7 @@ def _kind(schema: Schema) -> str:
 
 
 def main() -> None:
-    from tasks.model.files import write_atomically
+    from tasks.host.files import write_atomically
 
     write_atomically(REFERENCE, reference().encode())
     write_atomically(SAMPLE, commented(EXAMPLE).encode())

@@ -60,23 +60,23 @@ def ports(document: Document, given: Collection[Key]) -> Iterator[Finding]:
 
 
 def database(document: Document, given: Collection[Key]) -> Iterator[Finding]:
-    wish = document.get("database") or {}
-    kind, host = wish.get("type"), wish.get("host")
+    desired = document.get("database") or {}
+    kind, host = desired.get("type"), desired.get("host")
     server_keys = ("host", "port", "user", "password_file", "admin_user", "admin_password_file")
     if kind == "sqlite":
         for name in server_keys:
-            if wish.get(name) is not None:
+            if desired.get(name) is not None:
                 yield Finding(
                     ("database", name),
                     "does not go with type sqlite",
                     "Remove the line, or choose postgresql or mysql.",
                 )
         return
-    if kind is None or "host" not in wish:
+    if kind is None or "host" not in desired:
         return
     if host is None:
         for name in ("port", "admin_user", "admin_password_file"):
-            if wish.get(name) is not None and ("database", name) in given:
+            if desired.get(name) is not None and ("database", name) in given:
                 yield Finding(
                     ("database", name),
                     "is only for a server outside the container",
@@ -85,9 +85,9 @@ def database(document: Document, given: Collection[Key]) -> Iterator[Finding]:
         return
     admin = ("admin_user", "admin_password_file")
     for name, other in (admin, admin[::-1]):
-        if wish.get(name) and other in wish and not wish[other]:
+        if desired.get(name) and other in desired and not desired[other]:
             yield Finding(("database", other), f"is missing, {name} needs it")
-    if "password_file" in wish and not wish["password_file"]:
+    if "password_file" in desired and not desired["password_file"]:
         yield Finding(
             ("database", "password_file"),
             "is missing, a server outside the container needs it",
@@ -178,7 +178,7 @@ def backups(document: Document) -> Iterator[Finding]:
             "does not go with recipients",
             "Give one of the two: the format allows no archive for both.",
         )
-    from tasks.backup.age.keys import parse_recipient
+    from tasks.age.keys import parse_recipient
 
     for index, text in enumerate(value_at(document, "backup.encrypt.recipients") or ()):
         try:

@@ -46,7 +46,7 @@ def unknown_key(section: Key, name: str) -> Finding:
 
 
 def _recorded() -> frozenset[Key]:
-    """The keys of the recorded document that are no wishes."""
+    """The keys of the recorded document that are not set by anybody."""
     import json
 
     recorded = {key for key, _ in keys(json.loads(DEPLOYMENT_SCHEMA.read_bytes()))}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tasks.containers.base import RECORDED, Container, ContainerSpec
 
 if TYPE_CHECKING:
-    from tasks.containers.proxmox.wish import ProxmoxWish
+    from tasks.containers.proxmox.desired import DesiredProxmox
     from tasks.model.instance import Instance, Proxmox
     from tasks.paths import Paths
 
 
 def spec_for(instance: Instance) -> ContainerSpec:
-    """The container that an instance wishes for."""
+    """The container that an instance asks for."""
     section = instance.lxc or instance.proxmox
     return ContainerSpec(
         name=instance.container_name,
@@ -35,37 +35,37 @@ def spec_for(instance: Instance) -> ContainerSpec:
 
 
 def more_of(instance: Instance) -> Mapping[str, object]:
-    """What only one of the drivers has, as wished."""
+    """What only one of the drivers has, as more_of."""
     if instance.proxmox is None:
         return {"autostart": True, "forwarding": True, "identity": RECORDED}
-    from tasks.containers.proxmox.attributes import wished
+    from tasks.containers.proxmox.attributes import more_of
 
-    return wished(wish_for(instance.proxmox))
+    return more_of(desired_for(instance.proxmox))
 
 
-def wish_for(wish: Proxmox) -> ProxmoxWish:
-    """The container that a configuration wishes for on Proxmox VE, beyond a ContainerSpec."""
-    from tasks.containers.proxmox.wish import ProxmoxWish
+def desired_for(desired: Proxmox) -> DesiredProxmox:
+    """The container that a configuration asks for on Proxmox VE, beyond a ContainerSpec."""
+    from tasks.containers.proxmox.desired import DesiredProxmox
 
-    return ProxmoxWish(
-        node=wish.node,
-        vmid=wish.container_id,
-        storage=wish.storage,
-        swap_mb=wish.swap_mb,
-        vlan=wish.vlan,
-        mtu=wish.mtu,
-        firewall=wish.firewall,
-        search_domain=wish.search_domain,
-        onboot=wish.onboot,
-        startup=wish.startup,
-        protection=wish.protection,
-        tags=wish.tags,
-        pool=wish.pool,
-        timezone=wish.timezone,
-        ssh_keys=wish.ssh_keys,
-        mounts=wish.mounts,
-        ha=wish.ha,
-        replication=wish.replication,
+    return DesiredProxmox(
+        node=desired.node,
+        vmid=desired.container_id,
+        storage=desired.storage,
+        swap_mb=desired.swap_mb,
+        vlan=desired.vlan,
+        mtu=desired.mtu,
+        firewall=desired.firewall,
+        search_domain=desired.search_domain,
+        onboot=desired.onboot,
+        startup=desired.startup,
+        protection=desired.protection,
+        tags=desired.tags,
+        pool=desired.pool,
+        timezone=desired.timezone,
+        ssh_keys=desired.ssh_keys,
+        mounts=desired.mounts,
+        ha=desired.ha,
+        replication=desired.replication,
     )
 
 
@@ -81,7 +81,7 @@ def container_for(instance: Instance, paths: Paths) -> Container:
     assert instance.proxmox is not None
     return ProxmoxContainer(
         spec_for(instance),
-        wish_for(instance.proxmox),
+        desired_for(instance.proxmox),
         cluster_of(instance.proxmox, paths),
         lock_limit=instance.proxmox.lock_wait_seconds,
         download=instance.proxmox.download,

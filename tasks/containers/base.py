@@ -8,6 +8,8 @@ from typing import IO, Protocol
 
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
+from tasks.host.process import Completed
+from tasks.progress import SILENT, Progress
 
 MARKER_PATH = "/etc/vikunja-deploy"
 """In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""
@@ -15,7 +17,7 @@ MARKER_PATH = "/etc/vikunja-deploy"
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """A container as wished.
+    """A container as desired.
 
     ip_address: with prefix length. nameservers: empty means the host's own.
     template: a Debian suite (lxc) or template name (proxmox).
@@ -83,33 +85,6 @@ class ContainerFacts:
         """What it was made from; None where there is none, or nothing says it."""
         template = self.attributes.get("template")
         return template if isinstance(template, str) else None
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A finished command. The container's command's own exit code, byte-exact output."""
-
-    argv: tuple[str, ...]
-    returncode: int
-    stdout: bytes
-    stderr: bytes
-
-
-class Progress(Protocol):
-    """Where long work says how far it is."""
-
-    def step(self, text: str, fraction: float | None = None) -> None:
-        """text: what is done now; fraction: 0 to 1 of the current step where it is known."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def step(self, text: str, fraction: float | None = None) -> None:
-        pass
-
-
-SILENT = Silent()
 
 
 class Container(Protocol):
@@ -191,3 +166,19 @@ class Container(Protocol):
         the container are killed and DeployError raised. check: a non-zero exit raises one with
         the last lines of stderr as evidence; the error names argv[0] only.
         """
+
+
+def refuse_foreign(instance_id: str, name: str, found: ContainerFacts) -> None:
+    """Raise ResourceError where the name is taken by a container not proven ours."""
+    if not found.exists or found.owner == instance_id:
+        return
+    if found.owner is None and found.unproven is not None:
+        raise ResourceError(found.unproven.what, where=instance_id, hint=found.unproven.hint)
+    whose = f"belongs to instance {found.owner}" if found.owner else "is not proven ours"
+    number = found.attributes.get("container_id")
+    what = "name" if number is None else "proxmox.container_id"
+    raise ResourceError(
+        f"container {number or name} exists and {whose}",
+        where=instance_id,
+        hint=f"Choose another {what} for this instance; that container is left as it is.",
+    )

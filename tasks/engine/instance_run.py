@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import DeployError
 from tasks.model.instance import Instance
-from tasks.model.plan import STEPS, Entry
+from tasks.model.plan import STEPS, PlanEntry
 from tasks.paths import Paths
 
 if TYPE_CHECKING:
-    from tasks.effects import Work
-    from tasks.look import Look
+    from tasks.execution import ApplyContext
     from tasks.model.applied import Applied
     from tasks.model.operation_log import OperationName
     from tasks.model.operations import Operation
+    from tasks.planning.inspection import Inspection
 
 
 @dataclass
-class Run:
+class InstanceRun:
     """One instance in a session. whole: nothing was left out by --target.
 
     look: as it was shown to somebody; None for the session to inspect the instance itself, and to
@@ -31,12 +31,12 @@ class Run:
 
     instance: Instance
     whole: bool = True
-    look: Look | None = None
-    inspect: Callable[[Instance, Paths], Look] | None = None
+    inspection: Inspection | None = None
+    inspect: Callable[[Instance, Paths], Inspection] | None = None
     plans: bool = field(init=False)
     """Whether the session makes its plans."""
     operation: Operation | None = None
-    work: Work | None = None
+    work: ApplyContext | None = None
     applied: Applied | None = None
     before: Applied | None = None
     """What was applied when it began."""
@@ -50,14 +50,14 @@ class Run:
     """Held while a step of it is performed."""
     step: str = ""
     """The one that is, or that has failed."""
-    done: list[Entry] = field(default_factory=list)
+    done: list[PlanEntry] = field(default_factory=list)
     performed: set[str] = field(default_factory=set)
     """Steps whose entries are done."""
     anew: bool = False
     """Whether it has been planned anew, when earlier steps had been up to date already."""
 
     def __post_init__(self) -> None:
-        self.plans = self.look is None
+        self.plans = self.inspection is None
 
     def left(self, step: str) -> list[str]:
         """What performing this step is to do now: itself, and what it may find before it."""
@@ -69,8 +69,8 @@ class Run:
         return self._undone(STEPS[STEPS.index(step) + 1 :])
 
     def _undone(self, steps: Sequence[str]) -> list[str]:
-        assert self.look is not None
-        wanted = {entry.step for entry in self.look.plan.entries} - self.performed
+        assert self.inspection is not None
+        wanted = {entry.step for entry in self.inspection.plan.entries} - self.performed
         return [step for step in steps if step in wanted]
 
 
@@ -93,12 +93,12 @@ def serve_on(operation: Operation) -> None:
         operation.become("running")
 
 
-def operation_name(look: Look) -> OperationName:
+def operation_name(inspection: Inspection) -> OperationName:
     """What an apply is called in lock, state and log."""
-    facts = look.facts
+    facts = inspection.facts
     if facts.host.get("record:state") is None or "record:registry" not in facts.host:
         return "deploy"
-    serves_another = look.plan.update is not None or any(
-        entry.address.startswith("release:") for entry in look.plan.entries
+    serves_another = inspection.plan.update is not None or any(
+        entry.address.startswith("release:") for entry in inspection.plan.entries
     )
     return "update" if serves_another else "reconfigure"

@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.containers.base import SILENT, Progress
-from tasks.engine.instance_run import Run, defect, operation_name, serve_on
+from tasks.engine.instance_run import InstanceRun, defect, operation_name, serve_on
 from tasks.errors import CancelledError, DeployError, StalePlanError
 from tasks.host.caller import add_system_folders, require_root
 from tasks.model.instance import Instance
-from tasks.model.plan import STEPS, Entry
+from tasks.model.plan import STEPS, PlanEntry
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tasks.look import Look
     from tasks.model.operation_log import OperationName
+    from tasks.planning.inspection import Inspection
 
 
 ROUNDS = 4
@@ -40,34 +40,34 @@ class Session:
         paths: Paths,
         progress: Callable[[str], Progress] = lambda _: SILENT,
         warn: Callable[[str], None] = lambda _: None,
-        done: Callable[[Entry], None] = lambda _: None,
+        done: Callable[[PlanEntry], None] = lambda _: None,
         allow_destroy: bool = False,
     ) -> None:
         self.paths = paths
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, InstanceRun] = {}
         self._progress = progress
         self._warn = warn
         self._done = done
         self._allow_destroy = allow_destroy
         self._mutex = threading.Lock()
 
-    def run_of(self, instance: Instance) -> Run:
+    def run_of(self, instance: Instance) -> InstanceRun:
         """The instance's run; inspected now if it has not been. Raises DeployError."""
         run = self._run(instance)
-        if run.look is None:
-            run.look = self._inspect(run)
+        if run.inspection is None:
+            run.inspection = self._inspect(run)
         return run
 
-    def _run(self, instance: Instance) -> Run:
+    def _run(self, instance: Instance) -> InstanceRun:
         with self._mutex:
-            return self.runs.setdefault(instance.id, Run(instance))
+            return self.runs.setdefault(instance.id, InstanceRun(instance))
 
-    def _inspect(self, run: Run) -> Look:
+    def _inspect(self, run: InstanceRun) -> Inspection:
         add_system_folders()
         require_root("a step", f"{STEPS[-1]}:{run.instance.id}")
-        from tasks.look import look
+        from tasks.planning.inspection import inspect
 
-        return (run.inspect or look)(run.instance, self.paths)
+        return (run.inspect or inspect)(run.instance, self.paths)
 
     def settled(self, instance: Instance, step: str) -> bool:
         """doit's `uptodate`: whether the plan has nothing for this step that is not done."""
@@ -113,13 +113,13 @@ class Session:
         self._end(run)
         if run.failure is not None:
             raise run.failure
-        assert run.look is not None
-        unseen = run.plans and run.look.plan.unseen
+        assert run.inspection is not None
+        unseen = run.plans and run.inspection.plan.unseen
         if unseen:
             self._forget(run)
         return unseen and again
 
-    def _do(self, run: Run, step: str) -> None:
+    def _do(self, run: InstanceRun, step: str) -> None:
         with run.busy:
             if run.work is not None and run.work.stop.is_set():
                 raise CancelledError("cancelled", where=run.instance.id)
@@ -128,9 +128,9 @@ class Session:
             run.step = ""
             run.performed.add(step)
 
-    def _forget(self, run: Run) -> None:
+    def _forget(self, run: InstanceRun) -> None:
         """What comes next is planned anew, as an operation of its own."""
-        run.look = run.work = run.failure = run.ended = None
+        run.inspection = run.work = run.failure = run.ended = None
         run.touched = False
         run.anew = True
         run.performed.clear()
@@ -165,7 +165,7 @@ class Session:
             run.failure = defect(error, instance.id)
             raise run.failure from error
 
-    def begin(self, run: Run, name: OperationName | None = None) -> None:
+    def begin(self, run: InstanceRun, name: OperationName | None = None) -> None:
         """Take the instance's lock, write the start line, and refuse what must not be done, once.
 
         Raises LockedError; StalePlanError where the plan was made on what is not so any more;
@@ -174,110 +174,112 @@ class Session:
         """
         if run.operation is not None:
             return
-        from tasks import refusals
-        from tasks.effects import Work
+        from tasks.execution import ApplyContext
         from tasks.model import applied as records
         from tasks.model.operations import operation
+        from tasks.planning import refusals
 
-        assert run.look is not None
+        assert run.inspection is not None
         if not self._allow_destroy:
             # The plan alone says it: no operation begins for that.
-            refusals.refuse_loss([run.look.plan])
+            refusals.refuse_loss([run.inspection.plan])
         begun = operation(
             self.paths,
             run.instance.id,
-            name or operation_name(run.look),
+            name or operation_name(run.inspection),
             warn=self._warn,
         )
         begun.__enter__()
         run.operation = begun
         run.applied = run.before = records.read(self.paths, run.instance.id)
 
-        def done(entry: Entry) -> None:
+        def done(entry: PlanEntry) -> None:
             run.done.append(entry)
             self._done(entry)
 
-        run.work = Work(
-            run.look,
+        run.work = ApplyContext(
+            run.inspection,
             self.paths,
             self._progress(run.instance.id),
             begun.info,
-            run.look.target,
+            run.inspection.target,
             lambda name: self._write_record(run, name),
             done,
             operation=begun,
         )
         self._admit(run)
 
-    def _admit(self, run: Run) -> None:
+    def _admit(self, run: InstanceRun) -> None:
         """Under the lock: nothing is working, the plan's ground still holds, nothing forbids it."""
-        from tasks import refusals
+        from tasks.desired.provisioning import prepare_machine
+        from tasks.guest.runner import wait_for_leftovers
         from tasks.model.plan import refuse_moved
-        from tasks.provision import prepare_machine
-        from tasks.resources.running import wait_for_leftovers
+        from tasks.planning import refusals
 
-        assert run.look is not None and run.work is not None
-        found = run.look.facts.container
+        assert run.inspection is not None and run.work is not None
+        found = run.inspection.facts.container
         if found is not None and found.running:
-            wait_for_leftovers(run.look.container)
-        refuse_moved(run.look.plan, self._inspect(run).plan)
-        refusals.refuse(run.look, self.paths, run.work.progress)
+            wait_for_leftovers(run.inspection.container)
+        refuse_moved(run.inspection.plan, self._inspect(run).plan)
+        refusals.refuse(run.inspection, self.paths, run.work.progress)
         # The last before the first effect: nothing of the instance's has been made.
         prepare_machine(
             run.instance,
-            run.look.container,
-            run.look.plan.entries,
+            run.inspection.container,
+            run.inspection.plan.entries,
             self.paths,
             run.work.progress,
         )
 
-    def _apply(self, run: Run, step: str) -> None:
-        from tasks import effects
-        from tasks.effects import switching
+    def _apply(self, run: InstanceRun, step: str) -> None:
+        from tasks import execution
+        from tasks.execution import switchover
         from tasks.model import applied as records
+        from tasks.resources.applied import mark_applied, mark_pending
+        from tasks.resources.base import Resource
 
-        assert run.work is not None and run.applied is not None and run.look is not None
-        entries = [entry for entry in run.look.plan.entries if entry.step == step]
-        resources = [entry.resource for entry in entries if entry.resource is not None]
+        assert run.work is not None and run.applied is not None and run.inspection is not None
+        entries = [entry for entry in run.inspection.plan.entries if entry.step == step]
+        resources = [one for entry in entries if isinstance(one := entry.resource, Resource)]
         gone = [entry.address for entry in entries if entry.action == "delete"]
-        wished = [resource for resource in resources if resource.address not in gone]
+        desired = [resource for resource in resources if resource.address not in gone]
         run.touched = True
-        run.applied = records.announce(run.applied, wished)
+        run.applied = mark_pending(run.applied, desired)
         records.write(self.paths, run.instance.id, run.applied)
         try:
-            effects.apply(entries, run.work)
+            execution.apply(entries, run.work)
         except DeployError as failure:
-            outcome = switching.fall_back(failure, run.work)
+            outcome = switchover.fall_back(failure, run.work)
             self._took_back(run)
             raise outcome from failure
         except KeyboardInterrupt as interrupt:
-            outcome = switching.cancelled(run.work)
+            outcome = switchover.cancelled(run.work)
             self._took_back(run)
             raise outcome from interrupt
-        run.applied = records.finish(run.applied, wished, gone)
+        run.applied = mark_applied(run.applied, desired, gone)
         if step == STEPS[-1] and run.whole:
             self._conclude(run)
         records.write(self.paths, run.instance.id, run.applied)
 
-    def _took_back(self, run: Run) -> None:
-        """Where the configuration's files are those of before, so is what is known of them."""
+    def _took_back(self, run: InstanceRun) -> None:
+        """What is recorded of the configuration's files is that of before, where they are."""
         from tasks.model import applied as records
 
         assert run.work is not None and run.applied is not None and run.before is not None
         if run.work.put_back:
-            assert run.look is not None
-            entries = run.look.plan.entries
+            assert run.inspection is not None
+            entries = run.inspection.plan.entries
             addresses = [entry.address for entry in entries if entry.step == "system"]
             run.applied = records.as_before(run.applied, run.before, addresses)
             records.write(self.paths, run.instance.id, run.applied)
 
-    def _write_record(self, run: Run, name: str) -> None:
+    def _write_record(self, run: InstanceRun, name: str) -> None:
         """Write one record as things are now."""
-        from tasks import record
-        from tasks.effects import serving
+        from tasks.desired import record
+        from tasks.execution import release_changes
+        from tasks.host.files import write_atomically
         from tasks.model import applied as records
         from tasks.model import registry
-        from tasks.model.files import write_atomically
         from tasks.model.operation_log import format_time, utc_now
 
         assert run.work is not None and run.applied is not None and run.operation is not None
@@ -286,11 +288,11 @@ class Session:
             created = run.applied.created_at or now
             applied = replace(run.applied, created_at=created)
             found = run.work.container.observe()
-            registry.add(self.paths, record.entry(run.work.look.instance, applied, found))
+            registry.add(self.paths, record.entry(run.work.inspection.instance, applied, found))
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
-            color, line, migrations = serving.serving(run.work)
+            color, line, migrations = release_changes.serving(run.work)
             run.operation.record(
                 container_id=record.found_number(run.work.container.observe()),
                 active_color=color,
@@ -298,34 +300,34 @@ class Session:
                 deployed_commit=line.commit if line and line.commit != "-" else None,
             )
             if line is not None:
-                serving.remember(line, migrations, run.work)
+                release_changes.remember(line, migrations, run.work)
         else:
             run.applied = replace(
                 run.applied, created_at=run.applied.created_at or now, updated_at=now
             )
             records.write(self.paths, run.instance.id, run.applied)
-            serving.write_document(run.work, run.applied)
+            release_changes.write_document(run.work, run.applied)
 
-    def _conclude(self, run: Run) -> None:
-        """The whole plan is done: what stood as wished before is known as applied, too."""
-        from tasks import record
-        from tasks.model import applied as records
+    def _conclude(self, run: InstanceRun) -> None:
+        """The whole plan is done: what stood as desired before is known as applied, too."""
+        from tasks.desired import record
+        from tasks.resources.applied import mark_applied
 
-        assert run.applied is not None and run.look is not None
+        assert run.applied is not None and run.inspection is not None
         # Where the database is to be another one, this may have been a plan with the one of before.
-        configuration = record.configuration_digests(run.look.instance)
+        configuration = record.configuration_digests(run.inspection.instance)
         run.applied = replace(run.applied, configuration=configuration)
-        # What is wished no longer is gone by now: whatever comes in its place is not ours.
-        kept = {resource.address for resource in run.look.wishes.resources}
+        # What is no longer configured is gone by now: whatever comes in its place is not ours.
+        kept = {resource.address for resource in run.inspection.desired.resources}
         gone = [address for address in run.applied.resources if address not in kept]
-        run.applied = records.finish(run.applied, run.look.wishes.resources, gone)
+        run.applied = mark_applied(run.applied, run.inspection.desired.resources, gone)
 
     def close(self) -> None:
         """End every operation that has not ended: success where the run has no failure."""
         for run in self.runs.values():
             self._end(run)
 
-    def _end(self, run: Run) -> None:
+    def _end(self, run: InstanceRun) -> None:
         """End its operation, once.
 
         Where its records cannot be written (a full disk), that becomes the run's failure, and keeps

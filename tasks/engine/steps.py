@@ -16,8 +16,8 @@ DOCS = {
     "provision": "make, change and start the container",
     "system": "packages, users, files, database, proxy in the container",
     "build": "build the wanted commit into the cache",
-    "release": "put the build into the idle colour",
-    "switch": "start the colour, check its health, let nginx pass requests to it",
+    "release": "put the build into the idle color",
+    "switch": "start the color, check its health, let nginx pass requests to it",
     "record": "write down what was done",
 }
 
@@ -49,7 +49,7 @@ def _group(step: str) -> dict[str, Any]:
 
 
 def _render(instances: Iterable[Instance], session: Session) -> Iterator[dict[str, Any]]:
-    from tasks import render, system
+    from tasks.desired import rendering, system
 
     yield _group("render")
     for instance in instances:
@@ -59,10 +59,15 @@ def _render(instances: Iterable[Instance], session: Session) -> Iterator[dict[st
             "basename": "render",
             "name": instance.id,
             "doc": str(instance.source),
-            "file_dep": [str(path) for path in (instance.source, *render.template_files(wanted))],
+            "file_dep": [
+                str(path) for path in (instance.source, *rendering.template_files(wanted))
+            ],
             "targets": [
                 str(folder / name)
-                for name in (render.MANIFEST, *(render.host_name(item.path) for item in wanted))
+                for name in (
+                    rendering.MANIFEST,
+                    *(rendering.host_name(item.path) for item in wanted),
+                )
             ],
             "actions": [partial(_write, instance, wanted, session)],
             # doit's capture swaps sys.stdout for the whole process: no good with threads.
@@ -73,11 +78,11 @@ def _render(instances: Iterable[Instance], session: Session) -> Iterator[dict[st
 def _write(instance: Instance, wanted: tuple[Any, ...], session: Session) -> Any:
     from doit.exceptions import TaskFailed
 
-    from tasks import render
+    from tasks.desired import rendering
 
     try:
         with session.keeping_failure(instance):
-            render.write(instance, wanted, session.paths)
+            rendering.write(instance, wanted, session.paths)
     except DeployError as failure:
         return TaskFailed(str(failure))
     return True

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.containers.base import Container
+from tasks.guest.runner import script_text
+from tasks.host.files import named
 from tasks.logs.lines import FIRST, Line, merged, moment_of, timed
 from tasks.logs.sources import Source
-from tasks.model.files import named
 from tasks.model.operation_log import format_entry, read_entries
 from tasks.paths import Paths
 
-SCRIPT = Path(__file__).with_name("read.sh")
 READ_SECONDS = 120.0
 FOLLOW_SECONDS = 7 * 86400.0
 POLL_SECONDS = 0.3
@@ -32,7 +32,7 @@ def arguments(
     words = [word for source in sources for word in (source.name, source.place)]
     wanted = "all" if newest is None or since > FIRST else str(newest)
     return [
-        *("sh", "-c", SCRIPT.read_text(), "logs"),
+        *("sh", "-c", script_text("logs"), "logs"),
         *(wanted, str(int(since.timestamp())), "yes" if follow else "no"),
         *words,
     ]

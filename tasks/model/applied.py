@@ -1,22 +1,21 @@
-"""What the last apply left, for reasons and for what is wished no longer. Never the truth itself:
-that is observed. Losing this file costs the reasons, nothing else."""
+"""What the last apply left, for reasons and for what is no longer configured. Never the truth
+itself: that is observed. Losing this file costs the reasons, nothing else."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any
 
 from tasks.frozen import dataclass
-from tasks.model.files import recalled, text, texts, write_atomically
+from tasks.host.files import recalled, text, texts, write_atomically
 from tasks.paths import Paths
-from tasks.resources.base import Resource, digest
 
 
 @dataclass(frozen=True)
 class AppliedResource:
-    """digest: of the wish. inputs: key → digest of its value. pending: announced, not finished.
+    """digest: of what is desired. inputs: key → digest of its value. pending: marked, not done.
 
     done: the inputs of the last time that it was finished; None where it never was.
     """
@@ -41,32 +40,6 @@ class Applied:
 NOTHING_APPLIED = Applied()
 
 
-def applied_resource(resource: Resource) -> AppliedResource:
-    """What a resource leaves in the record once it is done."""
-    inputs, template = dict(resource.origin.inputs), resource.origin.template
-    return AppliedResource(digest(resource.wish()), inputs, template, done=inputs)
-
-
-def announce(applied: Applied, resources: Iterable[Resource]) -> Applied:
-    """The record with these marked as begun: a kill from here on is an interruption, no drift."""
-    marked = dict(applied.resources)
-    for resource in resources:
-        before = marked.get(resource.address)
-        done = before.done if before else None
-        marked[resource.address] = replace(applied_resource(resource), pending=True, done=done)
-    return _with(applied, marked)
-
-
-def finish(applied: Applied, resources: Iterable[Resource], gone: Iterable[str] = ()) -> Applied:
-    """The record with these as done, and those addresses forgotten."""
-    marked = dict(applied.resources)
-    for resource in resources:
-        marked[resource.address] = applied_resource(resource)
-    for address in gone:
-        marked.pop(address, None)
-    return _with(applied, marked)
-
-
 def as_before(applied: Applied, before: Applied, addresses: Iterable[str]) -> Applied:
     """The record with these addresses as they were before."""
     marked = dict(applied.resources)
@@ -74,10 +47,11 @@ def as_before(applied: Applied, before: Applied, addresses: Iterable[str]) -> Ap
         marked.pop(address, None)
         if address in before.resources:
             marked[address] = before.resources[address]
-    return _with(applied, marked)
+    return with_resources(applied, marked)
 
 
-def _with(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied:
+def with_resources(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied:
+    """The record with other resources."""
     return Applied(resources, applied.configuration, applied.created_at, applied.updated_at)
 
 

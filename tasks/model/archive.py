@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tasks.errors import DeployError
-from tasks.model.files import Check, check_record, damaged, named, read_json, sync_folder
+from tasks.host.files import Check, check_record, damaged, named, read_json, sync_folder
 from tasks.model.instance import DatabaseType
 
 BACKUP_VERSION = "1.0.0"

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import LockedError, NetworkError
-from tasks.model.files import recalled
+from tasks.host.files import recalled
 from tasks.paths import Paths
 
 REFRESH_SECONDS = 30.0

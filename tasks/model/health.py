@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.frozen import dataclass
-from tasks.model.files import (
+from tasks.host.files import (
     damaged,
     exclusive,
     make_folder,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from tasks.model.operation_log import NOUNS, Entry, OperationName
+from tasks.model.operation_log import NOUNS, LogEntry, OperationName
 
 Outcome = Literal["success", "failure", "cancelled", "unfinished"]
 
@@ -38,7 +38,7 @@ class Performed:
     warnings: tuple[str, ...] = ()
 
 
-def operations(entries: Iterable[Entry]) -> tuple[Performed, ...]:
+def operations(entries: Iterable[LogEntry]) -> tuple[Performed, ...]:
     """The operations that the entries tell of, oldest first.
 
     One begins with its start line and ends with its SUCCESS or ERROR line; a next start before
@@ -46,7 +46,7 @@ def operations(entries: Iterable[Entry]) -> tuple[Performed, ...]:
     that is left stands for it.
     """
     performed: list[Performed] = []
-    open_since: Entry | None = None
+    open_since: LogEntry | None = None
     warnings: list[str] = []
     for number, entry in enumerate(entries):
         if number == 0 or _begins(entry):
@@ -65,12 +65,12 @@ def operations(entries: Iterable[Entry]) -> tuple[Performed, ...]:
     return tuple(performed)
 
 
-def _begins(entry: Entry) -> bool:
+def _begins(entry: LogEntry) -> bool:
     found = _START.fullmatch(entry.message)
     return entry.level == "INFO" and found is not None and found["noun"] == NOUNS[entry.operation]
 
 
-def _ended(entry: Entry, start: Entry, warnings: list[str]) -> Performed | None:
+def _ended(entry: LogEntry, start: LogEntry, warnings: list[str]) -> Performed | None:
     noun = NOUNS[entry.operation].capitalize()
     seconds = max(0, round((entry.time - start.time).total_seconds()))
     if entry.level == "SUCCESS":
@@ -94,5 +94,5 @@ def _ended(entry: Entry, start: Entry, warnings: list[str]) -> Performed | None:
     )
 
 
-def _unfinished(start: Entry, warnings: list[str]) -> Performed:
+def _unfinished(start: LogEntry, warnings: list[str]) -> Performed:
     return Performed(start.operation, start.time, "unfinished", warnings=tuple(warnings))

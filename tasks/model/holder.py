@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.frozen import dataclass
-from tasks.model.files import named
+from tasks.host.files import named
 from tasks.paths import Paths
 
 STALE_SECONDS = 3600
@@ -78,7 +78,7 @@ def inspect(paths: Paths, instance_id: str) -> LockInfo | None:
     timestamp = _number(texts["timestamp"])
     if timestamp is None:
         timestamp = int(folder.st_mtime)
-    holder = judge(pid, texts["owner"], texts["started"])
+    holder = evaluate(pid, texts["owner"], texts["started"])
     return LockInfo(
         instance_id=instance_id,
         pid=pid,
@@ -91,7 +91,7 @@ def inspect(paths: Paths, instance_id: str) -> LockInfo | None:
     )
 
 
-def judge(pid: int | None, owner: str | None, started: str | None) -> Holder:
+def evaluate(pid: int | None, owner: str | None, started: str | None) -> Holder:
     """Whether the process that wrote these is still there, seen from this process.
 
     started: as `ourselves` makes it; None if another tool took the lock, whose process is

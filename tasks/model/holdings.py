@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
+from tasks.host.files import recalled, write_json
 from tasks.model import archive as model
 from tasks.model.archive import Archive
-from tasks.model.files import recalled, write_json
 from tasks.paths import Paths
 
 Rows = Mapping[int, int]

@@ -1,4 +1,4 @@
-"""An instance as its configuration file wishes it: frozen, typed, facts left out.
+"""An instance as its configuration file desired it: frozen, typed, facts left out.
 
 Field names and nesting are those of `schemas/config.schema.json`, which also holds every
 default; nothing here repeats one. `tasks.config` is the only maker of these.
@@ -364,7 +364,7 @@ class Instance:
     source: Path
     """The file it was read from."""
     document: Mapping[str, Any] = field(repr=False)
-    """The same wishes as plain data with all defaults filled in, JSON-ready."""
+    """The same desired as plain data with all defaults filled in, JSON-ready."""
 
     @property
     def driver(self) -> Literal["proxmox", "lxc"]:

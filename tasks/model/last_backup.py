@@ -8,7 +8,7 @@ and the next apply or backup mends it.
 
 from __future__ import annotations
 
-from tasks.model.files import check_record, damaged, read_json, write_json
+from tasks.host.files import check_record, damaged, read_json, write_json
 from tasks.paths import Paths
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-from tasks.model.files import Check, check_record, damaged, read_json, write_json
+from tasks.host.files import Check, check_record, damaged, read_json, write_json
 from tasks.paths import Paths
+
+SUFFIX = "-drill"
+"""Of the id and the name of a drill's container."""
 
 
 @dataclass(frozen=True)

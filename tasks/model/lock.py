@@ -37,8 +37,8 @@ from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import LockedError
+from tasks.host.files import exclusive, make_folder, named, sync_folder, write_all
 from tasks.model.cluster_lock import ClusterLock, take
-from tasks.model.files import exclusive, make_folder, named, sync_folder, write_all
 from tasks.model.holder import FILES, LockInfo, inspect, ourselves
 from tasks.paths import Paths
 

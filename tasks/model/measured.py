@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, replace
 
 from tasks.frozen import dataclass
-from tasks.model.files import recalled, write_atomically
+from tasks.host.files import recalled, write_atomically
 from tasks.paths import Paths
 
 

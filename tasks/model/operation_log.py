@@ -18,7 +18,7 @@ from typing import Literal, cast, get_args
 
 from tasks.errors import CancelledError, DeployError
 from tasks.frozen import dataclass
-from tasks.model.files import make_folder, named, sync_folder, write_all
+from tasks.host.files import make_folder, named, sync_folder, write_all
 from tasks.model.redaction import masked, protected, redact
 from tasks.paths import Paths
 
@@ -63,7 +63,7 @@ _LINE = re.compile(
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One event. time: with zone, whole seconds. message: as it was before escaping."""
 
     time: datetime
@@ -103,18 +103,18 @@ def unescape(text: str) -> str:
     return re.sub(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|.)", _unescaped, text)
 
 
-def format_entry(entry: Entry) -> str:
+def format_entry(entry: LogEntry) -> str:
     """The entry's line, without a newline."""
     when = format_time(entry.time)
     return f"[{when}] [{entry.level}] [{entry.operation}] {escape(entry.message)}"
 
 
-def parse_line(line: str) -> Entry | None:
+def parse_line(line: str) -> LogEntry | None:
     """The entry of a line; None where it is none, as what a power cut may leave."""
     found = _LINE.fullmatch(line.lstrip("\0"))
     if found is None:
         return None
-    return Entry(
+    return LogEntry(
         time=datetime.fromisoformat(found["time"]).astimezone(UTC).replace(microsecond=0),
         level=cast(Level, found["level"]),
         operation=cast(OperationName, found["operation"]),
@@ -122,11 +122,11 @@ def parse_line(line: str) -> Entry | None:
     )
 
 
-def append(paths: Paths, instance_id: str, entry: Entry, sync: bool = False) -> None:
+def append(paths: Paths, instance_id: str, entry: LogEntry, sync: bool = False) -> None:
     """Add the entry's line, secrets masked. sync: it is on the disk when this returns."""
     path = paths.log(instance_id)
     message = masked(redact(entry.message, protected()))
-    data = f"{format_entry(Entry(entry.time, entry.level, entry.operation, message))}\n".encode()
+    data = f"{format_entry(LogEntry(entry.time, entry.level, entry.operation, message))}\n".encode()
     with named(path, "cannot be written"):
         make_folder(path.parent)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -145,7 +145,7 @@ def append(paths: Paths, instance_id: str, entry: Entry, sync: bool = False) -> 
             os.close(descriptor)
 
 
-def read_entries(paths: Paths, instance_id: str) -> Iterator[Entry]:
+def read_entries(paths: Paths, instance_id: str) -> Iterator[LogEntry]:
     """All entries, oldest first, from the rotated files too. Lines that are none are left out.
 
     Raises DeployError naming a file that cannot be read.
@@ -166,7 +166,7 @@ class Log:
     operation: OperationName
 
     def write(self, level: Level, message: str, sync: bool = False) -> None:
-        entry = Entry(utc_now(), level, self.operation, message)
+        entry = LogEntry(utc_now(), level, self.operation, message)
         append(self.paths, self.instance_id, entry, sync)
 
     def debug(self, message: str) -> None:

@@ -174,7 +174,7 @@ class Operation:
                 self._write(replace(self.state, **changes))
 
     def become(self, status: Status, **changes: Unpack[Changes]) -> None:
-        """Go to a status before the end: `running` once the old colour serves untouched again,
+        """Go to a status before the end: `running` once the old color serves untouched again,
         `stopped` once services are. DeployError where the state machine has no such way."""
         with self._mutex:
             if self.state is not None:

@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tasks.errors import StalePlanError, UsageError
 from tasks.frozen import dataclass
-from tasks.resources.base import Action, AttributeChange, Resource, digest
+from tasks.model.digests import digest
 
 if TYPE_CHECKING:
-    from tasks.model.carry import KeptDatabase, PlannedCarry
+    from tasks.model.database_move import KeptDatabase, PlannedCarry
     from tasks.model.update import PlannedUpdate
+
+Action = Literal["create", "update", "replace", "delete", "run"]
 
 STEPS = ("provision", "system", "build", "release", "switch", "record")
 
@@ -29,7 +31,7 @@ ReasonKind = Literal[
     "drift",
     "trigger",
     "interrupted",
-    "unwished",
+    "no_longer_configured",
     "tool",
     "pending",
 ]
@@ -51,12 +53,28 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AttributeChange:
+    """One attribute before and after; None where there is no value."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Planned(Protocol):
+    """What an entry is about: a resource of tasks/resources."""
+
+    @property
+    def address(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class PlanEntry:
     """One thing that would be done.
 
     address: without the instance's id (`file:/etc/nginx/conf.d/vikunja.conf`). diff: unified,
     empty where there is no text to compare or it must not be shown. lost: it held data and is gone
-    already; what comes in its place is empty. resource: the wish itself; not part of a saved plan.
+    already; what comes in its place is empty. resource: what is desired; not part of a saved plan.
     """
 
     instance: str
@@ -70,7 +88,7 @@ class Entry:
     destructive: bool = False
     interrupts: str = ""
     lost: bool = False
-    resource: Resource | None = field(default=None, compare=False, repr=False)
+    resource: Planned | None = field(default=None, compare=False, repr=False)
 
     @property
     def fired(self) -> bool:
@@ -129,7 +147,7 @@ class InstancePlan:
     """
 
     instance: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PlanEntry, ...]
     configuration: Mapping[str, str]
     observed: Mapping[str, str]
     unseen: bool = False
@@ -171,7 +189,7 @@ def _lost(lost: Lost | None, *, in_container: bool) -> dict[str, Any] | None:
     return {**things, "newest_backup": lost.newest_backup, "fuller_backup": fuller}
 
 
-def _named(entry: Entry, target: str) -> bool:
+def _named(entry: PlanEntry, target: str) -> bool:
     for name in (entry.address, entry.full_address):
         if name == target or (target.endswith("*") and name.startswith(target[:-1])):
             return True
@@ -186,7 +204,7 @@ class Plan:
     targets: tuple[str, ...] = ()
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[PlanEntry, ...]:
         return tuple(entry for instance in self.instances for entry in instance.entries)
 
     @property
@@ -194,7 +212,7 @@ class Plan:
         return not self.entries
 
     @property
-    def destructive(self) -> tuple[Entry, ...]:
+    def destructive(self) -> tuple[PlanEntry, ...]:
         return tuple(entry for entry in self.entries if entry.destructive)
 
     def as_data(self) -> dict[str, Any]:

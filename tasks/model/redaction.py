@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from tasks.model.secret import Secret
+from tasks.secret import Secret
 
 MASK = "(sensitive)"
 CHANGED = "(sensitive, changed)"

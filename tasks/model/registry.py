@@ -14,7 +14,7 @@ from typing import Literal
 
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
-from tasks.model.files import Check, check_record, damaged, exclusive, read_json, write_json
+from tasks.host.files import Check, check_record, damaged, exclusive, read_json, write_json
 from tasks.paths import Paths
 
 Signature = tuple[int, int, int, int, int]

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tasks.frozen import dataclass
-from tasks.model.files import recalled, text, write_json
+from tasks.host.files import recalled, text, write_json
 from tasks.paths import Paths
 
 

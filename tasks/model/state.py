@@ -10,15 +10,7 @@ from typing import Literal, TypedDict, Unpack, get_args
 
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
-from tasks.model.files import (
-    Check,
-    check_record,
-    damaged,
-    named,
-    read_json,
-    sync_folder,
-    write_json,
-)
+from tasks.host.files import Check, check_record, damaged, named, read_json, sync_folder, write_json
 from tasks.model.instance import COLORS, Color
 from tasks.model.operation_log import OPERATIONS, OperationName
 from tasks.paths import Paths

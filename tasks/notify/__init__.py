@@ -1,7 +1,7 @@
 """Who is told how operations end: by mail, and by any service that apprise knows.
 
 `watch` is all that a command needs: from then on the end of every operation of these instances
-is told as their configuration wishes. What cannot be told is a warning in the log, and nothing
+is told as configured. What cannot be told is a warning in the log, and nothing
 else: an operation never fails for it.
 """
 
@@ -16,15 +16,15 @@ from tasks.model.operations import Ended
 
 def watch(instances: Iterable[Instance], warn: Callable[[str], None]) -> None:
     """Tell how the operations of these instances end. warn: where what could not be told goes
-    besides the log. Instances that wish for no notification cost nothing."""
-    wishing = {one.id: one for one in instances if one.notifications.wanted}
-    if not wishing:
+    besides the log. Instances that want no notification cost nothing."""
+    wanting = {one.id: one for one in instances if one.notifications.wanted}
+    if not wanting:
         return
 
     def ended(end: Ended) -> None:
-        instance = wishing.get(end.instance_id)
+        instance = wanting.get(end.instance_id)
         if instance is not None:
-            from tasks.notify.telling import tell
+            from tasks.notify.notifications import tell
 
             tell(instance, end, warn)
 

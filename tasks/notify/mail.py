@@ -18,8 +18,8 @@ from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.model.instance import Instance, Smtp
 from tasks.model.operation_log import utc_now
 from tasks.model.redaction import protect
-from tasks.model.secret import Secret
 from tasks.notify.message import Message
+from tasks.secret import Secret
 
 LIMIT_SECONDS = 30
 PLACES = os.pathsep.join(("/usr/sbin", "/usr/lib", "/sbin"))
@@ -87,7 +87,7 @@ def by_sendmail(mail: EmailMessage, environment: Mapping[str, str]) -> None:
 
 
 def by_server(mail: EmailMessage, smtp: Smtp, host: str) -> None:
-    """Nothing is said in clear where encryption is wished and cannot be had."""
+    """Nothing is said in clear where encryption is desired and cannot be had."""
     assert smtp.host is not None
     where = f"{smtp.host}:{smtp.port}"
     password = _password(smtp)

@@ -11,7 +11,7 @@ from tasks.model.instance import Instance
 from tasks.model.operation_log import OperationName, exit_code, format_duration, format_time
 from tasks.model.operations import Ended
 from tasks.model.redaction import masked, redact
-from tasks.model.secret import Secret
+from tasks.secret import Secret
 
 Kind = Literal["failure", "recovery", "success"]
 

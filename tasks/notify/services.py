@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tasks.errors import NetworkError, ResourceError, UsageError
 from tasks.model.redaction import protect
-from tasks.model.secret import Secret
 from tasks.notify.message import Message
+from tasks.secret import Secret
 
 KINDS = {"failure": "failure", "recovery": "success", "success": "info"}
 """apprise's own word for each kind of message."""

@@ -1,0 +1,1 @@
+"""Kinds of things: what they ask of a container, and how what is found differs from them."""

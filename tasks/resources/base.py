@@ -1,47 +1,29 @@
-"""What a declared thing is: an address, a wished value, how it is asked after, how it differs.
+"""What a declared thing is: an address, a desired value, how it is asked after, how it differs.
 
-Wishes (resources) and facts are frozen; comparing them has no effect. Effects live in
-`tasks.resources.effects`, which applies a batch of resources of one kind.
+Resources (resources) and facts are frozen; comparing them has no effect.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from tasks.containers.base import ContainerFacts
 from tasks.frozen import dataclass
-
-Action = Literal["create", "update", "replace", "delete", "run"]
-
-
-def digest(value: object) -> str:
-    """SHA-256 of a JSON-ready value, hex."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class AttributeChange:
-    """One attribute before and after; None where there is no value."""
-
-    name: str
-    before: str | None
-    after: str | None
+from tasks.model.digests import digest
+from tasks.model.plan import Action, AttributeChange
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a fact differs from a wish.
+    """How a fact differs from a desired thing.
 
-    drift: what somebody must have done by hand where the wish itself has not changed
+    drift: what somebody must have done by hand where what is desired has not changed
     (`edited`, `removed`, `stopped` …). before, after: whole text contents where there are any.
     interrupts: what stops working meanwhile, empty for nothing. because: why, where it is neither
-    a wish that changed nor drift.
+    a desired value that changed nor drift.
     """
 
     action: Action
@@ -56,7 +38,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a wish comes from: the configuration keys and the template that made it."""
+    """Where a desired thing comes from: the configuration keys and the template that made it."""
 
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Dotted configuration key → digest of its value."""
@@ -76,7 +58,7 @@ NO_ORIGIN = Origin()
 
 @dataclass(frozen=True, kw_only=True)
 class Resource(ABC):
-    """A wish. Subclasses add what is wished and how facts are compared with it.
+    """A desired thing. Subclasses add what is desired and how facts are compared with it.
 
     triggers: addresses; where one of those changes, this one is acted on again.
     follows: addresses; where one of those changes, that is why this one differs.
@@ -117,12 +99,12 @@ class Resource(ABC):
         return ()
 
     @abstractmethod
-    def wish(self) -> Mapping[str, Any]:
-        """The wished value, JSON-ready and without secrets: what its digest is made of."""
+    def desired(self) -> Mapping[str, Any]:
+        """The desired value, JSON-ready and without secrets: what its digest is made of."""
 
     @abstractmethod
     def difference(self, facts: Facts) -> Difference | None:
-        """How the facts differ from the wish; None where they do not."""
+        """How the facts differ from what is desired; None where they do not."""
 
     def fired(self) -> Difference:
         """What is to be done where only a trigger calls for it."""

@@ -9,15 +9,17 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from tasks.frozen import dataclass
-from tasks.model.secret import Secret
-from tasks.resources.base import AttributeChange, Difference, Facts, FileFact, Resource, digest
+from tasks.model.digests import digest
+from tasks.model.plan import AttributeChange
+from tasks.resources.base import Difference, Facts, FileFact, Resource
+from tasks.secret import Secret
 
 
-def _ownership(wish: File | Directory, fact: FileFact) -> tuple[AttributeChange, ...]:
+def _ownership(desired: File | Directory, fact: FileFact) -> tuple[AttributeChange, ...]:
     pairs = (
-        ("mode", fact.mode, wish.mode),
-        ("owner", fact.owner, wish.owner),
-        ("group", fact.group, wish.group),
+        ("mode", fact.mode, desired.mode),
+        ("owner", fact.owner, desired.owner),
+        ("group", fact.group, desired.group),
     )
     return tuple(AttributeChange(name, now, then) for name, now, then in pairs if now != then)
 
@@ -26,7 +28,7 @@ def _drift_of(changes: tuple[AttributeChange, ...]) -> str:
     return ", ".join(change.name for change in changes) + " changed"
 
 
-def file_wish(path: str, sha256: str, mode: str, owner: str, group: str) -> Mapping[str, Any]:
+def desired_file(path: str, sha256: str, mode: str, owner: str, group: str) -> Mapping[str, Any]:
     """What a file's digest in the record of the last apply is of."""
     return {"path": path, "sha256": sha256, "mode": mode, "owner": owner, "group": group}
 
@@ -63,8 +65,8 @@ class File(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("file", "=" if self.sensitive else self.sha256, self.path),)
 
-    def wish(self) -> Mapping[str, Any]:
-        return file_wish(self.path, self.sha256, self.mode, self.owner, self.group)
+    def desired(self) -> Mapping[str, Any]:
+        return desired_file(self.path, self.sha256, self.mode, self.owner, self.group)
 
     def difference(self, facts: Facts) -> Difference | None:
         fact = facts.files.get(self.path)
@@ -98,7 +100,7 @@ class Directory(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("file", "-", self.path),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"path": self.path, "mode": self.mode, "owner": self.owner, "group": self.group}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -128,7 +130,7 @@ class Link(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("file", "-", self.path),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"path": self.path, "target": self.target}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -146,10 +148,10 @@ class Link(Resource):
 
 @dataclass(frozen=True, kw_only=True)
 class Absent(Resource):
-    """A path at which nothing is wished (a package's default site, for one).
+    """A path at which nothing is desired (a package's default site, for one).
 
-    was: the kind of resource it was once, which its address keeps. announced: digest of the wish
-    that an apply had begun with when it broke off; anything else that is there stays.
+    was: the kind of resource it was once, which its address keeps. announced: digest of what
+    an apply had begun with when it broke off; anything else that is there stays.
     """
 
     kind: ClassVar[str] = "absent"
@@ -169,7 +171,7 @@ class Absent(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("file", "=" if self.announced else "-", self.path),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"path": self.path}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -179,7 +181,7 @@ class Absent(Resource):
         return Difference("delete", "put there")
 
     def _found(self, fact: FileFact) -> str:
-        """The digest of the wish that what is there fulfils."""
+        """The digest of what is desired that what is there fulfils."""
         if fact.type == "link":
-            return digest(Link(path=self.path, target=fact.target).wish())
-        return digest(file_wish(self.path, fact.sha256, fact.mode, fact.owner, fact.group))
+            return digest(Link(path=self.path, target=fact.target).desired())
+        return digest(desired_file(self.path, fact.sha256, fact.mode, fact.owner, fact.group))

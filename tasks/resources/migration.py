@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from tasks.frozen import dataclass
 from tasks.model.instance import Color, Instance
+from tasks.model.layout import DATA, USER, database_port, database_user
 from tasks.resources.base import Difference, Facts, Resource
-from tasks.services import DATA, USER, database_port, database_user
 
 DATABASE_FILE = f"{DATA}/vikunja.db"
 """SQLite's database in the container."""
@@ -30,7 +30,7 @@ Question = tuple[str, ...]
 
 
 def migrations_question(instance: Instance) -> Question:
-    """For the observer: the probe of tasks/resources/scripts/migrations.sh."""
+    """For the observer: the probe of tasks/guest/scripts/migrations.sh."""
     database = instance.database
     if database.type == "sqlite":
         return ("probe", "migrations", "sqlite", USER, DATABASE_FILE)
@@ -71,7 +71,7 @@ class Rehearsal(Resource):
     def name(self) -> str:
         return "rehearsal"
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"color": self.color, "pending": self.pending and list(self.pending)}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -90,7 +90,7 @@ class BackupBefore(Resource):
     def name(self) -> str:
         return "before-update"
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"pending": self.pending and list(self.pending)}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -98,7 +98,7 @@ class BackupBefore(Resource):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteStop(Resource):
+class WriteFreeze(Resource):
     """Nobody writes, and the database is saved as it is. color: of the version that is new."""
 
     kind: ClassVar[str] = "writes"
@@ -110,7 +110,7 @@ class WriteStop(Resource):
     def name(self) -> str:
         return "stop"
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"color": self.color, "pending": self.pending and list(self.pending)}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -119,7 +119,7 @@ class WriteStop(Resource):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WritesGoOn(Resource):
+class WriteThaw(Resource):
     """The new version serves for good, and what was saved is dropped."""
 
     kind: ClassVar[str] = "writes"
@@ -130,7 +130,7 @@ class WritesGoOn(Resource):
     def name(self) -> str:
         return "go-on"
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"color": self.color}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -145,7 +145,7 @@ def because(pending: tuple[str, ...] | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unfinished(Resource):
+class InterruptedUpdate(Resource):
     """Nothing is left of an update that broke off while it changed, or copied, the database."""
 
     kind: ClassVar[str] = "migrations"
@@ -157,7 +157,7 @@ class Unfinished(Resource):
     def questions(self) -> tuple[Question, ...]:
         return (("text", JOURNAL), ("text", REHEARSAL))
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {}
 
     def difference(self, facts: Facts) -> Difference | None:

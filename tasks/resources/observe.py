@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 
 from tasks.containers.base import Container
 from tasks.errors import DeployError
+from tasks.guest.runner import function_name, script_text
 from tasks.resources.base import Facts, FileFact, UnitFact
-
-HERE = Path(__file__).parent
-SCRIPTS = HERE / "scripts"
-
-DATABASE_SERVERS = (
-    "external-mysql",
-    "external-postgresql",
-    "mysql-database",
-    "postgresql-database",
-)
-"""Scripts that log in to a server, and share how."""
 
 TYPES = {"f": "file", "d": "directory", "l": "link"}
 
@@ -27,21 +16,8 @@ Question = tuple[str, ...]
 
 
 @cache
-def script_text(name: str) -> str:
-    """The text of one script of ours (`scripts/<name>.sh`), behind what it shares with others."""
-    text = (SCRIPTS / f"{name}.sh").read_text()
-    if name in DATABASE_SERVERS:
-        return "\n".join(((HERE / "database-login.sh").read_text(), text))
-    return text
-
-
-@cache
 def observer_text() -> str:
-    return (HERE / "observe.sh").read_text()
-
-
-def function_name(script: str) -> str:
-    return script.replace("-", "_")
+    return script_text("observe")
 
 
 def observer(questions: Iterable[Question]) -> str:

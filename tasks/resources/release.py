@@ -1,4 +1,4 @@
-"""What serves: the build, the release in a colour's folders, the active colour, the records."""
+"""What serves: the build, the release in a color's folders, the active color, the records."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any, ClassVar
 
 from tasks.frozen import dataclass
 from tasks.model.instance import Color
-from tasks.resources.base import Action, AttributeChange, Difference, Facts, Resource
+from tasks.model.plan import Action, AttributeChange
+from tasks.resources.base import Difference, Facts, Resource
 
 ACTIVE_FOLDER = "/etc/vikunja/active"
 GREEN_MARKER = f"{ACTIVE_FOLDER}/green"
 """Present: nginx passes requests to green; absent: to blue."""
 
 SWITCHING = "/var/lib/vikunja-deploy/switching"
-"""In the container: the colour that a switch goes back to by itself until it is confirmed."""
+"""In the container: the color that a switch goes back to by itself until it is confirmed."""
 
 AFTER_APPLY = "(known after apply)"
 
 
 def release_file(color: Color) -> str:
-    """In the container: one line about the release of a colour, as `ReleaseLine` has it."""
+    """In the container: one line about the release of a color, as `ReleaseLine` has it."""
     return f"/opt/vikunja/backend/{color}/.release"
 
 
@@ -54,19 +55,19 @@ def parse_release(text: str) -> ReleaseLine | None:
 
 
 def released(facts: Facts, color: Color) -> ReleaseLine | None:
-    """The release in a colour's folder; None where there is none or its binary is not whole."""
+    """The release in a color's folder; None where there is none or its binary is not whole."""
     line = parse_release(facts.texts.get(release_file(color), ""))
     found = facts.files.get(binary(color))
     return line if line and found and found.size == line.size else None
 
 
 def active_color(facts: Facts) -> Color:
-    """The colour that nginx passes requests to."""
+    """The color that nginx passes requests to."""
     return "green" if GREEN_MARKER in facts.files else "blue"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArtifactWish(Resource):
+class DesiredArtifact(Resource):
     """The build of a commit, in the host's cache."""
 
     kind: ClassVar[str] = "artifact"
@@ -79,7 +80,7 @@ class ArtifactWish(Resource):
     def name(self) -> str:
         return self.label
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"key": self.key}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -89,8 +90,8 @@ class ArtifactWish(Resource):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseWish(Resource):
-    """A colour's folders hold this build."""
+class DesiredRelease(Resource):
+    """A color's folders hold this build."""
 
     kind: ClassVar[str] = "release"
 
@@ -109,7 +110,7 @@ class ReleaseWish(Resource):
             ("file", "-", binary(self.color)),
         )
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"color": self.color, "key": self.key}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -128,7 +129,7 @@ class ReleaseWish(Resource):
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveColor(Resource):
-    """nginx passes requests to this colour."""
+    """nginx passes requests to this color."""
 
     kind: ClassVar[str] = "color"
 
@@ -141,7 +142,7 @@ class ActiveColor(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("text", SWITCHING), ("file", "-", GREEN_MARKER))
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"color": self.color}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -167,7 +168,7 @@ class HealthCheck(Resource):
     def name(self) -> str:
         return "site"
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"domain": self.domain, "port": self.port}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -178,14 +179,14 @@ class HealthCheck(Resource):
 class Record(Resource):
     """A record of what was done: the document in the container, state and registry on the host.
 
-    wished: what it should say, as the observer of the same record puts it; empty where only this
+    expected: what it should say, as the observer of the same record puts it; empty where only this
     apply will tell.
     """
 
     kind: ClassVar[str] = "record"
 
     record: str
-    wished: str
+    expected: str
     path: str = ""
     """In the container; empty for a record on the host."""
 
@@ -196,7 +197,7 @@ class Record(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("file", "=", self.path),) if self.path else ()
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"record": self.record}
 
     def found(self, facts: Facts) -> str | None:
@@ -207,14 +208,14 @@ class Record(Resource):
 
     def difference(self, facts: Facts) -> Difference | None:
         found = self.found(facts)
-        if found == self.wished:
+        if found == self.expected:
             return None
         if self.path:
             return Difference("update" if found else "create", "edited")
         return Difference(
             "update" if found else "create",
             "edited",
-            (AttributeChange("says", found, self.wished or AFTER_APPLY),),
+            (AttributeChange("says", found, self.expected or AFTER_APPLY),),
         )
 
     def fired(self) -> Difference:

@@ -7,13 +7,14 @@ from dataclasses import field
 from typing import Any, ClassVar, Literal
 
 from tasks.frozen import dataclass
-from tasks.resources.base import AttributeChange, Difference, Facts, Resource, UnitFact
+from tasks.model.plan import AttributeChange
+from tasks.resources.base import Difference, Facts, Resource, UnitFact
 
 STAMPS = "/var/lib/vikunja-deploy/stamps"
 """In the container: per unit, the digest of what it was last (re)started or reloaded with."""
 
 
-TAKEN_UP = "files taken up"
+APPLIED_REVISION = "files taken up"
 """Name of the change of a unit that runs with other files than those it should run with."""
 
 
@@ -32,7 +33,7 @@ class Package(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("package", self.package),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"package": self.package}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -56,7 +57,7 @@ class User(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("user", self.user),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"user": self.user, "home": self.home, "shell": self.shell}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -102,7 +103,7 @@ class Secret(Resource):
             asked += (("derived", self.path, self.of, self.form),)
         return asked
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {
             "path": self.path,
             "owner": self.owner,
@@ -164,7 +165,7 @@ class Unit(Resource):
         fired: addresses of what changes and it takes up.
         """
         found = facts.units.get(self.unit)
-        behind = any(change.name == TAKEN_UP for change in difference.changes)
+        behind = any(change.name == APPLIED_REVISION for change in difference.changes)
         anew = fired or behind or difference.action == "run"
         running = found is not None and found.up
         # Its own unit file and drop-ins are taken up by no reload.
@@ -182,7 +183,7 @@ class Unit(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("unit", self.unit), ("text", self.stamp))
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"unit": self.unit, "revision": self.revision, "enabled": self.enabled}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -206,13 +207,13 @@ class Unit(Resource):
             behind = taken_up != self.revision
             return Difference("run", "changed files not taken up yet") if behind else None
         if fact.active == "active" and taken_up != self.revision:
-            changes.append(AttributeChange(TAKEN_UP, "no", "yes"))
+            changes.append(AttributeChange(APPLIED_REVISION, "no", "yes"))
         return Difference("update" if taken_up else "create", drift, tuple(changes))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoppedUnit(Resource):
-    """A systemd unit that is neither active nor enabled: the idle colour, a service dropped."""
+    """A systemd unit that is neither active nor enabled: the idle color, a service dropped."""
 
     kind: ClassVar[str] = "unit"
 
@@ -225,7 +226,7 @@ class StoppedUnit(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("unit", self.unit),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"unit": self.unit, "active": False}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -250,7 +251,7 @@ class DaemonReload(Resource):
     def name(self) -> str:
         return "unit-files"
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {}
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -267,7 +268,7 @@ def _enabled(fact: UnitFact) -> bool:
 class Script(Resource):
     """Something that a script of ours knows how to ask after and to bring about.
 
-    The script is tasks/resources/scripts/<script>.sh: a function `probe` that prints a state, a
+    The script is tasks/guest/scripts/<script>.sh: a function `probe` that prints a state, a
     function `apply`. `absent` is what certainly is not there, `unasked` what could not be asked.
     arguments never hold a secret; scripts read those from files.
     """
@@ -296,7 +297,7 @@ class Script(Resource):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         return (("probe", self.script, *self.arguments),)
 
-    def wish(self) -> Mapping[str, Any]:
+    def desired(self) -> Mapping[str, Any]:
         return {"script": self.script, "arguments": list(self.arguments), "wanted": self.wanted}
 
     def difference(self, facts: Facts) -> Difference | None:

@@ -29,7 +29,7 @@ class Backups:
     fuller: tuple[str, str, str] | None = None
 
 
-def look(instance: Instance, paths: Paths) -> Backups:
+def inspect_backups(instance: Instance, paths: Paths) -> Backups:
     """Raises DeployError where the folder cannot be read."""
     folder = instance.backup.directory / instance.id
     found = archives.archives(folder)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from tasks import record, services
 from tasks.containers import container_for
 from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
+from tasks.desired import record
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
 from tasks.model import health as checks
-from tasks.model import last_drill, registry
+from tasks.model import last_drill, layout, registry
 from tasks.model import state as states
 from tasks.model.history import Performed
 from tasks.model.holder import LockInfo, inspect
@@ -25,10 +25,10 @@ from tasks.model.state import State
 from tasks.paths import Paths
 from tasks.status import backups
 from tasks.status.backups import Backups
-from tasks.status.inside import Inside, look_inside
+from tasks.status.guest_facts import Inside, look_inside
 from tasks.status.recent import recent
 
-__all__ = ["Inside", "Place", "Standing", "look", "look_from_outside", "look_inside"]
+__all__ = ["Inside", "Place", "Standing", "inspect_standing", "look_from_outside", "look_inside"]
 
 Place = Literal["running", "stopped", "absent", "foreign", "unknown"]
 """Of a container; foreign: its name is taken by one not proven ours; unknown: not looked at."""
@@ -89,7 +89,7 @@ class Standing:
         )
 
 
-def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
+def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     """Look at a configured instance: one round trip to its container, no change, no lock.
 
     cached: no round trip where the last check is fresh, and the container still runs. What cannot
@@ -106,7 +106,7 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
         container_name=instance.container_name,
         container="unknown",
         container_id=entry.container_id if entry else None,
-        address=services.address(applied),
+        address=layout.address(applied),
         url=applied.public_url,
         config=str(instance.source),
         own_disk=instance.driver != "lxc",
@@ -114,7 +114,7 @@ def look(instance: Instance, paths: Paths, cached: bool = False) -> Standing:
     )
     standing = with_records(standing, paths)
     try:
-        standing = replace(standing, backups=backups.look(instance, paths))
+        standing = replace(standing, backups=backups.inspect_backups(instance, paths))
     except DeployError as problem:
         standing = with_problem(standing, problem)
     try:

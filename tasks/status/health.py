@@ -15,7 +15,7 @@ from typing import Any, Literal
 from tasks.errors import DeployError
 from tasks.model.operation_log import format_time
 from tasks.status.facts import Standing
-from tasks.status.inside import Inside
+from tasks.status.guest_facts import Inside
 from tasks.status.measured import Answer, Measured, Usage
 from tasks.status.notes import serves
 from tasks.status.rules import Component, Level, Note

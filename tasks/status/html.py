@@ -80,7 +80,7 @@ def _instance(one: Shown, now: datetime) -> dict[str, Any]:
             ("State", state_text(standing)),
             ("Version", version),
             ("Commit", commit),
-            ("Colour", color),
+            ("Color", color),
             ("Up for", up),
             ("Address", standing.address or "-"),
             ("Container", PLACES[standing.container]),

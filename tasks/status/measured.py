@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from tasks import services
 from tasks.frozen import dataclass
+from tasks.model import layout
 from tasks.model.instance import COLORS, Instance
 from tasks.resources.observe import Question
 
 PART = "\x1e"
 PROBE = "measure"
-DATABASE_FILE = f"{services.DATA}/vikunja.db"
+DATABASE_FILE = f"{layout.DATA}/vikunja.db"
 MEBIBYTE = 1024 * 1024
 
 
@@ -99,7 +99,7 @@ class Measured:
 def question(instance: Instance) -> Question:
     """The probe with its arguments."""
     mcp = instance.services.mcp.enabled
-    redis = services.needs_redis(instance)
+    redis = layout.needs_redis(instance)
     return (
         "probe",
         PROBE,
@@ -119,14 +119,14 @@ def needed_scripts(instance: Instance) -> tuple[str, ...]:
 
 
 def _database_arguments(instance: Instance) -> tuple[str, ...]:
-    wished = instance.database
-    if wished.type == "sqlite":
+    desired = instance.database
+    if desired.type == "sqlite":
         return ("sqlite", DATABASE_FILE)
-    user = services.database_user(instance)
-    if wished.host is None:
-        return (f"{wished.type}-database", wished.name, user)
-    port = str(services.database_port(instance))
-    return (f"external-{wished.type}", wished.host, port, wished.name, user)
+    user = layout.database_user(instance)
+    if desired.host is None:
+        return (f"{desired.type}-database", desired.name, user)
+    port = str(layout.database_port(instance))
+    return (f"external-{desired.type}", desired.host, port, desired.name, user)
 
 
 def parse(instance: Instance, text: str) -> Measured | None:
@@ -141,7 +141,7 @@ def parse(instance: Instance, text: str) -> Measured | None:
         page=_answer(found.get("page", "")),
         application="application" in found,
         mcp=_mcp(found) if mcp else None,
-        redis=found.get("redis", "").strip() if services.needs_redis(instance) else None,
+        redis=found.get("redis", "").strip() if layout.needs_redis(instance) else None,
         database=_database(found.get("database", "")),
         writable="writable" in found,
         usage=_usage(instance, found),

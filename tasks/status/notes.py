@@ -130,7 +130,7 @@ def _kept_notes(standing: Standing) -> list[Note]:
     """Of databases that the data was carried over from."""
     if standing.inside is None or not standing.inside.kept:
         return []
-    from tasks.present_carry import kept_hint
+    from tasks.output.database_move_text import kept_hint
 
     name = standing.instance_id
     return [

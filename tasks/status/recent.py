@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tasks.model.files import named
+from tasks.host.files import named
 from tasks.model.history import Performed, operations
 from tasks.model.operation_log import parse_line
 from tasks.paths import Paths

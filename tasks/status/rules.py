@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from tasks.frozen import dataclass
-from tasks.status.inside import Inside
+from tasks.status.guest_facts import Inside
 from tasks.status.measured import Answer, DatabaseState, Measured, Usage
 
 Level = Literal["unhealthy", "warning", "note"]
@@ -76,7 +76,7 @@ def _unit_notes(name: str, inside: Inside) -> Iterator[Note]:
 
 
 def only_standin(inside: Inside) -> bool:
-    """Whether what serves is the stand-in of a restart that could not start the colour anew."""
+    """Whether what serves is the stand-in of a restart that could not start the color anew."""
     own = inside.units.get(f"vikunja-backend@{inside.serving}.service")
     return inside.standin and own not in WANTED
 
@@ -255,7 +255,7 @@ def other(inside: Inside) -> str:
 
 
 def shown_units(inside: Inside) -> list[tuple[str, str]]:
-    """Units with their state: the idle colour's only where they are not at rest."""
+    """Units with their state: the idle color's only where they are not at rest."""
     idle = f"@{other(inside)}.service"
     return [
         (unit, active)

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from tasks.backup.listing import size_text
-from tasks.columns import columns
 from tasks.errors import DeployError
 from tasks.model.operation_log import format_duration, format_time
 from tasks.model.state import State
-from tasks.present import duration
+from tasks.output.columns import columns
+from tasks.output.plan_text import duration
 from tasks.status.facts import Standing
 from tasks.status.rules import WANTED, Note, short, shown_units
 
@@ -25,14 +25,14 @@ HEADERS = (
     "STATE",
     "VERSION",
     "COMMIT",
-    "COLOUR",
+    "COLOR",
     "ADDRESS",
     "CONTAINER",
     "SERVICES",
     "LAST OPERATION",
     "URL",
 )
-LESS = ("COMMIT", "SERVICES", "COLOUR", "CONTAINER", "URL", "ADDRESS", "VERSION")
+LESS = ("COMMIT", "SERVICES", "COLOR", "CONTAINER", "URL", "ADDRESS", "VERSION")
 """What goes first on a narrow terminal; what is wrong is said below the table anyway."""
 PLACES = {
     "running": "running",
@@ -62,7 +62,7 @@ def state_text(standing: Standing) -> str:
 
 
 def version_of(standing: Standing) -> tuple[str, str, str]:
-    """Version, commit and colour: of what serves, else as recorded; `-` where there is none."""
+    """Version, commit and color: of what serves, else as recorded; `-` where there is none."""
     inside, state = standing.inside, standing.state
     if inside is not None and inside.version:
         return inside.version, inside.commit[:10] or "-", inside.serving
@@ -149,7 +149,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         ("State", state_text(standing) + since),
         ("Version", version),
         ("Commit", commit),
-        ("Colour", color),
+        ("Color", color),
         ("URL", standing.url or "-"),
         ("Address", standing.address or "-"),
         ("Container", f"{standing.container_label} {place}".strip()),

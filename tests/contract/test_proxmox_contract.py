@@ -74,7 +74,7 @@ def test_a_parameter_that_must_be_there_is_missed(contract: Any) -> None:
         ("net0", "name=eth0,tag=4095"),
         ("net0", "name=eth0,name=eth1"),
         ("net0", "eth0"),
-        ("net0", "name=eth0,colour=blue"),
+        ("net0", "name=eth0,color=blue"),
         ("net0", "name=eth0,firewall=yes"),
         ("features", "nesting=2"),
         ("nameserver", "192.0.2.300"),

@@ -18,7 +18,7 @@ from places import LabNetwork, spec_for, temporary_prefix
 
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.containers.lxc.preflight import preflight
-from tasks.host_packages import LXC, ensure, ensure_user_ids
+from tasks.host.packages import LXC, ensure, ensure_user_ids
 from tasks.paths import Paths
 
 

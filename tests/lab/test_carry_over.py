@@ -24,11 +24,11 @@ from writers import (
     writing,
 )
 
-from tasks.backup.databases import Database, database_at
 from tasks.config import load_instances
 from tasks.containers import container_for
+from tasks.databases import Database, database_at
+from tasks.model.database_address import DatabaseAddress
 from tasks.model.instance import DatabaseType
-from tasks.model.located import Located
 from tasks.paths import Paths
 
 BROKEN = "/etc/systemd/system/vikunja-backend@carry.service.d"
@@ -57,17 +57,19 @@ def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
     yield site
 
 
-def wish(site: Site, engine: DatabaseType) -> None:
+def desired(site: Site, engine: DatabaseType) -> None:
     site.edit({"database": {"type": engine}})
 
 
 def where_it_is(site: Site, engine: DatabaseType) -> Database:
     """The database of an engine, whatever serves."""
     (instance,) = load_instances([site.file])
-    located = (
-        Located("sqlite") if engine == "sqlite" else Located(engine, None, 0, "vikunja", "vikunja")
+    database_address = (
+        DatabaseAddress("sqlite")
+        if engine == "sqlite"
+        else DatabaseAddress(engine, None, 0, "vikunja", "vikunja")
     )
-    return database_at(located, container_for(instance, site.paths))
+    return database_at(database_address, container_for(instance, site.paths))
 
 
 def serves_from(site: Site, engine: DatabaseType) -> None:
@@ -82,7 +84,7 @@ def titles(site: Site) -> set[str]:
 
 
 def test_where_the_dump_is_not_brought_in_everything_stays_as_it_was(site: Site) -> None:
-    wish(site, "postgresql")
+    desired(site, "postgresql")
     said = site.run("plan").stdout
     assert "database: sqlite → postgresql vikunja, data carried over" in said
     assert "writes stop for about" in said and "destructive" not in said
@@ -109,7 +111,7 @@ def test_where_the_dump_is_not_brought_in_everything_stays_as_it_was(site: Site)
     ("at", "what"), [("filling postgresql", "tool"), ("update 2 files", "container")]
 )
 def test_killed_it_goes_back_by_itself(site: Site, at: str, what: str) -> None:
-    wish(site, "postgresql")
+    desired(site, "postgresql")
     attached = files(site)
     # Time for the end to come before the new database serves for good.
     setting = "[Service]\\nEnvironment=SAMPLE_START_DELAY=3\\n"
@@ -138,7 +140,7 @@ def test_there_back_and_on_to_a_third_everything_is_carried_over(site: Site) -> 
             # As before Vikunja 1.0, which has its passwords from its environment only.
             site.edit({"vikunja": {"secrets": "environment"}})
             site.run("apply", "--yes")
-        wish(site, new)
+        desired(site, new)
         with writing(site, f"to {new}") as writers:
             site.run("apply", "--yes")
         serves_from(site, new)
@@ -155,7 +157,7 @@ def test_there_back_and_on_to_a_third_everything_is_carried_over(site: Site) -> 
     assert kept.occupied()
     site.run("apply", "--yes", "--allow-destroy")
     assert not kept.occupied()
-    assert site.run("plan").stdout == f"Nothing to do: {site.id} is as wished.\n"
+    assert site.run("plan").stdout == f"Nothing to do: {site.id} is up to date.\n"
     assert Inside(site).active("postgresql.service") == "inactive"
     serves_from(site, "mysql")
     assert before <= titles(site)

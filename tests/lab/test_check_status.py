@@ -18,7 +18,7 @@ from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.model.lock import Lock
 from tasks.paths import Paths
-from tasks.status.inside import look_inside
+from tasks.status.guest_facts import look_inside
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_backend_that_does_not_answer_is_exit_10(deployed: Site, container: Co
     assert status(deployed)["health"]["components"]["backend"]["status"] == "healthy"
 
 
-def test_a_colour_switched_by_hand_is_told_with_what_to_type(
+def test_a_color_switched_by_hand_is_told_with_what_to_type(
     deployed: Site, container: Container
 ) -> None:
     assert status(deployed)["active_color"] == "blue"

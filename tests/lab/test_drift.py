@@ -41,7 +41,7 @@ def shown(site: Site) -> list[str]:
 
 
 def shown_nothing(site: Site) -> bool:
-    return site.run("plan").stdout == f"Nothing to do: {site.id} is as wished.\n"
+    return site.run("plan").stdout == f"Nothing to do: {site.id} is up to date.\n"
 
 
 def mend(site: Site) -> None:

@@ -16,8 +16,8 @@ import pytest
 from journey import DOIT, Site, new_site
 
 from tasks.config import load_instances
-from tasks.look import look
 from tasks.paths import Paths
+from tasks.planning.inspection import inspect
 from tasks.resources.migration import recorded
 
 CANARY = "canary-7f3a91c2e5"
@@ -42,7 +42,7 @@ def test_a_first_apply_serves_the_application_over_https(site: Site) -> None:
 
 def test_the_plan_after_an_apply_is_empty(site: Site) -> None:
     shown = site.run("plan", "--detailed-exitcode")
-    assert shown.stdout == f"Nothing to do: {site.id} is as wished.\n"
+    assert shown.stdout == f"Nothing to do: {site.id} is up to date.\n"
     assert site.run("apply", "--yes").stdout == shown.stdout
 
 
@@ -253,7 +253,7 @@ def test_a_database_outside(
     assert_kept(site, sampler, applied.stdout + applied.stderr)
     assert site.addresses() == []
     (instance,) = load_instances([site.file])
-    assert "SCHEMA_INIT" in (recorded(look(instance, site.paths).facts, instance) or ())
+    assert "SCHEMA_INIT" in (recorded(inspect(instance, site.paths).facts, instance) or ())
     restored_by_whom_the_server_allows_to(site, database_host, engine)
     # To the other server outside, with another password, the old one keeps its own.
     other = {"postgresql": "mysql", "mysql": "postgresql"}[engine]

@@ -61,7 +61,7 @@ def test_a_first_apply_killed_at_every_step_ends_serving(site: Site) -> None:
     assert [message for message, times in done.items() if times > 1] == []
 
 
-def test_an_edit_killed_at_every_step_ends_as_wished(site: Site) -> None:
+def test_an_edit_killed_at_every_step_ends_as_desired(site: Site) -> None:
     site.edit({"network": {"domain": "edited.example.com"}})
     kills = apply_with_kills(site)
     assert 3 <= kills < MOST_KILLS

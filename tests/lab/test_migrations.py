@@ -30,11 +30,11 @@ from writers import (
 )
 
 from tasks.backup.take import folder_of
+from tasks.builds.sample import make_repository
 from tasks.config import load_instances
 from tasks.model import archive as archives
 from tasks.paths import Paths
 from tasks.resources.migration import HOME
-from tasks.sample import make_repository
 
 BROKEN = "/etc/systemd/system/vikunja-backend@green.service.d"
 
@@ -48,7 +48,7 @@ KILLS = {
 
 @pytest.fixture(scope="module", params=list(KILLS))
 def site(request: pytest.FixtureRequest, lab_paths: Paths, lab_network: object) -> Iterator[Site]:
-    """It serves v1.0.0, with an attachment; v1.1.0, which has one more migration, is wished for."""
+    """It serves v1.0.0, with an attachment; v1.1.0, which has one more migration, is configured."""
     repository = lab_paths.prefix / f"migrations-{request.param}.git"
     make_repository(repository)
     commit(repository, "more", MORE, NEW)

@@ -9,7 +9,7 @@ import pytest
 from browser import Browser
 from journey import Site
 
-from tasks.host_packages import ensure
+from tasks.host.packages import ensure
 from tasks.paths import ROOT
 
 PICTURES = ROOT / "test-output"

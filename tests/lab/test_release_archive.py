@@ -11,7 +11,7 @@ from pathlib import Path
 
 from journey import Site, new_site
 
-from tasks.build.artifact import archive_path, artifact_key
+from tasks.builds.artifact import archive_path, artifact_key
 from tasks.config import load_instances
 from tasks.paths import Paths
 

@@ -10,13 +10,13 @@ from journey import Site, new_site
 from migrating_branches import MORE, NEW, OLD, commit
 from writers import version
 
+from tasks.builds.sample import make_repository
 from tasks.paths import ROOT, Paths
-from tasks.sample import make_repository
 
 
 @pytest.fixture(scope="module")
 def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
-    """v1.0.0 is wished for; nothing is deployed yet."""
+    """v1.0.0 is configured; nothing is deployed yet."""
     repository = lab_paths.prefix / "steps.git"
     make_repository(repository)
     commit(repository, "more", MORE, NEW)

@@ -22,9 +22,9 @@ from inside import Inside
 from journey import DOIT, Site, new_site
 
 from bench.support.clients import Clients
-from tasks.host_packages import ensure
+from tasks.builds.sample import IDENTITY, make_repository
+from tasks.host.packages import ensure
 from tasks.paths import Paths
-from tasks.sample import IDENTITY, make_repository
 
 GO, NODE = ("golang-go", "gcc", "libc6-dev"), ("nodejs",)
 OLD, NEW = "v1.0.0", "v1.1.0"
@@ -83,7 +83,7 @@ def version(site: Site) -> str:
 
 
 def before_an_update(site: Site) -> None:
-    """The old version serves, the new one is wished for."""
+    """The old version serves, the new one is configured."""
     site.edit({"git": {"branch": "next"}})
     if version(site) == NEW:
         site.run("rollback", "--yes")
@@ -186,7 +186,7 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
         site.document = before
         site.edit({})
 
-    # Both colours' releases are in it, and the idle one has another now.
+    # Both colors' releases are in it, and the idle one has another now.
     assert set(site.addresses()) <= {"record:/etc/vikunja/deployment-config.yaml"}
     assert failed.returncode == 11, failed.stderr
     assert trouble.why in failed.stderr, failed.stderr

@@ -9,10 +9,10 @@ from pathlib import Path
 from journey import Site, merged
 from tables import Table, tables
 
-from tasks.backup.databases import Database, database_for
 from tasks.config import load_instances
 from tasks.containers import container_for
 from tasks.containers.base import Container
+from tasks.databases import Database, database_for
 
 LIST = 'cd "$1" && find . -printf "%P %y %u:%g %m %s " -exec sh -c \
     \'if [ -f "$1" ]; then sha256sum <"$1"; else echo; fi\' sh {} \\; | sort'

@@ -20,11 +20,11 @@ from model_files import Node
 from model_machine import Machine
 
 from tasks.containers import spec_for
-from tasks.containers.base import Completed
-from tasks.resources.base import Facts
-from tasks.resources.landing import Landed, landing
+from tasks.guest.runner import guarded
+from tasks.host.process import Completed
+from tasks.resources.base import Facts, Resource
+from tasks.resources.landing import landing
 from tasks.resources.observe import Question, observe
-from tasks.resources.running import guarded
 
 WATCHED = ("/etc/vikunja", "/opt/vikunja", "/srv", "/var/lib/vikunja-deploy")
 """Folders whose content is compared, in full."""
@@ -112,9 +112,9 @@ class Both:
         self.compare()
         return real
 
-    def land(self, *resources: Landed, unstamped: Sequence[str] = ()) -> Completed:
+    def land(self, *resources: Resource, unstamped: Sequence[str] = ()) -> Completed:
         stream = landing(resources, unstamped)
-        return self.run(["sh", "-c", guarded("land.sh"), "land"], stream)
+        return self.run(["sh", "-c", guarded("land"), "land"], stream)
 
     def observe(self, *questions: Question) -> Facts:
         real, model = observe(self.real, questions), observe(self.model, questions)  # type: ignore[arg-type]

@@ -6,9 +6,9 @@ from inside import Inside
 from journey import Site
 from tables import Table, tables
 
-from tasks.backup.databases import Database, database_for
 from tasks.config import load_instances
 from tasks.containers import container_for
+from tasks.databases import Database, database_for
 
 
 def database(site: Site) -> Database:

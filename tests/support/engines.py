@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.backup.databases.base import LIVE, Database
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.resources.observe import function_name, script_text
+from tasks.databases.base import LIVE, Database
+from tasks.guest.runner import function_name, script_text
 
 ENGINES = ("sqlite", "postgresql", "mysql")
 OUTSIDE = ("postgresql outside", "mysql outside")

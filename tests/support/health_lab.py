@@ -10,7 +10,7 @@ from system_lab import VERSION, Site
 from tasks.model.instance import Instance
 from tasks.model.state import State
 from tasks.status.facts import Standing
-from tasks.status.inside import Inside, look_inside
+from tasks.status.guest_facts import Inside, look_inside
 from tasks.status.notes import notes
 
 NOW = datetime(2025, 10, 19, 12, 0, 0, tzinfo=UTC)

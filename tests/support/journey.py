@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from tasks.builds.sample import make_repository
 from tasks.paths import PREFIX_VARIABLE, Paths
-from tasks.sample import make_repository
 
 BEGUN = re.compile(r" s  (create|update|replace|delete|run) ")
 """A line of progress that says that a piece of the plan begins, not what it is made of."""

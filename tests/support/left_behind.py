@@ -23,9 +23,9 @@ from places import MACHINE_CACHE, destroy_all
 from runs import BRIDGE, FOLDER, FORMER_FOLDER, MARK, any_lives, lives, numbers_in, our_mark
 
 from tasks.containers.lxc import init, network
-from tasks.containers.lxc.host import execute, mounts_below, remove_tree
 from tasks.errors import DeployError
 from tasks.host.locks import locked
+from tasks.host.process import execute, mounts_below, remove_tree
 from tasks.paths import Paths
 
 LOCK = Path("/run/lock/vkd-lab-clean-up.lock")

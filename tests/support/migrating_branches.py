@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tasks.sample import IDENTITY, SOURCE
+from tasks.builds.sample import IDENTITY, SOURCE
 
 MORE, HALF = "20250901120000", "20250902090000"
 """Migrations: one that works, and one that never does."""

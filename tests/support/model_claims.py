@@ -13,11 +13,11 @@ from model_scripts import DOCUMENT
 from model_site import NAME, Site
 
 from tasks.errors import DeployError
-from tasks.look import Look
 from tasks.model import registry
 from tasks.model import state as states
-from tasks.model.plan import Entry, Plan
-from tasks.resources.carrying import KEPT
+from tasks.model.plan import Plan, PlanEntry
+from tasks.planning.inspection import Inspection
+from tasks.resources.data_move import KEPT
 from tasks.resources.files import Absent
 from tasks.resources.migration import HOME
 from tasks.resources.release import Record
@@ -34,14 +34,14 @@ MEANS: dict[str, frozenset[str]] = {
 """Action of a plan → what the world may see of it."""
 
 
-def seen_address(entry: Entry) -> str:
+def seen_address(entry: PlanEntry) -> str:
     """What the world calls an entry: it does not know what a file that goes away once was."""
     if isinstance(entry.resource, Absent):
         return f"absent:{entry.resource.path}"
     return entry.address
 
 
-def on_the_host(entry: Entry) -> bool:
+def on_the_host(entry: PlanEntry) -> bool:
     return isinstance(entry.resource, Record) and not entry.resource.path
 
 
@@ -105,7 +105,7 @@ def _without_replacement_stop(done: list[tuple[str, str]]) -> list[tuple[str, st
     ]
 
 
-def _subsumed(entry: Entry, plan: Plan) -> bool:
+def _subsumed(entry: PlanEntry, plan: Plan) -> bool:
     """Whether an earlier entry brings it about as well: a new or restarted container starts what
     is enabled, a new user owns what its number owned, a write-stop stops the old version."""
     addresses = {e.address for e in plan.entries}
@@ -132,7 +132,7 @@ MANAGED = (
     "/usr/local/lib/vikunja",
 )
 OF_ONE_LIFE = ("/etc/vikunja/secrets", "/etc/vikunja/tls/self-signed", GREEN, DOCUMENT)
-"""Made anew in every container: secrets, certificates, which colour happens to serve."""
+"""Made anew in every container: secrets, certificates, which color happens to serve."""
 
 RECOVERY = "/vikunja-deploy-recover.service"
 
@@ -140,7 +140,7 @@ SOMEBODYS = re.compile(rb"somebody|# put back|no folder")
 
 
 def likeness(machine: Machine) -> dict[str, object]:
-    """What two containers of the same wishes have in common, whatever their lives were."""
+    """What two containers of the same desired have in common, whatever their lives were."""
     found: dict[str, object] = {}
     for path, node in machine.files.nodes.items():
         ours = path.startswith(MANAGED) and not path.startswith((*OF_ONE_LIFE, "/srv/moved"))
@@ -159,7 +159,7 @@ def likeness(machine: Machine) -> dict[str, object]:
 
 
 def check_as_new(site: Site) -> None:
-    """The container is what a new one of the same wishes is: nothing of its life is left."""
+    """The container is what a new one of the same desired is: nothing of its life is left."""
     lived = likeness(site.machine)
     site.world.places.clear()
     shutil.rmtree(site.paths.library)
@@ -167,12 +167,12 @@ def check_as_new(site: Site) -> None:
     assert lived == likeness(site.machine)
 
 
-CarryOut = Callable[[Mapping[str, Look], Plan], Mapping[str, DeployError]]
+CarryOut = Callable[[Mapping[str, Inspection], Plan], Mapping[str, DeployError]]
 
 
 def apply_killed(
     site: Site,
-    looks: Mapping[str, Look],
+    looks: Mapping[str, Inspection],
     plan: Plan,
     at: int,
     carry_out: CarryOut | None = None,
@@ -210,7 +210,7 @@ def apply_killed(
 
 def _with_events_of_records(site: Site) -> None:
     """Let the process be killed after each of the host's files is written, too."""
-    from tasks.model import files
+    from tasks.host import files
 
     synced = files.sync_folder
 

@@ -21,31 +21,24 @@ import model_scripts
 from model_machine import Database, Machine
 from model_scripts import Answer
 
-from tasks.backup.databases.base import script as database_script
-from tasks.backup.exchange import ATTACHMENTS
-from tasks.backup.guarding import recovery
+from tasks.backup.watchdog import recovery
 from tasks.containers import spec_for
-from tasks.containers.base import (
-    MARKER_PATH,
-    SILENT,
-    Completed,
-    Container,
-    ContainerFacts,
-    ContainerSpec,
-    Progress,
-)
-from tasks.effects.carrying import carry_script
-from tasks.effects.inside import applying, unit_script
-from tasks.effects.keeping import keep_script, put_back_script
-from tasks.effects.migrating import step_script
-from tasks.effects.rehearsing import rehearsal_script
-from tasks.effects.switching import back_script, confirm_script, drain_script, flip_script
+from tasks.containers.base import MARKER_PATH, Container, ContainerFacts, ContainerSpec
+from tasks.databases.base import script as database_script
 from tasks.errors import DeployError, ResourceError
+from tasks.execution.database_copy import carry_script
+from tasks.execution.guest_changes import applying, unit_script
+from tasks.execution.previous_settings import keep_script, put_back_script
+from tasks.execution.rehearsal import rehearsal_script
+from tasks.execution.switchover import back_script, confirm_script, drain_script, flip_script
+from tasks.execution.write_freeze import step_script
+from tasks.guest.runner import SCRIPTS, function_name, guarded, script_text, while_stopped
+from tasks.host.process import Completed
 from tasks.model.instance import Instance
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
 from tasks.resources.migration import JOURNAL
-from tasks.resources.observe import SCRIPTS, function_name, observer_text, script_text
-from tasks.resources.running import guarded, while_stopped
+from tasks.resources.observe import observer_text
 
 RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
 ATTRIBUTES = (
@@ -139,10 +132,10 @@ class World:
 def known_texts() -> dict[str, str]:
     """Text of each command the tool sends but observers and database scripts → its name."""
     return {
-        guarded("leftovers.sh"): "settle",
-        guarded("land.sh"): "land",
-        guarded("reach.sh", "install.sh"): "install",
-        guarded("release.sh"): "release",
+        guarded("leftovers"): "settle",
+        guarded("land"): "land",
+        guarded("reach", "install"): "install",
+        guarded("release"): "release",
         unit_script(): "unit",
         "\n".join((script_text("health"), 'health_site "$@"')): "site",
         flip_script(): "flip",
@@ -160,7 +153,9 @@ def known_texts() -> dict[str, str]:
 
 @cache
 def script_names() -> tuple[str, ...]:
-    return tuple(sorted(p.stem for p in SCRIPTS.glob("*.sh") if p.stem != "health"))
+    """Those that say a state, or bring it about."""
+    found = sorted(path.stem for path in SCRIPTS.glob("*.sh"))
+    return tuple(name for name in found if f"_{function_name(name)}() {{" in script_text(name))
 
 
 def observer_probes(text: str) -> set[str] | None:
@@ -325,7 +320,7 @@ class ModelContainer:
         if argv[:2] == ["bash", "-c"]:
             if argv[2] == recovery():
                 return model_migration.recover(machine, self.world.told)
-            if argv[2] == ATTACHMENTS.read_text():
+            if argv[2] == script_text("attachments"):
                 # The model has no attachments.
                 return Answer()
             engine, action, *arguments = argv[3:]

@@ -30,7 +30,7 @@ MANAGED: tuple[str, ...] = (
 MANAGED += ("/usr/local/lib/vikunja", "/etc/tmpfiles.d", "/etc/mysql", "/srv", "/etc/motd")
 
 
-def wished(site: Site, *kinds: str) -> list[str]:
+def names_in(site: Site, *kinds: str) -> list[str]:
     """Names of what was applied, of these kinds."""
     from tasks.model import applied
 
@@ -47,7 +47,7 @@ def inside(*kinds: str) -> Callable[[Inside], Drift]:
             place = site.world.places.get(site.instance.container_name)
             if place is None:
                 return ""
-            names = [n for n in wished(site, *kinds) if _is_there(place.machine, kinds, n)]
+            names = [n for n in names_in(site, *kinds) if _is_there(place.machine, kinds, n)]
             return drift(place.machine, random, names) if names or not kinds else ""
 
         return drifted
@@ -193,7 +193,7 @@ def marker_switched(machine: Machine, random: Random, names: list[str]) -> str:
         machine.files.write(GREEN, b"")
     else:
         machine.files.remove(GREEN)
-    return "active colour switched"
+    return "active color switched"
 
 
 @inside()

@@ -1,4 +1,4 @@
-"""Random edits of a site's wishes: its configuration, its templates, its repository.
+"""Random edits of a site's desired: its configuration, its templates, its repository.
 
 Each edit leaves a valid configuration, and says in a few words what it did.
 """
@@ -49,23 +49,23 @@ def subnet(site: Site, random: Random) -> str:
 
 def database(site: Site, random: Random) -> str:
     kind = random.choice(["sqlite", "postgresql", "mysql", "postgresql", "mysql"])
-    wish: dict[str, Any] = {"type": kind}
+    desired: dict[str, Any] = {"type": kind}
     if kind != "sqlite":
         if random.random() < 0.5:
-            wish["name"] = random.choice(["vikunja", "tasks", "a_b"])
+            desired["name"] = random.choice(["vikunja", "tasks", "a_b"])
         if random.random() < 0.5:
-            wish["user"] = random.choice(["vikunja", "tasker"])
+            desired["user"] = random.choice(["vikunja", "tasker"])
         if random.random() < 0.4:
-            wish["password_file"] = secret_file(site, random, "password")
+            desired["password_file"] = secret_file(site, random, "password")
         if random.random() < 0.3:
-            wish |= {
+            desired |= {
                 "host": random.choice(["db.example.com", "10.99.9.9"]),
                 "admin_user": "root",
                 "password_file": secret_file(site, random, "password"),
                 "admin_password_file": secret_file(site, random, "admin"),
             }
-    site.document["database"] = wish
-    return f"database = {wish}"
+    site.document["database"] = desired
+    return f"database = {desired}"
 
 
 def secret_file(site: Site, random: Random, name: str) -> str:

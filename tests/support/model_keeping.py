@@ -11,7 +11,7 @@ from model_scripts import Answer
 
 
 @dataclass
-class Kept:
+class TextCache:
     """of: what served then. paths: each with all that was there, by path; nothing where there was
     nothing. stamps: of units."""
 
@@ -31,8 +31,8 @@ def _of(machine: Machine, color: str) -> tuple[str, bytes]:
 def keep(machine: Machine, color: str, rest: Sequence[str]) -> Answer:
     at = rest.index("--")
     kept = machine.kept
-    if not isinstance(kept, Kept) or kept.of != _of(machine, color):
-        machine.kept = kept = Kept(_of(machine, color))
+    if not isinstance(kept, TextCache) or kept.of != _of(machine, color):
+        machine.kept = kept = TextCache(_of(machine, color))
     for unit in rest[:at]:
         kept.stamps.setdefault(unit, _stamp(machine, unit))
     for path in rest[at + 1 :]:
@@ -44,7 +44,7 @@ def keep(machine: Machine, color: str, rest: Sequence[str]) -> Answer:
 
 def put_back(machine: Machine, color: str) -> Answer:
     kept, machine.kept = machine.kept, None
-    if not isinstance(kept, Kept) or kept.of != _of(machine, color) or not kept.paths:
+    if not isinstance(kept, TextCache) or kept.of != _of(machine, color) or not kept.paths:
         return Answer()
     for path, there in kept.paths.items():
         machine.files.remove(path)

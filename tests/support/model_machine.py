@@ -297,28 +297,28 @@ class Machine:
         unit.running = {**self.inputs(name), **kept}
         unit.reloads += 1
 
-    def _wished_log_files(self) -> list[tuple[str, str, str, str]]:
+    def _desired_log_files(self) -> list[tuple[str, str, str, str]]:
         lines = (self.files.content("/etc/tmpfiles.d/vikunja.conf") or b"").decode().splitlines()
         fields = [line.split() for line in lines if line.startswith("f ")]
         return [(path, mode, owner, group) for _, path, mode, owner, group, _ in fields]
 
     def log_files(self) -> str:
-        """As the probe of log-files.sh says; `no configuration` where nothing is wished yet."""
-        wished = self._wished_log_files()
-        if not wished:
+        """As the probe of log-files.sh says; `no configuration` where nothing is desired yet."""
+        desired = self._desired_log_files()
+        if not desired:
             return "no configuration"
-        nodes = [self.files.get(path) for path, *_ in wished]
+        nodes = [self.files.get(path) for path, *_ in desired]
         found = [node for node in nodes if node is not None and node.type == "file"]
         if not found:
             return "absent"
-        if len(found) < len(wished):
+        if len(found) < len(desired):
             return "removed"
         rights = [(node.mode, self.owner(node), self.group(node)) for node in found]
-        return "present" if rights == [tuple(rest) for _, *rest in wished] else "rights-changed"
+        return "present" if rights == [tuple(rest) for _, *rest in desired] else "rights-changed"
 
     def make_log_files(self) -> None:
         """systemd-tmpfiles --create: the files that are missing, the rights of all."""
-        for path, mode, owner, group in self._wished_log_files():
+        for path, mode, owner, group in self._desired_log_files():
             if self.files.get(path) is None:
                 self.files.make_folders(path.rpartition("/")[0])
                 self.files.write(path, b"")

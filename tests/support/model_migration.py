@@ -12,8 +12,8 @@ from model_files import folder
 from model_machine import GREEN, STAMPS, Machine, database_named
 from model_scripts import Answer, Told
 
-from tasks.backup.guarding import AT_BOOT, WANTED
-from tasks.resources.carrying import FILLING, NEXT
+from tasks.backup.watchdog import AT_BOOT, WANTED
+from tasks.resources.data_move import FILLING, NEXT
 from tasks.resources.migration import DATABASE_FILE, HOME, JOURNAL
 
 MAINTENANCE = "/etc/vikunja/active/maintenance"
@@ -22,7 +22,7 @@ MAINTENANCE = "/etc/vikunja/active/maintenance"
 def database(
     machine: Machine, engine: str, action: str, connection: Sequence[str], arguments: Sequence[str]
 ) -> Answer:
-    """tasks/backup/databases/*.sh"""
+    """tasks/guest/scripts/database-*.sh"""
     places = machine.places
     key = ("sqlite", "")
     if engine != "sqlite":

@@ -1,4 +1,4 @@
-"""What the tool's own scripts do to a machine. Each function is one of tasks/resources/*.sh.
+"""What the tool's own scripts do to a machine. Each function is one of tasks/guest/scripts/*.sh.
 
 What changed is told to `Told`, by the address that the machine's owner would call it by; an
 effect that changed nothing is told as `none`.
@@ -446,7 +446,7 @@ def site(machine: Machine, domain: str, port: str, told: Told) -> Answer:
 
 
 def _answers(machine: Machine, color: str, port: str, version: str = "-") -> str:
-    """What the health check of a colour's backend says; empty where it is healthy."""
+    """What the health check of a color's backend says; empty where it is healthy."""
     try:
         _backend(machine, f"vikunja-backend@{color}.service", [port, version, ""])
     except Refused as refused:
@@ -551,7 +551,7 @@ def _ids(machine: Machine, key: tuple[str, str]) -> str:
 
 
 def _password(machine: Machine) -> bytes:
-    """The one that is wished for, while another database serves."""
+    """The one that is configured, while another database serves."""
     path = f"{SECRETS}/db-password"
     return (machine.files.content(f"{path}-next") or machine.files.content(path) or b"").strip()
 

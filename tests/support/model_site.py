@@ -22,15 +22,14 @@ import yaml
 from model_container import World
 from runs import temporary_folder
 
-from tasks import build, render
-from tasks.build import artifact as store
-from tasks.build.artifact import Artifact
+from tasks import builds
+from tasks.builds import artifact as store
+from tasks.builds.artifact import Artifact
 from tasks.commands.apply import carry_out
 from tasks.commands.plan import look_at, plan_of
 from tasks.config import load_instances
-from tasks.containers.base import SILENT, Progress
+from tasks.desired import rendering
 from tasks.errors import DeployError
-from tasks.look import Look
 from tasks.model.archive import (
     BACKUP_VERSION,
     Archive,
@@ -42,6 +41,8 @@ from tasks.model.archive import (
 from tasks.model.instance import Instance
 from tasks.model.plan import Plan
 from tasks.paths import PREFIX_VARIABLE, TEMPLATES, Paths
+from tasks.planning.inspection import Inspection
+from tasks.progress import SILENT, Progress
 
 NAME = "vikunja-main"
 
@@ -124,7 +125,7 @@ class Repository:
 
 def publish(paths: Paths, instance: Instance, commit: str | None) -> Artifact:
     """An artifact as a build leaves it, with a binary that names its version."""
-    key = build.artifact_key(instance, commit)
+    key = builds.artifact_key(instance, commit)
     version = instance.release.version if instance.release else f"v1.0.0-{(commit or '')[:8]}"
     files = {"backend/vikunja": b"\x7fELF stand-in\nversion=" + version.encode() + b"\n"}
     if instance.services.mcp.enabled or instance.release:
@@ -178,17 +179,17 @@ class Site:
         return self.instances()[0]
 
     def publish(self) -> Artifact:
-        """Have the build that is wished for now in the cache."""
-        commit = build.resolve(self.instance.git) if self.instance.git else None
+        """Have the build that is configured now in the cache."""
+        commit = builds.resolve(self.instance.git) if self.instance.git else None
         return publish(self.paths, self.instance, commit)
 
-    def plan(self, targets: Sequence[str] = ()) -> tuple[Mapping[str, Look], Plan]:
+    def plan(self, targets: Sequence[str] = ()) -> tuple[Mapping[str, Inspection], Plan]:
         looks, failures = look_at(self.instances(), self.paths)
         for failure in failures.values():
             raise failure
         return looks, plan_of(looks, targets)
 
-    def carry_out(self, looks: Mapping[str, Look], plan: Plan) -> dict[str, DeployError]:
+    def carry_out(self, looks: Mapping[str, Inspection], plan: Plan) -> dict[str, DeployError]:
         return carry_out(looks, plan, self.paths, whole=not plan.targets, allow_destroy=True)
 
     def apply(self) -> Plan:
@@ -244,8 +245,8 @@ class Site:
 
 def forget_templates() -> None:
     """A process reads a template once; a test's templates change between two of its plans."""
-    render._file_digest.cache_clear()
-    render._shared_files.cache_clear()
+    rendering._file_digest.cache_clear()
+    rendering._shared_files.cache_clear()
 
 
 @contextmanager
@@ -255,32 +256,32 @@ def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         world = World(kept=folder / "world")
         site = Site(folder, world)
         monkeypatch.setenv(PREFIX_VARIABLE, str(site.paths.prefix))
-        monkeypatch.setattr("tasks.look.container_for", world.container_for)
+        monkeypatch.setattr("tasks.planning.inspection.container_for", world.container_for)
         shutil.copytree(TEMPLATES, site.templates)
-        monkeypatch.setattr(render, "TEMPLATES", site.templates)
-        monkeypatch.setattr(render, "ROOT", folder)
-        render._environment.cache_clear()
+        monkeypatch.setattr(rendering, "TEMPLATES", site.templates)
+        monkeypatch.setattr(rendering, "ROOT", folder)
+        rendering._environment.cache_clear()
 
         def built(
             instance: Instance, commit: str | None, paths: Paths, progress: Progress = SILENT
         ) -> Artifact:
-            key = build.artifact_key(instance, commit or None)
+            key = builds.artifact_key(instance, commit or None)
             with store.lock(paths, key):
                 found = store.find(paths, key) or publish(paths, instance, commit or None)
             label = commit[:10] if commit else found.version
             world.told(f"artifact:{label}", "create")
             return found
 
-        monkeypatch.setattr(build, "build", built)
+        monkeypatch.setattr(builds, "build", built)
 
         def taken(*_: object, **__: object) -> None:
             world.told("backup:before-update", "run")
 
         monkeypatch.setattr("tasks.backup.take.take", taken)
         # What builds without tools needs none.
-        monkeypatch.setattr(build, "check_toolchain", lambda *_: [])
+        monkeypatch.setattr(builds, "check_toolchain", lambda *_: [])
         yield site
     finally:
-        render._environment.cache_clear()
+        rendering._environment.cache_clear()
         forget_templates()
         shutil.rmtree(folder)

@@ -12,8 +12,8 @@ from journey import Site, sample_document
 from places import LabNetwork
 from pve.standin import Standin
 
+from tasks.builds.sample import make_repository
 from tasks.containers.lxc.attach import attach
-from tasks.sample import make_repository
 
 FIRST_ID = 300_000 + 10 * (os.getpid() % 10_000)
 

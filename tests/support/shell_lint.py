@@ -26,19 +26,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from instance_samples import sample_instance  # noqa: E402
 from model_container import known_texts, script_names  # noqa: E402
 
-from tasks.backup import drill, exchange, guarding, subject  # noqa: E402
-from tasks.backup.databases import base as databases  # noqa: E402
-from tasks.build import builder, fetching, making, toolchain  # noqa: E402
+from tasks.backup import watchdog  # noqa: E402
+from tasks.builds import builder, fetching, making, toolchain  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
-from tasks.containers.proxmox import inside, stream, view  # noqa: E402
-from tasks.lifecycle import services  # noqa: E402
-from tasks.logs import reading  # noqa: E402
+from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
+from tasks.databases import base as databases  # noqa: E402
+from tasks.desired.rendering import render  # noqa: E402
+from tasks.desired.system import templated  # noqa: E402
+from tasks.guest.runner import script_text, while_stopped  # noqa: E402
 from tasks.model.instance import Instance  # noqa: E402
-from tasks.render import render  # noqa: E402
-from tasks.resources.observe import observer, script_text  # noqa: E402
-from tasks.resources.running import while_stopped  # noqa: E402
+from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.system import templated  # noqa: E402
+from tasks.workflows import drill, lifecycle  # noqa: E402
 
 Shell = Literal["sh", "bash"]
 
@@ -84,22 +83,22 @@ def _composed() -> Iterator[Text]:
         names = [*needed, "migrations"]
         yield Text("observe migrations", "sh", observer([("probe", name) for name in names]))
     for name in ("start", "stop", "restart", "retire"):
-        yield Text(f"lifecycle {name}", "sh", services.script(name))
+        yield Text(f"lifecycle {name}", "sh", lifecycle.script(name))
     for engine in ENGINES:
         script = databases.script(engine)  # type: ignore[arg-type]
         yield Text(f"database {engine}", "bash", script)
-        yield Text(f"exchange {engine}", "bash", f"{exchange.ATTACHMENTS.read_text()}\n{script}")
-    yield Text("recover", "bash", guarding.recovery())
-    yield Text("guard", "bash", guarding.guard_text("/home", 60))
+        yield Text(f"exchange {engine}", "bash", f"{script_text('attachments')}\n{script}")
+    yield Text("recover", "bash", watchdog.recovery())
+    yield Text("guard", "bash", watchdog.guard_text("/home", 60))
     yield Text("while-stopped", "bash", while_stopped([])[2])
-    yield Text("logs", "sh", reading.SCRIPT.read_text())
-    yield Text("backup", "sh", subject.INSIDE.read_text())
+    yield Text("logs", "sh", script_text("logs"))
+    yield Text("backup", "sh", script_text("backup-contents"))
     yield Text("look", "sh", view.look_text())
 
 
 def _embedded() -> Iterator[Text]:
     """Too short for a file of their own."""
-    reach = builder.REACH.read_text()
+    reach = script_text("reach")
     for name, text in {
         "boot.WAIT_FOR_SYSTEM": boot.WAIT_FOR_SYSTEM,
         "builder.END": builder.END,
@@ -108,9 +107,9 @@ def _embedded() -> Iterator[Text]:
         "drill.DIGESTS": drill.DIGESTS,
         "fetching.GO_SCRIPT": fetching.GO_SCRIPT,
         "fetching.NPM_SCRIPT": fetching.NPM_SCRIPT,
-        "inside.ASK": inside.ASK,
-        "inside.GUARD": inside.GUARD,
-        "inside.MARK": inside.MARK,
+        "inside.ASK": guest_access.ASK,
+        "inside.GUARD": guest_access.GUARD,
+        "inside.MARK": guest_access.MARK,
         "making.WRITE": making.WRITE,
         "rootfs.UNSYNCED": rootfs.UNSYNCED,
         "stream.KILL": stream.KILL,
@@ -188,7 +187,7 @@ def shellcheck(one: Text) -> list[tuple[int, int, str]]:
     return [(found["line"], found["code"], found["message"]) for found in comments]
 
 
-def judged(
+def evaluated(
     checked: Sequence[Text], findings: Iterable[Sequence[tuple[int, int, str]]]
 ) -> Iterator[str]:
     """What counts, by file and line: what is unused only where no text that has it uses it."""
@@ -243,7 +242,7 @@ def main() -> int:
     with ThreadPoolExecutor() as pool:
         for lines in pool.map(lambda args: shfmt(*args), dict.fromkeys(formats(checked))):
             found += lines
-        found += judged(checked, pool.map(shellcheck, checked))
+        found += evaluated(checked, pool.map(shellcheck, checked))
     print("\n".join(dict.fromkeys(found)) or f"{len(files())} scripts, {len(checked)} texts: clean")
     return 1 if found else 0
 

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.containers.base import Completed
+from tasks.guest.runner import script_text
+from tasks.host.process import Completed
 from tasks.resources.base import Facts
-from tasks.resources.observe import HERE, Question, observe
+from tasks.resources.observe import Question, observe
 
 
 @dataclass
@@ -60,7 +61,7 @@ class HostShell:
 
     def land(self, stream: bytes, home: Path) -> Completed:
         """land.sh with its own folder (stamps, landing) below `home`."""
-        text = (HERE / "land.sh").read_text()
+        text = script_text("land")
         assert "home=/var/lib/vikunja-deploy\n" in text
         text = text.replace("home=/var/lib/vikunja-deploy\n", f"home={home}\n")
         return self.run(["sh", "-c", text, "land"], stdin=stream)

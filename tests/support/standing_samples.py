@@ -13,7 +13,7 @@ from tasks.model.last_drill import LastDrill
 from tasks.model.state import State
 from tasks.status.backups import Backups
 from tasks.status.facts import Standing
-from tasks.status.inside import Inside
+from tasks.status.guest_facts import Inside
 from tasks.status.measured import Answer, DatabaseState, McpAnswer, Measured, Usage
 
 GIBIBYTE = 1024**3

@@ -1,4 +1,4 @@
-"""A container in which the system step's wishes come true, by the real planner and applier."""
+"""A container in which the system step's desired come true, by the real planner and applier."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks import effects, render, switch, system
+from tasks import execution
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
-from tasks.containers.base import SILENT, Completed
 from tasks.containers.lxc.driver import LxcContainer
+from tasks.desired import rendering, switch, system
+from tasks.desired.release import ReleaseTarget
 from tasks.errors import DeployError
-from tasks.look import Look, Sources
-from tasks.model.applied import NOTHING_APPLIED, Applied, finish
+from tasks.host.process import Completed
+from tasks.model.applied import NOTHING_APPLIED, Applied
 from tasks.model.instance import Color, Instance
-from tasks.model.plan import Entry, InstancePlan
+from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import ROOT, Paths
-from tasks.planner import Wishes, plan, revived
-from tasks.release import Target
+from tasks.planning.inspection import Inputs, Inspection
+from tasks.planning.planner import Desired, orphans, plan
+from tasks.progress import SILENT
+from tasks.resources.applied import mark_applied
 from tasks.resources.base import Facts, Resource
 from tasks.resources.observe import observe
 
@@ -51,7 +54,7 @@ class Inside:
     applied: Applied = NOTHING_APPLIED
     said: list[str] = field(default_factory=list)
 
-    def instance(self, **wishes: Any) -> Instance:
+    def instance(self, **desired: Any) -> Instance:
         spec = self.container.spec
         document = {
             "deployment": {"instance_id": spec.instance_id},
@@ -66,41 +69,41 @@ class Inside:
             "database": {},
             "admin": {"email": "admin@example.org"},
         }
-        filled = with_defaults(merged(document, wishes), Path("/etc/vikunja-deploy"))
+        filled = with_defaults(merged(document, desired), Path("/etc/vikunja-deploy"))
         return make_instance(filled, Path("/etc/vikunja-deploy/config.yaml"))
 
-    def wishes(self, instance: Instance, serving: Color | None = None) -> Wishes:
-        rendered = render.render(instance, system.templated(instance))
-        given = system.read_given(instance)
+    def desired(self, instance: Instance, serving: Color | None = None) -> Desired:
+        rendered = rendering.render(instance, system.templated(instance))
+        given = system.read_host_files(instance)
         steps: dict[str, tuple[Resource, ...]] = {
             "system": system.declare(instance, rendered, given)
         }
         if serving:
-            target = Target(None, "sample", VERSION)
+            target = ReleaseTarget(None, "sample", VERSION)
             steps["switch"] = switch.declare(instance, serving, rendered, given, target)
-        return Wishes(instance.id, steps)
+        return Desired(instance.id, steps)
 
-    def plan(self, instance: Instance, serving: Color | None = None) -> tuple[Entry, ...]:
-        return self._plan(self.wishes(instance, serving))
+    def plan(self, instance: Instance, serving: Color | None = None) -> tuple[PlanEntry, ...]:
+        return self._plan(self.desired(instance, serving))
 
-    def _plan(self, wishes: Wishes) -> tuple[Entry, ...]:
-        known = {resource.address for resource in wishes.resources}
-        asked = (*wishes.resources, *revived(self.applied, known))
+    def _plan(self, desired: Desired) -> tuple[PlanEntry, ...]:
+        known = {resource.address for resource in desired.resources}
+        asked = (*desired.resources, *orphans(self.applied, known))
         facts = observe(self.container, [q for resource in asked for q in resource.questions()])
-        return plan(wishes, facts, self.applied)
+        return plan(desired, facts, self.applied)
 
-    def apply(self, instance: Instance, serving: Color | None = None) -> tuple[Entry, ...]:
+    def apply(self, instance: Instance, serving: Color | None = None) -> tuple[PlanEntry, ...]:
         """Bring everything about; what was done comes back."""
-        wishes = self.wishes(instance, serving)
-        entries = self._plan(wishes)
-        target = Target(None, "sample", VERSION)
-        sources = Sources(instance, {}, system.NOTHING_GIVEN, self.applied)
+        desired = self.desired(instance, serving)
+        entries = self._plan(desired)
+        target = ReleaseTarget(None, "sample", VERSION)
+        sources = Inputs(instance, {}, system.NO_HOST_FILES, self.applied)
         instance_plan = InstancePlan(instance.id, entries, {}, {})
-        look = Look(
-            instance, self.container, sources, target, "blue", Facts(), wishes, instance_plan
+        inspection = Inspection(
+            instance, self.container, sources, target, "blue", Facts(), desired, instance_plan
         )
-        work = effects.Work(
-            look=look,
+        work = execution.ApplyContext(
+            inspection=inspection,
             paths=self.paths,
             progress=SILENT,
             log=self.said.append,
@@ -108,12 +111,12 @@ class Inside:
             write_record=self.said.append,
         )
         try:
-            effects.apply(entries, work)
+            execution.apply(entries, work)
         except DeployError as failure:
             failure.add_note("\n".join(failure.evidence))
             raise
         gone = [entry.address for entry in entries if entry.action == "delete"]
-        self.applied = finish(self.applied, wishes.resources, gone)
+        self.applied = mark_applied(self.applied, desired.resources, gone)
         return entries
 
     def sh(self, script: str, *arguments: str, check: bool = True, timeout: float = 60) -> str:
@@ -135,7 +138,7 @@ class Inside:
 
 
 def release(inside: Inside, sample: Path) -> None:
-    """Put the sample application and its MCP server into both colours' folders."""
+    """Put the sample application and its MCP server into both colors' folders."""
     files = {}
     for color in ("blue", "green"):
         files[f"/opt/vikunja/backend/{color}/vikunja"] = (sample / "vikunja").read_bytes()
@@ -188,7 +191,7 @@ class Site:
 
 
 def release_marker(inside: Inside, color: Color) -> None:
-    """Put or remove the marker by which nginx chooses the colour, atomically."""
+    """Put or remove the marker by which nginx chooses the color, atomically."""
     marker = "/etc/vikunja/active/green"
     if color == "green":
         inside.sh('touch "$1.new" && mv "$1.new" "$1"', marker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.backup.databases.base import LIVE, Database, script
+from tasks.databases.base import LIVE, Database, script
 
 # Each follows the functions of its engine's own script.
 DIGESTS = {

@@ -1,4 +1,4 @@
-"""The pure parts of the benches: figures that cannot lie, and the same wishes for every tool."""
+"""The pure parts of the benches: figures that cannot lie, and the same asks for every tool."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_percentile_is_of_the_fast_requests_of_its_time() -> None:
         colors.p99(fast + slow, 150, 199)
 
 
-def test_the_first_answer_is_the_new_colours_earliest_after_the_flip() -> None:
+def test_the_first_answer_is_the_new_colors_earliest_after_the_flip() -> None:
     load = clients.Clients("192.0.2.1", "example.org")
     for at, version in ((1, "green"), (2, "v1.0.0"), (3, "green"), (4, "green"), (5, "v1.0.0")):
         load.tally.answered.append(clients.Answered("probe", at, 0.01, version))

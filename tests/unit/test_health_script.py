@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tasks.resources.observe import script_text
+from tasks.guest.runner import script_text
 
 PAGE = b'<!doctype html><html><body><div id="app"></div></body></html>'
 INFO = {"motd": 'a "quoted", {odd} text', "version": "v1.2.3", "auth": {"local": {}}}

@@ -1,4 +1,4 @@
-"""What is wished inside the container, for which configuration."""
+"""What is desired inside the container, for which configuration."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from hypothesis import given as generated
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tasks import system
 from tasks.config.environment_rules import environment as refused
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
+from tasks.desired import system
+from tasks.desired.rendering import Rendered, render
 from tasks.errors import ResourceError, UsageError
+from tasks.guest.runner import SCRIPTS, function_name
 from tasks.model.instance import Instance
-from tasks.model.secret import Secret as SecretValue
-from tasks.render import Rendered, render
 from tasks.resources.base import Resource
 from tasks.resources.files import File
-from tasks.resources.observe import SCRIPTS, function_name
 from tasks.resources.system import Package, Script, Secret, Unit
+from tasks.secret import Secret as SecretValue
 
 DOCUMENT: Mapping[str, Any] = {
     "deployment": {"instance_id": "vikunja-main"},
@@ -57,7 +57,7 @@ CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "IPv6": {"network": {"ip_address": "2001:db8::10/64", "gateway": "2001:db8::1"}},
 }
-GIVEN = system.GivenFiles(
+GIVEN = system.HostFiles(
     b"CERTIFICATE",
     SecretValue(b"KEY-CANARY"),
     SecretValue(b"PASSWORD-CANARY"),
@@ -73,26 +73,26 @@ def merged(document: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def instance(**wishes: Any) -> Instance:
-    return make_instance(with_defaults(merged(DOCUMENT, wishes), Path("/")), Path("/config.yaml"))
+def instance(**keys: Any) -> Instance:
+    return make_instance(with_defaults(merged(DOCUMENT, keys), Path("/")), Path("/config.yaml"))
 
 
-def rendered(wished: Instance) -> dict[str, Rendered]:
-    return render(wished, system.templated(wished))
+def rendered(desired: Instance) -> dict[str, Rendered]:
+    return render(desired, system.templated(desired))
 
 
-def texts(**wishes: Any) -> dict[str, str]:
-    wished = instance(**wishes)
-    return {path: item.content.decode() for path, item in rendered(wished).items()}
+def texts(**keys: Any) -> dict[str, str]:
+    desired = instance(**keys)
+    return {path: item.content.decode() for path, item in rendered(desired).items()}
 
 
-def declared(given: system.GivenFiles = GIVEN, **wishes: Any) -> tuple[Resource, ...]:
-    wished = instance(**wishes)
-    return system.declare(wished, rendered(wished), given)
+def declared(given: system.HostFiles = GIVEN, **keys: Any) -> tuple[Resource, ...]:
+    desired = instance(**keys)
+    return system.declare(desired, rendered(desired), given)
 
 
-def addresses(**wishes: Any) -> list[str]:
-    return [resource.address for resource in declared(**wishes)]
+def addresses(**keys: Any) -> list[str]:
+    return [resource.address for resource in declared(**keys)]
 
 
 def environment(text: str) -> dict[str, str]:
@@ -171,7 +171,7 @@ def test_redis_is_used_only_where_it_is_enabled() -> None:
     assert not any("REDIS" in name for name in environment(texts()[ENVIRONMENT]))
 
 
-def test_the_colours_differ_by_their_port_only() -> None:
+def test_the_colors_differ_by_their_port_only() -> None:
     found = texts(services={"backend": {"port_blue": 4001, "port_green": 4002}})
 
     for color, port in (("blue", 4001), ("green", 4002)):
@@ -180,7 +180,7 @@ def test_the_colours_differ_by_their_port_only() -> None:
         }
 
 
-def test_the_mcp_server_of_a_colour_talks_to_its_own_backend() -> None:
+def test_the_mcp_server_of_a_color_talks_to_its_own_backend() -> None:
     found = environment(texts(**ALL)["/etc/vikunja/mcp-environment.green"])
 
     assert found["VIKUNJA_API_URL"] == "http://127.0.0.1:3457"
@@ -220,9 +220,9 @@ def test_any_value_arrives_as_it_was_written(value: str) -> None:
 # The proxy
 
 
-@pytest.mark.parametrize(("wished", "limit"), [(5, "22m"), (20, "22m"), (100, "102m")])
-def test_the_body_limit_is_vikunjas_own_and_never_below_22_mb(wished: int, limit: str) -> None:
-    text = texts(vikunja={"max_upload_mb": wished})[NGINX]
+@pytest.mark.parametrize(("desired", "limit"), [(5, "22m"), (20, "22m"), (100, "102m")])
+def test_the_body_limit_is_vikunjas_own_and_never_below_22_mb(desired: int, limit: str) -> None:
+    text = texts(vikunja={"max_upload_mb": desired})[NGINX]
 
     assert f"client_max_body_size {limit};" in text
 
@@ -257,7 +257,7 @@ def test_wherever_the_proxy_sets_a_header_it_sets_all_that_name_the_client() -> 
     assert upgraded.startswith("~ ^/api/v[0-9]+/ws$ {")
 
 
-def test_the_colour_is_chosen_by_a_marker_in_the_folder_that_is_declared() -> None:
+def test_the_color_is_chosen_by_a_marker_in_the_folder_that_is_declared() -> None:
     assert "if (-f /etc/vikunja/active/green)" in texts()[NGINX]
     assert "directory:/etc/vikunja/active" in addresses()
 
@@ -266,7 +266,7 @@ def test_the_colour_is_chosen_by_a_marker_in_the_folder_that_is_declared() -> No
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_wishes_come_in_an_order_in_which_each_finds_what_it_needs(name: str) -> None:
+def test_desired_come_in_an_order_in_which_each_finds_what_it_needs(name: str) -> None:
     resources = declared(**CONFIGURATIONS[name])
 
     kinds = [type(resource).__name__ for resource in resources]
@@ -302,7 +302,7 @@ def test_every_folder_is_declared_before_what_is_in_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_no_secret_is_in_a_rendered_file_an_argument_or_a_wish(name: str) -> None:
+def test_no_secret_is_in_a_rendered_file_an_argument_or_a_desired(name: str) -> None:
     resources = declared(**CONFIGURATIONS[name])
 
     for resource in resources:
@@ -310,7 +310,7 @@ def test_no_secret_is_in_a_rendered_file_an_argument_or_a_wish(name: str) -> Non
             assert resource.sensitive
             assert resource.mode == ("0640" if resource.path.endswith("key.pem") else "0600")
         assert "CANARY" not in repr(resource)
-        assert "CANARY" not in repr(resource.wish())
+        assert "CANARY" not in repr(resource.desired())
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_scripts_are_declared_for_what_they_bring_about(name: str, scripts: list
 def test_a_server_outside_is_asked_as_administrator_only_with_both_name_and_password() -> None:
     database = {"type": "postgresql", **OUTSIDE, "admin_user": "root", "name": "todo"}
     with_admin = declared(database=database)
-    without = declared(system.GivenFiles(database_password=SecretValue(b"x")), database=database)
+    without = declared(system.HostFiles(database_password=SecretValue(b"x")), database=database)
 
     wanted = ("db.example.org", "5432", "todo", "tasks")
     assert [r.arguments for r in with_admin if isinstance(r, Script)][-1] == (*wanted, "root")
@@ -363,7 +363,7 @@ def test_a_server_outside_is_asked_as_administrator_only_with_both_name_and_pass
 
 
 def test_a_given_password_is_a_file_and_a_missing_one_is_made() -> None:
-    found = declared(system.NOTHING_GIVEN, database={"type": "postgresql"})
+    found = declared(system.NO_HOST_FILES, database={"type": "postgresql"})
     made = next(r for r in found if r.name == "/etc/vikunja/secrets/db-password")
     found = declared(database={"type": "postgresql"})
     given = next(r for r in found if r.name == "/etc/vikunja/secrets/db-password")
@@ -378,9 +378,7 @@ def test_a_users_own_file_is_declared_with_its_content() -> None:
         {"path": "/etc/motd", "content": "hello\n", "mode": "0600"},
         {"path": "/usr/local/share/x", "source": "/home/x"},
     ]
-    found = declared(
-        system.GivenFiles(extra={"/usr/local/share/x": SecretValue(b"X")}), files=files
-    )
+    found = declared(system.HostFiles(extra={"/usr/local/share/x": SecretValue(b"X")}), files=files)
 
     own = {r.path: r for r in found if isinstance(r, File)}
     assert (own["/etc/motd"].content, own["/etc/motd"].mode) == (SecretValue(b"hello\n"), "0600")
@@ -395,7 +393,7 @@ def test_a_users_own_file_must_not_be_one_of_ours() -> None:
         declared(GIVEN, files=files)
 
 
-def test_wishes_name_the_keys_that_they_come_from() -> None:
+def test_desired_name_the_keys_that_they_come_from() -> None:
     found = {r.address: set(r.origin.inputs) for r in declared(GIVEN, **ALL)}
 
     assert "network.domain" in found[f"file:{NGINX}"]
@@ -408,23 +406,23 @@ def test_wishes_name_the_keys_that_they_come_from() -> None:
 # The units that the switch starts
 
 
-def units(release: str = "r1", given: system.GivenFiles = GIVEN, **wishes: Any) -> list[Unit]:
-    wished = instance(**merged(ALL, wishes))
-    made = rendered(wished)
+def units(release: str = "r1", given: system.HostFiles = GIVEN, **keys: Any) -> list[Unit]:
+    desired = instance(**merged(ALL, keys))
+    made = rendered(desired)
     return [
-        system.backend_unit(wished, "blue", made, release, "v1", given),
-        system.mcp_unit(wished, "blue", made, release),
+        system.backend_unit(desired, "blue", made, release, "v1", given),
+        system.mcp_unit(desired, "blue", made, release),
     ]
 
 
-def changed(**wishes: Any) -> list[bool]:
+def changed(**keys: Any) -> list[bool]:
     """Whether backend and MCP server must be started anew after this change."""
-    pairs = zip(units(), units(**wishes), strict=True)
+    pairs = zip(units(), units(**keys), strict=True)
     return [before.revision != after.revision for before, after in pairs]
 
 
 @pytest.mark.parametrize(
-    ("wishes", "expected"),
+    ("keys", "expected"),
     [
         ({}, [False, False]),
         ({"release": "r2"}, [True, True]),
@@ -435,13 +433,13 @@ def changed(**wishes: Any) -> list[bool]:
         ({"services": {"frontend": {"port": 8080}}}, [False, False]),
         ({"redis": {"port": 6400}}, [True, True]),
         ({"vikunja": {"environment": {"A": "b"}}}, [True, False]),
-        ({"given": system.GivenFiles(database_password=SecretValue(b"other"))}, [True, False]),
+        ({"given": system.HostFiles(database_password=SecretValue(b"other"))}, [True, False]),
     ],
 )
 def test_a_service_is_started_anew_exactly_where_it_would_differ(
-    wishes: Mapping[str, Any], expected: list[bool]
+    keys: Mapping[str, Any], expected: list[bool]
 ) -> None:
-    assert changed(**wishes) == expected
+    assert changed(**keys) == expected
 
 
 def test_a_unit_says_how_its_health_is_known() -> None:
@@ -449,18 +447,18 @@ def test_a_unit_says_how_its_health_is_known() -> None:
 
     assert backend.health == ("backend", "3456", "v1", "7")
     assert mcp.health == ("mcp", "8456", "7")
-    wished = instance()
-    unknown = system.backend_unit(wished, "green", rendered(wished), "r", "")
+    desired = instance()
+    unknown = system.backend_unit(desired, "green", rendered(desired), "r", "")
     assert unknown.health == ("backend", "3457", "-", "60")
 
 
 def test_a_unit_is_acted_on_again_for_every_file_that_it_reads() -> None:
-    wishes: Any = {"vikunja": {"secrets": "environment"}, "database": {"type": "mysql"}}
-    backend, mcp = units(**wishes)
-    wished = addresses(**merged(ALL, wishes))
+    keys: Any = {"vikunja": {"secrets": "environment"}, "database": {"type": "mysql"}}
+    backend, mcp = units(**keys)
+    desired = addresses(**merged(ALL, keys))
 
     for unit in (backend, mcp):
-        assert {t for t in unit.triggers if "/secrets/" not in t} <= set(wished)
+        assert {t for t in unit.triggers if "/secrets/" not in t} <= set(desired)
     assert "file:/usr/local/lib/vikunja/backend" in backend.triggers
     assert "secret:/etc/vikunja/secrets/db-password" in backend.triggers
     assert "secret:/etc/vikunja/secrets/redis-password" in mcp.triggers
@@ -491,7 +489,7 @@ def test_given_files_are_read_and_passwords_lose_their_line_end(tmp_path: Path) 
         "x": "X",
     }.items():
         (tmp_path / name).write_bytes(content.encode())
-    wished = instance(
+    desired = instance(
         services={"frontend": {"ssl_cert": f"{tmp_path}/c", "ssl_key": f"{tmp_path}/k"}},
         database={
             "type": "mysql",
@@ -503,7 +501,7 @@ def test_given_files_are_read_and_passwords_lose_their_line_end(tmp_path: Path) 
         files=[{"path": "/etc/x", "source": f"{tmp_path}/x"}],
     )
 
-    assert system.read_given(wished) == system.GivenFiles(
+    assert system.read_host_files(desired) == system.HostFiles(
         certificate.encode(),
         SecretValue(b"K"),
         SecretValue(b"secret "),
@@ -516,7 +514,7 @@ def test_a_missing_file_is_named_with_its_key() -> None:
     frontend = {"ssl_cert": "/nowhere/c.pem", "ssl_key": "/nowhere/k.pem"}
 
     with pytest.raises(ResourceError) as missing:
-        system.read_given(instance(services={"frontend": frontend}))
+        system.read_host_files(instance(services={"frontend": frontend}))
     assert str(missing.value) == (
         "vikunja-main: services.frontend.ssl_cert: /nowhere/c.pem cannot be read: "
         "No such file or directory"
@@ -529,12 +527,4 @@ def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
     database = {"type": "postgresql", **OUTSIDE, "password_file": f"{tmp_path}/p"}
 
     with pytest.raises(UsageError, match="does not hold one line with a password"):
-        system.read_given(instance(database=database))
-
-
-@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.sh")))
-def test_scripts_are_posix_shell(script: str) -> None:
-    path = str(SCRIPTS / script)
-    completed = subprocess.run(["sh", "-n", path], capture_output=True, text=True, check=False)
-
-    assert (completed.returncode, completed.stderr) == (0, "")
+        system.read_host_files(instance(database=database))

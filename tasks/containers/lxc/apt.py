@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.containers.lxc.host import execute
 from tasks.containers.lxc.origin import debian_only
 from tasks.containers.lxc.sources import (
     Source,
@@ -21,6 +20,7 @@ from tasks.containers.lxc.sources import (
 )
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
+from tasks.host.process import execute
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

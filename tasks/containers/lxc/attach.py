@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tasks.containers.base import Completed
 from tasks.containers.interrupts import PutOff
-from tasks.containers.lxc.host import last_lines
 from tasks.errors import DeployError, ResourceError
+from tasks.host.process import Completed, last_lines
 
 COLLECT_LIMIT = 5
 """Seconds lxc-attach has to collect a program that was killed."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.containers.lxc.host import execute, remove_tree, sync_folder
 from tasks.containers.lxc.network import configurations
+from tasks.host.process import execute, remove_tree, sync_folder
 from tasks.paths import Paths
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.containers.base import Completed
 from tasks.containers.lxc import init
-from tasks.containers.lxc.host import execute, last_lines
 from tasks.errors import DeployError, NetworkError
+from tasks.host.process import Completed, execute, last_lines
 
 BOOT_LIMIT = 120
 """Seconds until a container that started must be up."""
@@ -92,7 +91,7 @@ def halt(folder: Path, lock: int, *, kill: bool) -> None:
         raise DeployError("the container's first process cannot be killed", where=folder.name)
 
 
-def judge(completed: Completed, gateway: str, where: str) -> tuple[str, ...]:
+def evaluate(completed: Completed, gateway: str, where: str) -> tuple[str, ...]:
     """The units that failed, of what WAIT_FOR_SYSTEM printed. Raises where it is not up."""
     state, *rest = completed.stdout.decode(errors="replace").splitlines() or ["unknown"]
     failed = tuple(line.split()[0] for line in rest if line.strip())

@@ -10,8 +10,8 @@ from typing import Literal
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
-from tasks.containers.lxc.idmap import IdMap
 from tasks.frozen import dataclass
+from tasks.host.user_ids import IdMap
 from tasks.model.registry import parse_identity
 
 INSTANCE = "# vikunja-deploy: instance"

@@ -20,40 +20,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from tasks.containers.base import (
-    MARKER_PATH,
-    SILENT,
-    Completed,
-    ContainerFacts,
-    ContainerSpec,
-    Progress,
-    Refusal,
-)
+from tasks.containers.base import MARKER_PATH, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.lxc import (
     bases,
     boot,
     cgroup,
     config,
     facts,
+    guest_files,
     identity,
     init,
-    inside,
     limits,
     network,
     ownership,
 )
 from tasks.containers.lxc.attach import attach
-from tasks.containers.lxc.host import (
+from tasks.errors import DeployError, ResourceError
+from tasks.host.locks import locked
+from tasks.host.process import (
+    Completed,
     remove_tree,
     sync_folder,
     unmount_below,
     uses_apparmor,
 )
-from tasks.containers.lxc.idmap import IdMap, read_idmap
-from tasks.errors import DeployError, ResourceError
-from tasks.host.locks import locked
+from tasks.host.user_ids import IdMap, read_idmap
 from tasks.model import registry
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
@@ -214,7 +208,7 @@ class LxcContainer:
 
     def _mark(self, ids: IdMap) -> None:
         marker = f"{self.spec.instance_id}\n".encode()
-        inside.write(self._root(), MARKER_PATH, marker, (ids.uids, ids.gids))
+        guest_files.write(self._root(), MARKER_PATH, marker, (ids.uids, ids.gids))
 
     # Making and changing
 
@@ -278,7 +272,7 @@ class LxcContainer:
                 return
             network.check_free(spec, self.paths)
             remove_tree(self._aside, spec.name)
-            settings = self._wished(bases.keep_base(self.paths, cached, spec.name, lock))
+            settings = self._desired_settings(bases.keep_base(self.paths, cached, spec.name, lock))
             settings = replace(settings, identity=registry.new_identity())
             self._build(self._aside, settings, ids)
             # First: what is there is told from its copies from its first moment on.
@@ -299,7 +293,7 @@ class LxcContainer:
             folder=self._aside.stat().st_ino,
         )
 
-    def _wished(self, lower: Path) -> config.Settings:
+    def _desired_settings(self, lower: Path) -> config.Settings:
         mode = network.bridge_mode(self.spec.bridge, self.paths)
         mtu = network.packet_size(self.spec.bridge, mode)
         return config.from_spec(self.spec, lower=lower, bridge_mode=mode, mtu=mtu)
@@ -313,10 +307,10 @@ class LxcContainer:
         upper = folder / "upper"
         os.chown(upper, ids.uids, ids.gids)
         owner = (ids.uids, ids.gids)
-        inside.write(upper, "etc/machine-id", f"{uuid.uuid4().hex}\n".encode(), owner, 0o444)
-        inside.write(upper, MARKER_PATH, f"{settings.instance_id}\n".encode(), owner)
+        guest_files.write(upper, "etc/machine-id", f"{uuid.uuid4().hex}\n".encode(), owner, 0o444)
+        guest_files.write(upper, MARKER_PATH, f"{settings.instance_id}\n".encode(), owner)
         identity.write_identity(upper, settings, owner)
-        inside.write(folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
+        guest_files.write(folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
         self._write_config(folder, settings, ids)
 
     def _write_config(self, folder: Path, settings: config.Settings, ids: IdMap) -> None:
@@ -328,27 +322,27 @@ class LxcContainer:
             layout=cgroup.read_layout(),
             apparmor=uses_apparmor(),
         )
-        inside.write(folder, "config", text.encode(), (0, 0))
+        guest_files.write(folder, "config", text.encode(), (0, 0))
 
     def configure(self, progress: Progress = SILENT) -> None:
         found = self._require_ours("configure")
         progress.step("container configured")
         ids = read_idmap()
-        wished = self._wished(found.lower)
-        wished = replace(wished, template=found.template, identity=found.identity)
+        desired = self._desired_settings(found.lower)
+        desired = replace(desired, template=found.template, identity=found.identity)
         with locked(self._lock):
-            if wished.ip_address != found.ip_address:
+            if desired.ip_address != found.ip_address:
                 network.check_free(self.spec, self.paths)
             pid = init.running_init(self.folder)
             if pid is not None:
-                self._apply_live(pid, found, wished)
-                network.bring_up(wished, self.paths, self.spec.name)
-            identity.write_identity(self._root(), wished, (ids.uids, ids.gids))
-            wished = self._note(wished)
+                self._apply_live(pid, found, desired)
+                network.bring_up(desired, self.paths, self.spec.name)
+            identity.write_identity(self._root(), desired, (ids.uids, ids.gids))
+            desired = self._note(desired)
             # Last: while the file says the old values, the next plan finishes this.
-            self._write_config(self.folder, wished, ids)
+            self._write_config(self.folder, desired, ids)
 
-    def _apply_live(self, pid: int, found: config.Settings, wished: config.Settings) -> None:
+    def _apply_live(self, pid: int, found: config.Settings, desired: config.Settings) -> None:
         try:
             cgroup.group_of_process(pid).apply(self.spec.cpu_cores, self.spec.memory_mb)
         except OSError as error:
@@ -358,8 +352,8 @@ class LxcContainer:
                 hint="less memory than is in use needs services stopped first",
                 evidence=[str(error)],
             ) from error
-        if wished.hostname != found.hostname:
-            self.run(["hostname", wished.hostname])
+        if desired.hostname != found.hostname:
+            self.run(["hostname", desired.hostname])
 
     def _root(self) -> Path:
         """Where files of the container are written: changing a mounted overlay's upper folder
@@ -388,7 +382,7 @@ class LxcContainer:
                 boot.unfreeze(self.folder, lock)
         argv = ["sh", "-c", boot.WAIT_FOR_SYSTEM, "sh", settings.gateway]
         waited = self.run(argv, timeout=boot.BOOT_LIMIT, check=False)
-        failed = boot.judge(waited, settings.gateway, self.spec.name)
+        failed = boot.evaluate(waited, settings.gateway, self.spec.name)
         degraded = f", degraded: {' '.join(failed)} failed" if failed else ""
         progress.step(f"container up{degraded}", 1.0)
         network.remove_unused(self.paths, self.spec.name)
@@ -406,7 +400,7 @@ class LxcContainer:
     def _refresh(self, settings: config.Settings) -> None:
         """What may have changed on the host since: control groups, AppArmor, the hook."""
         ids = read_idmap()
-        inside.write(self.folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
+        guest_files.write(self.folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
         self._write_config(self.folder, settings, ids)
 
     def stop(self, progress: Progress = SILENT) -> None:

@@ -39,7 +39,7 @@ rule() {
 }
 
 make_bridge() {
-	# Named last: a bridge of the wished name is never one that does not say whose it is.
+	# Named last: a bridge of the desired name is never one that does not say whose it is.
 	fresh=vkd$(echo "$lock" | cksum | cut -d " " -f 1)
 	ip link delete "$fresh" 2>/dev/null || true
 	ip link add "$fresh" type bridge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.containers.lxc import inside, network
+from tasks.containers.lxc import guest_files, network
 from tasks.containers.lxc.config import Settings
 
 
@@ -27,7 +27,7 @@ def write_identity(root: Path, settings: Settings, owner: tuple[int, int]) -> No
         ("etc/hosts", hosts_file(settings.hostname)),
         ("etc/resolv.conf", resolver_file(settings.nameservers)),
     ):
-        inside.write(root, path, text.encode(), owner)
+        guest_files.write(root, path, text.encode(), owner)
 
 
 def observed_nameservers(upper: Path, settings: Settings) -> tuple[str, ...] | None:
@@ -35,7 +35,7 @@ def observed_nameservers(upper: Path, settings: Settings) -> tuple[str, ...] | N
 
     None where something in the container has put a link there and manages it.
     """
-    data = inside.read(upper, "etc/resolv.conf")
+    data = guest_files.read(upper, "etc/resolv.conf")
     if data is None:
         return None
     found = network.resolvers(data.decode(errors="replace"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.errors import DeployError
-from tasks.model.files import write_atomically
+from tasks.host.files import write_atomically
 
 LIMITS = {
     "fs.inotify.max_user_instances": 4096,

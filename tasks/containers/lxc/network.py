@@ -9,12 +9,12 @@ from ipaddress import IPv4Interface, ip_interface
 from pathlib import Path
 from typing import Literal
 
-from tasks.containers.base import Completed, ContainerSpec
+from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import config
-from tasks.containers.lxc.host import execute
 from tasks.containers.lxc.routes import Route, overlapping, read_routes
 from tasks.errors import NetworkError, ResourceError
 from tasks.host.locks import locked
+from tasks.host.process import Completed, execute
 from tasks.paths import Paths
 
 HOOK = Path(__file__).with_name("hook.sh")
@@ -89,7 +89,7 @@ def configurations(paths: Paths) -> dict[str, str]:
 
 
 def conflict(spec: ContainerSpec, others: Mapping[str, str]) -> str | None:
-    """Name of another container with the wished address, from all configurations."""
+    """Name of another container with the desired address, from all configurations."""
     wanted = ip_interface(spec.ip_address).ip
     for name, text in others.items():
         address = config.address_of(config.keys(text))

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.containers.lxc.host import execute
 from tasks.containers.lxc.sources import Source
+from tasks.host.process import execute
 
 DEBIAN = "Debian"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tasks.containers.base import MARKER_PATH, NOT_RECORDED, RECORDED, Refusal
-from tasks.containers.lxc import config, inside
+from tasks.containers.lxc import config, guest_files
 from tasks.frozen import dataclass
 from tasks.model.registry import Registered
 
@@ -71,7 +71,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def marker_of(folder: Path) -> str | None:
     """What the marker in the container says; it is in the container's own layer, or nowhere."""
-    data = inside.read(folder / "upper", MARKER_PATH)
+    data = guest_files.read(folder / "upper", MARKER_PATH)
     return None if data is None else data.decode(errors="replace").strip() or None
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.containers.lxc.cgroup import read_layout
-from tasks.containers.lxc.host import execute
-from tasks.containers.lxc.idmap import read_idmap
 from tasks.errors import ResourceError
+from tasks.host.process import execute
+from tasks.host.user_ids import read_idmap
 from tasks.paths import Paths
 
 PROGRAMS = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.containers.base import SILENT, Progress
 from tasks.containers.lxc.preflight import missing_packages, preflight
 from tasks.errors import ResourceError
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
 
 
 def prepare_machine(paths: Paths, progress: Progress = SILENT) -> None:
@@ -13,7 +13,7 @@ def prepare_machine(paths: Paths, progress: Progress = SILENT) -> None:
 
     Raises ResourceError for what cannot be brought about, and what host_packages.ensure raises.
     """
-    from tasks.host_packages import LXC, ensure, ensure_user_ids
+    from tasks.host.packages import LXC, ensure, ensure_user_ids
 
     _refuse_lacking(paths)
     packages = missing_packages()

@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.containers.base import SILENT, Progress
 from tasks.containers.lxc.apt import Setup
-from tasks.containers.lxc.host import execute, last_lines, remove_tree, sync_folder
-from tasks.containers.lxc.idmap import IdMap
 from tasks.containers.lxc.shift import shift_tree
 from tasks.errors import NetworkError
 from tasks.frozen import dataclass
 from tasks.host.locks import locked
+from tasks.host.process import execute, last_lines, remove_tree, sync_folder
+from tasks.host.user_ids import IdMap
+from tasks.progress import SILENT, Progress
 
 RECIPE = 1
 """Raised with every change of what this module puts into a root file system."""

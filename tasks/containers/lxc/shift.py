@@ -7,7 +7,7 @@ import stat
 import struct
 from pathlib import Path
 
-from tasks.containers.lxc.idmap import IdMap
+from tasks.host.user_ids import IdMap
 
 CAPABILITY = "security.capability"
 OVERLAY = "trusted.overlay."

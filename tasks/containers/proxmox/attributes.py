@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from tasks.containers.base import RECORDED
 from tasks.containers.proxmox.affinity import Affinities, canonical
+from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
 from tasks.containers.proxmox.parameters import (
     DEFAULTS,
     MOUNTS,
@@ -23,7 +24,6 @@ from tasks.containers.proxmox.properties import (
     parse_whole,
 )
 from tasks.containers.proxmox.tags import TagRules
-from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 
 Properties = Mapping[str, str]
 
@@ -36,34 +36,34 @@ def size_name(path: str) -> str:
     return f"mounts[{path}].size_gb"
 
 
-def wished(wish: ProxmoxWish) -> dict[str, object]:
-    """By name. What nothing is wished about is left out, and what only a new container takes."""
+def more_of(desired: DesiredProxmox) -> dict[str, object]:
+    """By name. What nothing is desired about is left out, and what only a new container takes."""
     found: dict[str, object] = {
-        "swap_mb": wish.swap_mb,
-        "vlan": wish.vlan,
-        "mtu": wish.mtu,
-        "firewall": wish.firewall,
-        "search_domain": wish.search_domain,
-        "timezone": wish.timezone,
-        "startup": wish.startup,
-        "onboot": wish.onboot,
-        "protection": wish.protection,
-        "tags": sorted(wish.tags),
-        **{size_name(mount.path): mount.size_gb for mount in wish.mounts},
-        "ha": ha_text(wish.ha),
-        "replication": replication_texts(wish.replication),
+        "swap_mb": desired.swap_mb,
+        "vlan": desired.vlan,
+        "mtu": desired.mtu,
+        "firewall": desired.firewall,
+        "search_domain": desired.search_domain,
+        "timezone": desired.timezone,
+        "startup": desired.startup,
+        "onboot": desired.onboot,
+        "protection": desired.protection,
+        "tags": sorted(desired.tags),
+        **{size_name(mount.path): mount.size_gb for mount in desired.mounts},
+        "ha": ha_text(desired.ha),
+        "replication": replication_texts(desired.replication),
         "identity": RECORDED,
     }
     # Where the HA manager puts it, there it belongs.
-    if wish.ha is None:
-        found["node"] = wish.node
-    if wish.storage is not None:
-        found["storage"] = wish.storage
+    if desired.ha is None:
+        found["node"] = desired.node
+    if desired.storage is not None:
+        found["storage"] = desired.storage
     return found
 
 
 def observed(
-    wish: ProxmoxWish,
+    desired: DesiredProxmox,
     config: Config,
     node: str,
     vmid: int,
@@ -74,7 +74,7 @@ def observed(
     current = {name: value for name, value in config.current.items() if value is not None}
     return {
         **attributes_of(current),
-        **_settings(wish, current, config.tag_rules),
+        **_settings(desired, current, config.tag_rules),
         "node": node,
         "container_id": vmid,
         "ha": ha_text(ha),
@@ -82,17 +82,19 @@ def observed(
     }
 
 
-def pending(wish: ProxmoxWish, config: Config) -> dict[str, object]:
+def pending(desired: DesiredProxmox, config: Config) -> dict[str, object]:
     """What attributes become at the next start, of those that differ then."""
     if not config.pending:
         return {}
     rules = config.tag_rules
-    now = {**attributes_of(config.current), **_settings(wish, config.current, rules)}
-    then = {**attributes_of(config.coming), **_settings(wish, config.coming, rules)}
+    now = {**attributes_of(config.current), **_settings(desired, config.current, rules)}
+    then = {**attributes_of(config.coming), **_settings(desired, config.coming, rules)}
     return {name: value for name, value in then.items() if now.get(name) != value}
 
 
-def _settings(wish: ProxmoxWish, config: Mapping[str, str], rules: TagRules) -> dict[str, object]:
+def _settings(
+    desired: DesiredProxmox, config: Mapping[str, str], rules: TagRules
+) -> dict[str, object]:
     interface = parse_properties(config.get("net0", ""))
     tags = rules.keys(parse_tags(config.get("tags", "")))
     found: dict[str, object] = {
@@ -100,13 +102,13 @@ def _settings(wish: ProxmoxWish, config: Mapping[str, str], rules: TagRules) -> 
         "vlan": parse_whole(interface.get("tag")),
         "mtu": parse_whole(interface.get("mtu")),
         "firewall": interface.get("firewall") == "1",
-        "tags": sorted(tag for tag in wish.tags if rules.key(tag) in tags),
+        "tags": sorted(tag for tag in desired.tags if rules.key(tag) in tags),
         "storage": storage_of(config),
         **{name: config.get(key) for name, key in TEXTS.items()},
         **{name: config.get(name, DEFAULTS[name]) == "1" for name in FLAGS},
     }
     sizes = _sizes(config)
-    return found | {size_name(mount.path): sizes.get(mount.path) for mount in wish.mounts}
+    return found | {size_name(mount.path): sizes.get(mount.path) for mount in desired.mounts}
 
 
 def _sizes(config: Mapping[str, str]) -> dict[str, int | float | None]:
@@ -133,12 +135,12 @@ def ha_of(
     sections: Mapping[tuple[str, str], Properties],
     affinities: Affinities,
     vmid: int,
-    wish: Ha | None,
+    desired: Ha | None,
 ) -> Ha | None:
-    """How the HA manager has a container, of ha/resources.cfg, said in the words of the wish.
+    """How the HA manager has a container, of ha/resources.cfg, in the words of the configuration.
 
     Its group is that of Proxmox VE 8, or the rule of 9 that names it; of nodes it is said only
-    where some are wished, and then as wished where they are the same.
+    where some are desired, and then as desired where they are the same.
     """
     found = sections.get(("ct", str(vmid)))
     if found is None:
@@ -146,11 +148,13 @@ def ha_of(
     state: str = found.get("state", "started")
     # The older name of the same state.
     state = "started" if state == "enabled" else state
-    group = found.get("group") or affinities.group_of(f"ct:{vmid}", wish.group if wish else None)
+    group = found.get("group") or affinities.group_of(
+        f"ct:{vmid}", desired.group if desired else None
+    )
     nodes: tuple[str, ...] = ()
-    if wish and wish.nodes:
+    if desired and desired.nodes:
         nodes = affinities.nodes_of(group)
-        nodes = wish.nodes if nodes == canonical(wish.nodes) else nodes
+        nodes = desired.nodes if nodes == canonical(desired.nodes) else nodes
     restarts = parse_whole(found.get("max_restart", "1"))
     return Ha(group, state, 1 if restarts is None else restarts, nodes)  # type: ignore[arg-type]
 

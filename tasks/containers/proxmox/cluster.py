@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.containers.lxc.host import last_lines
 from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.containers.proxmox.api import open_session
 from tasks.containers.proxmox.reach import Reach, reach_of
@@ -26,6 +25,7 @@ from tasks.containers.proxmox.view import (
 )
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.locks import locked
+from tasks.host.process import last_lines
 from tasks.model.instance import Proxmox
 from tasks.paths import Paths
 
@@ -140,9 +140,9 @@ _CLUSTERS: dict[tuple[str, str], Cluster] = {}
 _GUARD = threading.Lock()
 
 
-def cluster_of(wish: Proxmox, paths: Paths) -> Cluster:
+def cluster_of(desired: Proxmox, paths: Paths) -> Cluster:
     """The cluster that a configuration names; the same for all that name it alike."""
-    reach = reach_of(wish, paths)
+    reach = reach_of(desired, paths)
     key = (repr(reach), str(paths.prefix))
     with _GUARD:
         return _CLUSTERS.setdefault(key, Cluster(reach, paths))

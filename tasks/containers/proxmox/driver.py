@@ -14,15 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
 
-from tasks.containers.base import (
-    NOT_RECORDED,
-    SILENT,
-    Completed,
-    ContainerFacts,
-    ContainerSpec,
-    Progress,
-    Refusal,
-)
+from tasks.containers.base import NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
 from tasks.containers.proxmox.access import Https
@@ -30,7 +22,9 @@ from tasks.containers.proxmox.answers import Permissions
 from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import Cluster
+from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.growth import require_grown
+from tasks.containers.proxmox.guest_access import Inside
 from tasks.containers.proxmox.guests import (
     NOTHING,
     Found,
@@ -39,7 +33,6 @@ from tasks.containers.proxmox.guests import (
     claiming,
     require_ours,
 )
-from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS, parse_net, tags_change
 from tasks.containers.proxmox.privileges import missing, needs_to_remove
@@ -53,11 +46,12 @@ from tasks.containers.proxmox.properties import (
 )
 from tasks.containers.proxmox.registration import require_group
 from tasks.containers.proxmox.view import View
-from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host.process import Completed
 from tasks.model import registry
 from tasks.model.registry import Registered
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
 
 
 class ProxmoxContainer:
@@ -72,7 +66,7 @@ class ProxmoxContainer:
     def __init__(
         self,
         spec: ContainerSpec,
-        wish: ProxmoxWish,
+        desired: DesiredProxmox,
         cluster: Cluster,
         *,
         lock_limit: float = 300,
@@ -81,12 +75,12 @@ class ProxmoxContainer:
     ) -> None:
         self.spec = spec
         self.round_trips = 0
-        self._wish = wish
+        self._desired = desired
         self._cluster = cluster
         self._paths = paths or cluster.paths
         self._lifecycle = Lifecycle(
             spec,
-            wish,
+            desired,
             cluster.session,
             lock_limit,
             download,
@@ -117,7 +111,7 @@ class ProxmoxContainer:
     def _look(self, since: float) -> Found | None:
         view = self._cluster.view(since)
         recorded = self._recorded
-        guest = choose(self.spec, self._wish, view.guests, recorded)
+        guest = choose(self.spec, self._desired, view.guests, recorded)
         if guest is None:
             guest = self._stripped(view, recorded)
         if guest is None:
@@ -128,7 +122,7 @@ class ProxmoxContainer:
             guest.vmid in self._cluster.running(guest.node, since),
             config.current.get("lock"),
             config,
-            attributes.ha_of(view.ha, view.affinities, guest.vmid, self._wish.ha),
+            attributes.ha_of(view.ha, view.affinities, guest.vmid, self._desired.ha),
             attributes.jobs_of(view.replication, guest.vmid),
             view.affinities,
             view.clones(guest.vmid) if config.current.get("template") else (),
@@ -160,7 +154,7 @@ class ProxmoxContainer:
     def _stripped(self, view: View, recorded: Registered | None) -> Guest | None:
         """The recorded container where neither tag nor notes say that it is the instance's any
         more, but host name or address do: no second, empty one is made beside it."""
-        if recorded is None or recorded.container_id is None or self._wish.vmid is not None:
+        if recorded is None or recorded.container_id is None or self._desired.vmid is not None:
             return None
         vmid = recorded.container_id
         guest = next((one for one in view.guests if (one.vmid, one.kind) == (vmid, "lxc")), None)
@@ -190,11 +184,16 @@ class ProxmoxContainer:
             owner=found.owner,
             attributes={
                 **attributes.observed(
-                    self._wish, found.config, guest.node, guest.vmid, found.ha, found.jobs.values()
+                    self._desired,
+                    found.config,
+                    guest.node,
+                    guest.vmid,
+                    found.ha,
+                    found.jobs.values(),
                 ),
                 "identity": proof.noted,
             },
-            pending=attributes.pending(self._wish, found.config),
+            pending=attributes.pending(self._desired, found.config),
             refusals=found.refusals,
             unproven=unproven,
             identity=proof.identity,
@@ -203,7 +202,7 @@ class ProxmoxContainer:
     def copies(self) -> tuple[str, ...]:
         view = self._cluster.view(0)
         claims = claiming(self.spec.instance_id, view.guests)
-        meant = choose(self.spec, self._wish, view.guests, self._recorded)
+        meant = choose(self.spec, self._desired, view.guests, self._recorded)
         return tuple(f"{one.vmid} on node {one.node}" for one in claims if one != meant)
 
     # Proof
@@ -252,7 +251,7 @@ class ProxmoxContainer:
         notes = with_identity(proof.notes, identity)
         if instance_in_notes(notes) is None:
             notes = with_proof(notes, self.spec.instance_id, self._release_of(found.guest))
-        if notes != proof.notes or tags_change(self.spec, self._wish, found.config):
+        if notes != proof.notes or tags_change(self.spec, self._desired, found.config):
             self._lifecycle.describe(found, notes)
 
     def _release_of(self, guest: Guest) -> str:
@@ -305,9 +304,9 @@ class ProxmoxContainer:
             )
 
     def _require_group(self) -> None:
-        wish, affinities = self._wish.ha, self._cluster.view(0).affinities
-        rules = uses_rules(self._cluster.session, wish, affinities)
-        require_group(wish, affinities, rules=rules)
+        desired, affinities = self._desired.ha, self._cluster.view(0).affinities
+        rules = uses_rules(self._cluster.session, desired, affinities)
+        require_group(desired, affinities, rules=rules)
 
     def configure(self, progress: Progress = SILENT) -> None:
         self._changing()
@@ -323,7 +322,7 @@ class ProxmoxContainer:
         self._lifecycle.register()
         now = self._lifecycle.require("configure")
         if now.running:
-            require_grown(self.spec, self._wish, now, self._inside(now.guest))
+            require_grown(self.spec, self._desired, now, self._inside(now.guest))
         moved = now.guest.node != was.guest.node or self._moved_disk(was, now)
         if moved and now.running:
             self._wait_until_up(progress)
@@ -352,7 +351,7 @@ class ProxmoxContainer:
     def _wait_until_up(self, progress: Progress) -> None:
         argv = ["sh", "-c", boot.WAIT_FOR_SYSTEM, "sh", self.spec.gateway]
         waited = self.run(argv, timeout=boot.BOOT_LIMIT, check=False)
-        failed = boot.judge(waited, self.spec.gateway, self.spec.name)
+        failed = boot.evaluate(waited, self.spec.gateway, self.spec.name)
         degraded = f", degraded: {' '.join(failed)} failed" if failed else ""
         progress.step(f"container up{degraded}", 1.0)
 

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.file_system import ASK, fills, parse_size
+from tasks.containers.proxmox.desired import DesiredProxmox
+from tasks.containers.proxmox.guest_access import Inside
 from tasks.containers.proxmox.guests import Found
-from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.parameters import MOUNTS
 from tasks.containers.proxmox.properties import parse_properties
-from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError
 
 
-def require_grown(spec: ContainerSpec, wish: ProxmoxWish, found: Found, inside: Inside) -> None:
+def require_grown(
+    spec: ContainerSpec, desired: DesiredProxmox, found: Found, inside: Inside
+) -> None:
     """DeployError where a disk is larger than the file system on it: Proxmox VE grows both, and
     says that it is done where it could grow the first alone. The container runs."""
-    wanted = {"/": spec.disk_size_gb, **{mount.path: mount.size_gb for mount in wish.mounts}}
+    wanted = {"/": spec.disk_size_gb, **{mount.path: mount.size_gb for mount in desired.mounts}}
     for path, disk in wanted.items():
         answer = inside.run([*ASK, path], check=False)
         size = parse_size(answer.stdout.decode(errors="replace"))

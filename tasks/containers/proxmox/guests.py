@@ -9,6 +9,7 @@ from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.answers import Resource, Setting, Status
 from tasks.containers.proxmox.api import Session, ask
+from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
 from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
 from tasks.containers.proxmox.proof import Proof
 from tasks.containers.proxmox.properties import (
@@ -17,7 +18,6 @@ from tasks.containers.proxmox.properties import (
     tag_of,
 )
 from tasks.containers.proxmox.refusals import refusals
-from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import ResourceError
 from tasks.model.registry import Registered
 
@@ -100,12 +100,13 @@ def parse_guests(rows: Iterable[Resource]) -> tuple[Guest, ...]:
 
 def choose(
     spec: ContainerSpec,
-    wish: ProxmoxWish,
+    desired: DesiredProxmox,
     guests: Sequence[Guest],
     recorded: Registered | None = None,
 ) -> Guest | None:
-    """The guest that is meant: with the wished id, or said to be the instance's; None if neither.
+    """The guest that is meant: with the id that is asked for, or said to be the instance's.
 
+    None if neither.
     ResourceError where these contradict each other, or the id is a virtual machine's. Of several
     that say so of themselves, the one that the registry has is meant.
     """
@@ -115,24 +116,24 @@ def choose(
         if not known:
             raise _contested(spec, tagged)
         tagged = known
-    if wish.vmid is None:
+    if desired.vmid is None:
         return tagged[0] if tagged else None
-    if tagged and tagged[0].vmid != wish.vmid:
-        if recorded is not None and recorded.container_id == wish.vmid:
-            raise _gone(spec, tagged[0], wish.vmid)
+    if tagged and tagged[0].vmid != desired.vmid:
+        if recorded is not None and recorded.container_id == desired.vmid:
+            raise _gone(spec, tagged[0], desired.vmid)
         raise ResourceError(
-            f"the instance's container has the id {tagged[0].vmid}, not {wish.vmid}",
+            f"the instance's container has the id {tagged[0].vmid}, not {desired.vmid}",
             where=spec.name,
             hint=f"set proxmox.container_id to {tagged[0].vmid}, or leave it out",
         )
-    wished = next((guest for guest in guests if guest.vmid == wish.vmid), None)
-    if wished is not None and wished.kind != "lxc":
+    meant = next((guest for guest in guests if guest.vmid == desired.vmid), None)
+    if meant is not None and meant.kind != "lxc":
         raise ResourceError(
-            f"the id {wish.vmid} is taken by a virtual machine on node {wished.node}",
+            f"the id {desired.vmid} is taken by a virtual machine on node {meant.node}",
             where=spec.name,
             hint="choose another proxmox.container_id, or leave it out",
         )
-    return wished
+    return meant
 
 
 def claiming(instance_id: str, guests: Sequence[Guest]) -> list[Guest]:
@@ -175,7 +176,7 @@ def _contested(spec: ContainerSpec, claims: Sequence[Guest]) -> ResourceError:
     )
 
 
-def look(session: Session, guest: Guest) -> Found:
+def inspect_guest(session: Session, guest: Guest) -> Found:
     """A container's state and configuration: two calls."""
     status = ask(session, f"{guest.path}/status/current", Status)
     rows = ask(session, f"{guest.path}/pending", list[Setting])

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from tasks.containers.base import SILENT, ContainerSpec, Progress, refuse
+from tasks.containers.base import ContainerSpec, refuse
 from tasks.containers.proxmox.answers import Bridge, Storage, Template, Volume
 from tasks.containers.proxmox.api import Session, Value, ask
 from tasks.containers.proxmox.availability import register
-from tasks.containers.proxmox.guests import Found, choose, list_guests, look, require_ours
+from tasks.containers.proxmox.desired import DesiredProxmox
+from tasks.containers.proxmox.guests import Found, choose, inspect_guest, list_guests, require_ours
 from tasks.containers.proxmox.parameters import (
     AT_NEXT_START,
     Changes,
@@ -31,9 +32,9 @@ from tasks.containers.proxmox.selection import (
     has_content,
 )
 from tasks.containers.proxmox.tasks import Finished
-from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
 from tasks.model.registry import new_identity
+from tasks.progress import SILENT, Progress
 
 CREATE_LIMIT = 900
 DOWNLOAD_LIMIT = 1800
@@ -56,7 +57,7 @@ class Lifecycle:
     """
 
     spec: ContainerSpec
-    wish: ProxmoxWish
+    desired: DesiredProxmox
     session: Session
     lock_limit: float = 300
     download: bool = True
@@ -71,8 +72,8 @@ class Lifecycle:
         """The container wherever in the cluster it is now; None where there is none."""
         if self.finder is not None:
             return self.finder()
-        guest = choose(self.spec, self.wish, list_guests(self.session))
-        return look(self.session, guest) if guest else None
+        guest = choose(self.spec, self.desired, list_guests(self.session))
+        return inspect_guest(self.session, guest) if guest else None
 
     def require(self, action: str) -> Found:
         """The container, proven ours and not locked: waits for a lock within lock_limit."""
@@ -115,7 +116,7 @@ class Lifecycle:
 
     def create(self, progress: Progress = SILENT) -> Finished | None:
         """Make it, not started. None where it is there already, proven ours and complete."""
-        with self.creating(self.wish.node):
+        with self.creating(self.desired.node):
             if self.find() is not None:
                 self.require("keep")
                 return None
@@ -124,10 +125,10 @@ class Lifecycle:
     def _place(self) -> tuple[list[Storage], str]:
         """The node's storages, and the one for its disk. ResourceError where there is none, or not
         its bridge."""
-        node = self.wish.node
+        node = self.desired.node
         storages = ask(self.session, f"/nodes/{node}/storage", list[Storage])
         storage = choose_storage(
-            self.wish.storage,
+            self.desired.storage,
             "rootdir",
             self.spec.disk_size_gb,
             storages,
@@ -137,7 +138,7 @@ class Lifecycle:
         return storages, storage
 
     def _create(self, progress: Progress) -> Finished:
-        node = self.wish.node
+        node = self.desired.node
         storages, storage = self._place()
         template, missing = self._template(storages)
         if missing is not None:
@@ -148,11 +149,11 @@ class Lifecycle:
                 progress,
             )
         for _ in range(RACES):
-            vmid = self.wish.vmid or ask(self.session, "/cluster/nextid", int)
+            vmid = self.desired.vmid or ask(self.session, "/cluster/nextid", int)
             identity = new_identity()
             parameters = create_parameters(
                 self.spec,
-                self.wish,
+                self.desired,
                 vmid=vmid,
                 template=template,
                 storage=storage,
@@ -165,12 +166,12 @@ class Lifecycle:
                 made = self.power.do(
                     what, ("POST", f"/nodes/{node}/lxc", parameters), CREATE_LIMIT, progress
                 )
-                tags = tags_change(self.spec, self.wish, Config({}))
+                tags = tags_change(self.spec, self.desired, Config({}))
                 self.session.call("PUT", f"/nodes/{node}/lxc/{vmid}/config", tags)
                 return made
             except ResourceError as error:
                 # The next free id is reserved for nobody: another took it meanwhile.
-                if self.wish.vmid is not None or not TAKEN.search(error.what):
+                if self.desired.vmid is not None or not TAKEN.search(error.what):
                     raise
         raise ResourceError(
             f"{RACES} free container ids in a row were taken by others meanwhile",
@@ -192,7 +193,7 @@ class Lifecycle:
 
     def _template(self, storages: Sequence[Storage]) -> tuple[str, Mapping[str, Value] | None]:
         """The volume to make it from, and what downloads it where it is missing and may be."""
-        node = self.wish.node
+        node = self.desired.node
         volumes = list_templates(self.session, node, storages)
         found = choose_template(self.spec.template, volumes, self.spec.name)
         if found:
@@ -212,14 +213,14 @@ class Lifecycle:
     # Changing
 
     def configure(self, progress: Progress = SILENT) -> None:
-        """Bring its settings and disks to the wish, live where Proxmox VE can: see parameters.
+        """Bring settings and disks to what is desired, live where Proxmox VE can: see parameters.
 
         It is never moved or made anew by this. Raises before anything changed where a disk would
         shrink; StalePlanError where somebody else changes it in the same moment.
         """
         found = self.require("configure")
         guest = found.guest
-        wanted = changes(self.spec, self.wish, found.config, guest.node)
+        wanted = changes(self.spec, self.desired, found.config, guest.node)
         if "net0" in wanted.settings:
             self.require_bridge(guest.node)
         if wanted.settings or wanted.deleted:
@@ -247,7 +248,7 @@ class Lifecycle:
         if type(error) not in (DeployError, NetworkError):
             return False
         found = self.require("configure")
-        left = changes(self.spec, self.wish, found.config, found.guest.node)
+        left = changes(self.spec, self.desired, found.config, found.guest.node)
         waiting = set(found.config.pending) - AT_NEXT_START
         return not (left.settings or left.deleted or waiting & {*wanted.settings, *wanted.deleted})
 
@@ -255,44 +256,44 @@ class Lifecycle:
         """Give it these notes, with the tags that it lacks; StalePlanError where somebody else has
         changed it since."""
         given = {"description": notes, "digest": found.config.digest}
-        tags = tags_change(self.spec, self.wish, found.config)
+        tags = tags_change(self.spec, self.desired, found.config)
         self.session.call("PUT", f"{found.guest.path}/config", {**given, **tags})
 
     def migrate(self, progress: Progress = SILENT) -> None:
-        """Move it to the wished node; there already is success. Restarts it where it runs.
+        """Move it to the desired node; there already is success. Restarts it where it runs.
 
         Where the HA manager has put it, there it stays.
         """
         found = self.require("migrate")
-        if found.guest.node == self.wish.node or self.wish.ha is not None:
+        if found.guest.node == self.desired.node or self.desired.ha is not None:
             return
-        parameters: dict[str, Value] = {"target": self.wish.node}
+        parameters: dict[str, Value] = {"target": self.desired.node}
         if found.running:
             parameters["restart"] = 1
         self.power.do(
-            f"migrate container {found.guest.vmid} to {self.wish.node}",
+            f"migrate container {found.guest.vmid} to {self.desired.node}",
             ("POST", f"{found.guest.path}/migrate", parameters),
             MOVE_LIMIT,
             progress,
         )
 
     def move_disk(self, progress: Progress = SILENT) -> None:
-        """Move rootfs to the wished storage; there already, or none wished, is success.
+        """Move rootfs to the desired storage; there already, or none desired, is success.
 
         A running container is shut down for it and started again.
         """
         found = self.require("move the disk of")
-        if self.wish.storage in (None, storage_of(found.config.coming)):
+        if self.desired.storage in (None, storage_of(found.config.coming)):
             return
         refuse(found.refusals, "move", self.spec.name)
         parameters: dict[str, Value | None] = {
             "volume": "rootfs",
-            "storage": self.wish.storage,
+            "storage": self.desired.storage,
             "delete": 1,
         }
         with self.power.stopped(found, progress):
             self.power.do(
-                f"move the disk of container {found.guest.vmid} to {self.wish.storage}",
+                f"move the disk of container {found.guest.vmid} to {self.desired.storage}",
                 ("POST", f"{found.guest.path}/move_volume", parameters),
                 MOVE_LIMIT,
                 progress,
@@ -349,13 +350,13 @@ class Lifecycle:
     def leave(self) -> None:
         """Take it from an HA manager that is not to have it: what moves it then waits for none."""
         found = self.require("configure")
-        if self.wish.ha is None and found.ha is not None:
+        if self.desired.ha is None and found.ha is not None:
             self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
 
     def register(self) -> None:
-        """Bring what the HA manager and storage replication know of it to the wish."""
-        with self.registering() if self.wish.ha else nullcontext():
-            register(self.session, self.wish, lambda: self.require("register"))
+        """Bring what the HA manager and storage replication know of it to what is desired."""
+        with self.registering() if self.desired.ha else nullcontext():
+            register(self.session, self.desired, lambda: self.require("register"))
 
     def destroy(self, progress: Progress = SILENT) -> None:
         """Remove it with its disks and what refers to it. Gone already is success."""

@@ -1,4 +1,4 @@
-"""From what is wished to the API's parameters, and from a configuration back. Pure.
+"""From what is desired to the API's parameters, and from a configuration back. Pure.
 
 What a change of an attribute takes, as pve-container does it to a running container:
 
@@ -20,6 +20,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox.answers import Setting
 from tasks.containers.proxmox.api import Value
+from tasks.containers.proxmox.desired import DesiredProxmox, Mount
 from tasks.containers.proxmox.properties import (
     format_properties,
     format_tags,
@@ -34,7 +35,6 @@ from tasks.containers.proxmox.properties import (
     template_in_notes,
 )
 from tasks.containers.proxmox.tags import NO_RULES, TagRules
-from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
 RESTART_FIELDS = frozenset({"hostname", "mtu", "nameservers", "search_domain", "timezone"})
@@ -84,7 +84,7 @@ def parse_pending(rows: Iterable[Setting]) -> Config:
 
 def create_parameters(
     spec: ContainerSpec,
-    wish: ProxmoxWish,
+    desired: DesiredProxmox,
     *,
     vmid: int,
     template: str,
@@ -102,33 +102,33 @@ def create_parameters(
         "unprivileged": 1,
         "features": "nesting=1",
         "description": notes_of(spec.instance_id, spec.template, identity),
-        "net0": net0(spec, wish, {}),
-        **_settings(spec, wish),
+        "net0": net0(spec, desired, {}),
+        **_settings(spec, desired),
     }
-    if wish.pool:
-        parameters["pool"] = wish.pool
-    if wish.ssh_keys:
-        parameters["ssh-public-keys"] = "\n".join(wish.ssh_keys)
-    for name, mount in zip(MOUNTS, wish.mounts, strict=False):
+    if desired.pool:
+        parameters["pool"] = desired.pool
+    if desired.ssh_keys:
+        parameters["ssh-public-keys"] = "\n".join(desired.ssh_keys)
+    for name, mount in zip(MOUNTS, desired.mounts, strict=False):
         parameters[name] = _new_mount(mount)
     return parameters
 
 
-def _settings(spec: ContainerSpec, wish: ProxmoxWish) -> dict[str, Value]:
+def _settings(spec: ContainerSpec, desired: DesiredProxmox) -> dict[str, Value]:
     """What is simply a value of the configuration."""
     optional = {
         "nameserver": " ".join(spec.nameservers),
-        "searchdomain": wish.search_domain,
-        "startup": wish.startup,
-        "timezone": wish.timezone,
+        "searchdomain": desired.search_domain,
+        "startup": desired.startup,
+        "timezone": desired.timezone,
     }
     return {
         "hostname": spec.hostname,
         "cores": spec.cpu_cores,
         "memory": spec.memory_mb,
-        "swap": wish.swap_mb,
-        "onboot": int(wish.onboot),
-        "protection": int(wish.protection),
+        "swap": desired.swap_mb,
+        "onboot": int(desired.onboot),
+        "protection": int(desired.protection),
         **{name: value for name, value in optional.items() if value},
     }
 
@@ -137,27 +137,27 @@ DEFAULTS = {"memory": "512", "swap": "512", "onboot": "0", "protection": "0"}
 """What holds where a configuration says nothing."""
 
 OPTIONAL = ("nameserver", "searchdomain", "startup", "timezone")
-"""Settings that are absent where nothing is wished."""
+"""Settings that are absent where nothing is desired."""
 
 
-def net0(spec: ContainerSpec, wish: ProxmoxWish, current: Mapping[str, str]) -> str:
-    """The interface eth0. What it has and we have no wish about, its MAC above all, is kept."""
+def net0(spec: ContainerSpec, desired: DesiredProxmox, current: Mapping[str, str]) -> str:
+    """The interface eth0. What it has and is not configured, its MAC above all, is kept."""
     four, six = ("ip", "gw"), ("ip6", "gw6")
     version = ip_interface(spec.ip_address).version
     (address, gateway), other = (four, six) if version == 4 else (six, four)
     # An address of the other kind that somebody gave it beside ours stays; ours of before goes.
     if version == 6 or "ip" not in current:
         current = {name: value for name, value in current.items() if name not in other}
-    wished: dict[str, str | int | None] = {
+    interface: dict[str, str | int | None] = {
         "name": "eth0",
         "bridge": spec.bridge,
         address: spec.ip_address,
         gateway: spec.gateway,
-        "tag": wish.vlan,
-        "mtu": wish.mtu,
-        "firewall": 1 if wish.firewall else None,
+        "tag": desired.vlan,
+        "mtu": desired.mtu,
+        "firewall": 1 if desired.firewall else None,
     }
-    merged = {**current, **wished}
+    merged = {**current, **interface}
     return format_properties({name: v for name, v in merged.items() if v is not None})
 
 
@@ -167,7 +167,7 @@ def _new_mount(mount: Mount) -> str:
 
 @dataclass(frozen=True)
 class Changes:
-    """What brings a container to the wish, in this order; empty where it is there.
+    """What brings a container to what is desired, in this order; empty where it is there.
 
     migrate: node to go to. move: storage for rootfs. settings, deleted: of one change of the
     configuration. grow: GiB that a disk (`rootfs`, `mp0`) is to have.
@@ -183,74 +183,74 @@ class Changes:
         return bool(self.migrate or self.move or self.settings or self.deleted or self.grow)
 
 
-def changes(spec: ContainerSpec, wish: ProxmoxWish, found: Config, node: str) -> Changes:
+def changes(spec: ContainerSpec, desired: DesiredProxmox, found: Config, node: str) -> Changes:
     """What is to be done to a container on a node. ResourceError where a disk would shrink."""
     coming = found.coming
     settings = {
         name: value
-        for name, value in _settings(spec, wish).items()
+        for name, value in _settings(spec, desired).items()
         if coming.get(name, DEFAULTS.get(name)) != str(value)
     }
-    settings |= _network_change(spec, wish, coming)
-    settings |= tags_change(spec, wish, found)
+    settings |= _network_change(spec, desired, coming)
+    settings |= tags_change(spec, desired, found)
     mounted = {
         parse_properties(coming[name], "volume").get("mp"): name
         for name in MOUNTS
         if name in coming
     }
     free = (name for name in MOUNTS if name not in coming)
-    settings |= {next(free): _new_mount(m) for m in wish.mounts if m.path not in mounted}
-    sizes = {mounted[m.path]: m.size_gb for m in wish.mounts if m.path in mounted}
+    settings |= {next(free): _new_mount(m) for m in desired.mounts if m.path not in mounted}
+    sizes = {mounted[m.path]: m.size_gb for m in desired.mounts if m.path in mounted}
     grow = {
         disk: size
         for disk, size in {"rootfs": spec.disk_size_gb, **sizes}.items()
         if _grows(spec, disk, coming.get(disk, ""), size)
     }
-    absent = _settings(spec, wish)
+    absent = _settings(spec, desired)
     storage = storage_of(coming)
     return Changes(
         # Where the HA manager has put it, there it belongs.
-        migrate=wish.node if wish.node != node and wish.ha is None else None,
-        move=wish.storage if wish.storage not in (None, storage) else None,
+        migrate=desired.node if desired.node != node and desired.ha is None else None,
+        move=desired.storage if desired.storage not in (None, storage) else None,
         settings=settings,
         deleted=tuple(name for name in OPTIONAL if name in coming and name not in absent),
         grow=grow,
     )
 
 
-def tags_change(spec: ContainerSpec, wish: ProxmoxWish, found: Config) -> dict[str, Value]:
+def tags_change(spec: ContainerSpec, desired: DesiredProxmox, found: Config) -> dict[str, Value]:
     """The setting `tags`, where those of the instance are missing. What users gave by hand stays.
 
     Not given at creation: that would take rights on what is not there yet, which no pool gives.
     """
     keys = found.tag_rules.keys
     tags = parse_tags(found.coming.get("tags", ""))
-    desired = [tag_of(spec.instance_id), *wish.tags]
-    kept = [tag for tag in tags if not is_own_tag(tag) and not keys([tag]) & keys(desired)]
-    wanted = [*kept, *desired]
+    own = [tag_of(spec.instance_id), *desired.tags]
+    kept = [tag for tag in tags if not is_own_tag(tag) and not keys([tag]) & keys(own)]
+    wanted = [*kept, *own]
     return {} if keys(wanted) == keys(tags) else {"tags": format_tags(wanted)}
 
 
 def _network_change(
-    spec: ContainerSpec, wish: ProxmoxWish, coming: Mapping[str, str]
+    spec: ContainerSpec, desired: DesiredProxmox, coming: Mapping[str, str]
 ) -> dict[str, Value]:
     """net0 where it differs, its order and Proxmox VE's additions aside."""
     current = parse_properties(coming.get("net0", ""))
-    wished = net0(spec, wish, current)
+    interface = net0(spec, desired, current)
     if current.get("firewall") == "0":
         del current["firewall"]
-    return {} if parse_properties(wished) == current else {"net0": wished}
+    return {} if parse_properties(interface) == current else {"net0": interface}
 
 
-def _grows(spec: ContainerSpec, disk: str, volume: str, wished: int) -> bool:
+def _grows(spec: ContainerSpec, disk: str, volume: str, desired: int) -> bool:
     size = parse_gib(parse_properties(volume, "volume").get("size", ""))
-    if size is not None and size > wished:
+    if size is not None and size > desired:
         raise ResourceError(
-            f"{disk} has {size:g} GiB and cannot shrink to {wished} GiB",
+            f"{disk} has {size:g} GiB and cannot shrink to {desired} GiB",
             where=spec.name,
-            hint=f"wish for {size:g} GiB or more; a smaller disk needs a new container",
+            hint=f"set it to {size:g} GiB or more; a smaller disk needs a new container",
         )
-    return size is not None and size < wished
+    return size is not None and size < desired
 
 
 def storage_of(config: Mapping[str, str]) -> str | None:

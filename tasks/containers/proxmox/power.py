@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.containers.base import Progress
 from tasks.containers.proxmox.api import Method, Session, Value
 from tasks.containers.proxmox.guests import Found
 from tasks.containers.proxmox.tasks import FIRST_PAUSE, LONGEST_PAUSE, Finished, wait
 from tasks.errors import DeployError, LockedError
+from tasks.progress import Progress
 
 START_LIMIT = 180
 STOP_LIMIT = 60

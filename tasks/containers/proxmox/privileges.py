@@ -33,30 +33,30 @@ class Need:
     privileges: tuple[str, ...]
 
 
-def needs(wish: Proxmox, bridge: str) -> tuple[Need, ...]:
+def needs(desired: Proxmox, bridge: str) -> tuple[Need, ...]:
     """Everything that plan, apply and check call, and nothing more."""
-    found = [Need("VikunjaDeployContainer", _containers(wish), CONTAINER)]
-    storages = sorted({wish.storage or "", *(mount.storage for mount in wish.mounts)})
+    found = [Need("VikunjaDeployContainer", _containers(desired), CONTAINER)]
+    storages = sorted({desired.storage or "", *(mount.storage for mount in desired.mounts)})
     paths = ["/storage"] if "" in storages else [f"/storage/{name}" for name in storages]
     found += [
         Need("VikunjaDeployDisk", path, ("Datastore.AllocateSpace", "Datastore.Audit"))
         for path in paths
     ]
-    named = wish.template or ""
+    named = desired.template or ""
     template = named.partition(":")[0] if ":" in named else ""
     place = f"/storage/{template}" if template else "/storage"
     if place not in paths:
         found.append(Need("VikunjaDeployTemplate", place, ("Datastore.Audit",)))
-    if wish.download and not template:
+    if desired.download and not template:
         found.append(Need("VikunjaDeployDownload", place, ("Datastore.AllocateTemplate",)))
-    vlan = f"/{wish.vlan}" if wish.vlan is not None else ""
+    vlan = f"/{desired.vlan}" if desired.vlan is not None else ""
     zone = f"/sdn/zones/localnetwork/{bridge}{vlan}"
     found.append(Need("VikunjaDeployNetwork", zone, ("SDN.Use",)))
-    if wish.pool:
-        found.append(Need("VikunjaDeployPool", f"/pool/{wish.pool}", ("Pool.Audit",)))
-    if wish.ha is not None:
+    if desired.pool:
+        found.append(Need("VikunjaDeployPool", f"/pool/{desired.pool}", ("Pool.Audit",)))
+    if desired.ha is not None:
         found.append(Need("VikunjaDeployHa", "/", ("Sys.Audit", "Sys.Console")))
-    if wish.replication:
+    if desired.replication:
         found.append(Need("VikunjaDeployReplication", "/storage", ("Datastore.Allocate",)))
     return tuple(found)
 
@@ -67,10 +67,10 @@ def needs_to_remove(vmid: int, *, managed: bool) -> tuple[Need, ...]:
     return (*found, Need("", "/", ("Sys.Console",))) if managed else tuple(found)
 
 
-def _containers(wish: Proxmox) -> str:
-    if wish.pool:
-        return f"/pool/{wish.pool}"
-    return "/vms" if wish.container_id is None else f"/vms/{wish.container_id}"
+def _containers(desired: Proxmox) -> str:
+    if desired.pool:
+        return f"/pool/{desired.pool}"
+    return "/vms" if desired.container_id is None else f"/vms/{desired.container_id}"
 
 
 def missing(wanted: Iterable[Need], granted: Mapping[str, Mapping[str, int]]) -> list[Need]:

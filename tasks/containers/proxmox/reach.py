@@ -25,14 +25,16 @@ class Reach:
     @property
     def api(self) -> Local | Https | OpenSsh:
         """The way to the API."""
-        wish = self.connection
-        if wish.type == "local":
+        desired = self.connection
+        if desired.type == "local":
             return Local()
-        assert wish.host is not None
-        if wish.type == "openssh":
-            return self._ssh(wish.host)
-        assert wish.token_file is not None
-        return Https(wish.host, wish.token_file, wish.port, wish.ca_file, wish.fingerprint)
+        assert desired.host is not None
+        if desired.type == "openssh":
+            return self._ssh(desired.host)
+        assert desired.token_file is not None
+        return Https(
+            desired.host, desired.token_file, desired.port, desired.ca_file, desired.fingerprint
+        )
 
     def entry(self, *, is_node: bool) -> Local | OpenSsh:
         """The way to a node, whichever. is_node: this machine is one, maybe of another cluster:
@@ -61,5 +63,5 @@ class Reach:
         return OpenSsh(host, self.control, self.ssh.user, self.ssh.port, options)
 
 
-def reach_of(wish: Proxmox, paths: Paths) -> Reach:
-    return Reach(wish.connection, wish.ssh, paths.run / "ssh")
+def reach_of(desired: Proxmox, paths: Paths) -> Reach:
+    return Reach(desired.connection, desired.ssh, paths.run / "ssh")

@@ -22,39 +22,39 @@ def file_of(volume: str) -> str:
     return volume.rpartition("/")[2]
 
 
-def matching(wish: str, names: Iterable[str]) -> list[str]:
-    """Names that are the wished one or begin with it, up to a delimiter; the newest last.
+def matching(desired: str, names: Iterable[str]) -> list[str]:
+    """Names that are the desired one or begin with it, up to a delimiter; the newest last.
 
     `debian-12-standard` is meant by itself: `debian-1` does not mean `debian-12-standard`.
     """
-    form = re.compile(rf"{re.escape(wish)}(?![A-Za-z0-9]).*|{re.escape(wish)}")
+    form = re.compile(rf"{re.escape(desired)}(?![A-Za-z0-9]).*|{re.escape(desired)}")
     return sorted((name for name in names if form.fullmatch(file_of(name))), key=version_key)
 
 
-def choose_template(wish: str, volumes: Sequence[str], where: str) -> str | None:
-    """The volume to make a container from: the wished one, or the newest that matches.
+def choose_template(desired: str, volumes: Sequence[str], where: str) -> str | None:
+    """The volume to make a container from: the desired one, or the newest that matches.
 
     volumes: templates that the node has. None where none matches a name. ResourceError where a
-    wished volume (`local:vztmpl/NAME`) is not there.
+    desired volume (`local:vztmpl/NAME`) is not there.
     """
-    if ":" not in wish:
-        return next(reversed(matching(wish, volumes)), None)
-    if wish in volumes:
-        return wish
+    if ":" not in desired:
+        return next(reversed(matching(desired, volumes)), None)
+    if desired in volumes:
+        return desired
     raise ResourceError(
-        f"there is no template {wish}",
+        f"there is no template {desired}",
         where=where,
         hint="`pveam available` lists what can be had, `pveam list STORAGE` what is there",
         evidence=volumes,
     )
 
 
-def choose_download(wish: str, available: Sequence[str], where: str) -> str:
-    """The newest template that can be downloaded for a wish."""
-    found = matching(wish, available)
+def choose_download(desired: str, available: Sequence[str], where: str) -> str:
+    """The newest template that can be downloaded for a desired thing."""
+    found = matching(desired, available)
     if not found:
         raise ResourceError(
-            f"there is no template {wish}, and none of that name to download",
+            f"there is no template {desired}, and none of that name to download",
             where=where,
             hint="`pveam update`, then `pveam available` lists what can be had",
             evidence=sorted(available, key=version_key)[-10:],
@@ -63,28 +63,30 @@ def choose_download(wish: str, available: Sequence[str], where: str) -> str:
 
 
 def choose_storage(
-    wish: str | None,
+    desired: str | None,
     content: str,
     needed_gb: float,
     storages: Sequence[Storage],
     *,
     where: str,
 ) -> str:
-    """The storage for `content` (`rootdir`, `vztmpl`): the wished, or that with most space.
+    """The storage for `content` (`rootdir`, `vztmpl`): the desired, or that with most space.
 
     storages: of the node. ResourceError where none will do, with the
     reason of each.
     """
     reasons = {row.storage: _unfit(row, content, needed_gb) for row in storages}
-    if wish is not None and wish not in reasons:
+    if desired is not None and desired not in reasons:
         raise ResourceError(
-            f"there is no storage {wish} on the node",
+            f"there is no storage {desired} on the node",
             where=where,
             hint=f"those that are there: {', '.join(sorted(reasons)) or 'none'}",
         )
-    fit = [row for row in storages if wish in (None, row.storage) and reasons[row.storage] is None]
+    fit = [
+        row for row in storages if desired in (None, row.storage) and reasons[row.storage] is None
+    ]
     if not fit:
-        told = [f"{name}: {reason}" for name, reason in reasons.items() if wish in (None, name)]
+        told = [f"{name}: {reason}" for name, reason in reasons.items() if desired in (None, name)]
         raise ResourceError(
             f"no storage for {content}: {'; '.join(told) or 'the node shows none'}",
             where=where,

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
 from typing import IO
 
-from tasks.containers.base import Completed
 from tasks.containers.interrupts import PutOff
-from tasks.containers.lxc.host import last_lines
 from tasks.containers.proxmox.access import OpenSsh
 from tasks.containers.proxmox.remote import (
     ENVIRONMENT,
@@ -28,6 +26,7 @@ from tasks.containers.proxmox.remote import (
     unreachable,
 )
 from tasks.errors import DeployError
+from tasks.host.process import Completed, last_lines
 
 MARK = "VIKUNJA_DEPLOY_RUN"
 """Variable that tells a program on a node, and what belongs to it, from all others."""

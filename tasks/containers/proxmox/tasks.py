@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.containers.base import SILENT, Progress
 from tasks.containers.proxmox.answers import LogLine, TaskStatus
 from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.faults import fault_of
 from tasks.errors import CancelledError, DeployError, NetworkError
+from tasks.progress import SILENT, Progress
 
 UPID = re.compile(
     r"UPID:(?P<node>[^:\s]+):(?P<pid>[0-9A-Fa-f]{8,9}):(?P<pstart>[0-9A-Fa-f]{8,9})"

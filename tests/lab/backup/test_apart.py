@@ -11,13 +11,13 @@ import pytest
 from engines import FOLDER, NAME, PASSWORD, USER, prepare
 from tables import tables
 
-from tasks.backup.databases import Database, read_apart
-from tasks.backup.databases.greeting import server_version
 from tasks.containers.lxc.driver import LxcContainer
+from tasks.databases import Database, read_apart
+from tasks.databases.greeting import server_version
 from tasks.errors import DatabaseError
-from tasks.model.secret import Secret
+from tasks.guest.runner import script_text
 from tasks.paths import Paths
-from tasks.resources.observe import script_text
+from tasks.secret import Secret
 
 SERVERS = Path(__file__).parents[1] / "database_host.sh"
 OUTSIDE = f"{NAME}-out"

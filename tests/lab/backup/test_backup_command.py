@@ -16,11 +16,11 @@ import pytest
 from journey import DOIT, Site, merged
 from load import Writer, written_to
 
-from tasks.backup.databases import database_for
 from tasks.backup.unpack import extract_argv, unpack
 from tasks.config import load_instances
 from tasks.containers import container_for
 from tasks.containers.base import Container
+from tasks.databases import database_for
 from tasks.model import archive as model
 from tasks.model.archive import Archive
 

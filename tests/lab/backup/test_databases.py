@@ -8,7 +8,7 @@ import pytest
 from engines import ENGINES, FOLDER, OUTSIDE, QUERY, ROWS, USER, LabDatabase
 from tables import put_back, tables
 
-from tasks.backup.databases.base import counts_in, script
+from tasks.databases.base import counts_in, script
 from tasks.errors import DatabaseError
 
 CHANGE = """

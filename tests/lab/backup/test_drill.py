@@ -12,10 +12,10 @@ from journey import DOIT, Site
 from jsonschema import Draft202012Validator
 from load import written_to
 
-from tasks.backup.drill import own_place
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.containers.lxc.network import INTERFACES
 from tasks.paths import SCHEMAS
+from tasks.workflows.drill import own_place
 
 
 def containers(site: Site) -> list[str]:

@@ -241,7 +241,7 @@ def test_another_instance_with_all_parts_on_green_takes_an_archive_over(
         )
         assert waiting.stderr is not None
         shown = "".join(iter(waiting.stderr.readline, REPLACED.format(second.id)))
-        # An update that it waits for brings the other colour.
+        # An update that it waits for brings the other color.
         second.shell(GO_GREEN)
         wrote = second.shell(PROCESS)
     _, said = waiting.communicate(timeout=300)

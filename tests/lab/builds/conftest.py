@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from build_trees import Repository
 
-from tasks.build import prune
-from tasks.build.artifact import keys as keys_of
-from tasks.build.builder import builder_spec
-from tasks.build.git import mirror_path
+from tasks.builds import prune
+from tasks.builds.artifact import keys as keys_of
+from tasks.builds.builder import builder_spec
+from tasks.builds.git import mirror_path
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.model.instance import OLDEST_SUITE, Git

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from build_trees import Recorded, Repository, content, instance_of, members, package_json, shell
 
-from tasks.build import artifact_key, build, find, verify
-from tasks.build.artifact import log_path
+from tasks.builds import artifact_key, build, find, verify
+from tasks.builds.artifact import log_path
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.errors import BuildError
@@ -224,7 +224,7 @@ def test_a_command_over_its_time_is_ended_in_the_container(
 
 CHILD = """
 import pickle, sys
-from tasks.build import build
+from tasks.builds import build
 instance, commit, paths, builder = pickle.load(open(sys.argv[1], "rb"))
 build(instance, commit, paths, builder=builder)
 """
@@ -235,8 +235,9 @@ def test_a_killed_build_is_cleaned_up_by_the_next_one(
 ) -> None:
     repository = make_repository("killed")
     commit = repository.commit({"a": "1"})
-    first = "{ touch /home/builder/second; exec sleep 5432109; }"
-    script = shell(f"echo waiting; test -e /home/builder/second || {first}; cp /bin/true vikunja")
+    # What the next one is told by is there before this one is killed.
+    first = "{ touch /home/builder/second; echo waiting; exec sleep 5432109; }"
+    script = shell(f"test -e /home/builder/second || {first}; cp /bin/true vikunja")
     instance = in_container(repository.url, backend=(script,))
     plain = replace(
         instance,

@@ -10,9 +10,9 @@ from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.paths import Paths
 
-wish = json.load(sys.stdin)
-wish["nameservers"] = tuple(wish["nameservers"])
-container = LxcContainer(ContainerSpec(**wish), Paths(Path(sys.argv[1])))
+desired = json.load(sys.stdin)
+desired["nameservers"] = tuple(desired["nameservers"])
+container = LxcContainer(ContainerSpec(**desired), Paths(Path(sys.argv[1])))
 print("ready", flush=True)
 container.create()
 container.start()

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.backup.databases.base import Database
-from tasks.backup.guarding import Guard, guard_text, post_guard
+from tasks.backup.watchdog import Watchdog, guard_text, post_watchdog
 from tasks.containers.lxc.driver import LxcContainer
+from tasks.databases.base import Database
+from tasks.guest.runner import wait_for_leftovers
 from tasks.paths import Paths
 from tasks.resources.migration import HOME, JOURNAL
-from tasks.resources.running import wait_for_leftovers
 
 NEVER_BACK = "exit 7"
 """A database that does not answer: going back ends with exit code 12."""
@@ -44,9 +44,9 @@ def reload_says(box: LxcContainer) -> str:
     )
 
 
-def posted(box: LxcContainer) -> Guard:
+def posted(box: LxcContainer) -> Watchdog:
     database = Database(box, "sqlite", ("/nowhere/vikunja.db", "root:root"), "database")
-    guard = post_guard(box, database, NEVER_BACK)
+    guard = post_watchdog(box, database, NEVER_BACK)
     journal = "saved blue green 1 v1 1 no\n"
     box.run(["sh", "-c", f"cat >{JOURNAL}"], stdin=journal.encode())
     return guard

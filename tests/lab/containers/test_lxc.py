@@ -38,12 +38,12 @@ def test_a_created_container_exists_stopped_and_is_ours(make_container: MakeCont
     container.create()
     facts = container.observe()
     assert (facts.exists, facts.running, facts.owner) == (True, False, container.spec.instance_id)
-    wished = {
+    desired = {
         name: getattr(container.spec, name)
         for name in container.spec.__dataclass_fields__
         if name not in ("disk_size_gb", "more", "template_named")
     }
-    assert dict(facts.attributes) == {**wished, "autostart": True, "identity": "recorded"}
+    assert dict(facts.attributes) == {**desired, "autostart": True, "identity": "recorded"}
 
 
 def test_creating_and_starting_twice_changes_nothing(box: LxcContainer) -> None:

@@ -19,10 +19,10 @@ import pytest
 from tasks.containers.lxc import init, network
 from tasks.containers.lxc.apt import read_setup
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.containers.lxc.host import mounts_below
-from tasks.containers.lxc.idmap import read_idmap
 from tasks.containers.lxc.rootfs import ensure_rootfs
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host.process import mounts_below
+from tasks.host.user_ids import read_idmap
 from tasks.paths import Paths
 
 MakeContainer = Callable[[str], LxcContainer]

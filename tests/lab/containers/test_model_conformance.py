@@ -13,12 +13,12 @@ from instance_samples import sample_instance
 from model_files import Node, folder
 from model_machine import UNITS, VENDOR_UNITS, User
 
-from tasks import system as system_step
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.effects.inside import applying, unit_script
-from tasks.effects.migrating import step_script
-from tasks.effects.switching import back_script, confirm_script
-from tasks.render import render
+from tasks.desired import system as system_step
+from tasks.desired.rendering import render
+from tasks.execution.guest_changes import applying, unit_script
+from tasks.execution.switchover import back_script, confirm_script
+from tasks.execution.write_freeze import step_script
 from tasks.resources.base import UnitFact
 from tasks.resources.files import Directory, File
 from tasks.resources.system import User as UserWish
@@ -222,7 +222,7 @@ def test_log_files_come_back_alike(both: Both) -> None:
 
 
 def serving(both: Both, color: str, switching: str) -> None:
-    """The colour serves, after a switch from `switching` that has yet to be confirmed."""
+    """The color serves, after a switch from `switching` that has yet to be confirmed."""
     instance = sample_instance()
     (script,) = (item for item in system_step.templated(instance) if item.path == SWITCH_BACK)
     text = render(instance, [script])[SWITCH_BACK].content

@@ -292,12 +292,12 @@ def test_check_names_everything_that_is_missing_before_the_first_change(
     site.edit({"proxmox": {"node": "pve9"}})
     assert findings(site)["node"] == ["there is no node pve9"]
     site.edit({"proxmox": {"node": "pve"}, "network": {"ip_address": pve_network.free_address()}})
-    for wished, words in (
+    for desired, words in (
         ({}, "GiB free of 500 needed"),
         ({"resources": {"disk_size_gb": 20}}, "has no bridge vmbr7"),
         ({"network": {"bridge": pve_network.bridge}}, "there is no template debian-99"),
     ):
-        site.edit(wished)
+        site.edit(desired)
         refused = site.run("plan", code=4).stderr
         assert words in refused
         assert refused in site.run("apply", "--yes", code=4).stderr

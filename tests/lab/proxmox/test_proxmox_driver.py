@@ -18,12 +18,12 @@ from pve.standin import Standin
 
 from tasks.containers.base import MARKER_PATH, Container, ContainerSpec
 from tasks.containers.lxc import init
-from tasks.containers.proxmox.attributes import wished
+from tasks.containers.proxmox.attributes import more_of
 from tasks.containers.proxmox.cluster import Cluster
+from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
 from tasks.containers.proxmox.driver import ProxmoxContainer
 from tasks.containers.proxmox.privileges import needs
 from tasks.containers.proxmox.reach import Reach
-from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
 from tasks.model import registry
 from tasks.model.instance import Connection, Proxmox, Ssh
@@ -31,7 +31,7 @@ from tasks.model.registry import Registered
 
 VMID = 200_000 + os.getpid()
 NAME = f"vkd-lab-{os.getpid()}-driver"
-WISH = ProxmoxWish(node="pve", vmid=VMID, storage="local-lvm")
+DESIRED = DesiredProxmox(node="pve", vmid=VMID, storage="local-lvm")
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +75,21 @@ def over(
     standin.be_node("pve")
 
 
-def boxed(over: Cluster, spec: ContainerSpec, wish: ProxmoxWish = WISH) -> ProxmoxContainer:
-    return ProxmoxContainer(replace(spec, more=wished(wish)), wish, over, lock_limit=0)
+def boxed(
+    over: Cluster, spec: ContainerSpec, desired: DesiredProxmox = DESIRED
+) -> ProxmoxContainer:
+    return ProxmoxContainer(replace(spec, more=more_of(desired)), desired, over, lock_limit=0)
 
 
 @pytest.fixture(params=[None, Ha(None, "started", 1)], ids=["alone", "managed"])
-def wish(request: pytest.FixtureRequest) -> ProxmoxWish:
+def desired(request: pytest.FixtureRequest) -> DesiredProxmox:
     """Of a container alone, and of one that the HA manager has."""
-    return replace(WISH, ha=request.param)
+    return replace(DESIRED, ha=request.param)
 
 
 @pytest.fixture
-def box(over: Cluster, spec: ContainerSpec, wish: ProxmoxWish) -> ProxmoxContainer:
-    return boxed(over, spec, wish)
+def box(over: Cluster, spec: ContainerSpec, desired: DesiredProxmox) -> ProxmoxContainer:
+    return boxed(over, spec, desired)
 
 
 everywhere = pytest.mark.parametrize("over", ["local", "https", "openssh"], indirect=True)
@@ -121,8 +123,8 @@ def test_a_container_lives_its_whole_life(
     facts = box.observe()
     assert (facts.exists, facts.running, facts.owner) == (True, False, NAME)
     # The HA manager gets it when it runs.
-    wish = {**vars(box.spec), **box.spec.more, "container_id": VMID, "node": "pve", "ha": None}
-    found = {name: wish[name] for name in facts.attributes}
+    desired = {**vars(box.spec), **box.spec.more, "container_id": VMID, "node": "pve", "ha": None}
+    found = {name: desired[name] for name in facts.attributes}
     assert dict(facts.attributes) == found
     box.start()
     assert box.observe().running
@@ -149,33 +151,33 @@ def test_a_container_lives_its_whole_life(
 def test_the_role_that_is_printed_is_enough_for_a_whole_life_in_a_pool(
     over: Cluster, spec: ContainerSpec, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wish = replace(WISH, pool="web", tags=("Home",))
-    wanted = needs(proxmox_of(wish, over), spec.bridge)
+    desired = replace(DESIRED, pool="web", tags=("Home",))
+    wanted = needs(proxmox_of(desired, over), spec.bridge)
     rights = {
         path: frozenset(name for n in wanted if n.path == path for name in n.privileges)
         for path in {need.path for need in wanted}
     }
     monkeypatch.setitem(standin.cluster.tokens, USER, Token(SECRET, rights))
-    box = boxed(over, spec, wish)
+    box = boxed(over, spec, desired)
     box.create()
     box.start()
     assert standin.cluster.guests[VMID].config["tags"] == f"home;vikunja-deploy.{NAME}".lower()
     assert box.observe().attributes["tags"] == ["Home"]
-    boxed(over, replace(spec, memory_mb=640), wish).configure()
+    boxed(over, replace(spec, memory_mb=640), desired).configure()
     box.stop()
     box.destroy()
 
 
-def proxmox_of(wish: ProxmoxWish, over: Cluster) -> Proxmox:
-    """As a configuration has what the wish says."""
+def proxmox_of(desired: DesiredProxmox, over: Cluster) -> Proxmox:
+    """As a configuration has what what is desired says."""
     return Proxmox(
         connection=over.reach.connection,
-        container_id=wish.vmid,
+        container_id=desired.vmid,
         template="debian-12-standard",
         ssh=over.reach.ssh,
         download=False,
         lock_wait_seconds=0,
-        **{name: value for name, value in vars(wish).items() if name not in ("vmid",)},
+        **{name: value for name, value in vars(desired).items() if name not in ("vmid",)},
     )
 
 
@@ -236,8 +238,8 @@ def test_a_running_container_is_changed_in_place(
     box.create()
     box.start()
     jobs = (Replication("pve2", "*/15"),)
-    wish = replace(WISH, tags=("web",), ha=Ha(None, "started", 2), replication=jobs)
-    changed = boxed(over, replace(spec, memory_mb=1024, nameservers=("192.0.2.53",)), wish)
+    desired = replace(DESIRED, tags=("web",), ha=Ha(None, "started", 2), replication=jobs)
+    changed = boxed(over, replace(spec, memory_mb=1024, nameservers=("192.0.2.53",)), desired)
     changed.configure()
     found = changed.observe()
     assert found.running
@@ -292,7 +294,7 @@ def test_an_mtu_holds_from_the_next_start(
 ) -> None:
     box.create()
     box.start()
-    changed = boxed(over, spec, replace(WISH, mtu=1380))
+    changed = boxed(over, spec, replace(DESIRED, mtu=1380))
     changed.configure()
     assert changed.observe().attributes["mtu"] == 1380
     assert changed.needs_restart(frozenset({"mtu"})) == {"mtu"}
@@ -307,22 +309,22 @@ def test_a_container_is_moved_with_its_node_and_its_storage(
     box: ProxmoxContainer,
     over: Cluster,
     spec: ContainerSpec,
-    wish: ProxmoxWish,
+    desired: DesiredProxmox,
     standin: Standin,
 ) -> None:
     box.create()
     box.start()
-    moved = boxed(over, spec, replace(wish, node="pve2", storage="local"))
+    moved = boxed(over, spec, replace(desired, node="pve2", storage="local"))
     before = len(standin.ssh_log())
     moved.configure()
     found = moved.observe()
     # Where the HA manager has put it, there it stays.
-    node = "pve2" if wish.ha is None else "pve"
+    node = "pve2" if desired.ha is None else "pve"
     assert (found.attributes["node"], found.attributes["storage"]) == (node, "local")
     assert found.running
     assert moved.run(["systemctl", "is-system-running"]).stdout == b"running\n"
     assert set(standin.ssh_log()[before:]) == ({node} - {"pve"})
-    if wish.ha is not None:
+    if desired.ha is not None:
         return
     standin.set_down("pve2")
     try:
@@ -437,12 +439,12 @@ def test_a_clone_is_told_from_the_container(
 ) -> None:
     clone(standin.cluster, VMID, VMID + 1)
     tasks = len(standin.cluster.tasks)
-    anywhere = replace(recorded._wish, vmid=None)
+    anywhere = replace(recorded._desired, vmid=None)
     for box in (recorded, boxed(over, recorded.spec, anywhere)):
         assert box.observe().owner == NAME
         box.require_removable()
         assert box.copies() == (f"{VMID + 1} on node pve",)
-    named = boxed(over, recorded.spec, replace(recorded._wish, vmid=VMID + 1))
+    named = boxed(over, recorded.spec, replace(recorded._desired, vmid=VMID + 1))
     with pytest.raises(ResourceError, match=f"container has the id {VMID}, not {VMID + 1}"):
         named.destroy()
     # Nothing recorded tells them apart: both are named, and neither is touched.
@@ -467,7 +469,7 @@ def test_where_the_container_is_gone_a_clone_is_not_taken_for_it(
         with pytest.raises(ResourceError, match=f"recorded container {VMID} is gone, and") as gone:
             act()
         assert "nothing in it is lost" in gone.value.hint
-    box = boxed(over, recorded.spec, replace(recorded._wish, vmid=None))
+    box = boxed(over, recorded.spec, replace(recorded._desired, vmid=None))
     hint = refused(box, f"the recorded one of {NAME} is {VMID}, so this is a clone of it")
     assert f"./doit apply --adopt {NAME}" in hint
     assert VMID + 1 in standin.cluster.guests
@@ -566,7 +568,7 @@ def test_a_container_of_which_nothing_tells_any_more_gets_no_second_one_beside_i
     recorded: ProxmoxContainer, over: Cluster, standin: Standin
 ) -> None:
     edit(standin.cluster, VMID, description="Ask Ann.", tags="web")
-    box = boxed(over, recorded.spec, replace(recorded._wish, vmid=None))
+    box = boxed(over, recorded.spec, replace(recorded._desired, vmid=None))
     hint = refused(box, "its tag is missing, its notes are missing, its marker is there")
     assert f"put its tag vikunja-deploy.{NAME}" in hint
     with pytest.raises(ResourceError, match="not proven"):

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.containers.base import MARKER_PATH
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.containers.proxmox.inside import Inside
+from tasks.containers.proxmox.guest_access import Inside
 from tasks.errors import DeployError, ResourceError
 from tasks.paths import Paths
 
@@ -20,8 +20,8 @@ MakeContainer = Callable[[str], LxcContainer]
 
 @pytest.fixture(scope="module")
 def numbered(make_container: MakeContainer, lab_paths: Paths) -> Iterator[LxcContainer]:
-    wished = make_container("numbered").spec
-    container = LxcContainer(replace(wished, name=str(100_000 + os.getpid())), lab_paths)
+    desired = make_container("numbered").spec
+    container = LxcContainer(replace(desired, name=str(100_000 + os.getpid())), lab_paths)
     container.create()
     container.start()
     yield container

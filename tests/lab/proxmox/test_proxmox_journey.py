@@ -47,7 +47,7 @@ def site(
 def test_a_first_apply_serves_and_the_next_plan_is_empty(site: PveSite) -> None:
     assert site.served()["version"] == "v1.0.0"
     shown = site.run("plan", "--detailed-exitcode")
-    assert shown.stdout == f"Nothing to do: {site.id} is as wished.\n"
+    assert shown.stdout == f"Nothing to do: {site.id} is up to date.\n"
     (known,) = [
         one for one in json.loads(site.paths.registry.read_text()) if one["instance_id"] == site.id
     ]

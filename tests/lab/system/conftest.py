@@ -12,7 +12,7 @@ import pytest
 from system_lab import SAMPLE, VERSION, Inside, Site, release
 
 from tasks.containers.lxc.driver import LxcContainer
-from tasks.host_packages import ensure
+from tasks.host.packages import ensure
 from tasks.paths import Paths
 
 GO = ("golang-go", "gcc", "libc6-dev")

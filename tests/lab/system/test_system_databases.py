@@ -12,9 +12,9 @@ from health_lab import findings, look, wait_until_well
 from system_lab import VERSION, Inside, Site
 
 from tasks.errors import DatabaseError, NetworkError
+from tasks.guest.runner import function_name, script_text
 from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.instance import Instance
-from tasks.resources.observe import function_name, script_text
 
 KINDS = ("postgresql", "mysql")
 
@@ -80,9 +80,9 @@ def test_vikunja_serves_from_the_database_that_was_made(site: Site, kind: str) -
 
 def test_another_user_takes_over_what_the_first_one_made(site: Site, kind: str) -> None:
     for user in ("an-other", "vikunja"):
-        wished = within(site, kind, user=user)
-        site.inside.apply(wished, "blue")
-        port = str(wished.backend_port("blue"))
+        desired = within(site, kind, user=user)
+        site.inside.apply(desired, "blue")
+        port = str(desired.backend_port("blue"))
         tasks = site.inside.sh('curl -sf "http://127.0.0.1:$1/api/v1/tasks"', port)
         assert tasks.startswith("[")
 

@@ -245,7 +245,7 @@ def test_clients_behind_a_proxy_that_a_file_of_the_users_names_are_told_apart(si
     assert answers == [403] * 10 + [429, 403]
 
 
-def test_the_marker_decides_per_request_which_colour_answers(site: Site) -> None:
+def test_the_marker_decides_per_request_which_color_answers(site: Site) -> None:
     """Green claims another version; putting and removing the marker is all that happens."""
     site.inside.sh(
         """
@@ -360,7 +360,7 @@ def await_in_hand(site: Site, answer: str) -> None:
         time.sleep(0.05)
 
 
-def test_the_proxy_knows_which_colour_has_requests_and_uploads_in_hand(site: Site) -> None:
+def test_the_proxy_knows_which_color_has_requests_and_uploads_in_hand(site: Site) -> None:
     login(site)
     created = site.ask("/api/v1/tasks", method="PUT", body=b'{"title": "with a file"}')
     task = json.loads(created.body)["id"]

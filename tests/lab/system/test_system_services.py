@@ -12,10 +12,10 @@ SERVICES = ("vikunja-backend@blue.service", "vikunja-mcp@blue.service")
 
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_service_is_exposed_no_more_than_one_and_a_half(site: Site, unit: str) -> None:
-    judged = site.inside.sh('systemd-analyze --no-pager security "$1" | tail -n 1', unit)
+    evaluated = site.inside.sh('systemd-analyze --no-pager security "$1" | tail -n 1', unit)
 
     assert site.inside.sh('systemctl is-active "$1"', unit).strip() == "active"
-    figure = re.search(r"exposure level for \S+: ([\d.]+)", judged)
+    figure = re.search(r"exposure level for \S+: ([\d.]+)", evaluated)
     assert figure is not None and float(figure[1]) <= 1.5
 
 
@@ -52,7 +52,7 @@ def test_the_backend_writes_its_own_data_and_nothing_else(site: Site) -> None:
     assert refused.split() == ["written", "/var/lib/vikunja/files/probe"]
 
 
-def test_both_services_log_to_the_files_of_their_colour_that_others_cannot_read(
+def test_both_services_log_to_the_files_of_their_color_that_others_cannot_read(
     site: Site,
 ) -> None:
     site.ask("/api/v1/info")
@@ -103,8 +103,8 @@ def test_values_of_the_users_own_arrive_as_they_were_written(site: Site) -> None
         "VIKUNJA_MAILER_FROMEMAIL": 'a "quoted" $HOME `id` \\ name\'s <x@example.org>  ',
         "SAMPLE_ODD": "#no comment; 100% = ä",
     }
-    wishes = {"redis": {"enabled": True}, "vikunja": {"registration": True, "environment": odd}}
-    site.inside.apply(site.inside.instance(**wishes), "blue")
+    desired = {"redis": {"enabled": True}, "vikunja": {"registration": True, "environment": odd}}
+    site.inside.apply(site.inside.instance(**desired), "blue")
     environ = site.inside.sh(
         "cat /proc/$(systemctl show -p MainPID --value vikunja-backend@blue.service)/environ"
     ).split("\0")
@@ -115,11 +115,11 @@ def test_values_of_the_users_own_arrive_as_they_were_written(site: Site) -> None
 
 
 def test_secrets_reach_a_vikunja_before_1_0_by_its_environment_only(site: Site) -> None:
-    wishes = {
+    desired = {
         "redis": {"enabled": True},
         "vikunja": {"registration": True, "secrets": "environment"},
     }
-    instance = site.inside.instance(**wishes)
+    instance = site.inside.instance(**desired)
     site.inside.apply(instance, "blue")
     secret = site.inside.sh("cat /etc/vikunja/secrets/service-secret").strip()
     redis = site.inside.sh("cat /etc/vikunja/secrets/redis-password").strip()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pve.files import ClusterFiles
 from pve.place import Place
-from tasks.containers.base import SILENT, ContainerSpec, Progress
+from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox.attributes import ha_of
+from tasks.containers.proxmox.desired import DesiredProxmox, Ha
 from tasks.containers.proxmox.guests import Found
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.view import look_text, parse_view
-from tasks.containers.proxmox.wish import Ha, ProxmoxWish
+from tasks.progress import SILENT, Progress
 
 SPEC = ContainerSpec(
     name="vikunja-main",
@@ -27,7 +28,7 @@ SPEC = ContainerSpec(
     ip_address="192.0.2.10/24",
     gateway="192.0.2.1",
 )
-WISH = ProxmoxWish(node="pve")
+DESIRED = DesiredProxmox(node="pve")
 
 
 class Managed(Lifecycle):

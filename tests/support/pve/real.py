@@ -113,7 +113,7 @@ def attempt(act: Callable[[], object]) -> None:
 
 def make_golden(spec: ContainerSpec, paths: Paths, packages: list[str], target: Path) -> Path:
     """The own files of a container with these packages, none of whose services were started."""
-    from tasks.host_packages import install_argv
+    from tasks.host.packages import install_argv
 
     box = LxcContainer(spec, paths)
     box.create()

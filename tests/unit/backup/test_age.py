@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.backup.age import (
+from tasks.age import (
     CHUNK,
     Key,
     Lock,

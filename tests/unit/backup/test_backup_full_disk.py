@@ -11,7 +11,7 @@ import pytest
 from backup_samples import EPOCH, OWN, describe, tar_of
 from small_disk import SmallDisk, small_disk
 
-from tasks.backup.judge import judge, mark
+from tasks.backup.evaluation import evaluate, mark
 from tasks.backup.stream import write_archive
 from tasks.backup.verify import verify
 from tasks.errors import DeployError
@@ -81,6 +81,6 @@ def test_a_check_needs_no_room(disk: SmallDisk, little: Path) -> None:
     back_up(little, archive)
     disk.leave(0)
     assert verify(archive).sidecars
-    assert judge(archive).failure is None
+    assert evaluate(archive).failure is None
     mark(archive)
     assert model.linked(folder, "verified") == archive

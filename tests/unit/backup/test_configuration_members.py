@@ -12,8 +12,8 @@ import yaml
 from instance_samples import sample_instance
 
 from tasks.backup.configuration import gather, open_files, sealed_files
-from tasks.backup.noting import noted
-from tasks.backup.subject import as_deployed
+from tasks.backup.container_record import noted
+from tasks.backup.running_instance import as_deployed
 from tasks.config import load_instances
 from tasks.model.instance import Instance
 from tasks.paths import Paths
@@ -114,17 +114,17 @@ def test_the_time_of_the_backup_is_all_that_changes_in_the_record() -> None:
 
 
 def test_a_backup_is_of_the_database_that_was_deployed() -> None:
-    wished = sample_instance()
+    desired = sample_instance()
     other = sample_instance(
         database={"type": "postgresql", "host": "db", "password_file": "/p", "user": "u"}
     )
     record = yaml.safe_dump({"database": other.document["database"]}).encode()
-    assert as_deployed(wished, record) == replace(wished, database=other.database)
+    assert as_deployed(desired, record) == replace(desired, database=other.database)
     assert as_deployed(
-        other, yaml.safe_dump({"database": wished.document["database"]}).encode()
-    ) == (replace(other, database=wished.database))
+        other, yaml.safe_dump({"database": desired.document["database"]}).encode()
+    ) == (replace(other, database=desired.database))
 
 
 @pytest.mark.parametrize("record", [b"", b"a: [", b"- 1\n", b"database: {type: sqlite}\n"])
-def test_without_a_record_the_wish_is_the_best_guess(record: bytes) -> None:
+def test_without_a_record_the_desired_is_the_best_guess(record: bytes) -> None:
     assert as_deployed(sample_instance(), record) == sample_instance()

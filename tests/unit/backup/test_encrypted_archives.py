@@ -14,8 +14,8 @@ import pyrage
 import pytest
 from backup_samples import EPOCH, OWN, describe, tar_of
 
-from tasks.backup.age import Passphrase, parse_identities, parse_recipient
-from tasks.backup.judge import judge
+from tasks.age import Passphrase, parse_identities, parse_recipient
+from tasks.backup.evaluation import evaluate
 from tasks.backup.reading import Damaged, Sealed
 from tasks.backup.stream import write_archive
 from tasks.backup.unpack import unpack
@@ -162,10 +162,10 @@ def test_a_passphrase_does_as_well(data: Path, backups: Path) -> None:
 
 
 def test_a_check_without_the_key_marks_nothing(sealed: Archive) -> None:
-    judged = judge(sealed)
-    assert judged.failure is None
-    assert "not checked" in judged.note
+    evaluated = evaluate(sealed)
+    assert evaluated.failure is None
+    assert "not checked" in evaluated.note
     assert model.linked(sealed.folder, "verified") is None
-    judged = judge(sealed, KEYS)
-    assert (judged.failure, judged.note) == (None, "")
+    evaluated = evaluate(sealed, KEYS)
+    assert (evaluated.failure, evaluated.note) == (None, "")
     assert model.linked(sealed.folder, "verified") == sealed

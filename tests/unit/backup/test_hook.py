@@ -27,9 +27,9 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def instance(*command: str, seconds: int = 60) -> Instance:
-    wished = sample_instance()
-    backup = replace(wished.backup, after=command, after_timeout_seconds=seconds)
-    return replace(wished, backup=backup)
+    desired = sample_instance()
+    backup = replace(desired.backup, after=command, after_timeout_seconds=seconds)
+    return replace(desired, backup=backup)
 
 
 def script(archive: Archive, text: str) -> str:

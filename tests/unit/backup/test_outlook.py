@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from instance_samples import sample_instance
 
-from tasks.backup.databases import doubts, greeting, read_apart
-from tasks.backup.databases.greeting import refuse_newer_server, server_version
-from tasks.backup.databases.outlook import Apart, Outlook, read_outlook
 from tasks.checks import database as checks
 from tasks.checks.finding import Level, World
-from tasks.containers.base import Completed, ContainerFacts
+from tasks.containers.base import ContainerFacts
+from tasks.databases import doubts, greeting, read_apart
+from tasks.databases.greeting import refuse_newer_server, server_version
+from tasks.databases.outlook import Apart, Outlook, read_outlook
 from tasks.errors import DatabaseError
-from tasks.given import NOTHING_GIVEN
+from tasks.host.process import Completed
+from tasks.model.host_files import NO_HOST_FILES
 from tasks.model.instance import Instance
-from tasks.model.secret import Secret
 from tasks.paths import Paths
+from tasks.secret import Secret
 
 LINES = (
     "client\t17\t15",
@@ -97,9 +98,9 @@ def test_what_is_no_server_of_postgresql_leaves_it_unknown() -> None:
 
 def outside(port: int, template: str, folder: Path) -> Instance:
     (folder / "password").write_text("secret\n")
-    wish = {"type": "postgresql", "host": "127.0.0.1", "port": port}
+    desired = {"type": "postgresql", "host": "127.0.0.1", "port": port}
     given = {"password_file": str(folder / "password")}
-    sample = sample_instance(database=wish | given)
+    sample = sample_instance(database=desired | given)
     assert sample.lxc is not None
     return replace(sample, lxc=replace(sample.lxc, template=template))
 
@@ -124,10 +125,10 @@ def test_a_first_deployment_that_could_never_be_backed_up_is_refused(
     monkeypatch.setattr(greeting, "server_version", lambda *_: version)
     instance = outside(5432, template, tmp_path)
     if not refused:
-        refuse_newer_server(instance, NOTHING_GIVEN)
+        refuse_newer_server(instance, NO_HOST_FILES)
         return
     with pytest.raises(DatabaseError, match=refused) as caught:
-        refuse_newer_server(instance, NOTHING_GIVEN)
+        refuse_newer_server(instance, NO_HOST_FILES)
     assert caught.value.hint == (
         "Make the container of a newer Debian: trixie (17)"
         if version == 17

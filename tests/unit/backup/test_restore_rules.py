@@ -11,19 +11,19 @@ from typing import Any, cast
 import pytest
 from backup_samples import CONTENTS
 
-from tasks.backup.beside import refuse_other_engine, require_room
-from tasks.backup.drill import Place, digests, own_place, throw_away
-from tasks.backup.restore import Target, refuse_other_schema
-from tasks.backup.subject import Subject
+from tasks.backup.running_instance import RunningInstance
+from tasks.backup.staging import refuse_other_engine, require_room
 from tasks.commands.drill import place_at
 from tasks.commands.restore import chosen
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
-from tasks.containers.base import Completed
 from tasks.errors import DatabaseError, ResourceError, UsageError
+from tasks.host.process import Completed
 from tasks.model.archive import Archive, Trigger, sealed, sidecar_text
 from tasks.model.instance import Instance
-from tasks.services import QUIET
+from tasks.model.layout import OUTBOUND_SETTINGS
+from tasks.workflows.drill import DrillNetwork, digests, own_place, throw_away
+from tasks.workflows.restore import RestoreTarget, refuse_other_schema
 
 
 def instance(tmp_path: Path, **changes: Any) -> Instance:
@@ -45,9 +45,9 @@ def instance(tmp_path: Path, **changes: Any) -> Instance:
     return make_instance(with_defaults(document, tmp_path), tmp_path / "config.yaml")
 
 
-def target(tmp_path: Path) -> Target:
-    found = cast(Subject, type("Found", (), {"version": "v1.1.0", "commit": "1" * 40}))
-    return Target(instance(tmp_path), cast(Any, None), found)
+def target(tmp_path: Path) -> RestoreTarget:
+    found = cast(RunningInstance, type("Found", (), {"version": "v1.1.0", "commit": "1" * 40}))
+    return RestoreTarget(instance(tmp_path), cast(Any, None), found)
 
 
 def test_an_archive_of_another_engine_is_refused(tmp_path: Path) -> None:
@@ -107,20 +107,20 @@ def test_latest_is_the_newest_that_no_restore_has_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    wished = instance(tmp_path)
+    desired = instance(tmp_path)
     folder = tmp_path / "backups/vikunja-main"
     with pytest.raises(ResourceError, match="no backup"):
-        chosen(wished, "latest")
+        chosen(desired, "latest")
     put(folder, 1, "scheduled")
     wanted = put(folder, 2, "manual")
     before = put(folder, 3, "restore")
-    assert chosen(wished, "latest") == wanted
-    assert chosen(wished, before.name) == before
-    assert chosen(wished, f"backups/vikunja-main/{wanted.name}").path == wanted.path
+    assert chosen(desired, "latest") == wanted
+    assert chosen(desired, before.name) == before
+    assert chosen(desired, f"backups/vikunja-main/{wanted.name}").path == wanted.path
     with pytest.raises(ResourceError, match="no such archive"):
-        chosen(wished, "4.tar.gz")
+        chosen(desired, "4.tar.gz")
     with pytest.raises(UsageError, match="needs --from"):
-        chosen(wished, "")
+        chosen(desired, "")
 
 
 def test_a_drills_double_shares_nothing_that_others_could_notice(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_drills_double_shares_nothing_that_others_could_notice(tmp_path: Path)
     assert double.database.name == original.database.name
     environment = double.vikunja.environment
     assert environment["VIKUNJA_X"] == "1"
-    quiet = {f"VIKUNJA_{name}" for name in QUIET} - {"VIKUNJA_REDIS_ENABLED"}
+    quiet = {f"VIKUNJA_{name}" for name in OUTBOUND_SETTINGS} - {"VIKUNJA_REDIS_ENABLED"}
     assert {name for name, value in environment.items() if value == "false"} == quiet
     assert original.vikunja.environment["VIKUNJA_MAILER_ENABLED"] == "true"
 
@@ -153,7 +153,7 @@ def test_two_instances_drill_on_different_bridges() -> None:
 
 def test_a_drills_address_is_another_one_of_the_instances_network(tmp_path: Path) -> None:
     original = instance(tmp_path)
-    wanted = Place("br0", "10.0.0.77/24", "10.0.0.1")
+    wanted = DrillNetwork("br0", "10.0.0.77/24", "10.0.0.1")
     assert place_at(original, "10.0.0.77/24") == place_at(original, "10.0.0.77") == wanted
     assert place_at(original, "") is None
     for wrong in ("10.0.0.5", "10.0.1.7/24", "10.0.0.7/25", "nonsense"):

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from build_trees import COMPILE, Recorded, Repository, instance_of, shell
 
-from tasks.build import Artifact, artifact_key, build, find, git, prune, verify
-from tasks.build import artifact as store
+from tasks.builds import Artifact, artifact_key, build, find, git, prune, verify
+from tasks.builds import artifact as store
 from tasks.errors import BuildError
 from tasks.host import locks
 from tasks.model.instance import Git, Instance
@@ -25,7 +25,7 @@ from tasks.paths import Paths
 
 CHILD = """
 import json, pickle, sys
-from tasks.build import build
+from tasks.builds import build
 instance, commit, paths = pickle.load(open(sys.argv[1], "rb"))
 print(build(instance, commit, paths).sha256)
 """
@@ -89,7 +89,7 @@ def test_different_builds_on_one_machine_take_turns(repository: Repository, path
     one = instance_of(repository.url, backend=(shell(script),))
     two = instance_of(repository.url, backend=(shell(script),), environment={"OTHER": "1"})
 
-    children = [in_a_process(wish, commit, paths) for wish in (one, two)]
+    children = [in_a_process(desired, commit, paths) for desired in (one, two)]
     for child in children:
         child.communicate()
 
@@ -321,8 +321,8 @@ def test_mirrors_that_nothing_was_fetched_into_for_long_go(
     commit = repository.commit({"a": "1"})
     used = Git(repository.url, "main")
     unused = Git(str(repository.path), "main")
-    for wish in (used, unused):
-        git.fetch(wish, commit, paths)
+    for desired in (used, unused):
+        git.fetch(desired, commit, paths)
     os.utime(git.mirror_path(unused, paths), (0, 0))
     os.utime(git.mirror_path(used, paths), (0, 0))
     git.fetch(used, commit, paths)

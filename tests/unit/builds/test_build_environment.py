@@ -7,9 +7,9 @@ import json
 import pytest
 from build_trees import Repository, content, instance_of, shell
 
-from tasks.build import build
-from tasks.build.making import version_text
-from tasks.build.workplace import environment
+from tasks.builds import build
+from tasks.builds.making import version_text
+from tasks.builds.workplace import environment
 from tasks.paths import Paths
 
 REPORT = shell("mkdir dist; cp src/version.json dist/index.html; env > dist/env")

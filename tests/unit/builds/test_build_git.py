@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from build_trees import Repository
 
-from tasks.build import git as module
-from tasks.build import resolve, resolve_many
-from tasks.build.remote import Remote, environment, failure
+from tasks.builds import git as module
+from tasks.builds import resolve, resolve_many
+from tasks.builds.remote import Remote, environment, failure
 from tasks.errors import GitError, NetworkError
 from tasks.model.instance import Git
 from tasks.paths import Paths
@@ -67,11 +67,11 @@ def test_a_branch_comes_before_a_tag_of_the_same_name(repository: Repository) ->
 
 
 def test_a_moved_branch_is_seen_at_once(repository: Repository) -> None:
-    wish = Git(repository.url, "main")
+    desired = Git(repository.url, "main")
     first = repository.commit({"a": "1"})
-    assert resolve(wish) == first
+    assert resolve(desired) == first
     second = repository.commit({"a": "2"})
-    assert resolve(wish) == second
+    assert resolve(desired) == second
 
 
 def test_a_missing_branch_names_the_nearest(repository: Repository) -> None:
@@ -198,7 +198,7 @@ def test_what_git_says_maps_to_an_exit_code(stderr: str, kind: type[Exception]) 
     assert type(failure(Remote("x"), stderr)) is kind
 
 
-def test_equal_wishes_are_asked_for_once_and_errors_are_values(repository: Repository) -> None:
+def test_equal_desired_are_asked_for_once_and_errors_are_values(repository: Repository) -> None:
     commit = repository.commit({"a": "1"})
     good, bad = Git(repository.url, "main"), Git(repository.url, "nope")
 
@@ -211,7 +211,7 @@ def test_equal_wishes_are_asked_for_once_and_errors_are_values(repository: Repos
 
 def test_resolving_a_local_repository_costs_a_few_git_starts(repository: Repository) -> None:
     repository.commit({"a": "1"})
-    wish = Git(repository.url, "main")
+    desired = Git(repository.url, "main")
 
     def best(action: object) -> float:
         assert callable(action)
@@ -223,16 +223,16 @@ def test_resolving_a_local_repository_costs_a_few_git_starts(repository: Reposit
         return min(times)
 
     bare = best(lambda: subprocess.run(["git", "--version"], check=True, capture_output=True))
-    assert best(lambda: resolve(wish)) < 8 * bare + 0.005
+    assert best(lambda: resolve(desired)) < 8 * bare + 0.005
 
 
 def test_a_fetched_commit_is_read_without_the_remote(repository: Repository, paths: Paths) -> None:
     commit = repository.commit({"go.mod": "go 1.19\n", "pkg/migration/20250101000000.go": "x"})
-    wish = Git(repository.url, "main")
-    mirror = module.fetch(wish, commit, paths)
+    desired = Git(repository.url, "main")
+    mirror = module.fetch(desired, commit, paths)
     repository.path.rename(repository.path.with_name("gone"))
 
-    assert module.fetch(wish, commit, paths) == mirror
+    assert module.fetch(desired, commit, paths) == mirror
     assert module.show(mirror, commit, "go.mod") == "go 1.19\n"
     assert module.show(mirror, commit, "go.sum") is None
     assert module.files(mirror, commit) == ("go.mod", "pkg")
@@ -242,13 +242,13 @@ def test_a_fetched_commit_is_read_without_the_remote(repository: Repository, pat
 
 def test_an_interrupted_fetch_is_fetched_again(repository: Repository, paths: Paths) -> None:
     commit = repository.commit({"a": "1"})
-    wish = Git(repository.url, "main")
-    mirror = module.fetch(wish, commit, paths)
+    desired = Git(repository.url, "main")
+    mirror = module.fetch(desired, commit, paths)
     # Objects without the reference: what a fetch that was killed before its end leaves.
     (mirror / "refs" / "wanted" / commit).unlink()
     assert not module.holds(mirror, commit)
 
-    module.fetch(wish, commit, paths)
+    module.fetch(desired, commit, paths)
 
     assert module.holds(mirror, commit)
 

@@ -19,9 +19,9 @@ from build_trees import (
     shell,
 )
 
-from tasks.build import artifact_key, build, find, prune, verify
-from tasks.build.artifact import log_path
-from tasks.build.builder import builder_spec
+from tasks.builds import artifact_key, build, find, prune, verify
+from tasks.builds.artifact import log_path
+from tasks.builds.builder import builder_spec
 from tasks.errors import BuildError, GitError
 from tasks.model.instance import Lxc
 from tasks.paths import Paths
@@ -398,11 +398,11 @@ def test_a_branch_that_moved_on_still_builds_the_commit_of_the_plan(
 def test_the_output_streams_to_the_progress(repository: Repository, paths: Paths) -> None:
     commit = repository.commit({"main.go": "x"})
     progress = Recorded()
-    talking = shell("printf 'half\\r\\033[32mcolourful\\033[0m\\n'; cp /bin/true vikunja")
+    talking = shell("printf 'half\\r\\033[32mcolorful\\033[0m\\n'; cp /bin/true vikunja")
 
     build(instance_of(repository.url, backend=(talking,)), commit, paths, progress)
 
-    assert any(text.endswith(": colourful") for text in progress.texts)
+    assert any(text.endswith(": colorful") for text in progress.texts)
 
 
 def test_an_unreachable_prefix_is_explained(repository: Repository, tmp_path: Path) -> None:

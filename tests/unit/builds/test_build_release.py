@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from build_trees import Recorded, content, instance_of, members
 
-from tasks.build import artifact_key, build, find, verify
+from tasks.builds import artifact_key, build, find, verify
 from tasks.errors import BuildError, NetworkError
 from tasks.model.instance import Instance, Release
 from tasks.paths import Paths
@@ -203,7 +203,7 @@ def test_a_set_user_id_bit_is_not_kept(paths: Paths, tmp_path: Path) -> None:
 def test_a_bomb_is_refused_by_its_size(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.build.release_source.MAXIMUM_BINARY", 1 << 20)
+    monkeypatch.setattr("tasks.builds.release_source.MAXIMUM_BINARY", 1 << 20)
     data = zipped({NAME: BINARY + b"\0" * (2 << 20)})
     file = tmp_path / "release.zip"
     file.write_bytes(data)
@@ -215,7 +215,7 @@ def test_a_bomb_is_refused_by_its_size(
 def test_a_download_is_refused_by_its_size(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.build.release_source.MAXIMUM_DOWNLOAD", 1 << 12)
+    monkeypatch.setattr("tasks.builds.release_source.MAXIMUM_DOWNLOAD", 1 << 12)
     file = tmp_path / "release.zip"
     file.write_bytes(zipped(HONEST))
 
@@ -223,7 +223,9 @@ def test_a_download_is_refused_by_its_size(
         build(released(file, file.read_bytes()), None, paths)
 
 
-def test_a_release_with_a_wish_for_the_mcp_server_is_an_error(paths: Paths, tmp_path: Path) -> None:
+def test_a_release_with_a_desired_for_the_mcp_server_is_an_error(
+    paths: Paths, tmp_path: Path
+) -> None:
     with pytest.raises(BuildError, match="holds no MCP server"):
         build(released(tmp_path / "x", b"x", mcp=True), None, paths)
 

@@ -7,9 +7,9 @@ from build_trees import Repository, content, instance_of, package_json, shell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.build import build, check_toolchain
-from tasks.build import git as git_module
-from tasks.build.toolchain import (
+from tasks.builds import build, check_toolchain
+from tasks.builds import git as git_module
+from tasks.builds.toolchain import (
     Fetch,
     Requirements,
     after,
@@ -21,7 +21,7 @@ from tasks.build.toolchain import (
     read_probe,
     requirements,
 )
-from tasks.build.versions import parse, satisfies
+from tasks.builds.versions import parse, satisfies
 from tasks.errors import BuildError
 from tasks.paths import Paths
 
@@ -190,7 +190,7 @@ def test_what_is_there_is_not_fetched() -> None:
     assert problems(WANTED, found, "x", fetch=False) == []
 
 
-def test_a_loose_wish_for_node_fetches_the_lowest_major_that_serves() -> None:
+def test_a_loose_desired_for_node_fetches_the_lowest_major_that_serves() -> None:
     ranges = (("mcp-server/package.json", ">=20.0.0"),)
     wanted = Requirements(node_ranges=ranges, commands=("npm",))
     found = {"node": (18, 0, 0), "npm": (9, 2, 0)}

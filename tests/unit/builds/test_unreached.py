@@ -12,18 +12,20 @@ from typing import IO, Any, cast
 
 import pytest
 
-from tasks.backup.databases.base import Database
-from tasks.build import remote
-from tasks.build.fetching import _script
-from tasks.build.recipe import Part
-from tasks.build.release_source import _download
-from tasks.build.remote import Remote
-from tasks.build.run import Run
-from tasks.build.unreached import unreached
-from tasks.build.workplace import Outcome
-from tasks.containers.base import SILENT, Completed, Container
+from tasks.builds import remote
+from tasks.builds.fetching import _script
+from tasks.builds.recipe import Part
+from tasks.builds.release_source import _download
+from tasks.builds.remote import Remote
+from tasks.builds.run import BuildRun
+from tasks.builds.unreached import unreached
+from tasks.builds.workplace import Outcome
+from tasks.containers.base import Container
+from tasks.databases.base import Database
 from tasks.errors import BuildError, DatabaseError, DeployError, GitError, NetworkError
+from tasks.host.process import Completed
 from tasks.model.instance import Release
+from tasks.progress import SILENT
 
 GO = 'Get "https://modules.example.org/x/net/@v/list": dial tcp 192.0.2.1:443: i/o timeout'
 NAME = "go: lookup modules.example.org on 127.0.0.53:53: no such host"
@@ -94,7 +96,7 @@ def test_a_build_that_fails_for_the_network_is_no_wrong_build(tmp_path: Path) ->
         (NPM, NetworkError, r"frontend: npm ci waited for packages\.example\.org"),
         ("syntax error", BuildError, "frontend: npm ci failed with exit code 1"),
     ):
-        run = Run(Place(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
+        run = BuildRun(Place(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
         with pytest.raises(DeployError, match=words) as caught:
             run.command(part, ("npm", "ci"))
         assert type(caught.value) is kind
@@ -147,7 +149,7 @@ def test_a_release_that_its_server_does_not_give(
 def test_a_server_that_falls_silent_says_that_it_was_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.build.release_source.TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("tasks.builds.release_source.TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/vikunja.zip"
         release = Release(url=url, version="v1.0.0", sha256="0" * 64)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pyrage import x25519
 
-from tasks.backup.age import parse_recipient
+from tasks.age import parse_recipient
 from tasks.backup.manifest import Counted
 from tasks.backup.source import create_argv
 from tasks.backup.stream import write_archive

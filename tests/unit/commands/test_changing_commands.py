@@ -41,13 +41,13 @@ IN_ITS_CONTAINER = (Apply, Backup, Restart, Rollback, Start, Stop, Uninstall)
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """One release serves, one more is wished for, and another has served before."""
+    """One release serves, one more is configured, and another has served before."""
     with model_site(monkeypatch) as made:
         for place in (
-            "tasks.rollback.container_for",
+            "tasks.workflows.rollback.container_for",
             "tasks.containers.container_for",
-            "tasks.lifecycle.services.container_for",
-            "tasks.lifecycle.removal.container_for",
+            "tasks.workflows.lifecycle.container_for",
+            "tasks.workflows.uninstall.container_for",
         ):
             monkeypatch.setattr(place, made.world.container_for)
         made.apply()

@@ -146,7 +146,7 @@ def test_an_error_of_one_concern_hides_nothing_of_the_others(
     monkeypatch.setattr(run, "EVERY", (("lock", lambda world: [world.ok("lock", "free")]),))
     monkeypatch.setattr(host, "check", lambda instances, paths: [MISSING])
     monkeypatch.setattr(disk, "check", lambda worlds, paths: [SHORT])
-    monkeypatch.setattr("tasks.build.resolve_many", lambda wishes: {})
+    monkeypatch.setattr("tasks.builds.resolve_many", lambda desired: {})
     assert run.check_all([sample_instance()], paths) == [
         MISSING,
         SHORT,
@@ -168,11 +168,11 @@ def test_a_repository_of_several_instances_is_asked_once(
 ) -> None:
     asked: list[object] = []
 
-    def resolve_many(wishes: list[Any]) -> dict[Any, Any]:
-        asked.append(set(wishes))
-        return dict.fromkeys(wishes, COMMIT)
+    def resolve_many(desired: list[Any]) -> dict[Any, Any]:
+        asked.append(set(desired))
+        return dict.fromkeys(desired, COMMIT)
 
-    monkeypatch.setattr("tasks.build.resolve_many", resolve_many)
+    monkeypatch.setattr("tasks.builds.resolve_many", resolve_many)
     instances = [sample_instance(deployment={"instance_id": name}) for name in "abc"]
     worlds = run.worlds_of(instances, paths)
     assert [world.commit() for world in worlds] == [COMMIT] * 3
@@ -190,18 +190,18 @@ def test_an_error_at_the_instance_s_own_place_does_not_repeat_it() -> None:
 
 def test_what_the_machine_lacks_is_a_problem_each() -> None:
     missing = [preflight.Finding("packages are missing: lxc", "apt-get install lxc")]
-    assert told(host.judge(missing)[0]) == (
+    assert told(host.evaluate(missing)[0]) == (
         "problem",
         "packages are missing: lxc",
         "apt-get install lxc",
         4,
     )
-    assert [finding.level for finding in host.judge([])] == ["ok"]
+    assert [finding.level for finding in host.evaluate([])] == ["ok"]
 
 
 def test_what_an_apply_brings_about_is_no_problem() -> None:
     lacking = preflight.Finding("packages are missing: lxc", "./doit apply", mended=True)
-    assert [finding.level for finding in host.judge([lacking])] == ["warning"]
+    assert [finding.level for finding in host.evaluate([lacking])] == ["warning"]
 
 
 def test_lxc_is_asked_of_a_machine_only_where_something_lives_in_it() -> None:
@@ -222,7 +222,7 @@ def test_needs_on_one_file_system_add_up() -> None:
 
     def found(free: float) -> list[tuple[str, str, str, int]]:
         rooms = [(lxc, room(free)), (built, room(free)), (backups, room(9.0, 2))]
-        return [told(finding) for finding in disk.judge(rooms)]
+        return [told(finding) for finding in disk.evaluate(rooms)]
 
     assert found(4.9) == [
         (
@@ -259,7 +259,7 @@ def test_room_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:
 
 def test_a_container_of_its_own_is_fine_and_another_s_is_not() -> None:
     def found(exists: bool, running: bool, owner: str | None) -> Finding:
-        return container.judge(world(), "main", ContainerFacts(exists, running, owner, {}))
+        return container.evaluate(world(), "main", ContainerFacts(exists, running, owner, {}))
 
     assert found(False, False, None).what == "the name main is free"
     assert found(True, True, "vikunja-main").what == "main is this instance's own, running"
@@ -367,7 +367,7 @@ def test_a_probe_claims_no_address() -> None:
 
 
 def test_a_release_that_debootstrap_does_not_know_is_a_problem() -> None:
-    found = template.judge(world(), "nosuch", has_script=False, answer="")
+    found = template.evaluate(world(), "nosuch", has_script=False, answer="")
     assert told(found) == (
         "problem",
         "debootstrap does not know the Debian release nosuch",
@@ -383,7 +383,7 @@ def test_a_release_that_debootstrap_does_not_know_is_a_problem() -> None:
 def test_the_archive_is_asked_whether_it_has_the_release(
     answer: int | str, expected: tuple[str, int]
 ) -> None:
-    found = template.judge(world(), "trixie", has_script=True, answer=answer)
+    found = template.evaluate(world(), "trixie", has_script=True, answer=answer)
     assert (found.level, found.exit_code) == expected
 
 
@@ -444,7 +444,7 @@ def test_a_certificate_must_last_and_be_for_the_domain(
 ) -> None:
     now = datetime(2025, 10, 19, tzinfo=UTC)
     end = datetime.fromtimestamp(now.timestamp() + days * 86400, UTC)
-    found = certificate.judge(world(), Path("/c.pem"), end, now, matches)
+    found = certificate.evaluate(world(), Path("/c.pem"), end, now, matches)
     assert [(finding.level, finding.what) for finding in found] == expected
 
 
@@ -539,15 +539,15 @@ def held() -> Callable[[Any], LockInfo]:
 
 
 def test_a_lock_is_a_problem_unless_its_holder_is_dead(held: Callable[[Any], LockInfo]) -> None:
-    assert told(lock.judge(world(), None))[:2] == ("ok", "no operation is under way")
-    assert told(lock.judge(world(), held("alive"))) == (
+    assert told(lock.evaluate(world(), None))[:2] == ("ok", "no operation is under way")
+    assert told(lock.evaluate(world(), held("alive"))) == (
         "problem",
         "locked by update by root@pve (pid 7) since 2025-10-19T11:55:00Z",
         "Wait until it has finished, or end it if it hangs.",
         5,
     )
-    assert lock.judge(world(), held("unknown")).exit_code == 5
-    assert told(lock.judge(world(), held("dead"))) == (
+    assert lock.evaluate(world(), held("unknown")).exit_code == 5
+    assert told(lock.evaluate(world(), held("dead"))) == (
         "warning",
         "an operation ended without releasing its lock: update by root@pve (pid 7) since "
         "2025-10-19T11:55:00Z",

@@ -20,7 +20,7 @@ from standing_samples import (
 )
 
 from tasks.commands import status as command
-from tasks.commands.status import Judged, Status, choose, report, watch
+from tasks.commands.status import Evaluation, Status, choose, report, watch
 from tasks.errors import DeployError, ResourceError
 from tasks.model import registry
 from tasks.model import state as states
@@ -35,17 +35,17 @@ from tasks.status.notes import notes
 from tasks.status.view import ago, backups_text, document, page, table
 
 
-def judged(standing: Standing) -> Judged:
+def evaluated(standing: Standing) -> Evaluation:
     said = notes(standing, NOW)
-    return Judged(standing, said, health.document(standing, said, NOW), NOW)
+    return Evaluation(standing, said, health.document(standing, said, NOW), NOW)
 
 
 def shown(standing: Standing) -> str:
-    return page(standing, judged(standing).health, NOW)
+    return page(standing, evaluated(standing).health, NOW)
 
 
 def as_json(standing: Standing) -> dict[str, object]:
-    return document(standing, judged(standing).notes, judged(standing).health)
+    return document(standing, evaluated(standing).notes, evaluated(standing).health)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_page_of_one_instance_says_what_serves() -> None:
         "  State           running, up since 2025-10-19T09:00:00Z (3 h)\n"
         "  Version         v1.2.0\n"
         "  Commit          0123456789\n"
-        "  Colour          blue\n"
+        "  Color          blue\n"
         "  URL             https://vikunja.example.com\n"
         "  Address         10.98.0.10\n"
         "  Container       vikunja-main running\n"
@@ -91,7 +91,7 @@ def test_the_page_of_an_instance_that_was_never_deployed() -> None:
         "  State           never deployed\n"
         "  Version         -\n"
         "  Commit          -\n"
-        "  Colour          -\n"
+        "  Color          -\n"
         "  URL             https://vikunja.example.com\n"
         "  Address         10.98.0.10\n"
         "  Container       vikunja-main none\n"
@@ -106,9 +106,9 @@ def test_several_instances_are_a_table_with_one_line_each() -> None:
         with_inside(units={**INSIDE.units, "nginx.service": "failed"}), instance_id="c"
     )
     three = [stopped, failed, NEW]
-    lines = table(three, [judged(one).health for one in three], NOW).splitlines()
+    lines = table(three, [evaluated(one).health for one in three], NOW).splitlines()
     assert [" ".join(line.split()) for line in lines] == [
-        "INSTANCE HEALTH STATE VERSION COMMIT COLOUR ADDRESS CONTAINER SERVICES LAST OPERATION URL",
+        "INSTANCE HEALTH STATE VERSION COMMIT COLOR ADDRESS CONTAINER SERVICES LAST OPERATION URL",
         "b unhealthy running v1.2.0 0123456789 blue 10.98.0.10 stopped - update success 5 min ago "
         "https://vikunja.example.com",
         "c unhealthy running v1.2.0 0123456789 blue 10.98.0.10 running nginx failed, 1 active "
@@ -122,7 +122,7 @@ def test_the_worst_comes_first_and_decides_the_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     down = replace(MEASURED, backend=Answer(0, error="Connection refused"))
-    assert report([judged(with_inside(recorded="green", measured=down))]) == 10
+    assert report([evaluated(with_inside(recorded="green", measured=down))]) == 10
     assert capsys.readouterr().err == (
         "error: vikunja-main: the backend (blue) does not answer: Connection refused\n"
         "       ./doit start vikunja-main starts what is down, "
@@ -138,7 +138,7 @@ def test_what_could_not_be_looked_at_is_an_error_with_its_own_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     problem = ResourceError("no such place", hint="Look there.")
-    found = judged(replace(RUNNING, inside=None, problems=(problem,)))
+    found = evaluated(replace(RUNNING, inside=None, problems=(problem,)))
     assert report([found]) == 4
     assert "no such place" in capsys.readouterr().err
     assert found.health["overall_status"] == "unknown"
@@ -148,7 +148,7 @@ def test_what_could_not_be_looked_at_is_an_error_with_its_own_exit_code(
 
 
 def test_warnings_and_notes_leave_the_exit_code_at_0() -> None:
-    assert report([judged(with_inside(recorded="green")), judged(NEW)]) == 0
+    assert report([evaluated(with_inside(recorded="green")), evaluated(NEW)]) == 0
 
 
 def test_json_has_the_documented_keys() -> None:
@@ -328,7 +328,7 @@ def test_a_check_that_cannot_be_kept_is_a_warning_and_nothing_else(
     folder = paths.health("x").parent
     folder.parent.mkdir(parents=True)
     folder.write_text("no folder")
-    (found,) = command.judged([RUNNING], paths)
+    (found,) = command.evaluated([RUNNING], paths)
     assert ": this check is not kept" in capsys.readouterr().err
     assert report([found]) == 0
 
@@ -339,10 +339,10 @@ def test_what_was_measured_is_kept_and_cached_notes_are_told_again(
     from tasks.model import health as checks
 
     down = with_measured(redis="")
-    command.judged([down], paths)
+    command.evaluated([down], paths)
     kept = checks.read(paths, "vikunja-main")
     assert kept is not None and kept["overall_status"] == "unhealthy"
-    (again,) = command.judged([replace(down, inside=None, checked=kept)], paths)
+    (again,) = command.evaluated([replace(down, inside=None, checked=kept)], paths)
     assert report([again]) == 10
     assert "redis does not answer" in capsys.readouterr().err
     assert len(checks.history(paths, "vikunja-main")) == 1

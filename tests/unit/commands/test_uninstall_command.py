@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from instance_samples import sample_instance
 
-from tasks import console
 from tasks.commands.uninstall import asked, what_goes, what_stays
 from tasks.containers import container_for
 from tasks.errors import CancelledError, UsageError
-from tasks.lifecycle.removal import Remains, Wish
 from tasks.model.instance import Instance
+from tasks.output import console
 from tasks.paths import Paths
+from tasks.workflows.uninstall import Remains, UninstallRequest
 
 NAME = "vikunja-main"
 
@@ -45,7 +45,7 @@ def test_a_last_backup_is_offered_and_the_id_has_to_be_typed(
 ) -> None:
     instance = sample_instance()
     questions = answer(monkeypatch, typed, NAME)
-    assert asked(instance, remains(instance), Wish()).backup is backup
+    assert asked(instance, remains(instance), UninstallRequest()).backup is backup
     assert questions == [
         "Take a last backup first? [Y/n] ",
         f"Type {NAME} to remove it: ",
@@ -57,7 +57,7 @@ def test_anything_but_the_id_removes_nothing(monkeypatch: pytest.MonkeyPatch, ty
     instance = sample_instance()
     answer(monkeypatch, "y", typed)
     with pytest.raises(CancelledError, match="nothing was removed"):
-        asked(instance, remains(instance), Wish())
+        asked(instance, remains(instance), UninstallRequest())
 
 
 def test_where_there_is_nothing_to_back_up_no_backup_is_offered(
@@ -65,8 +65,8 @@ def test_where_there_is_nothing_to_back_up_no_backup_is_offered(
 ) -> None:
     instance = sample_instance()
     questions = answer(monkeypatch, NAME, NAME)
-    asked(instance, replace(remains(instance), containers=()), Wish())
-    asked(instance, remains(instance), Wish(backup=False))
+    asked(instance, replace(remains(instance), containers=()), UninstallRequest())
+    asked(instance, remains(instance), UninstallRequest(backup=False))
     assert questions == [f"Type {NAME} to remove it: "] * 2
 
 
@@ -74,7 +74,7 @@ def test_nobody_to_ask_is_told_what_to_type(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(console, "interactive", lambda: False)
     instance = sample_instance()
     with pytest.raises(UsageError) as caught:
-        asked(instance, remains(instance), Wish())
+        asked(instance, remains(instance), UninstallRequest())
     assert f"./doit uninstall --yes {NAME}" in caught.value.hint
 
 
@@ -85,26 +85,29 @@ def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
         database={"type": "mysql", "host": "db.example.com", "password_file": "/p"},
     )
     there = remains(instance)
-    assert what_goes(instance, there, Wish()) == [
+    assert what_goes(instance, there, UninstallRequest()) == [
         f"Of {NAME} go:",
         f"  container {NAME} (10.98.0.10/24), with everything in it",
         "  its registry entry, records and state on this machine",
         f"Before that a last backup is taken into {tmp_path / NAME}",
     ]
-    assert what_goes(instance, there, Wish(backup=False))[-1] == "Before that no backup is taken"
-    kept = what_goes(instance, there, Wish(backup=False, keep_data=True))
+    assert (
+        what_goes(instance, there, UninstallRequest(backup=False))[-1]
+        == "Before that no backup is taken"
+    )
+    kept = what_goes(instance, there, UninstallRequest(backup=False, keep_data=True))
     assert kept[1].endswith("is stopped and stays")
     assert len(kept) == 3
     copied = replace(there, copies=("copy",))
-    assert what_stays(instance, copied, Wish(), "")[0] == (
+    assert what_stays(instance, copied, UninstallRequest(), "")[0] == (
         f"Container copy stays as it is: it says that it is {NAME}'s, a copy"
     )
-    assert what_stays(instance, there, Wish(), "/b/1.tar.gz") == [
+    assert what_stays(instance, there, UninstallRequest(), "/b/1.tar.gz") == [
         "Its last backup: /b/1.tar.gz",
         "Its database vikunja on db.example.com was not touched",
         f"Its backups stay in {tmp_path / NAME}",
     ]
-    kept = what_stays(instance, there, Wish(keep_data=True), "")
+    kept = what_stays(instance, there, UninstallRequest(keep_data=True), "")
     assert kept[0] == (
         "Its container stays, stopped, and nothing starts it by itself: "
         f"./doit apply {NAME} takes it over again"

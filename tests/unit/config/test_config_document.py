@@ -45,10 +45,10 @@ DATA_MODEL = {
     "backup": {"directory", "retention_count", "last_backup"},
     "admin": {"email"},
 }
-COLOURED = {"port_blue", "port_green", "active_color", "version_blue", "version_green"}
+COLORED = {"port_blue", "port_green", "active_color", "version_blue", "version_green"}
 DATA_MODEL_SERVICES = {
-    "backend": COLOURED,
-    "mcp": COLOURED,
+    "backend": COLORED,
+    "mcp": COLORED,
     "frontend": {"port", "ssl_port", "ssl_cert", "ssl_key"},
 }
 
@@ -89,7 +89,7 @@ def test_the_document_has_every_field_of_the_data_model(folder: Path) -> None:
         assert names <= set(document["services"][service]), service
 
 
-def test_wishes_and_facts_are_where_the_data_model_has_them(folder: Path) -> None:
+def test_desired_and_facts_are_where_the_data_model_has_them(folder: Path) -> None:
     document = deployment_document(instance_of(folder, BASE), FACTS)
 
     assert document["proxmox"] == {

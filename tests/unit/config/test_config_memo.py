@@ -15,7 +15,7 @@ from configuration_samples import BASE
 from tasks.config import load, load_instances, memo
 from tasks.config.memo import Memo
 from tasks.errors import ConfigError, DeployError
-from tasks.model.kept import MOST_KEPT, Kept, key_of
+from tasks.host.text_cache import MOST_KEPT, TextCache, key_of
 from tasks.paths import ROOT
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_memo_is_made_again(folder: Path, tmp_path: Path, text: str) -
 
 
 def test_the_memo_does_not_grow_without_end(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = TextCache(tmp_path)
     for number in range(MOST_KEPT + 10):
         kept.put(str(number), b"x")
         os.utime(tmp_path / str(number), (number, number))
@@ -192,7 +192,7 @@ def test_the_memo_does_not_grow_without_end(tmp_path: Path) -> None:
 
 def test_a_place_that_may_not_be_written_is_no_problem() -> None:
     # sysfs refuses new files to everybody, root included.
-    kept = Kept(Path("/sys/vikunja-deploy/readings"))
+    kept = TextCache(Path("/sys/vikunja-deploy/readings"))
     kept.put("key", b"x")
     assert kept.get("key") is None
 
@@ -200,4 +200,4 @@ def test_a_place_that_may_not_be_written_is_no_problem() -> None:
 def test_a_place_that_cannot_be_a_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeployError, match="cannot be written"):
-        Kept(tmp_path / "file").put("key", b"x")
+        TextCache(tmp_path / "file").put("key", b"x")

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.containers.base import Completed, ContainerSpec
-from tasks.containers.lxc import boot, cgroup, config, idmap, init, network
+from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc import boot, cgroup, config, init, network
 from tasks.containers.lxc.attach import Seen, attach_argv, belonging_to
 from tasks.containers.lxc.cgroup import Hierarchy, Layout
-from tasks.containers.lxc.host import mounts_below
 from tasks.containers.lxc.identity import hosts_file
 from tasks.containers.lxc.shift import shifted_capability
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host import user_ids
+from tasks.host.process import Completed, mounts_below
 from tasks.paths import Paths
 
 FOLDER = Path("/var/lib/lxc/box")
@@ -48,7 +49,7 @@ def rendered(settings: config.Settings, layout: Layout = VERSION_2, apparmor: bo
         settings,
         folder=FOLDER,
         lock=LOCK,
-        ids=idmap.IdMap(100000, 200000),
+        ids=user_ids.IdMap(100000, 200000),
         layout=layout,
         apparmor=apparmor,
     )
@@ -223,13 +224,13 @@ def test_no_memory_limit_reads_as_none() -> None:
 )
 def test_root_gets_ids_that_nobody_else_has(before: str, after: str | None) -> None:
     expected = before + "root:231072:65536\n" if after is None else after
-    assert idmap.with_root_range(before) == expected
-    assert idmap.with_root_range(expected) == expected
+    assert user_ids.with_root_range(before) == expected
+    assert user_ids.with_root_range(expected) == expected
 
 
 def test_without_ids_for_root_the_error_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(ResourceError) as caught:
-        idmap.read_idmap(tmp_path)
+        user_ids.read_idmap(tmp_path)
     assert "root:100000:65536" in caught.value.hint
 
 
@@ -322,12 +323,12 @@ def completed(code: int, text: str) -> Completed:
 
 def test_a_degraded_boot_names_the_units_that_failed() -> None:
     text = "degraded\na.service loaded failed failed A\nb.mount loaded failed failed B\n"
-    assert boot.judge(completed(0, text), "10.1.2.1", "box") == ("a.service", "b.mount")
-    assert boot.judge(completed(0, "running\n"), "10.1.2.1", "box") == ()
+    assert boot.evaluate(completed(0, text), "10.1.2.1", "box") == ("a.service", "b.mount")
+    assert boot.evaluate(completed(0, "running\n"), "10.1.2.1", "box") == ()
 
 
 def test_a_boot_that_failed_is_an_error_with_its_state() -> None:
     with pytest.raises(NetworkError, match=r"box: the container has no route to 10\.1\.2\.1"):
-        boot.judge(completed(3, "running\n"), "10.1.2.1", "box")
+        boot.evaluate(completed(3, "running\n"), "10.1.2.1", "box")
     with pytest.raises(DeployError, match="did not come up: maintenance"):
-        boot.judge(completed(4, "maintenance\n"), "10.1.2.1", "box")
+        boot.evaluate(completed(4, "maintenance\n"), "10.1.2.1", "box")

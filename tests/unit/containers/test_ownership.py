@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tasks.containers.base import NOT_RECORDED, RECORDED, ContainerSpec
-from tasks.containers.lxc import config, facts, idmap
+from tasks.containers.lxc import config, facts
 from tasks.containers.lxc.cgroup import Hierarchy, Layout
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.errors import ResourceError
+from tasks.host import user_ids
 from tasks.model import registry
 from tasks.model.registry import Registered, new_identity
 from tasks.paths import Paths
@@ -62,7 +63,7 @@ def written(folder: Path, identity: str | None) -> None:
         replace(settings, identity=identity),
         folder=folder,
         lock=Path("/lock"),
-        ids=idmap.IdMap(os.getuid(), os.getgid()),
+        ids=user_ids.IdMap(os.getuid(), os.getgid()),
         layout=Layout(cpu=Hierarchy(Path("/c"), 2), memory=Hierarchy(Path("/c"), 2)),
         apparmor=False,
     )

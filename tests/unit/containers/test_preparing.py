@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import host_packages
-from tasks.containers.base import SILENT, Progress
 from tasks.containers.lxc import preparing
 from tasks.containers.lxc.preflight import Finding, missing_packages
 from tasks.errors import ResourceError
+from tasks.host import packages as machine
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
 
 Done = list[tuple[str, Sequence[str]]]
 
@@ -31,8 +31,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Done:
         calls.append(("ids", ()))
         return []
 
-    monkeypatch.setattr(host_packages, "ensure", ensure)
-    monkeypatch.setattr(host_packages, "ensure_user_ids", ids)
+    monkeypatch.setattr(machine, "ensure", ensure)
+    monkeypatch.setattr(machine, "ensure_user_ids", ids)
     monkeypatch.setattr(preparing, "preflight", lambda _: [])
     return calls
 
@@ -56,7 +56,7 @@ def test_a_machine_without_lxc_gets_all_that_it_is_better_with(
 ) -> None:
     lack(monkeypatch, "lxc-start", "lxc-attach", "newuidmap")
     preparing.prepare_machine(Paths(tmp_path))
-    assert done[0] == ("packages", host_packages.LXC)
+    assert done[0] == ("packages", machine.LXC)
 
 
 def test_nothing_is_asked_of_apt_where_all_is_there(

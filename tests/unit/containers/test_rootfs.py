@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import host_packages
 from tasks.containers.lxc.apt import Setup
-from tasks.containers.lxc.idmap import IdMap
 from tasks.containers.lxc.rootfs import PACKAGES, debootstrap_argv, local_authorities, recipe_of
 from tasks.containers.lxc.sources import Source
 from tasks.errors import NetworkError, ResourceError
+from tasks.host import packages
+from tasks.host.user_ids import IdMap
 
 BASE = Source("http://deb.example.org/debian", ("bookworm",), ("main", "contrib"), "/k.gpg")
 SETUP = Setup(
@@ -71,7 +71,7 @@ def test_local_authorities_are_found_in_folders_too(tmp_path: Path) -> None:
 
 def test_only_fully_installed_packages_count() -> None:
     status = "installed lxc\nconfig-files lxcfs\nnot-installed uidmap\n"
-    assert host_packages.parse_installed(status) == {"lxc"}
+    assert packages.parse_installed(status) == {"lxc"}
 
 
 def test_a_node_of_proxmox_keeps_its_own_lxc(
@@ -83,28 +83,28 @@ def test_a_node_of_proxmox_keeps_its_own_lxc(
     query.write_text(f'#!/bin/sh\nprintf "{said}"\nexit 1\n')
     query.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert host_packages.missing(["lxc", "lxcfs", "uidmap"]) == ["uidmap"]
+    assert packages.missing(["lxc", "lxcfs", "uidmap"]) == ["uidmap"]
 
 
 def test_apt_waits_for_its_lock_and_takes_names_as_names() -> None:
-    argv = host_packages.install_argv(["lxc"])
+    argv = packages.install_argv(["lxc"])
     assert "DPkg::Lock::Timeout=300" in argv
     assert argv[-3:] == ["install", "--", "lxc"]
 
 
 def test_a_network_failure_is_told_from_a_package_that_does_not_exist() -> None:
-    failed = host_packages.failure(["lxc"], "E: Failed to fetch http://x  Could not connect")
+    failed = packages.failure(["lxc"], "E: Failed to fetch http://x  Could not connect")
     assert isinstance(failed, NetworkError)
-    missing = host_packages.failure(["nosuch"], "E: Unable to locate package nosuch")
+    missing = packages.failure(["nosuch"], "E: Unable to locate package nosuch")
     assert isinstance(missing, ResourceError)
     assert missing.evidence == ("E: Unable to locate package nosuch",)
 
 
 def test_ids_for_root_are_added_once_and_others_lines_stay(tmp_path: Path) -> None:
     (tmp_path / "subuid").write_text("alice:100000:65536\n")
-    changed = host_packages.ensure_user_ids(tmp_path)
+    changed = packages.ensure_user_ids(tmp_path)
     assert [path.name for path in changed] == ["subuid", "subgid"]
     assert (tmp_path / "subuid").read_text() == "alice:100000:65536\nroot:165536:65536\n"
     assert (tmp_path / "subgid").read_text() == "root:100000:65536\n"
-    assert host_packages.ensure_user_ids(tmp_path) == []
+    assert packages.ensure_user_ids(tmp_path) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["subgid", "subuid"]

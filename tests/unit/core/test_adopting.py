@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from model_site import NAME, Site
 
-from tasks import console
 from tasks.commands.apply import Apply
 from tasks.model.history import operations
 from tasks.model.operation_log import read_entries
 from tasks.model.operations import operation
+from tasks.output import console
 
 LOST = f"container {NAME} gets its marker back"
 
@@ -23,8 +23,8 @@ def apply(site: Site, *arguments: str) -> int:
 def unproven(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Site:
-    """Deployed, with another domain wished for, and the marker in its container is gone."""
-    monkeypatch.setattr("tasks.lifecycle.adoption.container_for", site.world.container_for)
+    """Deployed, with another domain configured, and the marker in its container is gone."""
+    monkeypatch.setattr("tasks.workflows.adoption.container_for", site.world.container_for)
     site.apply()
     site.document["network"]["domain"] = "other.example.com"
     site.write()

@@ -13,7 +13,6 @@ from model_claims import apply_killed
 from model_container import ModelContainer
 from model_site import NAME, Site
 
-from tasks import console
 from tasks.commands import plan as plan_command
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
@@ -23,6 +22,7 @@ from tasks.model import instance as instances
 from tasks.model import state as states
 from tasks.model.holder import inspect
 from tasks.model.operations import operation
+from tasks.output import console
 
 
 def apply(site: Site, *arguments: str) -> int:
@@ -32,7 +32,7 @@ def apply(site: Site, *arguments: str) -> int:
 
 @pytest.fixture
 def moved(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
-    """Deployed, and another domain is wished for since."""
+    """Deployed, and another domain is configured since."""
     site.apply()
     site.document["network"]["domain"] = "other.example.com"
     site.write()
@@ -76,7 +76,7 @@ def test_an_instance_is_free_as_soon_as_its_own_part_is_done_or_has_failed(
         raise UnhealthyError("the site does not answer")
 
     if code:
-        monkeypatch.setattr("tasks.effects.apply", failing)
+        monkeypatch.setattr("tasks.execution.apply", failing)
     assert apply(moved, "--yes") == code
     assert held == [None]
 
@@ -127,7 +127,7 @@ def test_nothing_to_do_asks_nothing(
     asked = answered("n")
     assert apply(moved) == 0
     assert asked == []
-    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is up to date.\n"
 
 
 @pytest.mark.parametrize("section", [{}, {"template": None}])
@@ -142,7 +142,7 @@ def test_a_container_keeps_the_release_that_it_was_made_of_where_none_is_named(
     moved.write()
     capsys.readouterr()
     assert apply(moved, "--yes") == 0
-    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is up to date.\n"
 
 
 def test_what_was_deployed_under_an_older_default_stays_what_it_is(
@@ -158,7 +158,7 @@ def test_what_was_deployed_under_an_older_default_stays_what_it_is(
     _, plan = site.plan()
     assert plan.empty
     assert apply(site, "--yes") == 0
-    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is up to date.\n"
     # An edit changes what it is about, and not what the container is of.
     site.document["network"]["domain"] = "other.example.com"
     site.write()
@@ -393,7 +393,7 @@ def test_two_instances_are_applied_at_once_and_apart(
     capsys.readouterr()
     assert Plan().parse_execute(["--detailed-exitcode", "--config", str(folder)]) == 0
     assert capsys.readouterr().out == (
-        "Nothing to do: vikunja-main, vikunja-other are as wished.\n"
+        "Nothing to do: vikunja-main, vikunja-other are up to date.\n"
     )
 
 

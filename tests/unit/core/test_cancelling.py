@@ -9,7 +9,7 @@ import pytest
 from model_site import NAME, Site
 
 from tasks.commands.apply import Apply
-from tasks.engine.instance_run import Run
+from tasks.engine.instance_run import InstanceRun
 from tasks.engine.session import Session
 from tasks.model import state as states
 from tasks.resources.release import SWITCHING
@@ -21,7 +21,7 @@ def apply(site: Site) -> int:
 
 
 def running(site: Site) -> set[str]:
-    """The colours whose backend runs."""
+    """The colors whose backend runs."""
     colors = ("blue", "green")
     return {
         c for c in colors if site.machine.unit(f"vikunja-backend@{c}.service").active == "active"
@@ -79,7 +79,7 @@ def test_cancelled_twice_what_is_left_is_for_the_next_apply(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.effects.switching._drain", hasty)
+        patched.setattr("tasks.execution.switchover._drain", hasty)
         assert apply(site) == 20
     assert len(asked) == 2
     assert "cancelled too late" in capsys.readouterr().err
@@ -109,7 +109,7 @@ def test_of_other_threads_only_those_about_a_switch_are_waited_for(
     site: Site, step: str, waits: bool
 ) -> None:
     busy, session = Busy(), Session(site.paths)
-    session.runs[NAME] = Run(site.instance, busy=busy, step=step)  # type: ignore[arg-type]
+    session.runs[NAME] = InstanceRun(site.instance, busy=busy, step=step)  # type: ignore[arg-type]
     ended = Event()
 
     def cancel() -> None:

@@ -1,4 +1,4 @@
-"""Another database is wished for: the data moves, or everything stays as it was."""
+"""Another database is configured: the data moves, or everything stays as it was."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
 from tasks.commands.apply import Apply
-from tasks.effects.carrying import differences
+from tasks.execution.database_copy import differences
 from tasks.model import measured
-from tasks.model.carry import read_kept
-from tasks.model.located import Located, located_in
-from tasks.resources.carrying import FILLING, KEPT, NEXT
+from tasks.model.database_address import DatabaseAddress, address_in
+from tasks.model.database_move import read_kept
+from tasks.resources.data_move import FILLING, KEPT, NEXT
 from tasks.resources.migration import JOURNAL
 
 SQLITE, POSTGRESQL, MYSQL = ("sqlite", ""), ("postgres", "vikunja"), ("mysql", "vikunja")
@@ -33,7 +33,7 @@ def serving(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
     return site
 
 
-def wish(site: Site, **database: Any) -> None:
+def desired(site: Site, **database: Any) -> None:
     site.document["database"] = database
     site.write()
 
@@ -79,9 +79,9 @@ def kept(site: Site) -> list[str]:
 
 
 def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> None:
-    wish(serving, type="postgresql")
+    desired(serving, type="postgresql")
     _, plan = serving.plan()
-    from tasks.present import plan_lines
+    from tasks.output.plan_text import plan_lines
 
     lines = plan_lines(plan)
     assert lines[1:3] == [
@@ -94,7 +94,7 @@ def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> N
 
 
 def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving: Site) -> None:
-    wish(serving, type="postgresql")
+    desired(serving, type="postgresql")
     assert apply(serving) == 0
     done = [address for address, _ in executed(serving.world.log)]
     assert done[done.index("postgresql-database:vikunja") : done.index("writes:go-on") + 1] == [
@@ -119,10 +119,10 @@ def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving:
 def test_the_way_back_replaces_what_was_kept_and_stops_the_server_afterwards(
     serving: Site,
 ) -> None:
-    wish(serving, type="postgresql")
+    desired(serving, type="postgresql")
     assert apply(serving) == 0
     serving.machine.migrations = f"{DATA} 20250301000000"
-    wish(serving, type="sqlite")
+    desired(serving, type="sqlite")
     assert addresses(serving)[-2:] == [
         "unit:postgresql.service",
         "record:/etc/vikunja/deployment-config.yaml",
@@ -137,7 +137,7 @@ def test_the_way_back_replaces_what_was_kept_and_stops_the_server_afterwards(
 def test_a_dump_that_is_not_brought_in_changes_nothing(
     serving: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wish(serving, type="mysql")
+    desired(serving, type="mysql")
     serving.machine.fails_to_restore = True
     starts = serving.machine.unit("vikunja-backend@blue.service").starts
     assert apply(serving) == 11
@@ -156,14 +156,14 @@ def test_a_dump_that_is_not_brought_in_changes_nothing(
     assert serving.machine.contents == {SQLITE: DATA, MYSQL: DATA}
 
 
-def test_a_move_that_failed_and_is_wished_no_longer_makes_no_other_edit_lose_data(
+def test_a_move_that_failed_and_is_desired_no_longer_makes_no_other_edit_lose_data(
     serving: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wish(serving, type="mysql")
+    desired(serving, type="mysql")
     serving.machine.fails_to_restore = True
     assert apply(serving) == 11
     serving.document["vikunja"] = {"registration": True}
-    wish(serving, type="sqlite")
+    desired(serving, type="sqlite")
     _, plan = serving.plan()
     assert plan.destructive == ()
     (settings,) = (e for e in plan.entries if e.address == "file:/etc/vikunja/environment")
@@ -181,7 +181,7 @@ def test_killed_at_every_moment_it_goes_back_or_is_done_and_the_next_apply_finis
     # Every moment of the end, where it is decided which one serves.
     for at in (*range(4, 78, 6), *range(78, 94)):
         now = serving.document["database"]["type"]
-        wish(serving, type="mysql" if now == "postgresql" else "postgresql")
+        desired(serving, type="mysql" if now == "postgresql" else "postgresql")
         looks, plan = serving.plan()
         assert apply_killed(serving, looks, plan, at)
         journal = serving.machine.files.content(JOURNAL)
@@ -201,13 +201,13 @@ def test_killed_at_every_moment_it_goes_back_or_is_done_and_the_next_apply_finis
 def test_tables_that_are_somebodys_are_never_overwritten(
     serving: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wish(serving, **outside(serving, "db.example.com", "one"))
+    desired(serving, **outside(serving, "db.example.com", "one"))
     assert apply(serving) == 0
-    wish(serving, type="sqlite")
+    desired(serving, type="sqlite")
     assert apply(serving) == 0
     place = ("db.example.com:5432", "vikunja")
     serving.machine.contents[place] = "SCHEMA_INIT somebody's"
-    wish(serving, **outside(serving, "db.example.com", "one"))
+    desired(serving, **outside(serving, "db.example.com", "one"))
     # It can only be looked into once the password is there.
     assert apply(serving) == 7
     capsys.readouterr()
@@ -225,7 +225,7 @@ def test_tables_that_only_show_once_the_server_runs_stop_it_before_anything(
     serving: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving.machine.contents[MYSQL] = "SCHEMA_INIT somebody's"
-    wish(serving, type="mysql")
+    desired(serving, type="mysql")
     assert apply(serving) == 7
     assert "holds tables already, which are not this instance's" in capsys.readouterr().err
     assert serving.machine.contents[MYSQL] == "SCHEMA_INIT somebody's"
@@ -238,7 +238,7 @@ def test_an_update_and_any_other_edit_come_first_with_the_database_as_it_is(
 ) -> None:
     serving.repository.commit()
     serving.document["vikunja"] = {"registration": True}
-    wish(serving, type="postgresql")
+    desired(serving, type="postgresql")
     first = addresses(serving)
     assert "release:green" in first and "writes:stop" not in first
     assert not [one for one in first if "postgresql" in one]
@@ -255,14 +255,14 @@ def test_only_a_first_deployment_is_refused_for_a_server_that_is_too_new(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A site that serves, or whose container was lost, is worth more than its backups."""
-    monkeypatch.setattr("tasks.backup.databases.greeting.server_version", lambda *_: 99)
-    wish(site, **outside(site, "db.example.com", "first"))
+    monkeypatch.setattr("tasks.databases.greeting.server_version", lambda *_: 99)
+    desired(site, **outside(site, "db.example.com", "first"))
     assert apply(site) == 7
     assert "PostgreSQL 99 at db.example.com:5432 is newer than" in capsys.readouterr().err
     assert site.world.log == []
-    monkeypatch.setattr("tasks.backup.databases.greeting.server_version", lambda *_: None)
+    monkeypatch.setattr("tasks.databases.greeting.server_version", lambda *_: None)
     assert apply(site) == 0
-    monkeypatch.setattr("tasks.backup.databases.greeting.server_version", lambda *_: 99)
+    monkeypatch.setattr("tasks.databases.greeting.server_version", lambda *_: 99)
     site.document["network"]["domain"] = "other.example.com"
     site.write()
     assert apply(site) == 0
@@ -271,7 +271,7 @@ def test_only_a_first_deployment_is_refused_for_a_server_that_is_too_new(
 
 
 def test_a_part_of_it_is_refused(serving: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    wish(serving, type="postgresql")
+    desired(serving, type="postgresql")
     assert apply(serving, "--target", "file:/etc/vikunja/environment") == 3
     assert "as a whole" in capsys.readouterr().err
     assert serving.world.log == []
@@ -280,9 +280,9 @@ def test_a_part_of_it_is_refused(serving: Site, capsys: pytest.CaptureFixture[st
 def test_a_server_with_another_password_leaves_the_old_one_its_own_until_it_serves(
     serving: Site,
 ) -> None:
-    wish(serving, **outside(serving, "db.example.com", "one"))
+    desired(serving, **outside(serving, "db.example.com", "one"))
     assert apply(serving) == 0
-    wish(serving, **outside(serving, "new.example.com", "two"))
+    desired(serving, **outside(serving, "new.example.com", "two"))
     planned = addresses(serving)
     secret = "file:/etc/vikunja/secrets/db-password"
     assert planned.index(f"{secret}-next") < planned.index("writes:stop") < planned.index(secret)
@@ -307,7 +307,7 @@ def test_what_is_kept_goes_when_it_is_said_and_servers_outside_keep_theirs(
         outside(serving, "db.example.com", "one"),
         {"type": "postgresql"},
     ):
-        wish(serving, **database)
+        desired(serving, **database)
         assert apply(serving) == 0
     capsys.readouterr()
     assert apply(serving) == 0
@@ -320,7 +320,7 @@ def test_what_is_kept_goes_when_it_is_said_and_servers_outside_keep_theirs(
     assert kept(serving) == []
     capsys.readouterr()
     assert apply(serving) == 0
-    assert capsys.readouterr().out == "Nothing to do: vikunja-main is as wished.\n"
+    assert capsys.readouterr().out == "Nothing to do: vikunja-main is up to date.\n"
 
 
 def test_rows_are_compared_by_table_and_empty_tables_need_not_be_there() -> None:
@@ -336,21 +336,21 @@ def test_rows_are_compared_by_table_and_empty_tables_need_not_be_there() -> None
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (b'VIKUNJA_DATABASE_TYPE="sqlite"\n', Located("sqlite")),
+        (b'VIKUNJA_DATABASE_TYPE="sqlite"\n', DatabaseAddress("sqlite")),
         (
             b'VIKUNJA_DATABASE_TYPE="postgres"\nVIKUNJA_DATABASE_HOST="127.0.0.1:5432"\n'
             b'VIKUNJA_DATABASE_DATABASE="a"\nVIKUNJA_DATABASE_USER="b"\n',
-            Located("postgresql", None, 0, "a", "b"),
+            DatabaseAddress("postgresql", None, 0, "a", "b"),
         ),
         (
             b'VIKUNJA_DATABASE_TYPE="mysql"\nVIKUNJA_DATABASE_HOST="[fd00::1]:3307"\n'
             b'VIKUNJA_DATABASE_DATABASE="a"\n',
-            Located("mysql", "fd00::1", 3307, "a", ""),
+            DatabaseAddress("mysql", "fd00::1", 3307, "a", ""),
         ),
         (b'VIKUNJA_DATABASE_TYPE="mysql"\nVIKUNJA_DATABASE_HOST="/run/socket"\n', None),
         (b'VIKUNJA_DATABASE_TYPE="other"\n', None),
         (b"", None),
     ],
 )
-def test_the_settings_say_which_database_it_is(text: bytes, found: Located | None) -> None:
-    assert located_in(text) == found
+def test_the_settings_say_which_database_it_is(text: bytes, found: DatabaseAddress | None) -> None:
+    assert address_in(text) == found

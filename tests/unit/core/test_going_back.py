@@ -15,16 +15,16 @@ from model_claims import apply_killed
 from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
-from tasks.backup.beside import Laid
-from tasks.backup.exchange import RESTORED
+from tasks.backup.cutover import RESTORED
+from tasks.backup.staging import Staged
 from tasks.commands.apply import carry_out
 from tasks.errors import DeployError
-from tasks.look import Look
 from tasks.model import measured
 from tasks.model.measured import Measured
 from tasks.model.plan import Plan
+from tasks.planning.inspection import Inspection
 from tasks.resources.migration import JOURNAL
-from tasks.rollback import look_back
+from tasks.workflows.rollback import look_back
 
 OLD = "SCHEMA_INIT 20250101000000"
 NEW = f"{OLD} 20250901120000"
@@ -33,7 +33,7 @@ NEW = f"{OLD} 20250901120000"
 @pytest.fixture
 def site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A migration stands between what serves, in green, and what served before."""
-    monkeypatch.setattr("tasks.rollback.container_for", site.world.container_for)
+    monkeypatch.setattr("tasks.workflows.rollback.container_for", site.world.container_for)
     site.document["backup"] = {"directory": str(tmp_path)}
     site.write()
     site.repository.commit(migrations=["20250101000000"])
@@ -48,16 +48,16 @@ def site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     def found(*_: object) -> SimpleNamespace:
         return SimpleNamespace(instance=site.instance, color="green", version="-")
 
-    def laid(*_: object, **__: object) -> Laid:
+    def laid(*_: object, **__: object) -> Staged:
         site.machine.places[RESTORED] = OLD
-        return Laid(None, None, "")  # type: ignore[arg-type]
+        return Staged(None, None, "")  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tasks.backup.subject.find", found)
-    monkeypatch.setattr("tasks.backup.beside.lay", laid)
+    monkeypatch.setattr("tasks.backup.running_instance.find", found)
+    monkeypatch.setattr("tasks.backup.staging.lay", laid)
     yield site
 
 
-def go_back(looks: Mapping[str, Look], plan: Plan, site: Site) -> Mapping[str, DeployError]:
+def go_back(looks: Mapping[str, Inspection], plan: Plan, site: Site) -> Mapping[str, DeployError]:
     return carry_out(
         looks,
         plan,
@@ -65,11 +65,11 @@ def go_back(looks: Mapping[str, Look], plan: Plan, site: Site) -> Mapping[str, D
         whole=False,
         allow_destroy=True,
         name="rollback",
-        look=look_back,
+        inspection=look_back,
     )
 
 
-def look(site: Site) -> tuple[Mapping[str, Look], Plan]:
+def look(site: Site) -> tuple[Mapping[str, Inspection], Plan]:
     found = look_back(site.instance, site.paths)
     return {NAME: found}, Plan((found.plan,))
 
@@ -79,7 +79,7 @@ def active(site: Site) -> str:
 
 
 def together(site: Site) -> tuple[str, str]:
-    """The colour that serves, and what its database has been through."""
+    """The color that serves, and what its database has been through."""
     colors = [
         color
         for color in ("blue", "green")
@@ -118,8 +118,8 @@ def test_what_was_laid_beside_goes_where_it_is_cancelled_before_it_is_live(
     def cancelled(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.backup.exchange.Exchange.post_guard", cancelled)
-    monkeypatch.setattr("tasks.backup.beside.tidy", lambda *_: tidied.append(1))
+    monkeypatch.setattr("tasks.backup.cutover.Exchange.post_guard", cancelled)
+    monkeypatch.setattr("tasks.backup.staging.tidy", lambda *_: tidied.append(1))
     failures = go_back(*look(site), site)
     assert failures[NAME].exit_code == 20
     assert "serves on" in failures[NAME].what

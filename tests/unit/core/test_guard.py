@@ -10,9 +10,10 @@ from typing import IO, Any, cast
 
 import pytest
 
-from tasks.backup import guarding
-from tasks.backup.guarding import Guard, guard_text
-from tasks.containers.base import Completed, Container
+from tasks.backup import watchdog
+from tasks.backup.watchdog import Watchdog, guard_text
+from tasks.containers.base import Container
+from tasks.host.process import Completed
 
 PATIENCE = 120.0
 
@@ -73,7 +74,7 @@ def test_it_ends_well_where_somebody_else_has_put_everything_back(
 
 
 def test_its_unit_is_made_of_plain_lines_that_can_be_read_again() -> None:
-    argv = guarding.guard_argv("vikunja-deploy-guard-1.service")
+    argv = watchdog.guard_argv("vikunja-deploy-guard-1.service")
     assert not [word for word in argv if "\n" in word or "%" in word]
     (described,) = [word for word in argv if word.startswith("--description=")]
     assert len(described) < 80
@@ -96,9 +97,9 @@ class Listening:
 
 
 def test_the_tool_says_all_the_time_that_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarding, "BEAT", 0.01)
+    monkeypatch.setattr(watchdog, "BEAT", 0.01)
     listening = Listening()
-    guard = Guard(cast(Container, listening))
+    guard = Watchdog(cast(Container, listening))
     assert listening.heard.wait(PATIENCE)
     guard.well()
     assert set(listening.words[:-1]) == {b"here\n"}
@@ -106,13 +107,13 @@ def test_the_tool_says_all_the_time_that_it_is_there(monkeypatch: pytest.MonkeyP
 
 
 def test_it_falls_silent_where_it_is_to_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarding, "BEAT", 0.01)
+    monkeypatch.setattr(watchdog, "BEAT", 0.01)
     listening = Listening()
-    guard = Guard(cast(Container, listening))
+    guard = Watchdog(cast(Container, listening))
     assert listening.heard.wait(PATIENCE)
     guard.go()
     assert set(listening.words) == {b"here\n"}
 
 
 def test_it_is_held_for_gone_only_after_many_words_would_have_come() -> None:
-    assert guarding.SILENCE >= 5 * guarding.BEAT
+    assert watchdog.SILENCE >= 5 * watchdog.BEAT

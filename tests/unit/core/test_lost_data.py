@@ -17,8 +17,8 @@ from tasks.checks.finding import World
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.errors import UsageError
+from tasks.model.layout import DATA, SECRETS
 from tasks.resources.migration import DATABASE_FILE
-from tasks.services import DATA, SECRETS
 
 HOST = "db.example.com"
 

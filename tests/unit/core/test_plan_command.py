@@ -44,7 +44,7 @@ def deployed(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
 
 @pytest.fixture
 def moved(deployed: Site) -> Site:
-    """Deployed, and another domain is wished for since."""
+    """Deployed, and another domain is configured since."""
     deployed.document["network"]["domain"] = "other.example.com"
     deployed.write()
     return deployed
@@ -53,7 +53,7 @@ def moved(deployed: Site) -> Site:
 def test_nothing_to_do_is_one_line(deployed: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(deployed, "--detailed-exitcode") == 0
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("Nothing to do: vikunja-main is as wished.\n", "")
+    assert (captured.out, captured.err) == ("Nothing to do: vikunja-main is up to date.\n", "")
 
 
 def test_another_domain_shows_exactly_its_consequences(
@@ -81,9 +81,9 @@ def test_diff_shows_the_lines_that_change(moved: Site, capsys: pytest.CaptureFix
         "vikunja-main\n"
         "  ~ file:/etc/vikunja/environment  network.domain changed\n"
         "      --- /etc/vikunja/environment (found)\n"
-        "      +++ /etc/vikunja/environment (wished)\n"
+        "      +++ /etc/vikunja/environment (desired)\n"
         "      @@ -1,5 +1,5 @@\n"
-        "       # Vikunja's settings for both colours. Written by vikunja-deploy;"
+        "       # Vikunja's settings for both colors. Written by vikunja-deploy;"
         " edits are undone by the next apply.\n"
         '      -VIKUNJA_SERVICE_PUBLICURL="https://tasks.example.com/"\n'
         '      +VIKUNJA_SERVICE_PUBLICURL="https://other.example.com/"\n'
@@ -255,7 +255,7 @@ def test_a_service_that_serves_and_is_started_anew_says_what_that_interrupts(
     at = next(n for n, line in enumerate(lines) if "unit:vikunja-backend@blue.service " in line)
     assert lines[at + 1] == "      interrupts: requests, for 1 to 2 s"
     deployed.apply()
-    # The other colour starts beside the one that serves.
+    # The other color starts beside the one that serves.
     deployed.repository.commit()
     capsys.readouterr()
     assert plan(deployed) == 0

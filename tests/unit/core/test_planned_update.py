@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from model_site import NAME, Site
 
-from tasks.build import remote
+from tasks.builds import remote
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.model import measured

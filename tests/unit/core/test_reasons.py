@@ -1,4 +1,4 @@
-"""Why an entry is in a plan: what was wished, applied and found, and the words that follow."""
+"""Why an entry is in a plan: what was desired, applied and found, and the words that follow."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from tasks.containers.base import ContainerFacts
-from tasks.model.applied import NOTHING_APPLIED, Applied, applied_resource
-from tasks.model.secret import Secret as SecretValue
-from tasks.planner import Wishes, plan
+from tasks.model.applied import NOTHING_APPLIED, Applied
+from tasks.planning.planner import Desired, plan
+from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, FileFact, Origin, Resource, UnitFact
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.system import DaemonReload, Package, Script, Secret, StoppedUnit, Unit, User
+from tasks.secret import Secret as SecretValue
 
 PATH = "/etc/thing"
 RUNS = ContainerFacts(True, True, "a", {})
 
 
-def file(content: bytes | SecretValue[bytes] = b"wished\n", **more: Any) -> File:
+def file(content: bytes | SecretValue[bytes] = b"desired\n", **more: Any) -> File:
     return File(path=PATH, content=content, **more)
 
 
@@ -28,7 +29,7 @@ def origin(template: str | None = None, **inputs: str) -> Origin:
     return Origin({name.replace("_", "."): value for name, value in inputs.items()}, template)
 
 
-def found(content: bytes = b"wished\n", **more: Any) -> Facts:
+def found(content: bytes = b"desired\n", **more: Any) -> Facts:
     attributes = {"mode": "0644", "owner": "root", "group": "root", **more}
     fact = FileFact("file", sha256=File(path="/", content=content).sha256, **attributes)
     return Facts(files={PATH: fact}, container=RUNS)
@@ -53,7 +54,7 @@ def unit_facts(active: str = "active", file: str = "enabled", load: str = "loade
 
 @dataclass(frozen=True)
 class Case:
-    wish: Resource
+    desired: Resource
     facts: Facts
     applied: Applied
     action: str
@@ -114,12 +115,12 @@ CASES = {
         "update",
         "a changed, template changed",
     ),
-    "the tool itself wishes something else": Case(
+    "the tool itself desired something else": Case(
         file(),
         found(b"old"),
         applied(file(b"old")),
         "update",
-        "vikunja-deploy wishes something else now",
+        "changed by this version of vikunja-deploy",
     ),
     "what it was made of is another, and no key": Case(
         file(otherwise="main is at 1234567 now"),
@@ -135,7 +136,7 @@ CASES = {
         "create",
         "the last apply has not finished it",
     ),
-    "a new wish of a changed configuration": Case(
+    "a new desired value of a changed configuration": Case(
         file(origin=origin(files="2")), NOTHING, applied(files="1"), "create", "files changed"
     ),
     "something unknown is in its place": Case(
@@ -165,8 +166,8 @@ CASES = {
         "drift: pointed elsewhere",
         {"target": ("b", "a")},
     ),
-    "what nobody wishes is there": Case(
-        Absent(path=PATH), found(), NOTHING_APPLIED, "delete", "not wished"
+    "what nobody desired is there": Case(
+        Absent(path=PATH), found(), NOTHING_APPLIED, "delete", "no longer configured"
     ),
     "a package is missing": Case(
         Package(package="curl"),
@@ -245,7 +246,7 @@ CASES = {
         unit_facts(),
         NOTHING_APPLIED,
         "delete",
-        "not wished",
+        "no longer configured",
         {"state": ("active", "stopped"), "enabled": ("enabled", "disabled")},
     ),
     "systemd has not read a unit file": Case(
@@ -269,14 +270,14 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_an_entry_says_why(name: str) -> None:
     case = CASES[name]
-    (entry,) = plan(Wishes("a", {"system": (case.wish,)}), case.facts, case.applied)
+    (entry,) = plan(Desired("a", {"system": (case.desired,)}), case.facts, case.applied)
     assert (entry.action, ", ".join(map(str, entry.reasons))) == (case.action, case.reasons)
     assert {c.name: (c.before, c.after) for c in entry.changes} == dict(case.changes)
 
 
-def test_what_is_as_wished_has_no_entry() -> None:
-    assert plan(Wishes("a", {"system": (file(),)}), found(), applied(file())) == ()
-    assert plan(Wishes("a", {"system": (NGINX,)}), unit_facts(), applied(NGINX)) == ()
+def test_what_is_as_desired_has_no_entry() -> None:
+    assert plan(Desired("a", {"system": (file(),)}), found(), applied(file())) == ()
+    assert plan(Desired("a", {"system": (NGINX,)}), unit_facts(), applied(NGINX)) == ()
 
 
 def test_a_change_reaches_what_depends_on_it_over_several_steps() -> None:
@@ -290,8 +291,8 @@ def test_a_change_reaches_what_depends_on_it_over_several_steps() -> None:
         texts={NGINX.stamp: "r1", backend.stamp: "r1"},
         container=RUNS,
     )
-    wishes = Wishes("a", {"system": (file(), NGINX), "switch": (backend,)})
-    entries = plan(wishes, facts, applied(file(), NGINX, backend))
+    desired = Desired("a", {"system": (file(), NGINX), "switch": (backend,)})
+    entries = plan(desired, facts, applied(file(), NGINX, backend))
     assert [(entry.step, entry.address, entry.action, entry.fired) for entry in entries] == [
         ("system", f"file:{PATH}", "update", False),
         ("system", "unit:nginx.service", "run", True),
@@ -299,7 +300,7 @@ def test_a_change_reaches_what_depends_on_it_over_several_steps() -> None:
     ]
 
 
-def test_what_is_wished_no_longer_goes_before_the_first_unit_services_first() -> None:
+def test_what_is_desired_no_longer_goes_before_the_first_unit_services_first() -> None:
     old = applied(
         file(), Unit(unit="old.service"), Package(package="kept"), Directory(path="/kept")
     )
@@ -308,7 +309,7 @@ def test_what_is_wished_no_longer_goes_before_the_first_unit_services_first() ->
         units={"old.service": UnitFact("loaded", "active", "enabled", False)},
         container=RUNS,
     )
-    entries = plan(Wishes("a", {"system": (Package(package="new"), NGINX)}), facts, old)
+    entries = plan(Desired("a", {"system": (Package(package="new"), NGINX)}), facts, old)
     assert [(entry.action, entry.address) for entry in entries] == [
         ("create", "package:new"),
         ("delete", "unit:old.service"),
@@ -317,11 +318,11 @@ def test_what_is_wished_no_longer_goes_before_the_first_unit_services_first() ->
     ]
 
 
-def test_a_path_that_is_wished_as_something_else_now_is_not_removed() -> None:
+def test_a_path_that_is_desired_as_something_else_now_is_not_removed() -> None:
     secret = Secret(path=PATH, owner="root", group="root")
-    before = applied(file(SecretValue(b"wished\n"), mode="0600"))
+    before = applied(file(SecretValue(b"desired\n"), mode="0600"))
     facts = Facts(files={PATH: FileFact("file", "0600", "root", "root", size=9)}, container=RUNS)
-    assert plan(Wishes("a", {"system": (secret,)}), facts, before) == ()
+    assert plan(Desired("a", {"system": (secret,)}), facts, before) == ()
 
 
 @pytest.mark.parametrize("deployed", [True, False])
@@ -329,21 +330,21 @@ def test_another_place_for_data_loses_it_only_where_an_apply_has_put_some_there(
     deployed: bool,
 ) -> None:
     keys = ("database.type",)
-    wish = file(origin=origin(database_type="new"), destructive_inputs=keys)
+    desired = file(origin=origin(database_type="new"), destructive_inputs=keys)
     before = applied(file(b"old", origin=origin(database_type="old")))
     # Without that time, what was finished is of a first apply that ended before its end.
     before = replace(before, created_at="2024-10-19T11:50:00Z" if deployed else "")
-    (entry,) = plan(Wishes("a", {"system": (wish,)}), found(b"old"), before)
+    (entry,) = plan(Desired("a", {"system": (desired,)}), found(b"old"), before)
     assert entry.destructive is deployed
 
 
 def test_secrets_have_no_diff_and_texts_have() -> None:
     for secret, shown in ((True, False), (False, True)):
-        wish = file(SecretValue(b"wished\n") if secret else b"wished\n")
+        desired = file(SecretValue(b"desired\n") if secret else b"desired\n")
         facts = found(b"old\n")
         fact = facts.files[PATH]
         facts = Facts(
             files={PATH: FileFact(**{**fact.__dict__, "content": b"old\n"})}, container=RUNS
         )
-        (entry,) = plan(Wishes("a", {"system": (wish,)}), facts, applied(wish))
+        (entry,) = plan(Desired("a", {"system": (desired,)}), facts, applied(desired))
         assert (entry.diff != "", entry.sensitive) == (shown, secret)

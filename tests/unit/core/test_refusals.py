@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from model_site import NAME, Site
 
-from tasks import build
+from tasks import builds
 from tasks.checks import network as checked
 from tasks.commands.apply import Apply
 from tasks.commands.check import Check
@@ -58,7 +58,7 @@ def address_is_registered(site: Site, *_: object) -> None:
     entered(site, ip_address="10.99.0.10/24")
 
 
-def address_is_wished_for_that_is_registered(site: Site, *_: object) -> None:
+def address_is_desired_for_that_is_registered(site: Site, *_: object) -> None:
     site.apply()
     entered(site, ip_address="10.99.0.99/24")
     site.document["network"]["ip_address"] = "10.99.0.99/24"
@@ -112,7 +112,7 @@ def real(site: Site, patch: pytest.MonkeyPatch) -> None:
     def made(*_: object) -> None:
         raise AssertionError("a container was made")
 
-    patch.setattr("tasks.look.container_for", container_for)
+    patch.setattr("tasks.planning.inspection.container_for", container_for)
     patch.setattr(LxcContainer, "create", made)
     reached(patch)
     site.document["network"]["bridge"] = BRIDGE
@@ -126,7 +126,7 @@ def reached(patch: pytest.MonkeyPatch, *known: Route) -> None:
 
 
 def tools_are_missing(site: Site, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(build, "check_toolchain", lambda *_: ["go is not installed", "neither is node"])
+    patch.setattr(builds, "check_toolchain", lambda *_: ["go is not installed", "neither is node"])
 
 
 def deployed(site: Site) -> None:
@@ -169,7 +169,7 @@ REFUSED: dict[str, tuple[Arrange, int, str]] = {
         "address 10.99.0.10 belongs to vikunja-other",
     ),
     "new address registered": (
-        address_is_wished_for_that_is_registered,
+        address_is_desired_for_that_is_registered,
         4,
         "address 10.99.0.99 belongs to vikunja-other",
     ),
@@ -247,10 +247,10 @@ def test_a_plan_with_nothing_to_do_asks_nothing_of_what_could_refuse_it(
     def asked(*_: object, **__: object) -> None:
         raise AssertionError("asked")
 
-    monkeypatch.setattr("tasks.refusals.refuse", asked)
+    monkeypatch.setattr("tasks.planning.refusals.refuse", asked)
     monkeypatch.setattr(registry, "refuse_conflicts", asked)
     assert Plan().parse_execute(["--config", str(site.config)]) == 0
-    assert re.search("as wished|up to date", capsys.readouterr().out)
+    assert re.search("as desired|up to date", capsys.readouterr().out)
 
 
 def test_a_plan_that_is_refused_is_shown_and_saved_all_the_same(

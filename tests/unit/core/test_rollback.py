@@ -10,24 +10,24 @@ import pytest
 from model_claims import apply_killed, likeness
 from model_site import NAME, Site
 
-from tasks import build
-from tasks.build import artifact
+from tasks import builds
+from tasks.builds import artifact
 from tasks.commands.apply import Apply
 from tasks.commands.rollback import Rollback
 from tasks.errors import DatabaseError
-from tasks.migrations import refuse_unfit
 from tasks.model import state as states
 from tasks.model.archive import archives
+from tasks.planning.migrations import refuse_unfit
 from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.release import SWITCHING
-from tasks.rollback import look_back, restored_by
+from tasks.workflows.rollback import look_back, restored_by
 
 CERTIFICATES = Path(__file__).parents[1] / "config" / "files"
 
 
 @pytest.fixture
 def site(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("tasks.rollback.container_for", site.world.container_for)
+    monkeypatch.setattr("tasks.workflows.rollback.container_for", site.world.container_for)
     return site
 
 
@@ -56,7 +56,7 @@ def apply(site: Site) -> int:
 
 
 def with_another_version(site: Site) -> str:
-    """Have a build of the wished commit that does not answer as what it is recorded as."""
+    """Have a build of the desired commit that does not answer as what it is recorded as."""
     made = site.publish()
     record = artifact.record_path(site.paths, made.key)
     record.write_text(json.dumps({**json.loads(record.read_text()), "version": "v9.9.9"}))
@@ -164,8 +164,8 @@ def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is
     assert f"{lost} is lost" in said.out and "destructive: data is lost" in said.out
     assert "--yes alone does not do that" in said.out
     assert migrated.world.log == []
-    look = look_back(migrated.instance, migrated.paths)
-    assert [entry.address for entry in look.plan.entries if entry.step == "switch"] == [
+    inspection = look_back(migrated.instance, migrated.paths)
+    assert [entry.address for entry in inspection.plan.entries if entry.step == "switch"] == [
         "archive:1729338000.tar.gz",
         "writes:stop",
         "unit:vikunja-backend@blue.service",
@@ -174,7 +174,7 @@ def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is
         "writes:go-on",
         "unit:vikunja-backend@green.service",
     ]
-    beside = restored_by(look)
+    beside = restored_by(inspection)
     assert beside is not None and beside.known == ("20250101000000",)
 
 
@@ -250,7 +250,7 @@ def test_an_update_from_one_that_was_down_fails_as_itself_and_takes_nothing_back
 
 
 def edited(site: Site) -> None:
-    """Another version is wished for, with another configuration."""
+    """Another version is configured, with another configuration."""
     site.repository.commit()
     site.document["network"]["domain"] = "other.example.com"
     site.document["vikunja"] = {"max_upload_mb": 77, "environment": {"VIKUNJA_MAILER_HOST": "m"}}
@@ -269,7 +269,7 @@ def test_an_update_that_fails_takes_the_configuration_that_came_with_it_back(
     before = likeness_of(site)
     edited(site)
     with_another_version(site)
-    _, wished = site.plan()
+    _, desired = site.plan()
     assert apply(site) == 11
     assert "The configuration's files are as they were" in site.paths.log(NAME).read_text()
     assert likeness_of(site) == before
@@ -277,7 +277,7 @@ def test_an_update_that_fails_takes_the_configuration_that_came_with_it_back(
     _, again = site.plan()
     now, then = (
         [(e.address, e.action, e.reasons) for e in plan.entries if e.step == "system"]
-        for plan in (again, wished)
+        for plan in (again, desired)
     )
     assert now == then and len(now) >= 4
     del site.document["files"], site.document["vikunja"]
@@ -351,7 +351,7 @@ def test_a_build_that_another_instance_keeps_stays(site: Site) -> None:
     update(site)
     update(site)
     assert first in cached(site)
-    assert build.find(site.paths, first) is not None
+    assert builds.find(site.paths, first) is not None
 
 
 def test_a_switch_that_was_not_confirmed_is_in_the_plan_and_confirmed_by_the_apply(
@@ -378,7 +378,7 @@ def reason(site: Site, address: str) -> list[tuple[str, str]]:
 BLUE = "unit:vikunja-backend@blue.service"
 
 
-def test_a_branch_whose_release_the_idle_colour_has_is_the_reason_for_going_back(
+def test_a_branch_whose_release_the_idle_color_has_is_the_reason_for_going_back(
     site: Site,
 ) -> None:
     site.publish()
@@ -393,7 +393,7 @@ def test_a_branch_whose_release_the_idle_colour_has_is_the_reason_for_going_back
     assert reason(site, BLUE) == [("configuration", "git.branch changed")]
 
 
-def test_a_branch_that_was_set_back_to_the_release_of_the_idle_colour_says_so(site: Site) -> None:
+def test_a_branch_that_was_set_back_to_the_release_of_the_idle_color_says_so(site: Site) -> None:
     site.publish()
     site.apply()
     site.repository.commit()
@@ -404,7 +404,7 @@ def test_a_branch_that_was_set_back_to_the_release_of_the_idle_colour_says_so(si
     assert reason(site, BLUE) == [("source", f"main is at {commit[:10]} now")]
 
 
-def test_build_settings_whose_release_the_idle_colour_has_are_the_reason_for_going_back(
+def test_build_settings_whose_release_the_idle_color_has_are_the_reason_for_going_back(
     site: Site,
 ) -> None:
     site.publish()

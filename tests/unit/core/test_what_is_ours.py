@@ -65,7 +65,7 @@ def test_a_password_that_is_given_no_longer_stays_as_it_is(deployed: Site) -> No
     check_settled(deployed)
 
 
-def test_a_folder_that_was_moved_and_linked_comes_back_with_all_that_is_wished_in_it(
+def test_a_folder_that_was_moved_and_linked_comes_back_with_all_that_is_desired_in_it(
     deployed: Site,
 ) -> None:
     files = deployed.machine.files
@@ -105,7 +105,7 @@ def test_a_changed_drop_in_of_nginx_is_taken_up_by_a_restart_and_a_site_by_a_rel
     check_settled(deployed)
 
 
-def test_a_new_commit_goes_to_the_idle_colour_and_the_old_one_rests(deployed: Site) -> None:
+def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Site) -> None:
     commit = deployed.repository.commit()
     _, plan = deployed.plan()
     assert [entry.address for entry in plan.entries] == [

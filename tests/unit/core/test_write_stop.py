@@ -11,7 +11,7 @@ from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
 from tasks.commands.apply import Apply
-from tasks.effects.rehearsing import settings
+from tasks.execution.rehearsal import settings
 from tasks.model import measured
 from tasks.resources.migration import JOURNAL
 
@@ -24,7 +24,7 @@ NEW_DATABASE = f"{OLD_DATABASE} {SECOND}"
 
 @pytest.fixture
 def pending(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
-    """A version serves, and one with another migration is wished for."""
+    """A version serves, and one with another migration is configured."""
     site.repository.commit(migrations=[FIRST])
     site.apply()
     site.machine.migrations = OLD_DATABASE

@@ -15,7 +15,7 @@ from doit.doit_cmd import DoitMain
 from model_site import NAME, Site
 
 from tasks.commands.apply import carry_out
-from tasks.engine.instance_run import Run
+from tasks.engine.instance_run import InstanceRun
 from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
 from tasks.errors import DeployError
@@ -158,7 +158,7 @@ def test_a_programming_error_in_a_step_is_never_taken_for_success(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("tasks.effects._EFFECTS", _with(broken))
+    monkeypatch.setattr("tasks.execution._EFFECTS", _with(broken))
     failures = carry_out(looks, plan, site.paths, whole=True)
     assert str(failures[NAME]) == f"{NAME}: RuntimeError: a bug of ours"
     assert any("in broken" in line for line in failures[NAME].evidence)
@@ -176,10 +176,10 @@ def test_a_rendering_that_fails_is_never_taken_for_success(
 
 
 def _with(effect: object) -> Any:
-    from tasks import effects
+    from tasks import execution
     from tasks.resources.system import Package
 
-    return ((Package, effect), *effects._EFFECTS)
+    return ((Package, effect), *execution._EFFECTS)
 
 
 @pytest.mark.parametrize("count", [0, 10, 1000])
@@ -217,7 +217,7 @@ def test_an_operation_that_cannot_be_ended_keeps_no_other_from_its_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session(site.paths)
-    first, second = Run(site.instance), Run(site.instance)
+    first, second = InstanceRun(site.instance), InstanceRun(site.instance)
     full = DeployError("no space left on device")
     for name, run in (("first", first), ("second", second)):
         operation_begun = operation(site.paths, name, "deploy")

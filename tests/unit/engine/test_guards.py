@@ -17,13 +17,14 @@ from mail_server import MailServer
 from model_container import Place
 from model_site import NAME, Site, model_site
 
-from tasks import build, look
+from tasks import builds
 from tasks.commands.apply import Apply
 from tasks.containers import spec_for
 from tasks.model import operations
 from tasks.model import state as states
 from tasks.model.operations import Ended, operation
 from tasks.paths import ROOT
+from tasks.planning import inspection
 
 FIRST, SECOND = "20250101000000", "20250901120000"
 
@@ -167,18 +168,18 @@ def another_holds_the_lock(site: Site, *_: object) -> Any:
 
 def tools_are_missing(site: Site, patch: pytest.MonkeyPatch) -> None:
     missing = ["go is not installed on this machine", "neither is node"]
-    patch.setattr(build, "check_toolchain", lambda *_: missing)
+    patch.setattr(builds, "check_toolchain", lambda *_: missing)
 
 
 def everything_moves(site: Site, patch: pytest.MonkeyPatch) -> None:
     edited(site)
-    real = look.look
+    real = inspection.inspect
 
     def looking(*arguments: Any, **more: Any) -> Any:
         site.repository.commit(migrations=[FIRST])
         return real(*arguments, **more)
 
-    patch.setattr(look, "look", looking)
+    patch.setattr(inspection, "look", looking)
 
 
 def leftovers_never_end(site: Site, *_: object) -> None:

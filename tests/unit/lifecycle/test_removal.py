@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from instance_samples import sample_instance
 
-from tasks.containers.base import SILENT, Completed, ContainerFacts, ContainerSpec, Progress
+from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.errors import DeployError
-from tasks.lifecycle import removal
-from tasks.lifecycle.removal import Wish, uninstall
-from tasks.lifecycle.services import script
+from tasks.host.process import Completed
 from tasks.model import registry
 from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
+from tasks.workflows import uninstall as removing
+from tasks.workflows.lifecycle import script
+from tasks.workflows.uninstall import UninstallRequest, uninstall
 
 NAME = "vikunja-main"
 
@@ -76,10 +78,10 @@ class Box:
 
 def keep(box: Box, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What it warned of."""
-    monkeypatch.setattr(removal, "container_for", lambda *_: box)
+    monkeypatch.setattr(removing, "container_for", lambda *_: box)
     warned: list[str] = []
-    wish = Wish(backup=False, keep_data=True)
-    uninstall(sample_instance(), paths, wish, warn=warned.append)
+    desired = UninstallRequest(backup=False, keep_data=True)
+    uninstall(sample_instance(), paths, desired, warn=warned.append)
     return warned
 
 

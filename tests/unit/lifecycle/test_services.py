@@ -9,11 +9,13 @@ import pytest
 from instance_samples import sample_instance
 from standing_samples import INSIDE, MEASURED
 
-from tasks.containers.base import Completed
 from tasks.errors import DeployError
-from tasks.lifecycle import services
-from tasks.lifecycle.services import (
-    Subject,
+from tasks.host.process import Completed
+from tasks.model.instance import Instance
+from tasks.status.measured import Answer
+from tasks.workflows import lifecycle
+from tasks.workflows.lifecycle import (
+    RunningInstance,
     _failure,
     _not_restarted,
     _serves,
@@ -21,8 +23,6 @@ from tasks.lifecycle.services import (
     start_arguments,
     stop_arguments,
 )
-from tasks.model.instance import Instance
-from tasks.status.measured import Answer
 
 UNITS = {"nginx.service": "active", "vikunja-backend@green.service": "active"}
 
@@ -36,10 +36,10 @@ def full() -> Instance:
     )
 
 
-def subject(instance: Instance | None = None, **changes: Any) -> Subject:
+def subject(instance: Instance | None = None, **changes: Any) -> RunningInstance:
     # No container: only what is asked of it is looked at here.
     found = replace(INSIDE, serving="green", units=UNITS, **changes)
-    return Subject(instance or sample_instance(), None, found)  # type: ignore[arg-type]
+    return RunningInstance(instance or sample_instance(), None, found)  # type: ignore[arg-type]
 
 
 def test_what_is_behind_the_proxy_starts_before_it() -> None:
@@ -65,7 +65,7 @@ def test_the_proxy_stops_before_what_is_behind_it_and_the_database_goes_on() -> 
     ]
 
 
-def test_a_stand_in_has_the_idle_colour_s_ports() -> None:
+def test_a_stand_in_has_the_idle_color_s_ports() -> None:
     arguments = restart_arguments(subject(full()))
     assert arguments[:3] == ["green", "3457", "8457"]
     assert arguments[3:6] == ["blue", "3456", "8456"]
@@ -101,5 +101,5 @@ def test_a_failure_says_the_script_s_last_words() -> None:
 
 @pytest.mark.parametrize("name", ["start", "stop", "restart"])
 def test_every_script_waits_for_what_a_killed_run_has_left_working(name: str) -> None:
-    text = services.script(name)
+    text = lifecycle.script(name)
     assert text.index("flock -w") < text.index("health_backend()") < text.index("settle()")

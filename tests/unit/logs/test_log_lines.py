@@ -78,7 +78,7 @@ def test_what_is_no_time_is_told_with_what_is_one(text: str) -> None:
     assert "2025-10-19T10:30" in caught.value.hint
 
 
-def test_every_component_has_its_logs_in_both_colours() -> None:
+def test_every_component_has_its_logs_in_both_colors() -> None:
     instance = sample_instance(services={"mcp": {"enabled": True}}, redis={"enabled": True})
     names = [source.name for source in sources(instance, COMPONENTS)]
     assert names == [

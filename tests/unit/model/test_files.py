@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import DeployError
-from tasks.model.files import check_record, exclusive, read_json, write_atomically, write_json
+from tasks.host.files import check_record, exclusive, read_json, write_atomically, write_json
 
 
 def names(folder: Path) -> list[str]:

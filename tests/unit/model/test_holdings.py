@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.backup.retention import thin_out
+from tasks.backup.retention import prune
 from tasks.model import archive as model
 from tasks.model import holdings
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Retention
@@ -57,15 +57,15 @@ def test_the_last_one_with_more_outlives_what_is_kept(tmp_path: Path) -> None:
     archives = [made(tmp_path, number) for number in range(6)]
     rows = dict(zip((one.epoch for one in archives), (500, 400, 450, 20, 21, 22), strict=True))
     assert holdings.last_with_more(tmp_path, rows) == archives[2]
-    assert thin_out(tmp_path, Retention(2), (), rows) == (archives[0], archives[1], archives[3])
+    assert prune(tmp_path, Retention(2), (), rows) == (archives[0], archives[1], archives[3])
     # However many come after it, and until the database holds as much again.
     for number in range(6, 12):
         last = made(tmp_path, number)
         rows[last.epoch] = 20 + number
-        thin_out(tmp_path, Retention(2), (), rows)
+        prune(tmp_path, Retention(2), (), rows)
         assert model.archives(tmp_path)[0] == archives[2]
     rows[made(tmp_path, 12).epoch] = 450
-    thin_out(tmp_path, Retention(2), (), rows)
+    prune(tmp_path, Retention(2), (), rows)
     assert len(model.archives(tmp_path)) == 2
 
 
@@ -76,7 +76,7 @@ def test_what_was_lost_is_kept_however_the_rest_goes_up_and_down(tmp_path: Path)
     for number, count in enumerate(counts):
         made_so_far.append(made(tmp_path, number))
         rows[made_so_far[-1].epoch] = count
-        thin_out(tmp_path, Retention(1), (), rows)
+        prune(tmp_path, Retention(1), (), rows)
     kept = [rows[one.epoch] for one in model.archives(tmp_path)]
     assert kept == [500, 300, 75, 9, 8]
     assert holdings.before_losses(tmp_path, rows) == (
@@ -87,7 +87,7 @@ def test_what_was_lost_is_kept_however_the_rest_goes_up_and_down(tmp_path: Path)
     # A database that shrinks bit by bit keeps no more than one.
     for number in range(10, 30):
         rows[made(tmp_path, number).epoch] = 600 - number
-        thin_out(tmp_path, Retention(1), (), rows)
+        prune(tmp_path, Retention(1), (), rows)
     assert [rows[one.epoch] for one in model.archives(tmp_path)] == [572, 571]
 
 
@@ -97,19 +97,19 @@ def test_one_that_holds_rows_and_attachments_outlives_two_that_hold_one_of_them(
     whole, no_rows = made(tmp_path, 0, files=9), made(tmp_path, 1, files=9)
     no_files = made(tmp_path, 2, files=0)
     rows = {whole.epoch: 150, no_rows.epoch: 5, no_files.epoch: 160}
-    assert thin_out(tmp_path, Retention(1), (), rows) == ()
+    assert prune(tmp_path, Retention(1), (), rows) == ()
     assert model.archives(tmp_path) == [whole, no_rows, no_files]
 
 
 def test_lost_attachments_are_kept_as_well(tmp_path: Path) -> None:
     archives = [made(tmp_path, number, files=9 if number == 0 else 0) for number in range(4)]
-    assert thin_out(tmp_path, Retention(1)) == tuple(archives[1:3])
+    assert prune(tmp_path, Retention(1)) == tuple(archives[1:3])
 
 
 def test_a_database_that_only_grows_keeps_nothing_more(tmp_path: Path) -> None:
     archives = [made(tmp_path, number, size=1000 + number) for number in range(4)]
     assert holdings.last_with_more(tmp_path, {}) is None
-    assert thin_out(tmp_path, Retention(1)) == tuple(archives[:3])
+    assert prune(tmp_path, Retention(1)) == tuple(archives[:3])
 
 
 def test_without_its_sidecar_nothing_is_known_of_an_archive(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import LockedError
-from tasks.model.holder import inspect, judge, ourselves, start_time
+from tasks.model.holder import evaluate, inspect, ourselves, start_time
 from tasks.model.lock import Lock, force_unlock
 from tasks.paths import ROOT, Paths
 
@@ -207,7 +207,7 @@ def test_only_a_process_of_this_boot_and_namespace_can_be_judged(
     for word, value in words.items():
         owner = owner and owner.replace(word, value)
         started = started and started.replace(word, value)
-    assert judge(os.getpid(), owner, started) == holder
+    assert evaluate(os.getpid(), owner, started) == holder
 
 
 def test_the_start_time_is_found_behind_any_command_name(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from tasks.model import redaction
 from tasks.model.history import Performed, operations
 from tasks.model.operation_log import (
     OPERATIONS,
-    Entry,
     Level,
     Log,
+    LogEntry,
     append,
     escape,
     format_duration,
@@ -31,8 +31,8 @@ from tasks.model.operation_log import (
     unescape,
     utc_now,
 )
-from tasks.model.secret import Secret
 from tasks.paths import Paths
+from tasks.secret import Secret
 
 NAME = "vikunja-main"
 
@@ -48,7 +48,7 @@ EXAMPLE = """\
 """
 
 entries = st.builds(
-    Entry,
+    LogEntry,
     time=st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(
         lambda moment: moment.replace(microsecond=0)
     ),
@@ -64,7 +64,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(entries)
-def test_every_entry_comes_back_from_its_line(entry: Entry) -> None:
+def test_every_entry_comes_back_from_its_line(entry: LogEntry) -> None:
     line = format_entry(entry)
     assert parse_line(line) == entry
     assert line.splitlines() == [line]
@@ -103,7 +103,9 @@ def test_a_time_of_any_zone_is_understood(zone: str) -> None:
 
 def test_a_time_of_another_zone_is_written_as_utc() -> None:
     moment = datetime(2025, 10, 19, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-    assert format_entry(Entry(moment, "INFO", "deploy", "x")).startswith("[2025-10-19T10:30:00Z]")
+    assert format_entry(LogEntry(moment, "INFO", "deploy", "x")).startswith(
+        "[2025-10-19T10:30:00Z]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_a_line_is_one_write(paths: Paths, kill_at: Any) -> None:
     }
 
 
-def without_duration(entry: Entry) -> str:
+def without_duration(entry: LogEntry) -> str:
     return re.sub(r"\b[0-9.]+s\b", "SOME TIME", entry.message)
 
 
@@ -312,8 +314,8 @@ def test_no_secret_is_left_in_redacted_text(text: str, secrets: list[str]) -> No
     assert not any(secret in left for secret in wanted if "\0" not in secret)
 
 
-def entry(second: int, level: Level, name: Any, message: str) -> Entry:
-    return Entry(datetime(2025, 10, 19, 10, 0, second, tzinfo=UTC), level, name, message)
+def entry(second: int, level: Level, name: Any, message: str) -> LogEntry:
+    return LogEntry(datetime(2025, 10, 19, 10, 0, second, tzinfo=UTC), level, name, message)
 
 
 def test_the_history_tells_what_was_done_and_how_it_ended() -> None:
@@ -382,7 +384,7 @@ def test_an_unwritable_log_is_an_error_that_names_it(paths: Paths) -> None:
 
 
 def test_the_rotation_of_the_logs_is_that_of_the_data_model() -> None:
-    from tasks.record import log_rotation
+    from tasks.desired.record import log_rotation
 
     rendered = log_rotation(Paths(Path("/"))).decode()
     head, _, body = rendered.partition("{")

@@ -16,7 +16,7 @@ from damage import altered
 from tasks.errors import DeployError
 from tasks.model import (
     applied,
-    carry,
+    database_move,
     health,
     last_backup,
     last_drill,
@@ -120,7 +120,7 @@ RECORDS: dict[str, tuple[Callable[[Paths], Path], Any, Callable[[Paths], object]
     "databases kept": (
         lambda paths: paths.prefix / "kept",
         [{"database": LOCATED, "since": WHEN}],
-        lambda paths: carry.read_kept((paths.prefix / "kept").read_text(errors="replace")),
+        lambda paths: database_move.read_kept((paths.prefix / "kept").read_text(errors="replace")),
     ),
 }
 

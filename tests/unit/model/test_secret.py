@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.model.secret import Secret
+from tasks.secret import Secret
 
 VALUE = "hunter-22"
 MAKING: dict[str, Callable[[Any], object]] = {

@@ -11,9 +11,9 @@ from instance_samples import sample_instance
 
 from tasks.errors import CancelledError, DatabaseError, DeployError, RolledBackError
 from tasks.model.operations import Ended
-from tasks.model.secret import Secret
 from tasks.notify.message import Message, kind_of, message, topic
 from tasks.paths import Paths
+from tasks.secret import Secret
 
 END = Ended(
     Paths(),

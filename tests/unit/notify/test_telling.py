@@ -40,8 +40,8 @@ def paths(tmp_path: Path) -> Iterator[Paths]:
     operations._listeners.clear()
 
 
-def watched(warnings: list[str] | None = None, **wish: Any) -> Instance:
-    instance = sample_instance(notifications=wish)
+def watched(warnings: list[str] | None = None, **desired: Any) -> Instance:
+    instance = sample_instance(notifications=desired)
     notify.watch([instance], (warnings if warnings is not None else []).append)
     return instance
 
@@ -137,8 +137,8 @@ def test_a_login_is_said_over_tls_only(
 ) -> None:
     context = certificate(tmp_path)
     with MailServer(tls=context, login=f"me:{PASSWORD}") as server:
-        wish = {**login(tmp_path), "port": server.port}
-        watched(mail="smtp", smtp=wish)
+        desired = {**login(tmp_path), "port": server.port}
+        watched(mail="smtp", smtp=desired)
         perform(paths, error=failing())
         assert "certificate verify failed" in warned(paths)[0]
         assert server.received == []
@@ -315,7 +315,7 @@ def test_a_service_that_refuses_keeps_no_other_from_being_told_and_shows_no_addr
     assert PASSWORD not in "".join(warnings)
 
 
-def test_who_wishes_for_none_is_not_watched(paths: Paths) -> None:
+def test_who_desired_for_none_is_not_watched(paths: Paths) -> None:
     notify.watch([sample_instance()], lambda _: None)
     assert operations._listeners == []
     perform(paths, error=failing())

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from tasks import console
 from tasks.commands.apply import Apply
 from tasks.commands.status import Status
 from tasks.errors import CancelledError
+from tasks.output import console
 
 
 class CtrlC(io.StringIO):

@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from tasks.bars import StepBar, display
-from tasks.model.plan import Entry, InstancePlan, Plan, Reason
-from tasks.progress import Bars
+from tasks.model.plan import InstancePlan, Plan, PlanEntry, Reason
+from tasks.output.bars import StepBar, display
+from tasks.output.plan_progress import Bars
 
 LONG = "frontend: pnpm run build: " + "a very long line of what is being built " * 5
 
@@ -75,7 +75,7 @@ def test_a_line_leaves_room_for_what_a_terminal_writes_at_ctrl_c(
 
 def test_an_instance_that_is_finished_says_so_while_others_are_not() -> None:
     first, last = (
-        Entry("a", "system", address, "create", (Reason("missing", "not there yet"),))
+        PlanEntry("a", "system", address, "create", (Reason("missing", "not there yet"),))
         for address in ("file:/one", "file:/two")
     )
     shown = display()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.columns import columns
+from tasks.output.columns import columns
 
 HEADERS = ("NAME", "HEALTH", "COMMIT", "URL")
 ROWS = (

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tasks import console
 from tasks.errors import BuildError
+from tasks.output import console
 
 HOSTILE = "root\x1b[2J\x9b5m\x07\r\x7f\u202e\u2028\ud800@host"
 SHOWN = "root\\x1b[2J\\u009b5m\\x07\\x0d\\u007f\\u202e\\u2028\\ud800@host"
@@ -41,10 +41,10 @@ def test_a_question_is_clean(
     assert capsys.readouterr().err == f"Remove {SHOWN}? "
 
 
-def test_on_a_terminal_the_colours_of_the_tool_stay_and_no_others(
+def test_on_a_terminal_the_colors_of_the_tool_stay_and_no_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "colours", lambda stream: True)
+    monkeypatch.setattr(console, "colors", lambda stream: True)
     console.note(f"{console.styled('bold', 'bold', sys.stderr)} \x1b[8mhidden\x1b[31;5m")
 
     assert capsys.readouterr().err == "\x1b[1mbold\x1b[0m \\x1b[8mhidden\\x1b[31;5m\n"

@@ -6,27 +6,26 @@ import json
 
 import pytest
 
-from tasks.model.plan import Entry, InstancePlan, Plan, Reason, moved
-from tasks.present import change_text, counts, duration, plan_lines
-from tasks.resources.base import Action, AttributeChange
+from tasks.model.plan import Action, AttributeChange, InstancePlan, Plan, PlanEntry, Reason, moved
+from tasks.output.plan_text import change_text, counts, duration, plan_lines
 
 
 def entry(
     action: Action, address: str, reason: str = "network.domain changed", **more: object
-) -> Entry:
-    return Entry("a", "system", address, action, (Reason("configuration", reason),), **more)  # type: ignore[arg-type]
+) -> PlanEntry:
+    return PlanEntry("a", "system", address, action, (Reason("configuration", reason),), **more)  # type: ignore[arg-type]
 
 
-def plan(*entries: Entry, name: str = "a", unseen: bool = False) -> InstancePlan:
+def plan(*entries: PlanEntry, name: str = "a", unseen: bool = False) -> InstancePlan:
     return InstancePlan(name, entries, {}, {}, unseen)
 
 
-def test_an_empty_plan_names_what_is_as_wished() -> None:
+def test_an_empty_plan_names_what_is_as_desired() -> None:
     assert plan_lines(Plan(())) == [
-        "Nothing to do: no instance is configured, everything is as wished."
+        "Nothing to do: no instance is configured, everything is up to date."
     ]
-    assert plan_lines(Plan((plan(),))) == ["Nothing to do: a is as wished."]
-    assert plan_lines(Plan((plan(), plan(name="b")))) == ["Nothing to do: a, b are as wished."]
+    assert plan_lines(Plan((plan(),))) == ["Nothing to do: a is up to date."]
+    assert plan_lines(Plan((plan(), plan(name="b")))) == ["Nothing to do: a, b are up to date."]
 
 
 def test_every_action_has_its_sign_and_every_kind_of_line_its_place() -> None:
@@ -56,7 +55,7 @@ def test_every_action_has_its_sign_and_every_kind_of_line_its_place() -> None:
     ]
 
 
-def test_colours_are_put_around_whole_parts_only() -> None:
+def test_colors_are_put_around_whole_parts_only() -> None:
     lines = plan_lines(
         Plan((plan(entry("create", "file:/a", diff="@@ -1 +1 @@\n-old\n+new\n same")),)),
         style=lambda text, style: f"<{style}>{text}</>",

@@ -12,7 +12,7 @@ import pytest
 from tasks.paths import ROOT
 
 WORK = """
-from tasks.working import working
+from tasks.output.show_progress import working
 with working(["one", "another"], lines=LINES) as progress:
     watched = progress("one")
     watched.step("Copying")

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from pve import pvesh
 from pve.cluster import Cluster, Token
-from pve.lifecycles import SPEC, WISH, Managed, finder
+from pve.lifecycles import DESIRED, SPEC, Managed, finder
 from pve.place import SECRET, USER, Place
 from pve.server import Certificate, make_certificate, serving
 from pve.standin import working
 
 from tasks.containers.proxmox.access import Local
 from tasks.containers.proxmox.api import ProxmoxerSession, open_session
+from tasks.containers.proxmox.desired import Ha
 from tasks.containers.proxmox.lifecycle import Lifecycle
-from tasks.containers.proxmox.wish import Ha
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +89,8 @@ def either(
     ha = Ha(None, "started", 1)
     with working(place.cluster):
         if request.param == "alone":
-            yield Lifecycle(SPEC, replace(WISH, storage="local"), https, lock_limit=0)
+            yield Lifecycle(SPEC, replace(DESIRED, storage="local"), https, lock_limit=0)
         else:
             find = finder(place, tmp_path / "files", 100, ha)
-            wish = replace(WISH, vmid=100, storage="local", ha=ha)
-            yield Managed(SPEC, wish, https, lock_limit=0, finder=find)
+            desired = replace(DESIRED, vmid=100, storage="local", ha=ha)
+            yield Managed(SPEC, desired, https, lock_limit=0, finder=find)

@@ -28,13 +28,13 @@ from tasks.containers.proxmox.answers import (
 )
 from tasks.containers.proxmox.attributes import ha_of, jobs_of, observed, pending
 from tasks.containers.proxmox.conf import parse_conf, parse_sections
+from tasks.containers.proxmox.desired import DesiredProxmox, Mount
 from tasks.containers.proxmox.faults import error_of, fault_of
 from tasks.containers.proxmox.guests import choose, parse_guests
 from tasks.containers.proxmox.parameters import attributes_of, changes, parse_pending
 from tasks.containers.proxmox.privileges import Need, missing
 from tasks.containers.proxmox.selection import choose_storage
 from tasks.containers.proxmox.view import parse_view
-from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import DeployError
 
 SPEC = ContainerSpec(
@@ -49,7 +49,7 @@ SPEC = ContainerSpec(
     ip_address="192.0.2.10/24",
     gateway="192.0.2.1",
 )
-WISH = ProxmoxWish("pve", mounts=(Mount("/srv", "local", 4),))
+DESIRED = DesiredProxmox("pve", mounts=(Mount("/srv", "local", 4),))
 
 MEMBERS = {
     "nodename": "pve",
@@ -110,14 +110,14 @@ def looked(**files: str) -> str:
 def through(output: str) -> None:
     """All that is made of one look at a node."""
     view = parse_view(output, "pve")
-    guest = choose(SPEC, ProxmoxWish("pve"), view.guests)
+    guest = choose(SPEC, DesiredProxmox("pve"), view.guests)
     view.holder("192.0.2.10", 101)
     if guest is not None:
         config = view.config(guest.vmid)
         ha = ha_of(view.ha, view.affinities, guest.vmid, None)
-        observed(WISH, config, "pve", 100, ha, jobs_of(view.replication, guest.vmid).values())
-        pending(WISH, config)
-        changes(SPEC, WISH, config, "pve")
+        observed(DESIRED, config, "pve", 100, ha, jobs_of(view.replication, guest.vmid).values())
+        pending(DESIRED, config)
+        changes(SPEC, DESIRED, config, "pve")
 
 
 def quietly(work: Callable[[], object]) -> None:

@@ -143,8 +143,8 @@ def test_a_group_or_rule_is_there_or_told_to_be_missing(standin: Standin, versio
     assert told(availability.check(world(standin))) == []
     plain = world(standin, proxmox={"ha": {"max_restart": 2}})
     assert told(availability.check(plain)) == [("ok", "the HA manager may run it on every node")]
-    wish = {"ha": {"group": "web"}}
-    (missing,) = availability.check(world(standin, proxmox=wish))
+    desired = {"ha": {"group": "web"}}
+    (missing,) = availability.check(world(standin, proxmox=desired))
     assert (missing.what, missing.exit_code) == (f"the cluster has no HA {kind} web", 4)
     made = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve:2", "pve3"]}})
     assert told(availability.check(made)) == [
@@ -157,7 +157,7 @@ def test_a_group_or_rule_is_there_or_told_to_be_missing(standin: Standin, versio
         cluster.ha_rules["web"] = {"type": "node-affinity", "nodes": "pve,pve2", "resources": ""}
     cluster.publish()
     there = [("ok", f"{kind} web is there, on pve, pve2")]
-    again = world(standin, proxmox=wish)
+    again = world(standin, proxmox=desired)
     # A cluster is looked at once in a run: this look is another run's.
     cluster_of(again.instance.proxmox, again.paths).view(time.monotonic())  # type: ignore[arg-type]
     assert told(availability.check(again)) == there
@@ -177,8 +177,8 @@ def test_a_rule_that_is_disabled_is_told(standin: Standin) -> None:
 
 
 def test_a_replication_to_a_node_that_is_none_is_told(standin: Standin) -> None:
-    wish = {"replication": [{"target": "pve9"}, {"target": "pve2"}]}
-    assert told(availability.check(world(standin, proxmox=wish))) == [
+    desired = {"replication": [{"target": "pve9"}, {"target": "pve2"}]}
+    assert told(availability.check(world(standin, proxmox=desired))) == [
         ("problem", "there is no node pve9")
     ]
 
@@ -186,16 +186,18 @@ def test_a_replication_to_a_node_that_is_none_is_told(standin: Standin) -> None:
 def test_high_availability_takes_privileges_of_its_own(standin: Standin) -> None:
     rights = {"/": frozenset(EVERY_PRIVILEGE - {"Sys.Console"})}
     standin.cluster.tokens[USER] = Token(SECRET, rights)
-    wish = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve"]}})
-    assert told(proxmox.privileges(wish)) == [("problem", "the API token lacks Sys.Console on /")]
-    lines = proxmox.role([wish.instance])
+    desired = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve"]}})
+    assert told(proxmox.privileges(desired)) == [
+        ("problem", "the API token lacks Sys.Console on /")
+    ]
+    lines = proxmox.role([desired.instance])
     assert (
         "pveum role add VikunjaDeployHa --privs 'Sys.Audit,Sys.Console' 2>/dev/null || "
         "pveum role modify VikunjaDeployHa --append 1 --privs 'Sys.Audit,Sys.Console'"
     ) in lines
     granted = {"/": rights["/"] | {"Sys.Console"}}
     standin.cluster.tokens[USER] = Token(SECRET, granted)
-    assert told(proxmox.privileges(wish)) == [("ok", "the API token has all that is needed")]
+    assert told(proxmox.privileges(desired)) == [("ok", "the API token has all that is needed")]
 
 
 TAG = "vikunja-deploy.vikunja-main"
@@ -258,9 +260,9 @@ def test_a_role_for_one_id_alone_is_told_to_be_too_little_for_a_drill(standin: S
 
 def granted_by(here: World) -> dict[str, frozenset[str]]:
     """What `check --role` grants, and no more."""
-    wish = here.instance.proxmox
-    assert wish is not None
+    desired = here.instance.proxmox
+    assert desired is not None
     rights: dict[str, frozenset[str]] = {}
-    for need in needs(wish, here.instance.network.bridge):
+    for need in needs(desired, here.instance.network.bridge):
         rights[need.path] = rights.get(need.path, frozenset()) | set(need.privileges)
     return rights

@@ -7,14 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from tasks.containers.base import Completed, ContainerSpec
+from tasks.containers.base import ContainerSpec
 from tasks.containers.file_system import ASK
+from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.growth import require_grown, volume_of
+from tasks.containers.proxmox.guest_access import Inside
 from tasks.containers.proxmox.guests import Found, Guest
-from tasks.containers.proxmox.inside import Inside
 from tasks.containers.proxmox.parameters import Config
-from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import DeployError
+from tasks.host.process import Completed
 from tasks.model.instance import Mount
 
 SPEC = ContainerSpec(
@@ -29,7 +30,7 @@ SPEC = ContainerSpec(
     ip_address="192.0.2.10/24",
     gateway="192.0.2.1",
 )
-WISH = ProxmoxWish(node="pve", mounts=(Mount("/srv/files", "local-lvm", 2),))
+DESIRED = DesiredProxmox(node="pve", mounts=(Mount("/srv/files", "local-lvm", 2),))
 CONFIG = {
     "rootfs": "local:110/vm-110-disk-0.raw,size=20G",
     "mp3": "local-lvm:vm-110-disk-1,mp=/srv/files,size=2G",
@@ -50,7 +51,7 @@ class Answers:
 
 def grown(**answers: str) -> None:
     paths = {"/": answers["root"], "/srv/files": answers["files"]}
-    require_grown(SPEC, WISH, FOUND, cast(Inside, Answers(paths)))
+    require_grown(SPEC, DESIRED, FOUND, cast(Inside, Answers(paths)))
 
 
 @pytest.mark.parametrize(

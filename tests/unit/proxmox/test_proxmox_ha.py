@@ -18,12 +18,12 @@ from tasks.containers.proxmox.affinity import Affinities, Rule, parse_affinities
 from tasks.containers.proxmox.api import ProxmoxerSession
 from tasks.containers.proxmox.attributes import ha_of, ha_text, jobs_of
 from tasks.containers.proxmox.availability import register, uses_rules
+from tasks.containers.proxmox.desired import DesiredProxmox, Ha
 from tasks.containers.proxmox.guests import Found
 from tasks.containers.proxmox.guests import Guest as Seen
 from tasks.containers.proxmox.parameters import Config
 from tasks.containers.proxmox.registration import registrations
 from tasks.containers.proxmox.view import View, look_text, parse_view
-from tasks.containers.proxmox.wish import Ha, ProxmoxWish
 from tasks.errors import ResourceError, StalePlanError
 
 STARTED = Ha(None, "started", 1)
@@ -68,7 +68,7 @@ WITH_GROUPS: dict[str, tuple[Ha, Found, Calls]] = {
             ),
         ],
     ),
-    "a group with other nodes gets the wished": (
+    "a group with other nodes gets the desired": (
         ON_TWO,
         has(GROUPS, replace(WEB, nodes=("pve", "pve2"))),
         [("PUT", "/cluster/ha/groups/web", {"nodes": "pve:2,pve2"})],
@@ -110,7 +110,7 @@ WITH_RULES: dict[str, tuple[Ha | None, Found, Calls]] = {
             )
         ],
     ),
-    "a rule with other nodes gets the wished": (
+    "a rule with other nodes gets the desired": (
         ON_TWO,
         has(
             Affinities(rules=(Rule("web", ("pve3",), ("ct:100",)),), digest="d" * 40),
@@ -118,7 +118,7 @@ WITH_RULES: dict[str, tuple[Ha | None, Found, Calls]] = {
         ),
         [("PUT", "/cluster/ha/rules/web", {**KIND, "nodes": "pve:2,pve2", **DIGEST})],
     ),
-    "another rule is left before the wished is joined": (
+    "another rule is left before the desired is joined": (
         WEB,
         has(RULES, Ha("db", "started", 1)),
         [
@@ -142,7 +142,7 @@ WITH_RULES: dict[str, tuple[Ha | None, Found, Calls]] = {
 def test_what_differs_is_told_in_the_words_of_the_version(version: int) -> None:
     cases = WITH_RULES if version == 9 else WITH_GROUPS
     for name, (ha, found, expected) in cases.items():
-        calls = list(registrations(ProxmoxWish("pve", ha=ha), found, rules=version == 9))
+        calls = list(registrations(DesiredProxmox("pve", ha=ha), found, rules=version == 9))
         assert calls == expected, name
         for method, path, parameters in calls:
             check_call(load(version), method, path, parameters)
@@ -151,9 +151,9 @@ def test_what_differs_is_told_in_the_words_of_the_version(version: int) -> None:
 @pytest.mark.parametrize("rules", [False, True])
 def test_a_group_that_nobody_made_is_an_error_before_anything_is_called(rules: bool) -> None:
     there = Affinities(rules=(WEB_RULE,)) if rules else GROUPS
-    wish = ProxmoxWish("pve", ha=Ha("mail", "started", 1))
+    desired = DesiredProxmox("pve", ha=Ha("mail", "started", 1))
     with pytest.raises(ResourceError, match=f"no HA {'rule' if rules else 'group'} mail") as caught:
-        next(registrations(wish, has(there), rules=rules))
+        next(registrations(desired, has(there), rules=rules))
     assert "web" in str(caught.value.hint)
 
 
@@ -171,14 +171,14 @@ def test_a_rule_whose_name_was_drawn_is_meant_by_its_comment() -> None:
         Affinities(rules=(drawn, other)).rule("web")
 
 
-def test_what_is_found_is_said_in_the_words_of_the_wish() -> None:
+def test_what_is_found_is_said_in_the_words_of_the_desired() -> None:
     sections = {("ct", "100"): {"state": "enabled", "max_restart": "1"}}
     affinities = Affinities(rules=(Rule("web", ("pve2", "pve:2"), ("ct:100",)),))
-    wish = replace(ON_TWO, nodes=("pve2:0", "pve:2"))
-    assert ha_of(sections, affinities, 100, wish) == wish
-    assert ha_text(wish) == "started, 1 restart, group web on pve2, pve:2"
+    desired = replace(ON_TWO, nodes=("pve2:0", "pve:2"))
+    assert ha_of(sections, affinities, 100, desired) == desired
+    assert ha_text(desired) == "started, 1 restart, group web on pve2, pve:2"
     assert ha_text(ha_of(sections, affinities, 100, WEB)) == "started, 1 restart, group web"
-    assert ha_text(ha_of(sections, Affinities(), 100, wish)) == "started, 1 restart"
+    assert ha_text(ha_of(sections, Affinities(), 100, desired)) == "started, 1 restart"
 
 
 def test_a_rule_that_is_disabled_or_of_another_kind_names_nobody() -> None:
@@ -217,8 +217,8 @@ class Site:
         return Found(guest, False, None, view.config(vmid), had, jobs, view.affinities)
 
     def register(self, ha: Ha | None, vmid: int = 100) -> None:
-        wish = ProxmoxWish("pve", ha=ha)
-        register(self.session, wish, lambda: self.found(ha, vmid))
+        desired = DesiredProxmox("pve", ha=ha)
+        register(self.session, desired, lambda: self.found(ha, vmid))
         assert self.found(ha, vmid).ha == ha
 
     def do(self, method: str, path: str, **given: str) -> None:
@@ -283,11 +283,11 @@ def test_a_rule_that_somebody_else_changes_meanwhile_keeps_their_change(site: Si
     old = replace(seen, ha=STARTED, affinities=site.found(None).affinities)
     changed = {"type": "node-affinity", "resources": "ct:100,ct:101"}
     site.do("PUT", "/cluster/ha/rules/web", **changed)
-    wish = Ha("web", "started", 1, ("pve3",))
+    desired = Ha("web", "started", 1, ("pve3",))
     with pytest.raises(StalePlanError, match="somebody else changed"):
-        register(site.session, ProxmoxWish("pve", ha=wish), lambda: old)
+        register(site.session, DesiredProxmox("pve", ha=desired), lambda: old)
     assert site.cluster.ha_rules["web"]["resources"] == "ct:100,ct:101"
-    site.register(wish)
+    site.register(desired)
     assert site.cluster.ha_rules["web"]["resources"] == "ct:100,ct:101"
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from pve.cluster import Guest as Standing
 from pve.contract import VERSIONS, check_call, load
-from pve.lifecycles import SPEC, WISH
+from pve.lifecycles import DESIRED, SPEC
 from pve.place import Place
 
 from tasks.containers.proxmox.access import Local
 from tasks.containers.proxmox.api import ProxmoxerSession, open_session
+from tasks.containers.proxmox.desired import DesiredProxmox, Mount
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.pvesh import answer_of
-from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import (
     LockedError,
     NetworkError,
@@ -33,15 +33,15 @@ UPID = "UPID:pve:0:0:0:resize:100:root@pam:"
 @pytest.fixture
 def box(place: Place, https: ProxmoxerSession) -> Lifecycle:
     place.cluster.duration = 0
-    return Lifecycle(SPEC, WISH, https, lock_limit=0)
+    return Lifecycle(SPEC, DESIRED, https, lock_limit=0)
 
 
 def calls(place: Place, *methods: str) -> list[str]:
     return [f"{m} {path}" for m, path, _ in place.cluster.calls if m in methods]
 
 
-def wishing(box: Lifecycle, wish: ProxmoxWish = WISH, **spec: Any) -> Lifecycle:
-    return replace(box, spec=replace(SPEC, **spec), wish=wish)
+def wanting(box: Lifecycle, desired: DesiredProxmox = DESIRED, **spec: Any) -> Lifecycle:
+    return replace(box, spec=replace(SPEC, **spec), desired=desired)
 
 
 def foreign(place: Place, vmid: int = 100, **config: str) -> None:
@@ -53,7 +53,7 @@ def foreign(place: Place, vmid: int = 100, **config: str) -> None:
 
 def test_a_container_lives_its_whole_life(place: Place, session: ProxmoxerSession) -> None:
     place.cluster.duration = 0.02
-    box = Lifecycle(SPEC, WISH, session)
+    box = Lifecycle(SPEC, DESIRED, session)
     assert box.find() is None
     box.create()
     found = box.find()
@@ -63,7 +63,7 @@ def test_a_container_lives_its_whole_life(place: Place, session: ProxmoxerSessio
     assert found.facts.attributes["template"] == "debian-12-standard"
     box.start()
     assert place.cluster.guests[100].running
-    wishing(box, memory_mb=4096, disk_size_gb=32).configure()
+    wanting(box, memory_mb=4096, disk_size_gb=32).configure()
     assert place.cluster.guests[100].config["memory"] == 4096
     box.stop()
     assert not place.cluster.guests[100].running
@@ -74,11 +74,11 @@ def test_a_container_lives_its_whole_life(place: Place, session: ProxmoxerSessio
 
 def test_what_a_hotplug_prints_is_no_answer(place: Place, session: ProxmoxerSession) -> None:
     place.cluster.duration = 0
-    box = Lifecycle(SPEC, WISH, session, lock_limit=0)
+    box = Lifecycle(SPEC, DESIRED, session, lock_limit=0)
     box.create()
     box.start()
     mounts = (Mount("/srv/files", "local-lvm", 4),)
-    wishing(box, replace(WISH, mounts=mounts), ip_address="192.0.2.11/24").configure()
+    wanting(box, replace(DESIRED, mounts=mounts), ip_address="192.0.2.11/24").configure()
     config = place.cluster.guests[100].config
     assert "ip=192.0.2.11/24" in str(config["net0"])
     assert "mp=/srv/files" in str(config["mp0"])
@@ -127,7 +127,7 @@ def test_an_error_that_is_no_refusal_fails_only_what_was_not_done(
         raise NetworkError("the connection failed")
 
     monkeypatch.setattr(box.session, "call", losing)
-    wanted = wishing(box, memory_mb=4096)
+    wanted = wanting(box, memory_mb=4096)
     if done:
         wanted.configure()
     else:
@@ -140,13 +140,13 @@ def test_every_call_keeps_the_contract_of_both_versions(place: Place, box: Lifec
     place.cluster.nodes["pve"].templates.clear()
     box.create()
     box.start()
-    nameservers = wishing(box, replace(WISH, tags=("blue",)), nameservers=("192.0.2.53",))
+    nameservers = wanting(box, replace(DESIRED, tags=("blue",)), nameservers=("192.0.2.53",))
     nameservers.configure()
     box.configure()
-    wishing(box, disk_size_gb=30).configure()
-    wishing(box, replace(WISH, storage="local")).move_disk()
-    wishing(box, replace(WISH, storage="local-lvm")).move_disk()
-    wishing(box, replace(WISH, node="pve2")).migrate()
+    wanting(box, disk_size_gb=30).configure()
+    wanting(box, replace(DESIRED, storage="local")).move_disk()
+    wanting(box, replace(DESIRED, storage="local-lvm")).move_disk()
+    wanting(box, replace(DESIRED, node="pve2")).migrate()
     box.stop()
     box.destroy()
     assert len(place.cluster.calls) > 40
@@ -202,11 +202,11 @@ def test_an_id_that_another_takes_in_the_same_moment_is_passed_over(
         box.create()
 
 
-def test_a_wished_id_that_is_taken_is_an_error_before_anything_changed(
+def test_a_desired_id_that_is_taken_is_an_error_before_anything_changed(
     place: Place, box: Lifecycle
 ) -> None:
     foreign(place, 200, tags="vikunja-deploy.vikunja-other", description="mine")
-    fixed = wishing(box, replace(WISH, vmid=200))
+    fixed = wanting(box, replace(DESIRED, vmid=200))
     for act in (fixed.create, fixed.configure, fixed.start, fixed.stop, fixed.destroy):
         with pytest.raises(
             ResourceError,
@@ -234,7 +234,7 @@ def test_tag_or_notes_alone_prove_nothing(
 ) -> None:
     foreign(place, 100, **config)
     with pytest.raises(ResourceError, match="not proven"):
-        wishing(box, replace(WISH, vmid=100)).destroy()
+        wanting(box, replace(DESIRED, vmid=100)).destroy()
     assert 100 in place.cluster.guests
 
 
@@ -245,26 +245,26 @@ def test_two_containers_with_our_tag_are_an_error(place: Place, box: Lifecycle) 
         box.find()
 
 
-def test_another_wished_id_than_the_containers_is_an_error(place: Place, box: Lifecycle) -> None:
+def test_another_desired_id_than_the_containers_is_an_error(place: Place, box: Lifecycle) -> None:
     box.create()
     with pytest.raises(ResourceError, match="has the id 100, not 555"):
-        wishing(box, replace(WISH, vmid=555)).create()
+        wanting(box, replace(DESIRED, vmid=555)).create()
 
 
 def test_a_missing_bridge_is_found_before_anything_changed(place: Place, box: Lifecycle) -> None:
     with pytest.raises(ResourceError, match="node pve has no bridge vmbr7") as caught:
-        wishing(box, bridge="vmbr7").create()
+        wanting(box, bridge="vmbr7").create()
     assert "one of: vmbr0" in caught.value.hint
     assert place.cluster.guests == {}
     box.create()
     before = calls(place, "PUT")
     with pytest.raises(ResourceError, match="no bridge vmbr7"):
-        wishing(box, bridge="vmbr7").configure()
+        wanting(box, bridge="vmbr7").configure()
     assert calls(place, "PUT") == before
 
 
 @pytest.mark.parametrize(
-    ("wished", "code"),
+    ("desired", "code"),
     [
         ({"bridge": "vmbr7"}, 4),
         ({"template": "debian-11-standard"}, 4),
@@ -272,9 +272,9 @@ def test_a_missing_bridge_is_found_before_anything_changed(place: Place, box: Li
     ],
 )
 def test_what_create_refuses_is_refused_before_and_changes_nothing(
-    place: Place, box: Lifecycle, wished: dict[str, Any], code: int
+    place: Place, box: Lifecycle, desired: dict[str, Any], code: int
 ) -> None:
-    other = wishing(box, **wished)
+    other = wanting(box, **desired)
     with pytest.raises(ResourceError) as before:
         other.preflight()
     assert calls(place, "POST") == []
@@ -299,13 +299,13 @@ def test_the_newest_template_that_is_there_is_taken(place: Place, box: Lifecycle
 
 
 def test_a_missing_template_is_downloaded_where_allowed(place: Place, box: Lifecycle) -> None:
-    wishing(box, template="debian-13-standard").create()
+    wanting(box, template="debian-13-standard").create()
     assert "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst" in (
         place.cluster.nodes["pve"].templates
     )
     with pytest.raises(ResourceError, match="no template debian-11-standard, and none"):
-        wishing(box, template="debian-11-standard", instance_id="b", name="b").create()
-    never = replace(wishing(box, template="debian-11-standard", instance_id="b"), download=False)
+        wanting(box, template="debian-11-standard", instance_id="b", name="b").create()
+    never = replace(wanting(box, template="debian-11-standard", instance_id="b"), download=False)
     with pytest.raises(ResourceError, match="node pve has no template debian-11-standard"):
         never.create()
 
@@ -331,9 +331,9 @@ def test_no_storage_that_will_do_is_told_with_each_ones_reason(
     assert "local-lvm: 1.0 GiB free of 20 needed" in str(caught.value)
     storages["local-lvm"].active = False
     with pytest.raises(ResourceError, match="local-lvm: not active"):
-        wishing(box, replace(WISH, storage="local-lvm")).create()
+        wanting(box, replace(DESIRED, storage="local-lvm")).create()
     with pytest.raises(ResourceError, match="no storage ceph on the node"):
-        wishing(box, replace(WISH, storage="ceph")).create()
+        wanting(box, replace(DESIRED, storage="ceph")).create()
     assert calls(place, "POST") == []
 
 
@@ -350,7 +350,7 @@ def test_a_lost_update_is_noticed(place: Place, box: Lifecycle) -> None:
         def require(self, action: str) -> Any:
             return seen
 
-    late = Late(replace(SPEC, memory_mb=4096), WISH, box.session)
+    late = Late(replace(SPEC, memory_mb=4096), DESIRED, box.session)
     with pytest.raises(StalePlanError):
         late.configure()
     assert place.cluster.guests[100].config["memory"] == 2048
@@ -361,14 +361,14 @@ def test_a_disk_that_would_shrink_is_refused_before_anything_changed(
 ) -> None:
     box.create()
     with pytest.raises(ResourceError, match="cannot shrink"):
-        wishing(box, memory_mb=4096, disk_size_gb=10).configure()
+        wanting(box, memory_mb=4096, disk_size_gb=10).configure()
     assert place.cluster.guests[100].config["memory"] == 2048
 
 
 def test_a_container_that_was_moved_is_found_where_it_is(place: Place, box: Lifecycle) -> None:
     box.create()
     place.cluster.guests[100].node = "pve3"
-    wishing(box, memory_mb=4096).configure()
+    wanting(box, memory_mb=4096).configure()
     box.start()
     assert place.cluster.guests[100].config["memory"] == 4096
     assert place.cluster.guests[100].node == "pve3"
@@ -384,14 +384,14 @@ def test_moving_the_disk_keeps_a_container_as_it_was(
     box.create()
     if running:
         box.start()
-    wishing(box, replace(WISH, storage="local-lvm")).move_disk()
+    wanting(box, replace(DESIRED, storage="local-lvm")).move_disk()
     guest = place.cluster.guests[100]
     assert str(guest.config["rootfs"]).startswith("local-lvm:")
     assert guest.running is running
 
 
 def test_a_protected_container_is_not_even_stopped(place: Place, box: Lifecycle) -> None:
-    protected = wishing(box, replace(WISH, protection=True))
+    protected = wanting(box, replace(DESIRED, protection=True))
     protected.create()
     protected.start()
     with pytest.raises(ResourceError, match="100 is protected"):
@@ -430,7 +430,7 @@ def test_a_failed_create_leaves_nothing_and_can_be_done_again(place: Place, box:
         def step(self, text: str, fraction: float | None = None) -> None:
             storage.used = storage.total
 
-    only_lvm = wishing(box, replace(WISH, storage="local-lvm"))
+    only_lvm = wanting(box, replace(DESIRED, storage="local-lvm"))
     with pytest.raises(ResourceError, match="the storage has no space left") as caught:
         only_lvm.create(Filling())
     assert caught.value.evidence[-1] == (
@@ -459,7 +459,7 @@ def test_packets_larger_than_the_bridge_takes_are_refused_and_nothing_is_changed
     box: Lifecycle, place: Place
 ) -> None:
     said = "proxmox.mtu is 9000, and the bridge's own only 1500"
-    large = wishing(box, replace(WISH, mtu=9000))
+    large = wanting(box, replace(DESIRED, mtu=9000))
     with pytest.raises(ResourceError, match=said):
         large.create()
     assert not place.cluster.guests

@@ -1,4 +1,4 @@
-"""Wishes as the API's parameters, and back: against the contract, and against the stand-in."""
+"""Desired as the API's parameters, and back: against the contract, and against the stand-in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pve.contract import VERSIONS, check_call, load
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox import properties
 from tasks.containers.proxmox.answers import Setting, understood
+from tasks.containers.proxmox.desired import DesiredProxmox, Mount
 from tasks.containers.proxmox.parameters import (
     RESTART_FIELDS,
     Changes,
@@ -27,7 +28,6 @@ from tasks.containers.proxmox.parameters import (
     tags_change,
 )
 from tasks.containers.proxmox.tags import TagRules
-from tasks.containers.proxmox.wish import Mount, ProxmoxWish
 from tasks.errors import ResourceError
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
@@ -45,7 +45,7 @@ SPEC = ContainerSpec(
     gateway="192.0.2.1",
     nameservers=("192.0.2.53",),
 )
-WISH = ProxmoxWish(node="pve", storage="local-lvm")
+DESIRED = DesiredProxmox(node="pve", storage="local-lvm")
 CONTRACTS = [load(version) for version in VERSIONS]
 
 names = st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z0-9]", fullmatch=True)
@@ -74,8 +74,8 @@ def specs(draw: st.DrawFn) -> ContainerSpec:
 FEWER = settings(max_examples=40, deadline=None)
 
 optional_names = st.none() | names
-wishes = st.builds(
-    ProxmoxWish,
+given_values = st.builds(
+    DesiredProxmox,
     node=st.just("pve"),
     storage=st.just("local-lvm"),
     swap_mb=st.integers(0, 4096),
@@ -106,12 +106,12 @@ def cluster() -> Cluster:
     return made
 
 
-def created(where: Cluster, spec: ContainerSpec, wish: ProxmoxWish) -> None:
+def created(where: Cluster, spec: ContainerSpec, desired: DesiredProxmox) -> None:
     parameters = create_parameters(
-        spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm", identity=IDENTITY
+        spec, desired, vmid=100, template=TEMPLATE, storage="local-lvm", identity=IDENTITY
     )
     call(where, "POST", "/nodes/pve/lxc", parameters)
-    call(where, "PUT", "/nodes/pve/lxc/100/config", tags_change(spec, wish, Config({})))
+    call(where, "PUT", "/nodes/pve/lxc/100/config", tags_change(spec, desired, Config({})))
 
 
 def call(where: Cluster, method: str, path: str, parameters: dict[str, Any]) -> Any:
@@ -135,20 +135,20 @@ def apply(where: Cluster, wanted: Changes) -> None:
         call(where, "PUT", f"{path}/resize", {"disk": disk, "size": f"{size}G"})
 
 
-def wished_attributes(spec: ContainerSpec) -> dict[str, object]:
-    wished = {name: getattr(spec, name) for name in attributes_of({})}
+def desired_attributes(spec: ContainerSpec) -> dict[str, object]:
+    desired = {name: getattr(spec, name) for name in attributes_of({})}
     for name in ("instance_id", "template", "hostname", "cpu_cores", "memory_mb", "disk_size_gb"):
-        wished[name] = getattr(spec, name)
+        desired[name] = getattr(spec, name)
     for name in ("bridge", "ip_address", "gateway"):
-        wished[name] = getattr(spec, name)
-    return wished
+        desired[name] = getattr(spec, name)
+    return desired
 
 
 @FEWER
-@given(specs(), wishes)
-def test_every_create_keeps_the_contract(spec: ContainerSpec, wish: ProxmoxWish) -> None:
+@given(specs(), given_values)
+def test_every_create_keeps_the_contract(spec: ContainerSpec, desired: DesiredProxmox) -> None:
     parameters = create_parameters(
-        spec, wish, vmid=100, template=TEMPLATE, storage="local-lvm", identity=IDENTITY
+        spec, desired, vmid=100, template=TEMPLATE, storage="local-lvm", identity=IDENTITY
     )
     for contract in CONTRACTS:
         check_call(contract, "POST", "/nodes/pve/lxc", parameters)
@@ -157,75 +157,75 @@ def test_every_create_keeps_the_contract(spec: ContainerSpec, wish: ProxmoxWish)
 
 
 @FEWER
-@given(specs(), wishes)
-def test_what_is_created_is_found_as_wished(spec: ContainerSpec, wish: ProxmoxWish) -> None:
+@given(specs(), given_values)
+def test_what_is_created_is_found_as_desired(spec: ContainerSpec, desired: DesiredProxmox) -> None:
     where = cluster()
-    created(where, spec, wish)
+    created(where, spec, desired)
     config = found(where)
-    assert attributes_of(config.current) == wished_attributes(spec)
-    assert not changes(spec, wish, config, "pve")
+    assert attributes_of(config.current) == desired_attributes(spec)
+    assert not changes(spec, desired, config, "pve")
     assert config.digest == where.guests[100].digest
 
 
 @FEWER
-@given(specs(), wishes, specs(), wishes)
-def test_a_change_brings_any_container_to_any_wish_and_keeps_its_mac(
-    old: ContainerSpec, old_wish: ProxmoxWish, new: ContainerSpec, new_wish: ProxmoxWish
+@given(specs(), given_values, specs(), given_values)
+def test_a_change_brings_any_container_to_any_desired_and_keeps_its_mac(
+    old: ContainerSpec, old_desired: DesiredProxmox, new: ContainerSpec, new_desired: DesiredProxmox
 ) -> None:
     larger = max(old.disk_size_gb, new.disk_size_gb)
     new = replace(new, instance_id=old.instance_id, template=old.template, disk_size_gb=larger)
     where = cluster()
-    created(where, old, old_wish)
+    created(where, old, old_desired)
     mac = properties.parse_properties(found(where).current["net0"])["hwaddr"]
-    wanted = changes(new, new_wish, found(where), "pve")
+    wanted = changes(new, new_desired, found(where), "pve")
     for contract in CONTRACTS:
         settings = {**wanted.settings, "digest": "0" * 40}
         check_call(contract, "PUT", "/nodes/pve/lxc/100/config", settings)
     apply(where, wanted)
-    assert attributes_of(found(where).current) == wished_attributes(new)
+    assert attributes_of(found(where).current) == desired_attributes(new)
     assert properties.parse_properties(found(where).current["net0"])["hwaddr"] == mac
-    left = changes(new, new_wish, found(where), "pve")
+    left = changes(new, new_desired, found(where), "pve")
     assert not left
 
 
 def test_one_change_touches_one_setting() -> None:
     where = cluster()
-    created(where, SPEC, WISH)
+    created(where, SPEC, DESIRED)
     config = found(where)
-    assert changes(replace(SPEC, memory_mb=4096), WISH, config, "pve") == Changes(
+    assert changes(replace(SPEC, memory_mb=4096), DESIRED, config, "pve") == Changes(
         settings={"memory": 4096}
     )
-    assert changes(replace(SPEC, disk_size_gb=32), WISH, config, "pve") == Changes(
+    assert changes(replace(SPEC, disk_size_gb=32), DESIRED, config, "pve") == Changes(
         grow={"rootfs": 32}
     )
-    assert changes(replace(SPEC, nameservers=()), WISH, config, "pve") == Changes(
+    assert changes(replace(SPEC, nameservers=()), DESIRED, config, "pve") == Changes(
         deleted=("nameserver",)
     )
-    assert changes(SPEC, replace(WISH, node="pve2"), config, "pve") == Changes(migrate="pve2")
-    assert changes(SPEC, replace(WISH, storage="ceph"), config, "pve") == Changes(move="ceph")
-    assert changes(SPEC, replace(WISH, mounts=(Mount("/srv", "local-lvm", 8),)), config, "pve") == (
-        Changes(settings={"mp0": "local-lvm:8,mp=/srv,backup=1"})
-    )
+    assert changes(SPEC, replace(DESIRED, node="pve2"), config, "pve") == Changes(migrate="pve2")
+    assert changes(SPEC, replace(DESIRED, storage="ceph"), config, "pve") == Changes(move="ceph")
+    assert changes(
+        SPEC, replace(DESIRED, mounts=(Mount("/srv", "local-lvm", 8),)), config, "pve"
+    ) == (Changes(settings={"mp0": "local-lvm:8,mp=/srv,backup=1"}))
 
 
-def test_no_storage_wished_leaves_the_disk_where_it_is() -> None:
+def test_no_storage_desired_leaves_the_disk_where_it_is() -> None:
     where = cluster()
-    created(where, SPEC, WISH)
-    assert not changes(SPEC, replace(WISH, storage=None), found(where), "pve")
+    created(where, SPEC, DESIRED)
+    assert not changes(SPEC, replace(DESIRED, storage=None), found(where), "pve")
 
 
 def test_a_disk_that_would_shrink_is_refused() -> None:
     where = cluster()
-    created(where, SPEC, WISH)
+    created(where, SPEC, DESIRED)
     with pytest.raises(ResourceError, match="has 20 GiB and cannot shrink to 10 GiB"):
-        changes(replace(SPEC, disk_size_gb=10), WISH, found(where), "pve")
+        changes(replace(SPEC, disk_size_gb=10), DESIRED, found(where), "pve")
 
 
 def test_a_volume_of_a_mount_grows_and_does_not_shrink() -> None:
     config = Config({"rootfs": "a:v,size=20G", "mp3": "a:w,mp=/srv,size=4G"})
 
     def wanted(size: int) -> Changes:
-        return changes(SPEC, replace(WISH, mounts=(Mount("/srv", "a", size),)), config, "pve")
+        return changes(SPEC, replace(DESIRED, mounts=(Mount("/srv", "a", size),)), config, "pve")
 
     assert wanted(8).grow == {"mp3": 8}
     assert "mp0" not in wanted(8).settings
@@ -235,13 +235,15 @@ def test_a_volume_of_a_mount_grows_and_does_not_shrink() -> None:
 
 def test_what_users_added_stays() -> None:
     where = cluster()
-    created(where, SPEC, WISH)
+    created(where, SPEC, DESIRED)
     guest = where.guests[100]
     guest.config["tags"] = "home;vikunja-deploy.vikunja-main"
     guest.config["net0"] = f"{guest.config['net0']},ip6=auto,rate=10"
     guest.config["description"] = f"My notes\n{guest.config['description']}More"
-    assert not changes(SPEC, WISH, found(where), "pve")
-    wanted = changes(replace(SPEC, bridge="vmbr1"), replace(WISH, tags=("blue",)), found(where), "")
+    assert not changes(SPEC, DESIRED, found(where), "pve")
+    wanted = changes(
+        replace(SPEC, bridge="vmbr1"), replace(DESIRED, tags=("blue",)), found(where), ""
+    )
     assert wanted.settings["tags"] == "blue;home;vikunja-deploy.vikunja-main"
     assert ",ip6=auto,rate=10" in str(wanted.settings["net0"])
     assert "description" not in wanted.settings
@@ -250,15 +252,15 @@ def test_what_users_added_stays() -> None:
 
 def test_what_waits_for_a_restart_is_told_apart_and_not_asked_for_again() -> None:
     where = cluster()
-    created(where, SPEC, WISH)
+    created(where, SPEC, DESIRED)
     where.guests[100].running = True
     new = replace(SPEC, nameservers=("192.0.2.54",), memory_mb=1024)
-    apply(where, changes(new, WISH, found(where), "pve"))
+    apply(where, changes(new, DESIRED, found(where), "pve"))
     config = found(where)
     assert attributes_of(config.current)["nameservers"] == ("192.0.2.53",)
     assert attributes_of(config.current)["memory_mb"] == 1024
     assert config.pending == {"nameserver": "192.0.2.54"}
-    assert not changes(new, WISH, config, "pve")
+    assert not changes(new, DESIRED, config, "pve")
     assert "nameservers" in RESTART_FIELDS
     call(where, "POST", "/nodes/pve/lxc/100/status/reboot", {})
     assert attributes_of(found(where).current)["nameservers"] == ("192.0.2.54",)
@@ -286,7 +288,7 @@ def test_tags_are_compared_as_the_cluster_does_and_nobodys_is_changed(
     has: str, exact: bool, tags: str | None
 ) -> None:
     config = Config({"tags": has}, tag_rules=TagRules(exact))
-    change = tags_change(SPEC, ProxmoxWish("pve", tags=("Web",)), config)
+    change = tags_change(SPEC, DesiredProxmox("pve", tags=("Web",)), config)
     assert change.get("tags") == tags
 
 

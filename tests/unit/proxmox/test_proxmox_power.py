@@ -22,8 +22,10 @@ PATH = "/nodes/pve/lxc/100"
 NET = "name=eth0,bridge=vmbr0,ip=192.0.2.10/24"
 
 
-def wishing(box: Lifecycle, spec: dict[str, Any] | None = None, **wish: Any) -> Lifecycle:
-    return replace(box, spec=replace(box.spec, **(spec or {})), wish=replace(box.wish, **wish))
+def wanting(box: Lifecycle, spec: dict[str, Any] | None = None, **desired: Any) -> Lifecycle:
+    return replace(
+        box, spec=replace(box.spec, **(spec or {})), desired=replace(box.desired, **desired)
+    )
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -106,7 +108,7 @@ def test_a_locked_container_that_is_to_be_started_ends_in_error(cluster: Cluster
 def test_a_container_lives_its_whole_life(place: Place, either: Lifecycle) -> None:
     either.create()
     either.start()
-    wishing(either, {"memory_mb": 4096, "disk_size_gb": 32}).configure()
+    wanting(either, {"memory_mb": 4096, "disk_size_gb": 32}).configure()
     either.stop()
     assert not place.cluster.guests[100].running
     # Longer than the manager takes to notice.
@@ -126,11 +128,13 @@ def test_the_disk_of_a_container_that_runs_is_moved_and_it_runs_again(
 ) -> None:
     either.create()
     either.start()
-    wishing(either, storage="local-lvm").move_disk()
+    wanting(either, storage="local-lvm").move_disk()
     guest = place.cluster.guests[100]
     assert str(guest.config["rootfs"]).startswith("local-lvm:")
     assert guest.running
-    assert [one["state"] for one in place.cluster.ha.values()] == ["started"] * bool(either.wish.ha)
+    assert [one["state"] for one in place.cluster.ha.values()] == ["started"] * bool(
+        either.desired.ha
+    )
 
 
 def test_a_move_that_fails_leaves_it_running_as_before(place: Place, either: Lifecycle) -> None:
@@ -140,11 +144,11 @@ def test_a_move_that_fails_leaves_it_running_as_before(place: Place, either: Lif
     before = guest.config["rootfs"]
     cluster.full.add("local-lvm")
     with pytest.raises(DeployError, match=r"the storage has no space left$"):
-        wishing(either, storage="local-lvm").move_disk()
+        wanting(either, storage="local-lvm").move_disk()
     assert (guest.config["rootfs"], guest.running) == (before, True)
     time.sleep(3 * cluster.ha_pause)
     assert guest.running
-    assert [one["state"] for one in cluster.ha.values()] == ["started"] * bool(either.wish.ha)
+    assert [one["state"] for one in cluster.ha.values()] == ["started"] * bool(either.desired.ha)
 
 
 def test_what_cannot_be_started_again_after_a_failure_is_told_with_both_reasons(
@@ -156,7 +160,7 @@ def test_what_cannot_be_started_again_after_a_failure_is_told_with_both_reasons(
     either.start()
     cluster = place.cluster
     cluster.full.add("local-lvm")
-    moving = wishing(either, storage="local-lvm")
+    moving = wanting(either, storage="local-lvm")
 
     class Unplugging:
         def step(self, text: str, fraction: float | None = None) -> None:
@@ -172,7 +176,7 @@ def test_what_cannot_be_started_again_after_a_failure_is_told_with_both_reasons(
 def test_a_stop_that_the_manager_does_not_do_is_taken_back(
     place: Place, either: Lifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if either.wish.ha is None:
+    if either.desired.ha is None:
         return
     monkeypatch.setattr(power, "START_LIMIT", 0.2)
     monkeypatch.setattr(power, "STOP_LIMIT", 0.2)
@@ -196,17 +200,19 @@ def test_what_a_kill_left_stopped_is_started_by_the_next_apply(
     either.start()
     guest = place.cluster.guests[100]
     # As far as a move of the disk had come.
-    if either.wish.ha is None:
+    if either.desired.ha is None:
         either.session.call("POST", f"{PATH}/status/shutdown")
     else:
         either.session.call("PUT", "/cluster/ha/resources/ct:100", {"state": "stopped"})
     until(lambda: not guest.running)
-    wishing(either, storage="local-lvm").move_disk()
+    wanting(either, storage="local-lvm").move_disk()
     assert not guest.running
     either.register()
     either.start()
     assert guest.running
-    assert [one["state"] for one in place.cluster.ha.values()] == ["started"] * bool(either.wish.ha)
+    assert [one["state"] for one in place.cluster.ha.values()] == ["started"] * bool(
+        either.desired.ha
+    )
 
 
 def test_a_container_that_the_manager_has_put_elsewhere_stays_there(
@@ -216,10 +222,10 @@ def test_a_container_that_the_manager_has_put_elsewhere_stays_there(
     either.start()
     place.cluster.guests[100].node = "pve2"
     either.migrate()
-    where = "pve" if either.wish.ha is None else "pve2"
+    where = "pve" if either.desired.ha is None else "pve2"
     assert place.cluster.guests[100].node == where
-    wishing(either, ha=None).leave()
+    wanting(either, ha=None).leave()
     assert place.cluster.ha == {}
-    wishing(either, ha=None).migrate()
+    wanting(either, ha=None).migrate()
     assert place.cluster.guests[100].node == "pve"
     until(lambda: place.cluster.guests[100].running)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tasks.containers.base import NOT_RECORDED, RECORDED, ContainerSpec, Refusal
+from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.guests import Guest, choose
 from tasks.containers.proxmox.proof import Proof
 from tasks.containers.proxmox.properties import notes_of, with_proof
-from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import ResourceError
 from tasks.model.registry import Registered
 
@@ -176,9 +176,9 @@ def guest(vmid: int, *, tagged: bool = True, noted: bool = True) -> Guest:
 
 def test_of_a_container_and_its_clones_the_recorded_one_is_meant() -> None:
     guests = [guest(101), guest(100), guest(102)]
-    assert choose(SPEC, ProxmoxWish("pve"), guests, ENTRY) == guests[1]
+    assert choose(SPEC, DesiredProxmox("pve"), guests, ENTRY) == guests[1]
     with pytest.raises(ResourceError, match="the instance's container has the id 100, not 101"):
-        choose(SPEC, ProxmoxWish("pve", vmid=101), guests, ENTRY)
+        choose(SPEC, DesiredProxmox("pve", vmid=101), guests, ENTRY)
 
 
 @pytest.mark.parametrize(
@@ -188,11 +188,11 @@ def test_of_two_that_nothing_tells_apart_neither_is_taken_and_both_are_named(
     entry: Registered | None,
 ) -> None:
     with pytest.raises(ResourceError, match="100 on pve, 101 on pve") as refused:
-        choose(SPEC, ProxmoxWish("pve"), [guest(100), guest(101)], entry)
+        choose(SPEC, DesiredProxmox("pve"), [guest(100), guest(101)], entry)
     assert "nothing in them is lost" in refused.value.hint
 
 
 def test_a_container_whose_tag_was_removed_is_found_by_its_notes() -> None:
-    assert choose(SPEC, ProxmoxWish("pve"), [guest(100, tagged=False)], None) is not None
+    assert choose(SPEC, DesiredProxmox("pve"), [guest(100, tagged=False)], None) is not None
     both = [guest(100), guest(101, tagged=False)]
-    assert choose(SPEC, ProxmoxWish("pve"), both, None) == both[0]
+    assert choose(SPEC, DesiredProxmox("pve"), both, None) == both[0]

@@ -86,7 +86,7 @@ def test_a_disk_with_snapshots_is_not_begun_to_be_moved(place: Place, either: Li
         assert found is not None
         seen = replace(found, config=replace(found.config, snapshots=("before",)))
         either = replace(either, finder=lambda: seen)
-    moving = replace(either, wish=replace(either.wish, storage="local-lvm"))
+    moving = replace(either, desired=replace(either.desired, storage="local-lvm"))
     assert changed(place, moving.move_disk) == []
     assert guest.running
 
@@ -103,7 +103,7 @@ def test_a_retired_container_is_started_by_nobody(place: Place, either: Lifecycl
     either.configure()
     either.start()
     assert (guest.running, guest.config["onboot"]) == (True, 1)
-    assert [one["state"] for one in cluster.ha.values()] == ["started"] * bool(either.wish.ha)
+    assert [one["state"] for one in cluster.ha.values()] == ["started"] * bool(either.desired.ha)
 
 
 @dataclass
@@ -131,14 +131,14 @@ def test_a_retirement_that_is_refused_leaves_what_starts_the_container(
     either.create()
     either.start()
     cluster, guest = place.cluster, place.cluster.guests[100]
-    if (part == "/ha/") is not bool(either.wish.ha) and part != "/config":
+    if (part == "/ha/") is not bool(either.desired.ha) and part != "/config":
         # A managed one is shut down by asking the manager, any other is none of the manager's.
         return
     refusing = replace(either, session=Refusing(either.session, method, part))
     with pytest.raises(ResourceError):
         refusing.retire()
     assert guest.config["onboot"] == 1
-    assert bool(cluster.ha) is bool(either.wish.ha)
+    assert bool(cluster.ha) is bool(either.desired.ha)
     # Refused before anything was done; else it may be down, and whoever asked starts it.
     assert guest.running or part == "/ha/"
     either.start()

@@ -8,32 +8,32 @@ from typing import Any
 import pytest
 from pve.contract import VERSIONS, check_call, load
 
+from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
 from tasks.containers.proxmox.guests import Found, Guest
 from tasks.containers.proxmox.parameters import Config
 from tasks.containers.proxmox.privileges import CONTAINER, Need, commands, missing, needs
 from tasks.containers.proxmox.registration import registrations
-from tasks.containers.proxmox.wish import Ha, ProxmoxWish, Replication
 from tasks.model.instance import Connection, Mount, Proxmox, Ssh
 
 FOUND = Found(Guest(100, "pve", "lxc", ()), True, None, Config({}))
-WISH = ProxmoxWish("pve")
+DESIRED = DesiredProxmox("pve")
 STARTED = Ha(None, "started", 1)
 JOB = Replication("pve2", "*/15")
 
-CASES: dict[str, tuple[ProxmoxWish, Found, list[tuple[str, str, dict[str, Any]]]]] = {
-    "nothing wished and nothing there": (WISH, FOUND, []),
-    "all is as wished": (
-        replace(WISH, ha=STARTED, replication=(JOB,)),
+CASES: dict[str, tuple[DesiredProxmox, Found, list[tuple[str, str, dict[str, Any]]]]] = {
+    "nothing desired and nothing there": (DESIRED, FOUND, []),
+    "all is up to date": (
+        replace(DESIRED, ha=STARTED, replication=(JOB,)),
         replace(FOUND, ha=STARTED, jobs={"100-3": JOB}),
         [],
     ),
     "no HA any more": (
-        WISH,
+        DESIRED,
         replace(FOUND, ha=STARTED),
         [("DELETE", "/cluster/ha/resources/ct:100", {})],
     ),
     "a job, another time and another target": (
-        replace(WISH, replication=(JOB, Replication("pve3", "mon 02:00"))),
+        replace(DESIRED, replication=(JOB, Replication("pve3", "mon 02:00"))),
         replace(
             FOUND, jobs={"100-0": Replication("pve4", "*/15"), "100-1": Replication("pve2", "*/5")}
         ),
@@ -52,9 +52,9 @@ CASES: dict[str, tuple[ProxmoxWish, Found, list[tuple[str, str, dict[str, Any]]]
 
 @pytest.mark.parametrize("name", CASES)
 def test_exactly_what_differs_is_told(name: str) -> None:
-    wish, found, expected = CASES[name]
+    desired, found, expected = CASES[name]
     for version in VERSIONS:
-        calls = list(registrations(wish, found, rules=version == 9))
+        calls = list(registrations(desired, found, rules=version == 9))
         assert calls == expected
         for method, path, parameters in calls:
             check_call(load(version), method, path, parameters)

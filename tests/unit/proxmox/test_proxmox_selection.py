@@ -6,10 +6,10 @@ import pytest
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox.answers import Resource
+from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.guests import Guest, choose, parse_guests
 from tasks.containers.proxmox.parameters import Config, changes
 from tasks.containers.proxmox.selection import choose_template, matching
-from tasks.containers.proxmox.wish import ProxmoxWish
 from tasks.errors import ResourceError
 
 VOLUMES = [
@@ -33,7 +33,7 @@ SPEC = ContainerSpec(
 
 
 @pytest.mark.parametrize(
-    ("wish", "volume"),
+    ("desired value", "volume"),
     [
         ("debian-12-standard", VOLUMES[1]),
         ("debian-13-standard", VOLUMES[3]),
@@ -43,8 +43,10 @@ SPEC = ContainerSpec(
         ("ubuntu-24.04-standard", None),
     ],
 )
-def test_a_template_is_the_one_that_is_named_or_the_newest(wish: str, volume: str | None) -> None:
-    assert choose_template(wish, VOLUMES, "vikunja-main") == volume
+def test_a_template_is_the_one_that_is_named_or_the_newest(
+    desired: str, volume: str | None
+) -> None:
+    assert choose_template(desired, VOLUMES, "vikunja-main") == volume
 
 
 def test_a_volume_that_is_not_there_is_told_with_those_that_are() -> None:
@@ -67,16 +69,16 @@ def test_ids_are_shared_with_virtual_machines() -> None:
         ]
     )
     assert guests[1] == Guest(101, "pve", "lxc", ())
-    assert choose(SPEC, ProxmoxWish("pve"), guests) is None
-    assert choose(SPEC, ProxmoxWish("pve", vmid=101), guests) == guests[1]
+    assert choose(SPEC, DesiredProxmox("pve"), guests) is None
+    assert choose(SPEC, DesiredProxmox("pve", vmid=101), guests) == guests[1]
     with pytest.raises(ResourceError, match="100 is taken by a virtual machine on node pve2"):
-        choose(SPEC, ProxmoxWish("pve", vmid=100), guests)
+        choose(SPEC, DesiredProxmox("pve", vmid=100), guests)
 
 
 @pytest.mark.parametrize("given", ["", ",firewall=0"])
 def test_a_firewall_flag_that_is_off_is_no_difference(given: str) -> None:
     net0 = f"name=eth0,bridge=vmbr0,gw=192.0.2.1,hwaddr=BC:24:11:00:00:01,ip=192.0.2.10/24{given}"
     found = Config({"net0": net0, "rootfs": "a:v,size=8G"})
-    assert "net0" not in changes(SPEC, ProxmoxWish("pve"), found, "pve").settings
-    on = changes(SPEC, ProxmoxWish("pve", firewall=True), found, "pve").settings["net0"]
+    assert "net0" not in changes(SPEC, DesiredProxmox("pve"), found, "pve").settings
+    on = changes(SPEC, DesiredProxmox("pve", firewall=True), found, "pve").settings["net0"]
     assert "firewall=1" in str(on).split(",")

@@ -13,8 +13,8 @@ from pve.files import ClusterFiles, conf_text
 
 from tasks.containers.proxmox.attributes import ha_of, jobs_of
 from tasks.containers.proxmox.conf import parse_conf
+from tasks.containers.proxmox.desired import Ha, Replication
 from tasks.containers.proxmox.view import NO_NODE, View, look_text, parse_running, parse_view
-from tasks.containers.proxmox.wish import Ha, Replication
 from tasks.errors import DeployError
 
 CONF = """\

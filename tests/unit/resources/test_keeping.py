@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from shells import HostShell
 
-from tasks.containers.base import Completed
-from tasks.resources.observe import HERE
+from tasks.guest.runner import script_text
+from tasks.host.process import Completed
 
 BLUE = "vikunja-backend@blue.service"
 
@@ -29,18 +29,18 @@ class Place:
         (self.home / "stamps" / unit).write_text(f"{text}\n")
 
     def script(self, name: str, *arguments: str) -> Completed:
-        text = (HERE / name).read_text()
+        text = script_text(name)
         assert "home=/var/lib/vikunja-deploy\n" in text
         text = text.replace("home=/var/lib/vikunja-deploy\n", f"home={self.home}\n")
         return self.shell.run(["sh", "-c", text, name, *arguments])
 
     def keep(self, *names: str, units: tuple[str, ...] = ()) -> None:
         paths = [str(self.etc / name) for name in names]
-        completed = self.script("keep.sh", "blue", *units, "--", *paths)
+        completed = self.script("keep", "blue", *units, "--", *paths)
         assert (completed.returncode, completed.stderr) == (0, b"")
 
     def put_back(self) -> bytes:
-        completed = self.script("put-back.sh", "blue")
+        completed = self.script("put-back", "blue")
         assert (completed.returncode, completed.stderr) == (0, b"")
         return completed.stdout
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from shells import HostShell
 
-from tasks.containers.base import Completed
 from tasks.errors import DeployError
+from tasks.host.process import Completed
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.landing import landing, operation
@@ -95,23 +95,23 @@ def test_a_link_is_replaced_not_written_through(land: Land, tmp_path: Path) -> N
 
 
 def test_a_secret_is_made_once_and_kept(land: Land, tmp_path: Path) -> None:
-    wish = Secret(path=f"{tmp_path}/secret", owner="root", group="root")
+    desired = Secret(path=f"{tmp_path}/secret", owner="root", group="root")
     path = tmp_path / "secret"
-    land(wish)
+    land(desired)
     value = path.read_text()
     path.chmod(0o644)
-    land(wish)
+    land(desired)
     assert (path.read_text(), owned(path)[0]) == (value, "0o600")
     path.write_text("")
-    land(wish)
+    land(desired)
     assert path.read_text() not in ("", value)
 
 
 def test_a_secret_that_was_moved_and_linked_keeps_its_value(land: Land, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("value\n")
     (tmp_path / "secret").symlink_to("elsewhere")
-    wish = Secret(path=f"{tmp_path}/secret", owner="root", group="root")
-    assert land(wish).returncode == 0
+    desired = Secret(path=f"{tmp_path}/secret", owner="root", group="root")
+    assert land(desired).returncode == 0
     assert not (tmp_path / "secret").is_symlink()
     assert ((tmp_path / "secret").read_text(), owned(tmp_path / "secret")[0]) == (
         "value\n",
@@ -127,14 +127,14 @@ def test_a_folder_in_the_place_of_a_secret_is_put_aside(land: Land, tmp_path: Pa
 
 def test_a_secret_in_a_programs_own_syntax_follows_the_other(land: Land, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("p%s$x\n")
-    wish = Secret(
+    desired = Secret(
         path=f"{tmp_path}/conf",
         owner="root",
         group="root",
         of=f"{tmp_path}/password",
         form="requirepass %s\n",
     )
-    assert land(wish).returncode == 0
+    assert land(desired).returncode == 0
     assert (tmp_path / "conf").read_text() == "requirepass p%s$x\n"
 
 

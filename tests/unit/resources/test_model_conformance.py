@@ -17,11 +17,11 @@ from model_files import Node, folder
 from model_machine import User
 from shells import RootedShell
 
-from tasks.effects.inside import applying
-from tasks.effects.keeping import keep_script, put_back_script
+from tasks.execution.guest_changes import applying
+from tasks.execution.previous_settings import keep_script, put_back_script
+from tasks.guest.runner import guarded
+from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
-from tasks.resources.landing import Landed
-from tasks.resources.running import guarded
 from tasks.resources.system import Secret
 
 FILE = Node("file", b"somebody's\n", "0640", "www-data", "adm")
@@ -53,13 +53,13 @@ STANDING: Mapping[str, Mapping[str, Node]] = {
     "a link to a folder": {"/srv/it": link("other"), "/srv/other": FOLDER},
     "a link to nothing": {"/srv/it": link("gone")},
 }
-"""What a wish may find in its place."""
+"""What a desired thing may find in its place."""
 
-LANDED: Mapping[str, Callable[[str], Landed]] = {
-    "a file": lambda path: File(path=path, content=b"wished\n", mode="0600", group="adm"),
+LANDED: Mapping[str, Callable[[str], Resource]] = {
+    "a file": lambda path: File(path=path, content=b"desired\n", mode="0600", group="adm"),
     "an empty file": lambda path: File(path=path, content=b""),
     "a folder": lambda path: Directory(path=path, mode="2750", group="www-data"),
-    "a link": lambda path: Link(path=path, target="/srv/wished"),
+    "a link": lambda path: Link(path=path, target="/srv/desired"),
     "nothing": lambda path: Absent(path=path),
     "a secret": lambda path: Secret(path=path, owner="root", group="www-data", mode="0640"),
     "a derived secret": lambda path: Secret(
@@ -71,13 +71,13 @@ LANDED: Mapping[str, Callable[[str], Landed]] = {
 }
 
 
-@pytest.mark.parametrize("wished", LANDED)
+@pytest.mark.parametrize("desired", LANDED)
 @pytest.mark.parametrize("standing", STANDING)
-def test_whatever_stands_there_it_lands_alike(both: Both, standing: str, wished: str) -> None:
+def test_whatever_stands_there_it_lands_alike(both: Both, standing: str, desired: str) -> None:
     both.put({**STANDING[standing], "/srv/of": Node("file", b"p%s$x\n")})
-    both.land(File(path="/srv/first", content=b"first"), LANDED[wished]("/srv/it"))
+    both.land(File(path="/srv/first", content=b"first"), LANDED[desired]("/srv/it"))
     both.observe_all()
-    both.land(LANDED[wished]("/srv/it"), Directory(path="/srv/last"))
+    both.land(LANDED[desired]("/srv/it"), Directory(path="/srv/last"))
     both.observe_all()
 
 
@@ -90,11 +90,11 @@ WAYS: Mapping[str, Mapping[str, Node]] = {
 }
 
 
-@pytest.mark.parametrize("wished", LANDED)
+@pytest.mark.parametrize("desired", LANDED)
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_the_way_is_it_lands_alike(both: Both, way: str, wished: str) -> None:
+def test_whatever_the_way_is_it_lands_alike(both: Both, way: str, desired: str) -> None:
     both.put({**WAYS[way], "/srv/of": Node("file", b"secret\n")})
-    both.land(LANDED[wished]("/srv/way/it"))
+    both.land(LANDED[desired]("/srv/way/it"))
     both.observe_all()
 
 
@@ -177,7 +177,7 @@ BUILDS = {
 
 
 def release(both: Both, name: str, color: str = "blue") -> None:
-    argv = ["sh", "-c", guarded("release.sh"), "release", color, "1 v1.0.0 abc"]
+    argv = ["sh", "-c", guarded("release"), "release", color, "1 v1.0.0 abc"]
     both.run(argv, BUILDS[name])
 
 

@@ -90,7 +90,7 @@ def test_the_content_comes_along_of_exactly_the_files_that_differ(
     facts = ask(
         programs,
         ("file", sha(b"same"), str(same)),
-        ("file", sha(b"as wished"), str(edited)),
+        ("file", sha(b"up to date"), str(edited)),
         ("file", "=", str(bare)),
         ("file", sha(b"small"), str(large)),
     )

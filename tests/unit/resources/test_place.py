@@ -10,7 +10,7 @@ import pytest
 from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import ResourceError
 from tasks.resources.base import Facts
-from tasks.resources.place import FILE_SYSTEM, MTU, ContainerRunning, ContainerWish
+from tasks.resources.container import FILE_SYSTEM, MTU, ContainerRunning, DesiredContainer
 
 SPEC = ContainerSpec(
     name="vikunja-main",
@@ -26,8 +26,8 @@ SPEC = ContainerSpec(
     nameservers=("192.0.2.53",),
     more={"node": "pve", "onboot": True, "vlan": None, "mounts[/srv].size_gb": 50},
 )
-WISH = ContainerWish(spec=SPEC, restarting=frozenset({"nameservers"}))
-AS_WISHED: dict[str, Any] = {
+DESIRED = DesiredContainer(spec=SPEC, restarting=frozenset({"nameservers"}))
+AS_DESIRED: dict[str, Any] = {
     "template": "debian-12-standard",
     "disk_size_gb": 20,
     "nameservers": ("192.0.2.53",),
@@ -40,17 +40,17 @@ AS_WISHED: dict[str, Any] = {
 
 
 def found(pending: Any = None, **changes: Any) -> Facts:
-    attributes = {**AS_WISHED, **changes}
+    attributes = {**AS_DESIRED, **changes}
     return Facts(container=ContainerFacts(True, True, "vikunja-main", attributes, pending or {}))
 
 
-def test_what_nothing_is_wished_about_is_no_difference() -> None:
-    assert WISH.difference(found()) is None
-    assert WISH.difference(found(container_id=101)) is None
+def test_what_nothing_is_desired_about_is_no_difference() -> None:
+    assert DESIRED.difference(found()) is None
+    assert DESIRED.difference(found(container_id=101)) is None
 
 
 def test_values_are_said_in_words() -> None:
-    difference = WISH.difference(found(onboot=False, vlan=20))
+    difference = DESIRED.difference(found(onboot=False, vlan=20))
     assert difference is not None
     said = {change.name: (change.before, change.after) for change in difference.changes}
     assert said == {"onboot": ("no", "yes"), "vlan": ("20", "none")}
@@ -69,34 +69,34 @@ def test_what_the_container_s_place_would_refuse_is_refused_by_the_plan(
     action: str, changes: dict[str, Any], running: bool
 ) -> None:
     spec = replace(SPEC, more={**SPEC.more, "storage": "b"})
-    wish = ContainerWish(spec=spec)
-    attributes = {**AS_WISHED, "storage": "b", **changes}
+    desired = DesiredContainer(spec=spec)
+    attributes = {**AS_DESIRED, "storage": "b", **changes}
     refusals = {action: Refusal("it is in the way", "Do so.")}
     facts = ContainerFacts(True, running, "vikunja-main", attributes, refusals=refusals)
-    for resource in (wish, ContainerRunning(container=wish)):
-        if action == "start" and resource is wish:
+    for resource in (desired, ContainerRunning(container=desired)):
+        if action == "start" and resource is desired:
             assert resource.difference(Facts(container=facts)) is None
             continue
         with pytest.raises(ResourceError, match="it is in the way") as caught:
             resource.difference(Facts(container=facts))
         assert (caught.value.where, caught.value.hint) == ("vikunja-main", "Do so.")
     # Where nothing of the kind is to be done, nothing is in the way.
-    assert wish.difference(Facts(container=replace(facts, attributes=AS_WISHED))) is None
+    assert desired.difference(Facts(container=replace(facts, attributes=AS_DESIRED))) is None
 
 
 def test_a_pending_value_is_shown_beside_the_one_that_holds() -> None:
     facts = found({"nameservers": ("192.0.2.53",)}, nameservers=())
-    difference = WISH.difference(facts)
+    difference = DESIRED.difference(facts)
     assert difference is not None
     (change,) = difference.changes
     assert (change.before, change.after) == ("as the host (pending: 192.0.2.53)", "192.0.2.53")
-    restart = ContainerRunning(container=WISH).difference(facts)
+    restart = ContainerRunning(container=DESIRED).difference(facts)
     assert restart is not None
     assert restart.interrupts == "the site, while it restarts"
 
 
 def test_another_node_is_a_move_and_destroys_nothing() -> None:
-    difference = WISH.difference(found(node="pve2"))
+    difference = DESIRED.difference(found(node="pve2"))
     assert difference is not None
     assert (difference.action, difference.destructive) == ("update", False)
     assert difference.interrupts == "the site, while the container moves"
@@ -104,21 +104,21 @@ def test_another_node_is_a_move_and_destroys_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["disk_size_gb", "mounts[/srv].size_gb"])
 def test_a_disk_grows_and_never_shrinks(name: str) -> None:
-    grown = WISH.difference(found(**{name: 10}))
+    grown = DESIRED.difference(found(**{name: 10}))
     assert grown is not None
     assert grown.action == "update"
     with pytest.raises(ResourceError, match="a disk of 99 GiB cannot shrink"):
-        WISH.difference(found(**{name: 99}))
+        DESIRED.difference(found(**{name: 99}))
 
 
 def test_a_mount_point_that_is_not_there_is_made() -> None:
-    made = WISH.difference(found(**{"mounts[/srv].size_gb": None}))
+    made = DESIRED.difference(found(**{"mounts[/srv].size_gb": None}))
     assert made is not None
     assert made.changes[0].before == "none"
 
 
 def test_another_template_is_another_container() -> None:
-    difference = WISH.difference(found(template="debian-11-standard"))
+    difference = DESIRED.difference(found(template="debian-11-standard"))
     assert difference is not None
     assert (difference.action, difference.destructive) == ("replace", True)
 
@@ -140,11 +140,11 @@ def test_another_template_is_another_container() -> None:
 def test_a_file_system_that_stayed_behind_its_disk_is_a_difference(
     answer: str, shown: str | None
 ) -> None:
-    wish = replace(WISH, own_disk=True)
-    assert wish.questions() == ((*FILE_SYSTEM, "/"), (*FILE_SYSTEM, "/srv"))
-    assert WISH.questions() == ()
+    desired = replace(DESIRED, own_disk=True)
+    assert desired.questions() == ((*FILE_SYSTEM, "/"), (*FILE_SYSTEM, "/srv"))
+    assert DESIRED.questions() == ()
     facts = replace(found(), probes={(*FILE_SYSTEM[1:], "/"): answer})
-    difference = wish.difference(facts)
+    difference = desired.difference(facts)
     if shown is None:
         assert difference is None
     else:
@@ -155,7 +155,7 @@ def test_a_file_system_that_stayed_behind_its_disk_is_a_difference(
 
 def test_the_file_systems_of_further_disks_are_looked_at_too() -> None:
     probes = {(*FILE_SYSTEM[1:], "/srv"): "ext2/ext3 4980000 4096"}
-    difference = replace(WISH, own_disk=True).difference(replace(found(), probes=probes))
+    difference = replace(DESIRED, own_disk=True).difference(replace(found(), probes=probes))
     assert difference is not None
     (change,) = difference.changes
     shown = "19.0 (its file system, on a disk of 50)"
@@ -165,7 +165,7 @@ def test_the_file_systems_of_further_disks_are_looked_at_too() -> None:
 @pytest.mark.parametrize(("has", "differs"), [("1500", True), ("1400", False), ("", False)])
 def test_an_mtu_that_is_not_in_effect_calls_for_a_restart(has: str, differs: bool) -> None:
     spec = replace(SPEC, more={**SPEC.more, "mtu": 1400})
-    running = ContainerRunning(container=ContainerWish(spec=spec))
+    running = ContainerRunning(container=DesiredContainer(spec=spec))
     assert running.questions() == (MTU,)
     facts = replace(found(mtu=1400), texts={MTU[1]: has} if has else {})
     difference = running.difference(facts)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.resources.observe import HERE
+from tasks.guest.runner import script_text
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def reach(folder: Path, *urls: str) -> tuple[int, str, float]:
     listed = "\\n".join(urls)
     (programs / "apt-get").write_text(f"#!/bin/sh\nprintf '{listed}\\n'\n")
     (programs / "apt-get").chmod(0o755)
-    text = f"set -eu\n{(HERE / 'reach.sh').read_text()}\nreach_archive\necho reached"
+    text = f"set -eu\n{script_text('reach')}\nreach_archive\necho reached"
     begun = time.monotonic()
     process = subprocess.Popen(
         ["sh", "-c", text],

@@ -36,7 +36,7 @@ def test_an_edit_of_domain_and_address_counts_once_it_is_applied(
     monkeypatch.setattr(facts, "container_for", lambda *_: Running(instance.id))
     monkeypatch.setattr(facts, "look_inside", lambda one, _: looked.append(one))
 
-    assert facts.look(edited, paths).url == "https://other.example.com"
+    assert facts.inspect_standing(edited, paths).url == "https://other.example.com"
     registry.add(
         paths,
         Registered(
@@ -51,7 +51,7 @@ def test_an_edit_of_domain_and_address_counts_once_it_is_applied(
             config=str(instance.source),
         ),
     )
-    standing = facts.look(edited, paths)
+    standing = facts.inspect_standing(edited, paths)
 
     assert standing.url == f"https://{network.domain}"
     assert standing.address == str(network.interface.ip)

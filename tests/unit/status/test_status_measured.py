@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from instance_samples import sample_instance
 
+from tasks.desired.record import DOCUMENT
 from tasks.model.instance import Instance
-from tasks.record import DOCUMENT
 from tasks.resources.base import Facts, FileFact, UnitFact
-from tasks.status import inside
-from tasks.status.inside import Inside, conclude
+from tasks.status import guest_facts
+from tasks.status.guest_facts import Inside, build_plan
 from tasks.status.measured import (
     Answer,
     DatabaseState,
@@ -182,7 +182,7 @@ def test_facts_of_one_round_trip_become_what_they_mean() -> None:
     instance = sample_instance()
     file = FileFact("file", "0640", "root", "root", size=7)
     record = b"services:\n  backend:\n    port_blue: 1\n    active_color: green\n"
-    found = conclude(
+    found = build_plan(
         instance,
         Facts(
             files={
@@ -207,7 +207,7 @@ def test_facts_of_one_round_trip_become_what_they_mean() -> None:
 
 
 def test_every_unit_that_may_serve_is_asked_after() -> None:
-    units = [question[1] for question in inside.questions(full()) if question[0] == "unit"]
+    units = [question[1] for question in guest_facts.questions(full()) if question[0] == "unit"]
     assert units == [
         "nginx.service",
         "postgresql.service",
@@ -216,5 +216,5 @@ def test_every_unit_that_may_serve_is_asked_after() -> None:
         "vikunja-mcp@blue.service",
         "vikunja-backend@green.service",
         "vikunja-mcp@green.service",
-        inside.STANDIN,
+        guest_facts.STANDIN,
     ]

@@ -196,7 +196,7 @@ CASES = [
         units(vikunja_backend__green="failed"),
         [],
         "healthy",
-        id="what the idle colour does makes nobody unhealthy",
+        id="what the idle color does makes nobody unhealthy",
     ),
     pytest.param(
         with_inside(standin=True),
@@ -542,7 +542,7 @@ CASES = [
             )
         ],
         "degraded",
-        id="colours disagree",
+        id="colors disagree",
     ),
     pytest.param(
         replace(RUNNING, container="stopped", inside=None),

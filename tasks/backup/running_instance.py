@@ -1,0 +1,107 @@
+"""What a backup is of: the instance as it serves, which may not be as it is configured by now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.backup import configuration
+from tasks.backup.configuration import DOCUMENT, FOLDER, Gathered
+from tasks.containers.base import Container, refuse_foreign
+from tasks.errors import ResourceError
+from tasks.guest.runner import script_text
+from tasks.host.process import Completed
+from tasks.model.instance import COLORS, Color, Database, Instance
+from tasks.model.layout import DATA
+from tasks.paths import Paths
+from tasks.resources.observe import observe
+from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
+
+FILES = f"{DATA}/files"
+
+_PATHS = ("password_file", "admin_password_file")
+_SIZES_TIMEOUT = 900
+
+
+@dataclass(frozen=True)
+class RunningInstance:
+    """instance: with the database that it was deployed with. version: of what serves, `unknown`
+    where nothing does; commit: None where it has none. files_bytes: of the attachments."""
+
+    instance: Instance
+    color: Color
+    version: str
+    commit: str | None
+    gathered: Gathered
+    files_bytes: int
+
+
+def require_running(container: Container, instance: Instance) -> None:
+    """Raise ResourceError where there is nothing to back up, or not of this instance."""
+    found = container.observe()
+    name = instance.id
+    refuse_foreign(name, container.spec.name, found)
+    if not found.exists:
+        raise ResourceError(
+            "there is no container, so nothing to back up",
+            where=name,
+            hint=f"./doit apply {name} makes it; ./doit backups {name} lists what there is.",
+        )
+    if not found.running:
+        raise ResourceError(
+            "its container is stopped",
+            where=name,
+            hint=f"Start it, then try again: ./doit start {name}",
+        )
+
+
+def find(instance: Instance, container: Container, paths: Paths) -> RunningInstance:
+    """Look at the running container: three round trips, no change."""
+    facts = observe(
+        container,
+        [
+            ("file", "-", GREEN_MARKER),
+            *(("text", release_file(color)) for color in COLORS),
+            *(("file", "-", binary(color)) for color in COLORS),
+        ],
+    )
+    color = active_color(facts)
+    release = released(facts, color)
+    inside = inside_run(container, "configuration", FOLDER).stdout
+    gathered = configuration.gather(instance, paths, inside)
+    size = inside_run(container, "size", FILES, timeout=_SIZES_TIMEOUT).stdout
+    return RunningInstance(
+        instance=as_deployed(instance, gathered.files.get(DOCUMENT, b"")),
+        color=color,
+        version=release.version if release else "unknown",
+        commit=release.commit if release and release.commit != "-" else None,
+        gathered=gathered,
+        files_bytes=int(size),
+    )
+
+
+def inside_run(container: Container, *arguments: str, timeout: float = 120) -> Completed:
+    """Run backup-contents.sh in the container. Arguments hold no secrets. Raises DeployError."""
+    script = "backup-contents"
+    return container.run(["sh", "-c", script_text(script), script, *arguments], timeout=timeout)
+
+
+def as_deployed(instance: Instance, document: bytes) -> Instance:
+    """The instance with the database that the record in its container names.
+
+    An edit that was not applied yet must not change where a backup looks.
+    """
+    import yaml
+
+    try:
+        record = yaml.safe_load(document)
+        desired: Mapping[str, Any] = record["database"]
+        known = {field.name: desired[field.name] for field in fields(Database)}
+        for name in _PATHS:
+            known[name] = None if known[name] is None else Path(known[name])
+        return replace(instance, database=Database(**known))
+    except (yaml.YAMLError, KeyError, TypeError):
+        # No record, or one that was edited: what is desired is the best guess.
+        return instance

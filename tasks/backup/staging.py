@@ -1,0 +1,198 @@
+"""An archive's data laid beside what is live: checked on the way, and nothing that serves touched.
+
+What a restore and a rollback over a migration have in common, up to the moment when writes stop
+(exchange.py). Killed anywhere, the next of either removes what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from tasks.age import Key
+from tasks.backup.cutover import RESTORED, Cutover
+from tasks.backup.listing import size_text
+from tasks.backup.running_instance import inside_run
+from tasks.backup.source import STAGING
+from tasks.backup.space import SPARE
+from tasks.backup.take import STREAM_TIMEOUT, take
+from tasks.backup.unpack import extract_argv, unpack
+from tasks.backup.verify import Checked
+from tasks.containers.base import Container
+from tasks.databases import Database
+from tasks.errors import DatabaseError, DeployError, ResourceError
+from tasks.guest.runner import last_lines
+from tasks.model.archive import Archive, Contents, Metadata
+from tasks.model.instance import DatabaseType, Instance
+from tasks.model.layout import DATA
+from tasks.model.operations import Operation
+from tasks.paths import Paths
+from tasks.progress import Progress
+
+UNPACKED = f"{STAGING}/restore"
+"""In the container, while an archive is brought back."""
+
+SECRET = "secrets/service-secret"
+"""In encrypted archives: what signs sessions."""
+
+ENGINES: dict[DatabaseType, str] = {
+    "sqlite": "SQLite",
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL",
+}
+
+Judge = Callable[[Contents, Database], None]
+"""Looks at what lies in the place RESTORED, and raises where it must not become live."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What lies beside what is live. safety: the archive of what was there; None without one, also
+    where no database was there. kept: how many live attachments lie with the archive's then.
+
+    secret: file in the container with the secret that signs sessions; empty where none comes back.
+    """
+
+    contents: Contents
+    safety: Archive | None
+    secret: str
+    kept: int = 0
+
+
+def stage(
+    archive: Archive,
+    expected: Contents | Metadata,
+    exchange: Cutover,
+    paths: Paths,
+    operation: Operation,
+    *,
+    evaluate: Judge,
+    keys: Sequence[Key] = (),
+    safety: bool = True,
+) -> Staged:
+    """Bring an archive beside what is live, for `exchange` to swap in.
+
+    expected: what is known of it; how large it is counts. keys: what opens an encrypted one.
+    safety: take a backup of what is there first; where its database is gone, which no backup can
+    hold, attachments that are there stay with those of the archive. Where this raises, nothing was
+    touched and nothing is left.
+    """
+    container, progress = exchange.container, exchange.progress
+    exchange.database.require_rights()
+    clean(exchange)
+    require_room(expected, container, exchange.where)
+    emptied = False
+    saved = None
+    if safety:
+        with _nothing_changed():
+            emptied = not exchange.database.occupied()
+            saved = None if emptied else _safety(archive, exchange, paths, operation)
+    try:
+        contents = _unpack(archive, container, keys, progress).contents
+        refuse_other_engine(contents, exchange.instance)
+        operation.info(f"Unpacked {archive.name}: {contents.files_count} files")
+        progress.step("Loading the database")
+        left_out = exchange.database.load(f"{UNPACKED}/database", RESTORED)
+        if left_out:
+            operation.warn(
+                "Left out, for only an administrator of the database's server may create it: "
+                + ", ".join(left_out)
+            )
+        operation.info("Loaded the database beside the live one")
+        evaluate(contents, exchange.database)
+        kept = exchange.bring_attachments(f"{UNPACKED}/files", keep=emptied)
+    except BaseException:
+        discard(exchange, operation)
+        raise
+    own_secret = archive.encrypted and contents.instance_id == exchange.where
+    return Staged(contents, saved, f"{UNPACKED}/{SECRET}" if own_secret else "", kept)
+
+
+def refuse_other_engine(contents: Contents, instance: Instance) -> None:
+    """Raise DatabaseError where the archive's database is another engine's."""
+    there, wanted = contents.database_type, instance.database.type
+    if there != wanted:
+        raise DatabaseError(
+            f"the archive holds a database of {ENGINES[there]}, and this instance uses "
+            f"{ENGINES[wanted]}",
+            where=instance.id,
+            hint=f"Restore it into an instance with database.type {there}.",
+        )
+
+
+def require_room(expected: Contents | Metadata, container: Container, where: str) -> None:
+    """Raise ResourceError where the container has not enough free for what is unpacked and loaded
+    beside what serves."""
+    said = container.run(["df", "--output=avail", "-B", "1", DATA]).stdout.split()
+    free = int(said[-1])
+    wanted = 2 * expected.database_size_bytes + expected.files_size_bytes + SPARE
+    if free < wanted:
+        raise ResourceError(
+            f"the container may need {size_text(wanted)} for a restore beside what serves, and "
+            f"{size_text(free)} are free",
+            where=where,
+            hint="Raise resources.disk_size_gb, or make room; nothing was changed.",
+        )
+
+
+def _safety(archive: Archive, exchange: Cutover, paths: Paths, operation: Operation) -> Archive:
+    return take(
+        exchange.instance,
+        exchange.container,
+        paths,
+        operation,
+        trigger="restore",
+        progress=exchange.progress,
+        spare=(archive,),
+    ).archive
+
+
+@contextmanager
+def _nothing_changed() -> Iterator[None]:
+    """Say of a failure what can be done about it, and what that loses."""
+    try:
+        yield
+    except DeployError as failure:
+        first = failure.hint.removeprefix("Nothing was changed. ")
+        failure.hint = (
+            f"{first} Nothing was changed. ./doit restore --no-backup restores without a "
+            "backup of what is there, which is lost then: database and attachments."
+        ).strip()
+        raise
+
+
+def _unpack(
+    archive: Archive, container: Container, keys: Sequence[Key], progress: Progress
+) -> Checked:
+    container.run(["sh", "-c", 'umask 077 && mkdir -p "$1"', "sh", UNPACKED])
+
+    def consume(stream: IO[bytes]) -> None:
+        completed = container.run(
+            extract_argv(UNPACKED), stdin=stream, timeout=STREAM_TIMEOUT, check=False
+        )
+        if completed.returncode != 0:
+            raise DeployError(
+                f"{archive.name} could not be unpacked in the container; nothing was changed",
+                where=container.spec.instance_id,
+                evidence=last_lines(completed.stderr),
+                hint="Is the container's disk full or read-only? Mend that, then run it again.",
+            )
+
+    return unpack(archive, consume, progress, keys)
+
+
+def clean(exchange: Cutover) -> None:
+    """Nothing is left of what was laid beside, now or by one that was killed."""
+    inside_run(exchange.container, "end", STAGING)
+    exchange.container.run(["rm", "-rf", UNPACKED], timeout=900)
+    exchange.drop()
+
+
+def discard(exchange: Cutover, operation: Operation) -> None:
+    """After a failure, whose cause is what matters; the next restore removes the rest."""
+    try:
+        clean(exchange)
+    except DeployError as left:
+        operation.warn(f"What was unpacked could not be removed: {left}")

@@ -1,0 +1,43 @@
+"""From what is configured (a repository and branch, or a release) to an artifact in the cache.
+
+    resolve → artifact_key → find → build → verify
+
+`resolve` is the only one that asks the network on every plan. `build` gives what is cached
+where it can, and never leaves half an artifact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.builds.artifact import Artifact, artifact_key, find, prune, verify
+from tasks.builds.git import resolve, resolve_many
+
+if TYPE_CHECKING:
+    from tasks.builds.check import check_toolchain
+    from tasks.builds.job import build
+
+__all__ = [
+    "Artifact",
+    "artifact_key",
+    "build",
+    "check_toolchain",
+    "find",
+    "prune",
+    "resolve",
+    "resolve_many",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Every plan imports this package, and a build's modules cost more than the rest of it.
+    if name == "build":
+        from tasks.builds.job import build
+
+        return build
+    if name == "check_toolchain":
+        from tasks.builds.check import check_toolchain
+
+        return check_toolchain
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,192 @@
+"""The builder container: toolchains and their caches, apart from everything that serves.
+
+It is plain LXC on the machine that runs doit, on a bridge and subnet of its own, is made by the
+first build and rests between builds. It is a cache: destroying it costs the next build time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO
+from zlib import crc32
+
+from tasks.builds.workplace import Outcome, too_long
+from tasks.containers.base import Container, ContainerSpec
+from tasks.errors import BuildError, DeployError, NetworkError
+from tasks.guest.runner import script_text
+from tasks.host import locks
+from tasks.model.instance import DEFAULT_TEMPLATES
+from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
+
+NAME = "vikunja-builder"
+BRIDGE = "vikunja-build0"
+SUBNET = "10.98.76"
+SUITE = DEFAULT_TEMPLATES["lxc"]
+USER = "builder"
+HOME = f"/home/{USER}"
+TREE = "/srv/build"
+APT_SECONDS = 1200.0
+
+END = """exec setpriv --reuid="$1" --regid="$1" --clear-groups /bin/sh -c 'kill -KILL -1'"""
+PREPARE = """set -eu
+id -u "$1" >/dev/null 2>&1 || useradd --create-home --shell /bin/sh "$1"
+rm -rf "$2"
+install -d -o "$1" -g "$1" -m 0755 "$2"
+"""
+INSTALL = """set -eu
+missing=
+for name; do
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null) || status=
+  [ "$status" = installed ] || missing="$missing $name"
+done
+[ -n "$missing" ] || exit 0
+export DEBIAN_FRONTEND=noninteractive
+dpkg --configure -a
+reach_archive
+apt-get update --quiet=2 || :
+# shellcheck disable=SC2086 # package names have no blanks: the splitting is meant
+apt-get install --quiet=2 --yes --no-install-recommends \
+  -o DPkg::Options::=--force-unsafe-io \
+  -o DPkg::Options::=--path-exclude=/usr/share/doc/* \
+  -o DPkg::Options::=--path-exclude=/usr/share/man/* \
+  -o Acquire::Languages=none -- $missing
+apt-get clean
+"""
+
+
+def builder_spec(suite: str = SUITE) -> ContainerSpec:
+    """This machine's builder of a Debian release, with all cores and three quarters of the memory.
+
+    A release has its own: what is compiled on a newer one does not run on an older.
+    """
+    name = NAME if suite == SUITE else f"{NAME}-{suite}"
+    host = 2 if suite == SUITE else 3 + crc32(suite.encode()) % 250
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    return ContainerSpec(
+        name=name,
+        instance_id=name,
+        template=suite,
+        hostname=name,
+        cpu_cores=os.cpu_count() or 1,
+        memory_mb=max(memory * 3 // 4, min(memory, 2048)),
+        disk_size_gb=20,
+        bridge=BRIDGE,
+        ip_address=f"{SUBNET}.{host}/24",
+        gateway=f"{SUBNET}.1",
+    )
+
+
+class BuilderWorkplace:
+    """A running builder. Made by `builder_workplace`."""
+
+    home, tree = HOME, TREE
+
+    def __init__(self, container: Container) -> None:
+        self.name = container.spec.name
+        self._container = container
+
+    def provide(self, packages: Sequence[str], progress: Progress) -> bool:
+        progress.step(f"packages of {self.name}")
+        done = self._container.run(
+            ["/bin/sh", "-c", f"{script_text('reach')}{INSTALL}", "sh", *packages],
+            timeout=APT_SECONDS,
+            check=False,
+        )
+        if done.returncode == NetworkError.exit_code:
+            raise NetworkError(
+                "the builder reaches no archive of packages",
+                where=self.name,
+                hint="check the network: this machine's NAT and name servers are its own, too",
+                evidence=done.stderr.decode(errors="replace").splitlines()[-20:],
+            )
+        if done.returncode:
+            output = (done.stdout + done.stderr).decode(errors="replace")
+            raise BuildError(
+                f"the builder cannot install its packages: {' '.join(packages)}",
+                where=self.name,
+                hint="check build.packages, this machine's apt sources and the network",
+                evidence=output.splitlines()[-20:],
+            )
+        return True
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: str,
+        environment: Mapping[str, str],
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes],
+        merge: bool,
+        timeout: float,
+    ) -> Outcome:
+        wrapped = as_builder(argv, folder, environment, merge=merge)
+        begun = time.monotonic()
+        try:
+            done = self._container.run(
+                wrapped, stdin=stdin, stdout=stdout, timeout=timeout, check=False
+            )
+        except DeployError as error:
+            if time.monotonic() - begun >= timeout:
+                raise too_long(argv, timeout) from error
+            raise
+        return Outcome(done.returncode, b"" if merge else done.stderr)
+
+
+def as_builder(
+    argv: Sequence[str], folder: str, environment: Mapping[str, str], *, merge: bool
+) -> list[str]:
+    """argv as the builder's unprivileged user runs it, in a folder, with that environment only."""
+    pairs = [f"{name}={value}" for name, value in environment.items()]
+    wrapped = [
+        *("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--no-new-privs"),
+        *("--", "/usr/bin/env", "-i", "-C", folder, "--", *pairs),
+        *argv,
+    ]
+    return ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *wrapped] if merge else wrapped
+
+
+@contextmanager
+def builder_workplace(
+    paths: Paths,
+    packages: Sequence[str],
+    progress: Progress = SILENT,
+    spec: ContainerSpec | None = None,
+) -> Iterator[BuilderWorkplace]:
+    """The builder, running, with these packages and an empty tree; it rests afterwards.
+
+    One build at a time. spec: another builder than the machine's usual one. One that was made of
+    another release goes: it holds nothing but caches.
+    """
+    from tasks.containers.lxc.driver import LxcContainer
+
+    container = LxcContainer(spec or builder_spec(), paths)
+    name = container.spec.name
+    paths.cache.mkdir(parents=True, exist_ok=True)
+    busy = paths.cache / f"{name}.lock"
+    with locks.locked(busy, lambda: progress.step(f"waiting for {name}: another build runs")):
+        facts = container.observe()
+        if facts.running:
+            # A build that was killed left it so, perhaps with commands that still run.
+            progress.step(f"ending what a killed build left in {name}")
+            container.run(["/bin/sh", "-c", END, "sh", USER], check=False)
+            container.stop(progress)
+        if facts.exists and facts.template != container.spec.template:
+            progress.step(f"removing {name}, which is of Debian {facts.template}")
+            container.destroy(progress)
+            facts = container.observe()
+        if not facts.exists:
+            progress.step(f"making {name}")
+            container.create(progress)
+        container.start(progress)
+        try:
+            container.run(["/bin/sh", "-c", PREPARE, "sh", USER, TREE])
+            place = BuilderWorkplace(container)
+            place.provide(packages, progress)
+            yield place
+        finally:
+            container.stop(progress)

@@ -1,0 +1,227 @@
+"""From a branch to a commit to a tree: what is asked of git."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tasks.builds import remote as runner
+from tasks.builds.remote import Remote
+from tasks.errors import DeployError, GitError
+from tasks.host.locks import locked, tried
+from tasks.model.instance import Git
+from tasks.paths import Paths
+from tasks.progress import SILENT, Progress
+
+FETCH_SECONDS = 1800.0
+LOCAL_SECONDS = 120.0
+UNUSED_SECONDS = 60 * 24 * 3600
+"""After this long without a build from it, a mirror is not kept."""
+
+
+def resolve(git: Git, timeout: float = 30.0) -> str:
+    """The commit (40 hex digits) that the branch has at the remote now; a tag serves as well.
+
+    Raises GitError (no such branch, no credentials, no repository) or NetworkError. timeout: s.
+    """
+    remote = Remote.parse(git.repository)
+    name = git.branch
+    wanted = (f"refs/heads/{name}", f"refs/tags/{name}^{{}}", f"refs/tags/{name}")
+    found = _references(remote, wanted, timeout)
+    for reference in wanted:
+        if reference in found:
+            return found[reference]
+    raise _no_branch(remote, name, timeout)
+
+
+def resolve_many(desired: Iterable[Git], timeout: float = 30.0) -> dict[Git, str | DeployError]:
+    """`resolve` of all of them at once, each distinct one asked for once, errors as values."""
+    distinct = list(dict.fromkeys(desired))
+
+    def outcome(git: Git) -> str | DeployError:
+        try:
+            return resolve(git, timeout)
+        except DeployError as error:
+            return error
+
+    if len(distinct) < 2:
+        return {git: outcome(git) for git in distinct}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=min(8, len(distinct))) as pool:
+        return dict(zip(distinct, pool.map(outcome, distinct), strict=True))
+
+
+def _references(remote: Remote, patterns: tuple[str, ...], timeout: float) -> dict[str, str]:
+    done = runner.run(["ls-remote", "--", remote.url, *patterns], remote, timeout=timeout)
+    lines = done.stdout.decode(errors="replace").splitlines()
+    pairs = (line.split("\t", 1) for line in lines if "\t" in line)
+    return {name: commit for commit, name in pairs}
+
+
+def _no_branch(remote: Remote, name: str, timeout: float) -> GitError:
+    from tasks.config.suggest import alike
+
+    everything = _references(remote, ("refs/heads/*", "refs/tags/*"), timeout)
+    names = sorted(
+        {reference.split("/", 2)[2] for reference in everything if not reference.endswith("^{}")}
+    )
+    near = alike(name, names, 5, 0.4) or names[:5]
+    hint = f"nearest: {', '.join(near)}" if near else "the repository is empty: push a branch"
+    return GitError(f"no branch or tag named {name!r}", where=remote.url, hint=hint)
+
+
+def mirror_path(git: Git, paths: Paths) -> Path:
+    """Where the bare mirror of the repository is, there or not."""
+    url = Remote.parse(git.repository).url
+    return paths.cache / "git" / f"{hashlib.sha256(url.encode()).hexdigest()[:20]}.git"
+
+
+def fetch(git: Git, commit: str, paths: Paths, progress: Progress = SILENT) -> Path:
+    """Make the mirror hold the commit and every tag of the remote; gives the mirror's path.
+
+    The network is asked only where the commit is not there yet. GitError where the remote does
+    not have it any more.
+    """
+    mirror = mirror_path(git, paths)
+    mirror.parent.mkdir(parents=True, exist_ok=True)
+    remote = Remote.parse(git.repository)
+    with locked(mirror.with_suffix(".lock")):
+        if holds(mirror, commit):
+            os.utime(mirror)
+            return mirror
+        progress.step(f"fetching {git.branch} from {remote.url}")
+        _local(["init", "--quiet", "--bare", str(mirror)])
+        _keep_every_file(mirror)
+        done = runner.run(
+            [
+                *("-C", str(mirror), "-c", "gc.autoDetach=false"),
+                *("fetch", "--quiet", "--no-tags", "--prune", "--", remote.url),
+                *(f"+{commit}:refs/wanted/{commit}", "+refs/tags/*:refs/tags/*"),
+            ],
+            remote,
+            timeout=FETCH_SECONDS,
+            check=False,
+        )
+        if done.returncode == 0:
+            os.utime(mirror)
+            return mirror
+        stderr = done.stderr.decode(errors="replace")
+        if re.search(r"not our ref|unadvertised object|couldn't find remote ref", stderr):
+            raise GitError(
+                f"commit {commit[:10]} of {git.branch} is not there any more: the branch moved",
+                where=remote.url,
+                hint="plan again",
+                evidence=stderr.splitlines()[-5:],
+            )
+        raise runner.failure(remote, stderr)
+
+
+def prune_mirrors(paths: Paths) -> None:
+    """Remove mirrors that nothing was built from for long; a fetch makes them again."""
+    import shutil
+
+    for mirror in (paths.cache / "git").glob("*.git"):
+        if time.time() - mirror.stat().st_mtime < UNUSED_SECONDS:
+            continue
+        with tried(mirror.with_suffix(".lock")) as mine:
+            if mine:
+                shutil.rmtree(mirror)
+                mirror.with_suffix(".lock").unlink()
+
+
+def _keep_every_file(mirror: Path) -> None:
+    # A tree's own attributes could leave files out of an archive; a build wants what a clone has.
+    attributes = mirror / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("* -export-ignore -export-subst\n")
+
+
+def holds(mirror: Path, commit: str) -> bool:
+    """Whether the mirror has the commit with everything that a fetch brings along."""
+    if not mirror.is_dir():
+        return False
+    # The reference is written after its objects: an interrupted fetch leaves none.
+    found = _local(
+        ["-C", str(mirror), "rev-parse", "--verify", "--quiet", f"refs/wanted/{commit}"],
+        check=False,
+    )
+    return found.returncode == 0
+
+
+def describe(mirror: Path, commit: str) -> str:
+    """The version of a commit as Vikunja's own build names it (`v1.0.0-12-g0123456789`)."""
+    arguments = ["-C", str(mirror), "describe", "--tags", "--always", "--abbrev=10", commit]
+    return _local(arguments).stdout.decode().strip()
+
+
+def commit_time(mirror: Path, commit: str) -> int:
+    """When it was committed, in seconds since the epoch."""
+    done = _local(["-C", str(mirror), "show", "--no-patch", "--format=%ct", commit])
+    return int(done.stdout)
+
+
+def apart(mirror: Path, old: str, new: str) -> tuple[int, int] | None:
+    """How many commits only the new one has, and how many only the old one; None where the mirror
+    does not know one of them."""
+    arguments = ["-C", str(mirror), "rev-list", "--left-right", "--count", f"{old}...{new}", "--"]
+    done = _local(arguments, check=False)
+    if done.returncode:
+        return None
+    gone, come = done.stdout.split()
+    return int(come), int(gone)
+
+
+def files(mirror: Path, commit: str, folder: str = "") -> tuple[str, ...]:
+    """Names directly in a folder of the commit's tree; empty where there is no such folder."""
+    place = f"{commit}:{folder.strip('/')}"
+    done = _local(["-C", str(mirror), "ls-tree", "-z", "--name-only", place], check=False)
+    return tuple(name for name in done.stdout.decode(errors="replace").split("\0") if name)
+
+
+def show(mirror: Path, commit: str, path: str) -> str | None:
+    """The text of one file of the commit's tree, None where there is none."""
+    done = _local(["-C", str(mirror), "cat-file", "blob", f"{commit}:{path}"], check=False)
+    return None if done.returncode else done.stdout.decode(errors="replace")
+
+
+@contextmanager
+def tree(mirror: Path, commit: str) -> Iterator[IO[bytes]]:
+    """The commit's files as a tar stream from a process: read it to its end."""
+    process = subprocess.Popen(
+        ["git", "-C", str(mirror), "archive", "--format=tar", commit],
+        env=runner.environment(Remote(str(mirror)), os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout and process.stderr
+    try:
+        yield process.stdout
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.stdout.close()
+        stderr = process.stderr.read().decode(errors="replace")
+        process.stderr.close()
+        returncode = process.wait()
+    if returncode:
+        raise GitError(
+            f"the tree of {commit[:10]} cannot be read from the mirror",
+            where=str(mirror),
+            hint="remove the mirror; it is fetched again",
+            evidence=stderr.splitlines()[-20:],
+        )
+
+
+def _local(arguments: list[str], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    mirror = Remote("the mirror")
+    return runner.run(arguments, mirror, timeout=LOCAL_SECONDS, check=check, local=True)

@@ -1,0 +1,1 @@
+"""What should be, step by step: container, system, units, release, records. Pure."""

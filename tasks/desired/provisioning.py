@@ -1,0 +1,81 @@
+"""Step 3: the container exists as desired, is ours, and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+from tasks.containers.base import Container, ContainerSpec
+from tasks.desired.rendering import origin_of
+from tasks.model.instance import Instance
+from tasks.model.plan import PlanEntry
+from tasks.paths import Paths
+from tasks.progress import Progress
+from tasks.resources.base import Resource
+from tasks.resources.container import ContainerRunning, DesiredContainer
+
+KEYS = (
+    "resources.cpu_cores",
+    "resources.memory_mb",
+    "resources.disk_size_gb",
+    "network.bridge",
+    "network.ip_address",
+    "network.gateway",
+    "network.nameservers",
+)
+
+PROXMOX_KEYS = tuple(
+    f"proxmox.{name}"
+    for name in (
+        "node",
+        "storage",
+        "swap_mb",
+        "vlan",
+        "mtu",
+        "firewall",
+        "search_domain",
+        "timezone",
+        "onboot",
+        "startup",
+        "protection",
+        "tags",
+        "mounts",
+        "ha",
+        "replication",
+    )
+)
+"""Those of Proxmox VE that an existing container takes on."""
+
+
+def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
+    """The container's desired value, and that it runs."""
+    every = frozenset((*(field.name for field in fields(ContainerSpec)), *container.spec.more))
+    placed = PROXMOX_KEYS if instance.proxmox else ()
+    origin = origin_of(instance, (*KEYS, f"{instance.driver}.template", *placed))
+    desired = DesiredContainer(
+        spec=container.spec,
+        restarting=container.needs_restart(every),
+        own_disk=container.own_disk,
+        origin=origin,
+    )
+    return (desired, ContainerRunning(container=desired, origin=origin))
+
+
+def prepare_machine(
+    instance: Instance,
+    container: Container,
+    entries: Iterable[PlanEntry],
+    paths: Paths,
+    progress: Progress,
+) -> None:
+    """Bring about what this machine needs for what a plan makes on it, a builder included. Nothing
+    of the instance is touched; ResourceError or NetworkError where it cannot be."""
+    entries = tuple(entries)
+    makes = ("create", "replace")
+    if any(isinstance(one.resource, DesiredContainer) and one.action in makes for one in entries):
+        container.prepare_machine(progress)
+    builds = instance.git is not None and any(entry.step == "build" for entry in entries)
+    if builds and instance.build.where == "container":
+        from tasks.containers.lxc.preparing import prepare_machine as prepare_for_builder
+
+        prepare_for_builder(paths, progress)

@@ -1,0 +1,221 @@
+"""Step 2: templates and an instance become files, each knowing which desired it was made of.
+
+Rendering has no effect; `write` keeps the files on the host (0700 folder) as doit's targets, and
+`recall` gives them back without loading Jinja2 while nothing they depend on has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import DeployError
+from tasks.frozen import dataclass
+from tasks.guest.runner import SCRIPTS
+from tasks.host.files import write_atomically
+from tasks.model.digests import digest
+from tasks.model.instance import Instance
+from tasks.paths import ROOT, TEMPLATES, Paths
+from tasks.resources.base import Origin
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Templated:
+    """A file in the container that a template makes.
+
+    template: path below templates/. variables: further values for the template, by name.
+    """
+
+    template: str
+    path: str
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    variables: tuple[tuple[str, str | int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rendered:
+    content: bytes
+    origin: Origin
+
+
+class Tracked:
+    """Part of a document; every leaf that is read is noted by its dotted key."""
+
+    def __init__(self, value: Mapping[str, Any], seen: dict[str, Any], prefix: str = "") -> None:
+        self._value = value
+        self._seen = seen
+        self._prefix = prefix
+
+    def __getitem__(self, name: str) -> Any:
+        key = f"{self._prefix}{name}"
+        value = self._value[name]
+        if isinstance(value, Mapping) and key not in OPEN_MAPPINGS:
+            return Tracked(value, self._seen, f"{key}.")
+        self._seen[key] = value
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"{self._prefix}{name} is no key of the configuration") from None
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
+"""Mappings with names of the user's own: one value each, as a whole."""
+
+
+def origin_of(instance: Instance, keys: Iterable[str]) -> Origin:
+    """The origin of a desired thing that was made from these dotted keys of the configuration."""
+    seen: dict[str, Any] = {}
+    for key in keys:
+        value: Any = Tracked(instance.document, seen)
+        for name in key.split("."):
+            value = value[name]
+        seen[key] = value._value if isinstance(value, Tracked) else value
+    return Origin({key: digest(value) for key, value in sorted(seen.items())})
+
+
+def render(instance: Instance, wanted: Iterable[Templated]) -> dict[str, Rendered]:
+    """The content of each wanted file, by its path in the container."""
+    environment = _environment()
+    rendered = {}
+    for item in wanted:
+        seen: dict[str, Any] = {}
+        context: dict[str, Any] = {
+            name: Tracked(value, seen, f"{name}.")
+            for name, value in instance.document.items()
+            if isinstance(value, Mapping)
+        }
+        context.update(item.variables)
+        content = environment.get_template(item.template).render(context)
+        inputs = {key: digest(value) for key, value in sorted(seen.items())}
+        rendered[item.path] = Rendered(content.encode(), Origin(inputs, template_digest(item)))
+    return rendered
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        # Shell that is shared with what else runs in the container.
+        loader=FileSystemLoader([TEMPLATES, SCRIPTS]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def template_files(wanted: Iterable[Templated]) -> list[Path]:
+    """The template files that these depend on, what they share included: doit's file_dep."""
+    files = {TEMPLATES / item.template for item in wanted}
+    return sorted(files | set(_shared_files()))
+
+
+@cache
+def _shared_files() -> tuple[Path, ...]:
+    return (*sorted(TEMPLATES.glob("shared/*.j2")), SCRIPTS / "color.sh")
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise DeployError(
+            "template is missing",
+            where=str(path.relative_to(ROOT)),
+            hint="Restore it: git checkout -- templates",
+        ) from None
+
+
+def template_digest(item: Templated) -> str:
+    """Digest of a template and what it may share with others."""
+    files = (TEMPLATES / item.template, *_shared_files())
+    return digest([_file_digest(path) for path in files])
+
+
+def rendering_key(instance: Instance, wanted: Iterable[Templated]) -> str:
+    """Digest of everything that a rendering depends on."""
+    return digest(
+        [
+            dict(instance.document),
+            [
+                [w.template, w.path, w.mode, w.owner, w.group, w.variables, template_digest(w)]
+                for w in wanted
+            ],
+            _file_digest(Path(__file__)),
+        ]
+    )
+
+
+def host_name(path: str) -> str:
+    """File name on the host for a path in the container."""
+    return path.strip("/").replace("/", "__")
+
+
+def recall(instance: Instance, wanted: tuple[Templated, ...], paths: Paths) -> dict[str, Rendered]:
+    """What `write` kept, if it is still what rendering would give; else rendered anew."""
+    folder = paths.rendered(instance.id)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["key"] == rendering_key(instance, wanted):
+            return dict(_kept(folder, manifest["files"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        # A damaged or missing copy costs a rendering, never a wrong file.
+        pass
+    return render(instance, wanted)
+
+
+def _kept(folder: Path, files: Mapping[str, Any]) -> Iterator[tuple[str, Rendered]]:
+    for path, entry in files.items():
+        content = (folder / host_name(path)).read_bytes()
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise ValueError(path)
+        yield path, Rendered(content, Origin(entry["inputs"], entry["template"]))
+
+
+def write(
+    instance: Instance,
+    wanted: tuple[Templated, ...],
+    paths: Paths,
+    said: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Render and keep on the host; a file whose content stays is not touched."""
+    folder = paths.rendered(instance.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    files = {}
+    names = {MANIFEST}
+    for path, item in render(instance, wanted).items():
+        target = folder / host_name(path)
+        names.add(target.name)
+        if not target.exists() or target.read_bytes() != item.content:
+            write_atomically(target, item.content, mode=0o600)
+            said(f"rendered {path}")
+        files[path] = {
+            "sha256": hashlib.sha256(item.content).hexdigest(),
+            "inputs": dict(item.origin.inputs),
+            "template": item.origin.template,
+        }
+    manifest = {"key": rendering_key(instance, wanted), "files": files}
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode(), mode=0o600)
+    for left in folder.iterdir():
+        if left.name not in names:
+            left.unlink()

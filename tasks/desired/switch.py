@@ -1,0 +1,64 @@
+"""Step 7: the wanted color is started, healthy, and what nginx passes requests to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tasks.desired import system
+from tasks.desired.release import ReleaseTarget, origin_keys, other
+from tasks.desired.rendering import Rendered, origin_of
+from tasks.model.host_files import HostFiles
+from tasks.model.instance import Color, Instance
+from tasks.resources.base import Resource
+from tasks.resources.release import ActiveColor, HealthCheck
+from tasks.resources.system import StoppedUnit, Unit
+
+
+def units(
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    given: HostFiles,
+    target: ReleaseTarget,
+) -> tuple[Unit, ...]:
+    """The units of a color, in the order of their start."""
+    started: tuple[Unit, ...] = (
+        system.backend_unit(instance, color, rendered, target.key, target.version, given),
+    )
+    if instance.services.mcp.enabled:
+        started += (system.mcp_unit(instance, color, rendered, target.key),)
+    return started
+
+
+def declare(
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    given: HostFiles,
+    target: ReleaseTarget,
+) -> tuple[Resource, ...]:
+    """Start, health, switch, and the other color at rest."""
+    releasing = origin_of(instance, origin_keys(instance))
+    started = tuple(
+        replace(
+            unit,
+            follows=(f"release:{color}",),
+            origin=unit.origin.merged([releasing]),
+            otherwise=target.because,
+        )
+        for unit in units(instance, color, rendered, given, target)
+    )
+    idle = tuple(
+        StoppedUnit(unit=unit.unit, follows=("color:active",))
+        for unit in units(instance, other(color), rendered, given, target)
+    )
+    site = HealthCheck(
+        domain=instance.network.domain,
+        port=instance.services.frontend.ssl_port,
+        timeout=instance.vikunja.start_timeout_seconds,
+        triggers=("color:active", "unit:nginx.service", *(unit.address for unit in started)),
+        origin=origin_of(instance, ("network.domain", "services.frontend.ssl_port")),
+    )
+    active = ActiveColor(color=color, follows=tuple(unit.address for unit in started))
+    return (*started, active, site, *idle)

@@ -1,0 +1,374 @@
+"""Step 4: what is desired inside the container, from packages to units.
+
+`declare` is pure. The services' own units are declared here as files; `backend_unit` and
+`mcp_unit` are what is desired that the switch starts them by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from tasks.desired.rendering import Rendered, Templated, origin_of
+from tasks.desired.units import backend_unit, mcp_unit, revision_of
+from tasks.errors import UsageError
+from tasks.model.digests import digest
+from tasks.model.host_files import NO_HOST_FILES, HostFiles, read_host_files
+from tasks.model.instance import COLORS, Instance
+from tasks.model.layout import (
+    ACTIVE,
+    DATA,
+    LOGS,
+    SECRETS,
+    TLS,
+    UNITS,
+    USER,
+    address,
+    database_port,
+    database_user,
+    needs_redis,
+    tls_folder,
+)
+from tasks.resources.base import Origin, Resource
+from tasks.resources.data_move import ENVIRONMENT, NEXT
+from tasks.resources.files import Absent, Directory, File
+from tasks.resources.migration import DATABASE_FILE
+from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, User
+from tasks.secret import Secret as SecretValue
+
+__all__ = [
+    "NO_HOST_FILES",
+    "HostFiles",
+    "backend_unit",
+    "declare",
+    "mcp_unit",
+    "read_host_files",
+    "templated",
+]
+
+ELSEWHERE = ("database.type", "database.host", "database.port", "database.name")
+"""Keys that say where the data is. Where the old place cannot be told any more, it stays there."""
+
+WAIT_ONLINE = "systemd-networkd-wait-online.service"
+"""Enabled by the first start of a Debian 13 container, also where ifupdown sets its network."""
+
+BASE_PACKAGES = ("ca-certificates", "curl", "logrotate", "nginx", "openssl", "tzdata")
+
+
+def templated(instance: Instance) -> tuple[Templated, ...]:
+    """The files that templates make for this instance."""
+    return tuple(_templated(instance))
+
+
+def _templated(instance: Instance) -> Iterator[Templated]:
+    yield Templated("env/vikunja.j2", ENVIRONMENT, "0640", "root", USER)
+    for color in COLORS:
+        yield _by_color("env/vikunja-color.j2", "/etc/vikunja/environment", color)
+    yield Templated("systemd/tmpfiles.conf.j2", "/etc/tmpfiles.d/vikunja.conf")
+    yield Templated("systemd/vikunja-backend@.service.j2", f"{UNITS}/vikunja-backend@.service")
+    if instance.vikunja.secrets == "environment":
+        yield Templated("systemd/backend.sh.j2", "/usr/local/lib/vikunja/backend", "0755")
+    if instance.services.mcp.enabled:
+        for color in COLORS:
+            yield _by_color("env/mcp-color.j2", "/etc/vikunja/mcp-environment", color)
+        yield Templated("systemd/vikunja-mcp@.service.j2", f"{UNITS}/vikunja-mcp@.service")
+        yield Templated("systemd/mcp.sh.j2", "/usr/local/lib/vikunja/mcp", "0755")
+    if needs_redis(instance):
+        yield Templated("redis/redis.conf.j2", "/etc/redis/redis.conf", "0640", "redis", "redis")
+    if instance.database.type == "mysql" and instance.database.inside:
+        yield Templated("mariadb/vikunja.cnf.j2", "/etc/mysql/mariadb.conf.d/90-vikunja.cnf")
+    yield Templated("systemd/nginx-reload.sh.j2", "/usr/local/lib/vikunja/nginx-reload", "0755")
+    yield Templated("systemd/switch-back.sh.j2", "/usr/local/lib/vikunja/switch-back", "0755")
+    # Before nginx, which waits for the network where it is started.
+    yield Templated("systemd/wait-online.conf.j2", f"{UNITS}/{WAIT_ONLINE}.d/vikunja.conf")
+    yield Templated("systemd/nginx.conf.j2", f"{UNITS}/nginx.service.d/vikunja.conf")
+    yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
+    folder = tls_folder(instance)
+    yield Templated(
+        "nginx/vikunja.conf.j2",
+        "/etc/nginx/conf.d/vikunja.conf",
+        variables=(("certificate", f"{folder}/certificate.pem"), ("key", f"{folder}/key.pem")),
+    )
+    for page in ("unavailable.html", "maintenance.html", "maintenance.json"):
+        yield Templated(f"nginx/{page}.j2", f"/etc/vikunja/nginx/{page}")
+    yield Templated("logrotate/vikunja.j2", "/etc/logrotate.d/vikunja")
+    yield Templated("systemd/logrotate.timer.j2", f"{UNITS}/logrotate.timer.d/vikunja.conf")
+
+
+def _by_color(template: str, path: str, color: str) -> Templated:
+    variables = (("color", color),)
+    return Templated(template, f"{path}.{color}", "0640", "root", USER, variables)
+
+
+def declare(
+    instance: Instance, rendered: Mapping[str, Rendered], given: HostFiles = NO_HOST_FILES
+) -> tuple[Resource, ...]:
+    """What is desired of the system step, in the order in which they are brought about."""
+    files = tuple(_files(instance, rendered, given))
+    return (
+        *_packages(instance),
+        User(user=USER, home=DATA),
+        *_directories(instance),
+        *_secrets(instance, given),
+        *files,
+        # The package brings it.
+        Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
+        *_certificate(instance),
+        _log_files(),
+        DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),
+        *_database(instance, rendered, given),
+        *_redis(instance, rendered),
+        _nginx(instance, files),
+        Unit(
+            unit="logrotate.timer",
+            revision=revision_of(rendered, [f"{UNITS}/logrotate.timer.d/vikunja.conf"]),
+            triggers=(f"file:{UNITS}/logrotate.timer.d/vikunja.conf",),
+        ),
+    )
+
+
+def _packages(instance: Instance) -> Iterator[Package]:
+    for package in BASE_PACKAGES:
+        yield Package(package=package)
+    place = "inside" if instance.database.inside else "outside"
+    database = {
+        ("sqlite", "inside"): "sqlite3",
+        ("postgresql", "inside"): "postgresql",
+        ("postgresql", "outside"): "postgresql-client",
+        ("mysql", "inside"): "mariadb-server",
+        ("mysql", "outside"): "mariadb-client",
+    }[instance.database.type, place]
+    yield Package(package=database, origin=origin_of(instance, ["database.type", "database.host"]))
+    if needs_redis(instance):
+        keys = ["redis.enabled", "services.mcp.enabled"]
+        yield Package(package="redis-server", origin=origin_of(instance, keys))
+    if instance.services.mcp.enabled:
+        yield Package(package="nodejs", origin=origin_of(instance, ["services.mcp.enabled"]))
+
+
+def _directories(instance: Instance) -> Iterator[Directory]:
+    yield Directory(path="/etc/vikunja")
+    yield Directory(path=SECRETS, mode="0700", owner=USER, group=USER)
+    yield Directory(path=ACTIVE)
+    yield Directory(path="/etc/vikunja/nginx")
+    # For its temporary files; Debian leaves it to a first process with root rights.
+    yield Directory(path="/var/lib/nginx", owner="www-data", group="www-data")
+    # nginx has no root rights: it reads keys as its group.
+    yield Directory(path=TLS, mode="0750", group="www-data")
+    if tls_folder(instance) != TLS:
+        origin = origin_of(instance, ["services.frontend.ssl_cert"])
+        yield Directory(path=tls_folder(instance), mode="0750", group="www-data", origin=origin)
+    yield Directory(path="/opt/vikunja")
+    yield Directory(path="/opt/vikunja/frontend")
+    for part in ("backend", "mcp-server"):
+        yield Directory(path=f"/opt/vikunja/{part}")
+        for color in COLORS:
+            yield Directory(path=f"/opt/vikunja/{part}/{color}")
+    for path in (DATA, f"{DATA}/files"):
+        yield Directory(path=path, mode="0750", owner=USER, group=USER, holds_data=True)
+    # nginx reopens its log by name and so must pass; nobody else can list or read.
+    yield Directory(path=LOGS, mode="0751", group="adm")
+    if instance.services.mcp.enabled:
+        origin = origin_of(instance, ["services.mcp.enabled"])
+        yield Directory(path="/var/log/vikunja-mcp", origin=origin)
+    yield Directory(path="/usr/local/lib/vikunja")
+    for unit in (WAIT_ONLINE, "nginx.service", "logrotate.timer"):
+        yield Directory(path=f"{UNITS}/{unit}.d")
+
+
+def _secrets(instance: Instance, given: HostFiles) -> Iterator[Resource]:
+    yield Secret(path=f"{SECRETS}/service-secret", owner=USER, group=USER)
+    if instance.database.type != "sqlite":
+        origin = origin_of(instance, ["database.type", "database.password_file"])
+        path = f"{SECRETS}/db-password"
+        if given.database_password is None:
+            yield Secret(path=path, owner=USER, group=USER, origin=origin)
+        else:
+            key = "database.password_file"
+            yield _password(path, USER, key, given.database_password, origin)
+    # Of an apply that was killed on its way to another database.
+    yield Absent(path=NEXT)
+    if given.admin_password is not None:
+        origin = origin_of(instance, ["database.admin_password_file"])
+        path, key = f"{SECRETS}/db-admin-password", "database.admin_password_file"
+        yield _password(path, "root", key, given.admin_password, origin)
+    if needs_redis(instance):
+        origin = origin_of(instance, ["redis.enabled", "services.mcp.enabled"])
+        path = f"{SECRETS}/redis-password"
+        yield Secret(path=path, owner=USER, group=USER, origin=origin)
+        yield Secret(
+            path="/etc/redis/vikunja-password.conf",
+            owner="redis",
+            group="redis",
+            of=path,
+            form="requirepass %s\n",
+            origin=origin,
+        )
+
+
+def _password(path: str, owner: str, key: str, content: SecretValue[bytes], origin: Origin) -> File:
+    return File(
+        path=path,
+        content=content,
+        mode="0600",
+        owner=owner,
+        group=owner,
+        origin=origin,
+        otherwise=f"{key}: the file changed",
+    )
+
+
+def _files(
+    instance: Instance, rendered: Mapping[str, Rendered], given: HostFiles
+) -> Iterator[File]:
+    taken = set()
+    for item in templated(instance):
+        taken.add(item.path)
+        made = rendered[item.path]
+        yield File(
+            path=item.path,
+            content=made.content,
+            mode=item.mode,
+            owner=item.owner,
+            group=item.group,
+            origin=made.origin,
+            destructive_inputs=ELSEWHERE if item.path == ENVIRONMENT else (),
+        )
+    if given.certificate is not None and given.key is not None:
+        origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])
+        pair: tuple[tuple[str, str, bytes | SecretValue[bytes], str], ...] = (
+            ("certificate.pem", "ssl_cert", given.certificate, "0644"),
+            ("key.pem", "ssl_key", given.key, "0640"),
+        )
+        for name, key, content, mode in pair:
+            yield File(
+                path=f"{TLS}/{name}",
+                content=content,
+                mode=mode,
+                group="www-data",
+                origin=origin,
+                otherwise=f"services.frontend.{key}: the file changed",
+            )
+    if instance.services.mcp.enabled:
+        # Where the unit mounts each color's own log over.
+        yield File(path="/var/log/vikunja-mcp/app.log", content=b"")
+    own = origin_of(instance, ["files"])
+    for extra in instance.files:
+        if extra.path in taken:
+            raise UsageError(
+                f"files: {extra.path} is a file that vikunja-deploy writes itself",
+                where=instance.id,
+                hint="Give the file another path; vikunja.environment sets variables",
+            )
+        taken.add(extra.path)
+        written = extra.content
+        desired = given.extra[extra.path] if written is None else SecretValue(written.encode())
+        yield File(
+            path=extra.path,
+            content=desired if extra.secret else desired.reveal(),
+            mode=extra.mode,
+            owner=extra.owner,
+            group=extra.group,
+            origin=own,
+            otherwise=f"{extra.source} changed" if extra.source else "",
+        )
+
+
+def _certificate(instance: Instance) -> Iterator[Script]:
+    folder = tls_folder(instance)
+    if folder != TLS:
+        yield Script(
+            script="self-signed-certificate",
+            title=folder,
+            arguments=(folder, instance.network.domain, address(instance)),
+            origin=origin_of(instance, ["network.domain", "network.ip_address"]),
+        )
+
+
+def _log_files() -> Script:
+    """What logs are written to, nginx's above all: it has no right to make it again."""
+    return Script(
+        script="log-files",
+        title=LOGS,
+        arguments=(LOGS,),
+        triggers=("file:/etc/tmpfiles.d/vikunja.conf",),
+    )
+
+
+def _database(
+    instance: Instance, rendered: Mapping[str, Rendered], given: HostFiles
+) -> Iterator[Resource]:
+    desired = instance.database
+    if desired.type == "sqlite":
+        yield Script(
+            script="sqlite-database",
+            title=DATABASE_FILE,
+            arguments=(USER, DATABASE_FILE),
+            origin=origin_of(instance, ["database.type"]),
+            holds_data=True,
+        )
+        return
+    keys = ["database.type", "database.host", "database.port", "database.name", "database.user"]
+    origin = origin_of(instance, keys)
+    user = database_user(instance)
+    password = f"{SECRETS}/db-password"
+    triggers = (f"file:{password}", f"secret:{password}")
+    if desired.host is None:
+        configuration = [p for p in rendered if p.startswith("/etc/mysql/")]
+        unit = "postgresql.service" if desired.type == "postgresql" else "mariadb.service"
+        yield Unit(
+            unit=unit,
+            revision=revision_of(rendered, configuration),
+            triggers=tuple(f"file:{path}" for path in configuration),
+            origin=origin_of(instance, ["database.type", "database.host"]),
+            interrupts="requests, for 2 to 4 s",
+        )
+        yield Script(
+            script=f"{desired.type}-database",
+            title=desired.name,
+            arguments=(desired.name, user),
+            triggers=triggers,
+            origin=origin,
+            holds_data=True,
+        )
+        return
+    port = database_port(instance)
+    admin = (desired.admin_user,) if desired.admin_user and given.admin_password is not None else ()
+    yield Script(
+        script=f"external-{desired.type}",
+        title=f"{desired.host}:{port}/{desired.name}",
+        arguments=(desired.host, str(port), desired.name, user, *admin),
+        triggers=triggers,
+        origin=origin.merged([origin_of(instance, ["database.admin_user"])]),
+        holds_data=True,
+    )
+
+
+def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Unit]:
+    if needs_redis(instance):
+        yield Unit(
+            unit="redis-server.service",
+            revision=revision_of(rendered, ["/etc/redis/redis.conf"]),
+            triggers=("file:/etc/redis/redis.conf", "secret:/etc/redis/vikunja-password.conf"),
+            origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),
+            interrupts="requests that need redis, for about 1 s",
+        )
+
+
+def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
+    folder = tls_folder(instance)
+    places = ("/etc/nginx/", f"{TLS}/", f"{UNITS}/nginx.service.d/")
+    used = [item for item in files if item.path.startswith(places)]
+    triggers = [item.address for item in used]
+    triggers.append("absent:/etc/nginx/sites-enabled/default")
+    triggers += [f"directory:{LOGS}", _log_files().address]
+    if folder != TLS:
+        triggers.append(f"self-signed-certificate:{folder}")
+    return Unit(
+        unit="nginx.service",
+        on_change="reload",
+        interrupts="every request, for about 1 s",
+        mounts=(LOGS,),
+        revision=digest({item.path: item.sha256 for item in used}),
+        triggers=tuple(triggers),
+        origin=origin_of(instance, ["network.domain"]),
+    )

@@ -1,0 +1,84 @@
+# What the scripts of databases share: the password, and the servers' clients, which get it unseen.
+
+# In /etc/vikunja/secrets.
+DB_SECRET=db-password
+# While another database serves, the password of the one that is configured.
+[ ! -s "/etc/vikunja/secrets/$DB_SECRET-next" ] || DB_SECRET=$DB_SECRET-next
+
+_read_password() {
+	# SECRET
+	password=
+	IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ]
+}
+
+_open_password() {
+	# SECRET: read, and a file without a name as 8 that is to take it: a kill leaves nothing behind.
+	_read_password "$1" || return 1
+	file=$(mktemp /run/vikunja-password.XXXXXX) && exec 8<>"$file" && rm "$file"
+}
+
+_until() {
+	# TRIES COMMAND [ARGUMENT…]: five in a second
+	tries=$1
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.2
+	done
+}
+
+_mysql() (
+	# SECRET [OPTION…]; statements on stdin.
+	_open_password "$1" || exit 1
+	{
+		printf '[client]\npassword="'
+		printf '%s' "$password" | sed 's/[\\"]/\\&/g'
+		printf '"\n'
+	} >&8
+	unset password
+	shift
+	mariadb --defaults-extra-file=/proc/self/fd/8 --batch --skip-column-names --protocol=tcp "$@"
+)
+
+_mysql_user() {
+	# NAME USER HOST, quoted: statements that make USER, who comes from there with $password, and
+	# give it the database.
+	for verb in 'create user if not exists' 'alter user'; do
+		printf "%s '%s'@'%s' identified by '" "$verb" "$2" "$3"
+		printf %s "$password" | sed "s/'/''/g"
+		printf "';\n"
+	done
+	# Underscores in a grant's database name are wildcards.
+	echo "grant all privileges on \`$(printf %s "$1" | sed 's/[_%]/\\&/g')\`.* to '$2'@'$3';"
+}
+
+_postgresql_programs() {
+	# Debian's own psql is a wrapper that costs ten times the program's time.
+	programs=
+	# The observer, whose subshell this runs in, has turned globbing off.
+	set +f
+	for folder in /usr/lib/postgresql/*/bin; do
+		[ ! -x "$folder/psql" ] || programs=$folder
+	done
+	[ -n "$programs" ]
+}
+
+_psql() (
+	# SECRET SECONDS [OPTION…]; a query on stdin. SECONDS: until the server has to answer.
+	_open_password "$1" || exit 1
+	printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
+	unset password
+	export PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT="$2"
+	shift 2
+	"$programs/psql" --no-psqlrc --no-password --no-align --tuples-only "$@"
+)
+
+_psql_password() {
+	# psql takes the value into a variable from its input, as the server's user cannot read the file.
+	printf '\\set password '\'
+	_read_password "$DB_SECRET"
+	printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
+	printf "'\n"
+	unset password
+}

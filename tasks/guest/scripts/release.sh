@@ -1,0 +1,34 @@
+# Puts a build into a color's folders, each swapped in whole.
+# arguments: COLOR RELEASE (the release line but for the binary's size).
+# stdin: the build's tar (backend/, frontend/, mcp-server/).
+set -eu
+LC_ALL=C
+export LC_ALL
+color=$1
+release=$2
+opt=/opt/vikunja
+umask 022
+staging=$opt/.staging-$color
+rm -rf "$staging"
+# A disk that was too small for it has its room again.
+trap 'rm -rf "$staging"' EXIT
+mkdir -p "$staging" "$opt/backend" "$opt/mcp-server" "$opt/frontend"
+tar -xf - --no-same-owner --no-same-permissions -C "$staging"
+[ -f "$staging/backend/vikunja" ] || {
+	echo 'the build holds no backend/vikunja' >&2
+	exit 1
+}
+chmod 755 "$staging/backend/vikunja"
+size=$(stat -c %s "$staging/backend/vikunja")
+printf '%s %s\n' "$release" "$size" >"$staging/backend/.release"
+mkdir -p "$staging/mcp-server" "$staging/frontend"
+cp "$staging/backend/.release" "$staging/mcp-server/.release"
+sync -f "$staging"
+# Without its release line the color counts as empty: a kill between two moves is mended.
+rm -f "$opt/backend/$color/.release"
+for part in mcp-server frontend backend; do
+	rm -rf "$staging/old"
+	if [ -e "$opt/$part/$color" ]; then mv -T "$opt/$part/$color" "$staging/old"; fi
+	mv -T "$staging/$part" "$opt/$part/$color"
+done
+sync -f "$opt"

@@ -1,0 +1,66 @@
+# The serving color is started anew without a request lost. A stand-in of the same release takes
+# over on the idle color's ports meanwhile; the idle color's own release, which a rollback goes
+# to, is not touched. Behind common.sh. arguments:
+#   COLOR PORT MCP_PORT             what serves; MCP_PORT `-`: none
+#   IDLE IDLE_PORT IDLE_MCP_PORT    where the stand-in is
+#   VERSION SECONDS                 what has to answer, and how long it may take
+#   DRAIN UPLOADS                   how long requests, and uploads, in hand may take: seconds
+# Exit codes: 10 it was not healthy before it was touched, or is not now · 11 the stand-in did not
+# come up, and what ran serves on · 12 only the stand-in serves · 13 it could not be prepared, as
+# the last line says, and what ran serves on
+color=$1 port=$2 mcp=$3 idle=$4 idle_port=$5 idle_mcp=$6 version=$7 seconds=$8 drain=$9
+shift 9
+uploads=$1
+
+make_standin() { # PART
+	# The color's unit with its drop-ins: of the serving color's files, with the idle one's ports.
+	systemctl cat -- "vikunja-$1@$color.service" >"$standins/.standin.new" 2>/dev/null || return 1
+	folder=/opt/vikunja/backend
+	[ "$1" = backend ] || folder=/opt/vikunja/mcp-server
+	sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
+	printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
+	mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
+}
+
+parts=backend
+[ "$mcp" = - ] || parts='backend mcp'
+
+refuse_standin
+settle
+[ "$(serving)" = "$color" ] || fail 1 "nginx passes requests to $(serving) now, not to $color: try again"
+for part in $parts; do
+	systemctl stop -- "vikunja-$part@$idle.service"
+	make_standin "$part" || fail 1 "the unit vikunja-$part@$color is missing"
+done
+systemctl daemon-reload
+for part in $parts; do
+	systemctl start "$standin-$part.service"
+done
+healthy "$idle_port" "$version" "$idle_mcp" "$seconds" "$idle" || {
+	remove_standins
+	exit 11
+}
+# Until it is disarmed, a reboot or an end of this script lets the color's own units serve.
+arm "$color" "$((seconds * 2 + drain + uploads + 60))" || {
+	disarm
+	remove_standins
+	fail 13 'the way back could not be prepared'
+}
+flip "$idle" || {
+	settle
+	fail 13 'the marker could not be put'
+}
+drained "$color" "$drain" "$uploads" || :
+for part in $parts; do
+	systemctl reset-failed -- "vikunja-$part@$color.service" 2>/dev/null
+	systemctl restart -- "vikunja-$part@$color.service"
+done
+healthy "$port" "$version" "$mcp" "$seconds" "$color" || {
+	# It must not be gone back to.
+	disarm
+	exit 12
+}
+flip "$color" || exit 12
+disarm
+drained "$idle" "$drain" "$uploads" || :
+remove_standins

@@ -1,0 +1,90 @@
+"""Files of the host that an instance names: certificate, passwords, files of the user's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+
+from tasks.errors import ResourceError, UsageError
+from tasks.frozen import dataclass
+from tasks.model.instance import Instance
+from tasks.secret import Secret
+
+_CERTIFICATE = rb"(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True)
+class HostFiles:
+    """Contents of the host's files that an instance names; passwords without line end.
+
+    extra: by path in the container, of the user's own files that have a source.
+    """
+
+    certificate: bytes | None = None
+    key: Secret[bytes] | None = None
+    database_password: Secret[bytes] | None = None
+    admin_password: Secret[bytes] | None = None
+    extra: Mapping[str, Secret[bytes]] = field(default_factory=dict)
+
+
+NO_HOST_FILES = HostFiles()
+
+
+def read_host_files(instance: Instance) -> HostFiles:
+    """Raises ResourceError for a file that cannot be read, UsageError for an unusable password."""
+    frontend, database = instance.services.frontend, instance.database
+    return HostFiles(
+        certificate=_certificates(instance, frontend.ssl_cert),
+        key=_secret(_read(instance, "services.frontend.ssl_key", frontend.ssl_key)),
+        database_password=_password(instance, "database.password_file", database.password_file),
+        admin_password=_password(
+            instance, "database.admin_password_file", database.admin_password_file
+        ),
+        extra={
+            item.path: Secret(content)
+            for item in instance.files
+            if (content := _read(instance, "files", item.source)) is not None
+        },
+    )
+
+
+def _secret(content: bytes | None) -> Secret[bytes] | None:
+    return None if content is None else Secret(content)
+
+
+def _read(instance: Instance, key: str, path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResourceError(
+            f"{key}: {path} cannot be read: {error.strerror}",
+            where=instance.id,
+            hint=f"Put the file there, or change {key} in {instance.source}",
+        ) from error
+
+
+def _certificates(instance: Instance, path: Path | None) -> bytes | None:
+    """The certificates of a PEM file, which everybody may read, and nothing that stands beside
+    them: it may be the private key."""
+    content = _read(instance, "services.frontend.ssl_cert", path)
+    if content is None:
+        return None
+    return b"".join(b"%s\n" % found for found in re.findall(_CERTIFICATE, content))
+
+
+def _password(instance: Instance, key: str, path: Path | None) -> Secret[bytes] | None:
+    content = _read(instance, key, path)
+    if content is None:
+        return None
+    value = content.removesuffix(b"\n").removesuffix(b"\r")
+    if not value or any(character < 32 for character in value):
+        raise UsageError(
+            f"{key}: {path} does not hold one line with a password",
+            where=instance.id,
+            hint="Write the password as the file's only line",
+        )
+    return Secret(value)

@@ -1,0 +1,63 @@
+"""Where things are in a container: paths, users, ports, as the configuration decides them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+
+from tasks.model.instance import Instance
+
+USER = "vikunja"
+SECRETS = "/etc/vikunja/secrets"
+TLS = "/etc/vikunja/tls"
+ACTIVE = "/etc/vikunja/active"
+"""Folder of the marker that says which color serves: `green` there means green, else blue."""
+
+DATA = "/var/lib/vikunja"
+UNITS = "/etc/systemd/system"
+LOGS = "/var/log/vikunja"
+
+OUTBOUND_SETTINGS = (
+    "MAILER_ENABLED",
+    "WEBHOOKS_ENABLED",
+    "REDIS_ENABLED",
+    "SERVICE_ENABLEEMAILREMINDERS",
+    "SERVICE_ENABLEUSERDELETION",
+    "SENTRY_ENABLED",
+    "TYPESENSE_ENABLED",
+    "PLUGINS_ENABLED",
+    "METRICS_ENABLED",
+)
+"""Settings of Vikunja's that let it reach somebody, each set to false whatever it is else."""
+
+
+def needs_redis(instance: Instance) -> bool:
+    """The MCP server cannot be without redis, whether or not Vikunja uses it."""
+    return instance.redis.enabled or instance.services.mcp.enabled
+
+
+def database_user(instance: Instance) -> str:
+    return instance.database.user or USER
+
+
+def database_port(instance: Instance) -> int:
+    return instance.database.port or (5432 if instance.database.type == "postgresql" else 3306)
+
+
+def database_resource(instance: Instance) -> str:
+    """Address of the resource that is its database."""
+    database = instance.database
+    if database.type == "sqlite":
+        return f"sqlite-database:{DATA}/vikunja.db"
+    if database.host is None:
+        return f"{database.type}-database:{database.name}"
+    return f"external-{database.type}:{database.host}:{database_port(instance)}/{database.name}"
+
+
+def tls_folder(instance: Instance) -> str:
+    """Folder in the container of the certificate.pem and key.pem that nginx serves with."""
+    return TLS if instance.services.frontend.ssl_cert else f"{TLS}/self-signed"
+
+
+def address(instance: Instance) -> str:
+    """The container's address without prefix length."""
+    return str(ip_interface(instance.network.ip_address).ip)

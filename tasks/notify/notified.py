@@ -1,0 +1,31 @@
+"""What was told last of each topic: only failures are kept, for the recovery that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasks.errors import DeployError
+from tasks.host.files import named, read_json, write_json
+from tasks.paths import Paths
+
+
+def read(paths: Paths, instance_id: str) -> dict[str, str]:
+    """topic → when its failure was told, ISO 8601. Nothing where the record is damaged: then a
+    recovery is not told, and the next failure writes it anew."""
+    try:
+        found = read_json(paths.told(instance_id))
+    except DeployError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(topic): str(time) for topic, time in found.items()}
+
+
+def write(paths: Paths, instance_id: str, failed: Mapping[str, str]) -> None:
+    """Raises DeployError where it cannot be written."""
+    if failed:
+        write_json(paths.told(instance_id), dict(failed))
+        return
+    path = paths.told(instance_id)
+    with named(path, "cannot be removed"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What people read: console, tables, progress, the text of plans. Nothing else prints."""

@@ -1,0 +1,91 @@
+"""The bars of live progress on a terminal: percentage, time and step of each work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MARGIN = 3
+
+NEARLY = 0.9999
+"""Of a step that is done: a bar that is full would stop its clock, and more steps may follow."""
+
+
+def display() -> Any:
+    """Bars on stderr that go when they are done; only the step gives way on a narrow terminal."""
+    from rich.console import Console, ConsoleDimensions
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        Task,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.table import Column
+    from rich.text import Text
+
+    from tasks.output.console import safe
+
+    class Step(TextColumn):
+        """What a build writes may look like markup, or steer the terminal."""
+
+        def render(self, task: Task) -> Text:
+            return Text(safe(task.fields["step"]).replace("\n", " "))
+
+    class Margin(Console):
+        """Leaves room for a terminal's `^C`, which would break the line: half of it would stay."""
+
+        @property
+        def size(self) -> ConsoleDimensions:
+            whole = super().size
+            return ConsoleDimensions(max(whole.width - MARGIN, 1), whole.height)
+
+        @size.setter
+        def size(self, new: tuple[int, int]) -> None:
+            self._width, self._height = new
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    console = Margin(stderr=True)
+    wide = console.width >= 72
+    return Progress(
+        TextColumn("{task.description}", markup=False, table_column=whole()),
+        *([BarColumn(bar_width=24, table_column=Column(min_width=24))] if wide else []),
+        TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
+        TimeElapsedColumn(table_column=whole()),
+        Step(
+            "",
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+
+
+class StepBar:
+    """A bar of a work whose length nobody knows: the percentage is that of the current step.
+
+    Without one the bar only moves. The time is that of the whole work.
+    """
+
+    def __init__(self, display: Any, name: str) -> None:
+        self._display = display
+        self._bar = display.add_task(name, total=None, start=False, step="waiting")
+        self._shown = ("", -1)
+
+    def step(self, text: str, fraction: float | None = None) -> None:
+        shown = (text, -1 if fraction is None else int(fraction * 200))
+        if shown == self._shown:
+            return
+        if not self._shown[0]:
+            self._display.start_task(self._bar)
+        self._shown = shown
+        if fraction is None:
+            # To an update, no total means that it stays.
+            next(task for task in self._display.tasks if task.id == self._bar).total = None
+            self._display.update(self._bar, step=text, completed=0)
+        else:
+            done = min(fraction, NEARLY)
+            self._display.update(self._bar, step=text, total=1, completed=done)

@@ -1,0 +1,1 @@
+"""What is found against what should be: inspection, plans, and what refuses them."""

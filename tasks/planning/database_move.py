@@ -1,0 +1,253 @@
+"""Another database than the one that serves is configured: what is planned then.
+
+Whatever else differs comes first, in a plan of its own with the database as it is: so the data is
+only ever carried over by a version that serves well, and nothing else changes meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.backup.running_instance import as_deployed
+from tasks.containers.base import Container
+from tasks.databases import database_at
+from tasks.desired.record import DOCUMENT
+from tasks.errors import DeployError, UsageError
+from tasks.model import measured as measurements
+from tasks.model.applied import Applied
+from tasks.model.database_address import DatabaseAddress
+from tasks.model.database_move import PlannedCarry
+from tasks.model.instance import Color, Database, Instance
+from tasks.model.layout import SECRETS, UNITS
+from tasks.model.plan import InstancePlan
+from tasks.paths import Paths
+from tasks.planning import inspection as looking
+from tasks.planning.inspection import Inputs, Inspection
+from tasks.resources.applied import applied_resource
+from tasks.resources.base import Facts, Resource
+from tasks.resources.data_move import (
+    ENVIRONMENT,
+    NEXT,
+    DataCopied,
+    Freeze,
+    Thaw,
+    database_address,
+    kept_in,
+    ours,
+)
+from tasks.resources.files import Absent, File
+from tasks.resources.migration import recorded
+from tasks.resources.release import HealthCheck
+from tasks.resources.system import DaemonReload, Unit
+
+PASSWORD = f"{SECRETS}/db-password"
+UNIT_FILE = f"{UNITS}/vikunja-backend@.service"
+WRAPPER = "/usr/local/lib/vikunja/backend"
+
+SETTINGS = (ENVIRONMENT, WRAPPER, UNIT_FILE)
+"""What the backend starts with, and the database shows in. Lands when nobody writes any more."""
+
+LATE = frozenset(
+    {
+        f"file:{PASSWORD}",
+        f"file:{SECRETS}/db-admin-password",
+        f"file:{WRAPPER}",
+        "file:/etc/mysql/mariadb.conf.d/90-vikunja.cnf",
+        "unit:postgresql.service",
+        "unit:mariadb.service",
+    }
+)
+"""Addresses of what the old database needs, and goes only once the new one serves."""
+
+WHOLE = (Freeze, DataCopied, Thaw)
+
+SECONDS = 5.0
+SECONDS_PER_MB = 0.5
+"""What an estimate of the write-stop is made of, where none was measured."""
+
+
+def inspect_move(
+    sources: Inputs,
+    container: Container,
+    facts: Facts,
+    commit: str | None,
+    paths: Paths,
+    before: DatabaseAddress,
+) -> Inspection:
+    """The look at an instance whose data is in `before`, while another database is configured.
+
+    One or two more round trips than any other look.
+    """
+    instance = sources.instance
+    after = database_address(instance)
+    occupied = bool(recorded(facts, instance)) and not ours(facts, after, before)
+    carry = PlannedCarry(before, after, occupied=occupied)
+    target = looking.find_target(instance, commit, paths)
+    if occupied:
+        update = looking.find_update(instance, target, facts, paths)
+        return looking.build_plan(sources, container, target, facts, paths, update, carry=carry)
+    as_is = _as_it_is(sources, container, before, paths)
+    found = looking.find(as_is, container, paths)
+    update = looking.find_update(as_is.instance, target, found, paths)
+    first = looking.build_plan(as_is, container, target, found, paths, update)
+    # Records are written at the end of every plan.
+    if any(entry.step != "record" for entry in first.plan.entries):
+        plan = replace(first.plan, unseen=True, carry=replace(carry, first=True))
+        return replace(first, plan=plan, asked=instance)
+    stale = None
+    if after.inside:
+        stale = next((i.since for i in kept_in(facts, before) if i.database.same(after)), None)
+    seconds = _expected(instance, container, before, paths)
+    carry = replace(carry, seconds=seconds, replaces=stale)
+    return looking.build_plan(sources, container, target, facts, paths, carry=carry)
+
+
+def _expected(
+    instance: Instance, container: Container, before: DatabaseAddress, paths: Paths
+) -> float | None:
+    """About how long writes will stop, in seconds: as the last time, else by the size."""
+    measured = measurements.read(paths, instance.id).carry
+    if measured is not None:
+        return measured
+    try:
+        size = database_at(before, container).size()
+    except DeployError:
+        # Why it cannot be measured stops the apply before anything is changed.
+        return None
+    return SECONDS + SECONDS_PER_MB * size / 1_000_000
+
+
+def _as_it_is(
+    sources: Inputs, container: Container, before: DatabaseAddress, paths: Paths
+) -> Inputs:
+    """The instance as it is configured, but with the database that serves."""
+    document = container.run(["cat", DOCUMENT], check=False).stdout
+    database = as_deployed(sources.instance, document).database
+    if not database_address(replace(sources.instance, database=database)).same(before):
+        port = before.port or None
+        database = Database(
+            before.type, before.host, port, before.name or "vikunja", before.user or None,
+            None, None, None,
+        )  # fmt: skip
+    desired = sources.instance.database
+    after = database_address(sources.instance)
+    if before.same_server(after) and before.user == after.user:
+        # One server knows a user by one password.
+        database = replace(database, password_file=desired.password_file)
+    elif not _unchanged(sources, database, paths):
+        database = replace(database, password_file=None)
+    if database.admin_password_file is None or not database.admin_password_file.is_file():
+        database = replace(database, admin_user=None, admin_password_file=None)
+    made = looking.gather(_with(sources.instance, database), paths)
+    return replace(made, applied=_without_what_comes(made, sources))
+
+
+def _with(instance: Instance, database: Database) -> Instance:
+    section = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(database).items()
+    }
+    return replace(instance, database=database, document={**instance.document, "database": section})
+
+
+def _unchanged(sources: Inputs, database: Database, paths: Paths) -> bool:
+    """Whether the file of the old database's password holds what was last applied."""
+    path = database.password_file
+    if path is None or not path.is_file():
+        return False
+    plain = replace(database, admin_user=None, admin_password_file=None)
+    made = looking.gather(_with(sources.instance, plain), paths)
+    desired = next(one for one in made.inside if one.address == f"file:{PASSWORD}")
+    before = sources.applied.resources.get(desired.address)
+    return before is not None and before.digest == applied_resource(desired).digest
+
+
+def _without_what_comes(as_is: Inputs, sources: Inputs) -> Applied:
+    """The last apply without what only the new database needs, or only the old one: none of it is
+    stale before the data is carried over."""
+    now = {resource.address for resource in as_is.inside}
+    then = {resource.address for resource in sources.inside} | LATE
+    applied = as_is.applied
+    kept = {
+        address: value
+        for address, value in applied.resources.items()
+        if address in now or address not in then
+    }
+    return replace(applied, resources=kept)
+
+
+def around(
+    system: tuple[Resource, ...],
+    switching: tuple[Resource, ...],
+    carry: PlannedCarry,
+    facts: Facts,
+    color: Color,
+) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
+    """The system step without what names the new database, and the switch that brings it."""
+    early: list[Resource] = []
+    settings: list[Resource] = []
+    for resource in system:
+        path = resource.path if isinstance(resource, File) else ""
+        if path in SETTINGS:
+            settings.append(replace(resource, destructive_inputs=()))
+        elif path == PASSWORD and carry.before.type != "sqlite" and resource.difference(facts):
+            assert isinstance(resource, File)
+            early.append(replace(resource, path=NEXT))
+            settings.append(resource)
+        elif resource != Absent(path=NEXT):
+            early.append(resource)
+    kept = kept_in(facts, carry.before)
+    before, after = carry.before, carry.after
+    stop = Freeze(
+        color=color,
+        before=before,
+        after=after,
+        ours=ours(facts, after, before),
+        seconds=carry.seconds,
+    )
+    carried = DataCopied(
+        color=color,
+        before=before,
+        after=after,
+        kept=tuple(item for item in kept if not item.database.same(after)),
+    )
+    started = tuple(_carried(resource, carried) for resource in switching)
+    site = next(at for at, one in enumerate(started) if isinstance(one, HealthCheck)) + 1
+    reload = DaemonReload(triggers=(f"file:{UNIT_FILE}",))
+    going_on = Thaw(color=color)
+    later = (stop, carried, *settings, reload, *started[:site], going_on, *started[site:])
+    return tuple(early), later
+
+
+def _carried(resource: Resource, carried: DataCopied) -> Resource:
+    if not isinstance(resource, Unit):
+        return resource
+    # Writes have stopped: nothing more is interrupted.
+    return replace(resource, triggers=(*resource.triggers, carried.address), interrupts="")
+
+
+def losing(system: Iterable[Resource]) -> tuple[Resource, ...]:
+    """The system step where the new database is used as it is: the old one's data stays there."""
+    return tuple(
+        replace(resource, destructive=True)
+        if isinstance(resource, File) and resource.path == ENVIRONMENT
+        else resource
+        for resource in system
+    )
+
+
+def refuse(plan: InstancePlan) -> None:
+    """Raise UsageError where only a part of it would be done."""
+    if plan.carry is None or plan.carry.first or plan.carry.occupied:
+        return
+    resources = [entry.resource for entry in plan.entries]
+    steps = [any(isinstance(one, kind) for one in resources) for kind in WHOLE]
+    lands = any(isinstance(one, File) and one.path in SETTINGS for one in resources)
+    if (any(steps) or lands) and not all(steps):
+        raise UsageError(
+            "the data is carried over to another database as a whole",
+            where=plan.instance,
+            hint="Leave out --target.",
+        )

@@ -1,0 +1,351 @@
+"""One look at one instance: what is desired, what is found, and the plan that follows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks import builds
+from tasks.containers import container_for
+from tasks.containers.base import Container, ContainerFacts, refuse_foreign
+from tasks.desired import provisioning, record, release, rendering, switch, system
+from tasks.desired.release import ReleaseTarget
+from tasks.desired.rendering import Rendered
+from tasks.frozen import dataclass
+from tasks.host.text_cache import TextCache
+from tasks.model import applied as applied_records
+from tasks.model.applied import Applied
+from tasks.model.instance import COLORS, Color, Instance
+from tasks.model.plan import InstancePlan, Lost, PlanEntry
+from tasks.paths import Paths
+from tasks.planning.planner import Desired, orphans, plan, reachable
+from tasks.resources.base import Facts, Resource
+from tasks.resources.data_move import (
+    ENVIRONMENT,
+    DatabaseRemoved,
+    database_address,
+    kept_in,
+    moves_from,
+)
+from tasks.resources.data_move import QUESTIONS as CARRYING
+from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
+from tasks.resources.observe import Question, observe
+from tasks.resources.release import active_color, released
+
+if TYPE_CHECKING:
+    from tasks.model.database_move import PlannedCarry
+    from tasks.model.update import PlannedUpdate
+
+T = TypeVar("T")
+
+Enclose = Callable[[tuple[Resource, ...], Color], tuple[Resource, ...]]
+
+INTERRUPTED_UPDATE = InterruptedUpdate()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything about an instance that is known without looking at its container."""
+
+    instance: Instance
+    rendered: Mapping[str, Rendered]
+    given: system.HostFiles
+    applied: Applied
+
+    @cached_property
+    def inside(self) -> tuple[Resource, ...]:
+        """The system step's resources."""
+        return system.declare(self.instance, self.rendered, self.given)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found of one instance at one moment, and what it calls for.
+
+    asked: the instance that was looked at, where `instance` is that with the database of before.
+    """
+
+    instance: Instance
+    container: Container
+    sources: Inputs
+    target: ReleaseTarget
+    color: Color
+    facts: Facts
+    desired: Desired
+    plan: InstancePlan
+    asked: Instance | None = None
+
+
+def inspect(instance: Instance, paths: Paths, *, sweep: bool = False) -> Inspection:
+    """Look at an instance: one round trip to its container, one to its git remote, no change.
+
+    sweep: databases that were kept are to go.
+    """
+    container = container_for(instance, paths)
+    git = instance.git
+    commit = in_background(lambda: builds.resolve(git) if git else None)
+    try:
+        found = container.observe()
+        instance = instance.made_from(found.template)
+        sources = gather(instance, paths)
+        facts = find(sources, container, paths, found)
+    finally:
+        answer = commit()
+    settings = sources.rendered[ENVIRONMENT].content
+    before = moves_from(instance, settings, facts) if deployed(sources, facts) else None
+    if before is not None:
+        from tasks.planning import database_move
+
+        return database_move.inspect_move(sources, container, facts, answer, paths, before)
+    target = find_target(instance, answer, paths)
+    update = find_update(instance, target, facts, paths)
+    return build_plan(sources, container, target, facts, paths, update, sweep=sweep)
+
+
+def in_background(work: Callable[[], T]) -> Callable[[], T]:
+    """Start work in a thread; what comes back waits for its result or raises its error."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def wait() -> T:
+        thread.join()
+        if failure:
+            raise failure[0]
+        return outcome[0]
+
+    return wait
+
+
+def gather(instance: Instance, paths: Paths) -> Inputs:
+    """What the host knows: renderings, given files, the last apply."""
+    return Inputs(
+        instance,
+        rendering.recall(instance, system.templated(instance), paths),
+        system.read_host_files(instance),
+        applied_records.read(paths, instance.id),
+    )
+
+
+def find_target(instance: Instance, commit: str | None, paths: Paths) -> ReleaseTarget:
+    """What is to serve, with its version where it has been built before."""
+    key = builds.artifact_key(instance, commit)
+    artifact = builds.find(paths, key)
+    version = artifact.version if artifact else ""
+    if instance.release:
+        version = instance.release.version
+    because = ""
+    if instance.git and commit:
+        because = f"{instance.git.branch} is at {commit[:10]} now"
+    return ReleaseTarget(commit, key, version, because)
+
+
+def find_update(
+    instance: Instance, target: ReleaseTarget, facts: Facts, paths: Paths
+) -> PlannedUpdate | None:
+    """What another release than the serving one brings along; None where there is none.
+
+    The git remote is asked once more only for a commit that was never fetched.
+    """
+    serving = released(facts, active_color(facts))
+    if serving is None or serving.key == target.key:
+        return None
+    from tasks.planning import migrations
+
+    return migrations.planned(instance, target, serving, facts, paths)
+
+
+def find(
+    sources: Inputs, container: Container, paths: Paths, found: ContainerFacts | None = None
+) -> Facts:
+    """Facts from the host and, where the container runs, from inside it. found: the container."""
+    instance = sources.instance
+    found = found or container.observe()
+    refuse_foreign(instance.id, container.spec.name, found)
+    inside = Facts()
+    if found.running:
+        inside = observe(container, questions(sources, container))
+    return Facts(
+        files=inside.files,
+        texts=inside.texts,
+        packages=inside.packages,
+        users=inside.users,
+        units=inside.units,
+        probes=inside.probes,
+        host=record.observe(instance, paths),
+        container=found,
+    )
+
+
+def questions(sources: Inputs, container: Container) -> tuple[Question, ...]:
+    """Everything that a plan may need to know, whichever color it will be about."""
+    nothing = ReleaseTarget(None, "")
+    resources = [*provisioning.declare(sources.instance, container), *sources.inside]
+    for color in COLORS:
+        resources += release.declare(sources.instance, nothing, color)
+        resources += switch.declare(
+            sources.instance, color, sources.rendered, sources.given, nothing
+        )
+    resources += orphans(sources.applied, {resource.address for resource in resources})
+    asked = [question for resource in resources for question in resource.questions()]
+    return (
+        *asked,
+        migrations_question(sources.instance),
+        *INTERRUPTED_UPDATE.questions(),
+        *CARRYING,
+        ("file", "=", record.DOCUMENT),
+    )
+
+
+def build_plan(
+    sources: Inputs,
+    container: Container,
+    target: ReleaseTarget,
+    facts: Facts,
+    paths: Paths,
+    update: PlannedUpdate | None = None,
+    enclose: Enclose | None = None,
+    *,
+    carry: PlannedCarry | None = None,
+    sweep: bool = False,
+) -> Inspection:
+    """Desired and plan from what was found. No effect.
+
+    enclose: puts what else it takes around the switch, given its steps and the color that is to
+    serve; None where that is what the update's migrations call for, if anything.
+    """
+    instance = sources.instance
+    desired_inside = sources.inside
+    observed = facts.index()
+    container_steps = provisioning.declare(instance, container)
+    if any(replaces(desired, facts) for desired in container_steps):
+        # What is in the container now goes with it.
+        facts = Facts(host=facts.host, container=facts.container)
+        update = None
+    facts = reachable(facts, desired_inside)
+    color = release.wanted_color(facts, target.key)
+    serving = released(facts, active_color(facts))
+    if serving is None or serving.commit == target.commit:
+        target = replace(target, because="")
+    in_place = released(facts, color)
+    if in_place is not None and in_place.key == target.key:
+        target = replace(target, version=in_place.version)
+    present = "present" if builds.find(paths, target.key) else "absent"
+    facts = with_host(facts, {f"artifact:{target.key}": present})
+    releasing = release.declare(instance, target, color)
+    needed = any(desired.difference(facts) for desired in releasing)
+    steps: dict[str, tuple[Resource, ...]] = {
+        "provision": container_steps,
+        "system": desired_inside,
+        "build": release.declare_build(instance, target) if needed else (),
+        "release": releasing,
+        "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
+    }
+    if enclose is None and update is not None and update.stops_writes:
+        from tasks.planning.migrations import around
+
+        enclose = partial(around, update)
+    if enclose is not None:
+        steps["switch"] = enclose(steps["switch"], color)
+    late: frozenset[str] = frozenset()
+    used = carry.before if carry else database_address(instance)
+    kept = tuple(i for i in kept_in(facts, used) if not i.database.same(database_address(instance)))
+    if carry is not None:
+        from tasks.planning import database_move
+
+        if carry.occupied:
+            steps["system"] = database_move.losing(steps["system"])
+        else:
+            steps["system"], steps["switch"] = database_move.around(
+                steps["system"], steps["switch"], carry, facts, color
+            )
+            late = database_move.LATE
+    elif sweep:
+        steps["switch"] += tuple(
+            DatabaseRemoved(item=item, stays=item.database.same_server(database_address(instance)))
+            for item in kept
+        )
+    before = [r for resources in steps.values() for r in resources]
+    steps["record"] = record.declare(
+        instance, facts, sources.applied, target, color, before, TextCache(paths.documents)
+    )
+    # Where the data is to move, what it moves to need not be there.
+    must_be_there = carry is None and serves(facts)
+    desired = Desired(
+        instance.id, steps, late, must_be_there, must_be_there and emptied(facts, instance)
+    )
+    there = facts.container
+    unseen = bool(there and there.exists and not there.running)
+    if unseen:
+        desired = Desired(instance.id, {"provision": steps["provision"]})
+    elif INTERRUPTED_UPDATE.difference(facts) is not None:
+        # What an update that broke off left decides what else there is to do.
+        unseen, update, carry = True, None, None
+        first = (INTERRUPTED_UPDATE, *record.running(facts))
+        steps = {"provision": steps["provision"], "switch": first}
+        desired = replace(desired, steps=steps)
+    entries = plan(desired, facts, sources.applied)
+    observed["git:commit"] = target.commit or ""
+    instance_plan = InstancePlan(
+        instance.id,
+        entries,
+        record.configuration_digests(instance),
+        observed,
+        unseen,
+        update,
+        carry,
+        kept,
+        find_lost(sources, facts, entries, paths),
+    )
+    return Inspection(instance, container, sources, target, color, facts, desired, instance_plan)
+
+
+def deployed(sources: Inputs, facts: Facts) -> bool:
+    """Whether an apply was ever done: the container or the host has its record."""
+    return record.DOCUMENT in facts.files or bool(sources.applied.created_at)
+
+
+def serves(facts: Facts) -> bool:
+    """Whether this very container was deployed, as the record in it says that comes last: of one
+    that is only being made, or anew in the place of a lost one, nothing is missed yet."""
+    return record.DOCUMENT in facts.files
+
+
+def find_lost(
+    sources: Inputs, facts: Facts, entries: Sequence[PlanEntry], paths: Paths
+) -> Lost | None:
+    """What was deployed and is gone with its data; None where nothing is."""
+    there = facts.container
+    gone = there is not None and not there.exists and deployed(sources, facts)
+    things = tuple(entry.address for entry in entries if entry.lost)
+    if not gone and not things:
+        return None
+    from tasks.model import holdings
+    from tasks.model.archive import newest_meant
+
+    instance = sources.instance
+    folder = instance.backup.directory / instance.id
+    found = newest_meant(folder)
+    fuller = holdings.before_a_loss(folder, holdings.read(paths, instance.id))
+    return Lost(found.created_at if found else None, things, fuller)
+
+
+def replaces(desired: Resource, facts: Facts) -> bool:
+    difference = desired.difference(facts)
+    return difference is not None and difference.action == "replace"
+
+
+def with_host(facts: Facts, more: Mapping[str, str]) -> Facts:
+    """The facts with more that was found on the host."""
+    return replace(facts, host={**facts.host, **more})

@@ -1,0 +1,317 @@
+"""The pure middle: desired, facts and what was applied before become a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tasks.frozen import dataclass
+from tasks.model.applied import Applied, AppliedResource
+from tasks.model.plan import Action, AttributeChange, PlanEntry, Reason
+from tasks.resources.applied import applied_resource
+from tasks.resources.base import Difference, Facts, Resource
+from tasks.resources.container import ContainerRunning
+from tasks.resources.files import Absent, Directory, File
+from tasks.resources.release import Record
+from tasks.resources.system import Script, StoppedUnit, Unit
+
+DIFF_LIMIT = 256 * 1024
+"""Bytes; larger texts are compared by digest only."""
+
+SHOWN_TRIGGERS = 4
+"""Where more of them call for an entry, their number is the reason."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Everything one instance should be: step → resources, in the order of their application."""
+
+    instance: str
+    steps: Mapping[str, tuple[Resource, ...]]
+    late: frozenset[str] = frozenset()
+    """Addresses that, where they are no longer configured, go at the end of the switch."""
+    deployed: bool = False
+    """Whether the container was deployed with this database: its data must be there."""
+    emptied: bool = False
+    """Whether that database is there and has no table."""
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        return tuple(resource for step in self.steps.values() for resource in step)
+
+
+def plan(desired: Desired, facts: Facts, applied: Applied) -> tuple[PlanEntry, ...]:
+    """What must be done, in order, consequences of earlier entries included."""
+    entries: list[PlanEntry] = []
+    changed: dict[str, Action] = {}
+    for step, resources in desired.steps.items():
+        for resource in _with_stale(step, resources, desired, facts, applied):
+            entry = _entry(desired, step, resource, facts, applied, changed)
+            if entry is not None:
+                entries.append(entry)
+                changed[entry.address] = entry.action
+    return tuple(entries)
+
+
+def _with_stale(
+    step: str, resources: Sequence[Resource], desired: Desired, facts: Facts, applied: Applied
+) -> Iterable[Resource]:
+    """The step's resources; before the system's first unit, what is addresses no longer."""
+    if step != "system" and not (step == "switch" and desired.late):
+        return resources
+    addresses = {resource.address for resource in desired.resources}
+    late = step == "switch"
+    stale = [
+        gone
+        for gone in orphans(applied, addresses)
+        if gone.difference(facts) is not None and (gone.address in desired.late) == late
+    ]
+    if late:
+        return (*resources, *stale)
+    position = next(
+        (at for at, resource in enumerate(resources) if isinstance(resource, Unit)), len(resources)
+    )
+    return (*resources[:position], *stale, *resources[position:])
+
+
+def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
+    """The facts without what is seen only through something that will be put aside: below a path
+    where a folder is desired and a link has been put."""
+    folders = tuple(
+        f"{resource.path}/"
+        for resource in resources
+        if isinstance(resource, Directory)
+        and (found := facts.files.get(resource.path)) is not None
+        and found.type != "directory"
+    )
+    if not folders:
+        return facts
+    return replace(
+        facts,
+        files={path: fact for path, fact in facts.files.items() if not path.startswith(folders)},
+        texts={path: text for path, text in facts.texts.items() if not path.startswith(folders)},
+        probes={
+            key: state
+            for key, state in facts.probes.items()
+            if not any(f"{argument}/".startswith(folders) for argument in key[1:])
+        },
+    )
+
+
+def orphans(applied: Applied, desired: set[str]) -> tuple[Resource, ...]:
+    """For what was applied once and is no longer configured: what is desired that it be gone.
+
+    Units first, then files; packages, users, folders and secrets stay, for they may hold data. Of
+    what was only announced nobody knows whose is there: it goes where it is what was announced.
+    """
+    gone = [address.partition(":") for address in applied.resources if address not in desired]
+    # A path may be desired as another kind of thing now: a password given before and made today.
+    taken = {address.partition(":")[2] for address in desired}
+    units = [StoppedUnit(unit=name) for kind, _, name in gone if kind == "unit"]
+    files = [
+        Absent(path=name, was=kind, announced=_announced(applied.resources[f"{kind}:{name}"]))
+        for kind, _, name in gone
+        if kind in ("file", "link") and name not in taken
+    ]
+    return (*units, *files)
+
+
+def _announced(before: AppliedResource) -> str:
+    return before.digest if before.pending and before.done is None else ""
+
+
+def _entry(
+    desired: Desired,
+    step: str,
+    resource: Resource,
+    facts: Facts,
+    applied: Applied,
+    changed: Mapping[str, Action],
+) -> PlanEntry | None:
+    fired = [trigger for trigger in resource.triggers if trigger in changed]
+    fired += [one for one in resource.opened if changed.get(one) == "create"]
+    difference = resource.difference(facts)
+    if desired.emptied and isinstance(resource, Script) and resource.holds_data:
+        difference = difference or resource.emptied()
+    if difference is None:
+        if not fired:
+            return None
+        difference = resource.fired()
+        reasons = _because(fired)
+    elif difference.because:
+        reasons = [Reason("pending", difference.because)]
+    elif followed := [address for address in resource.follows if address in changed]:
+        reasons = _because(followed)
+    else:
+        reasons = _reasons(resource, difference, facts, applied)
+        if fired and difference.action != "create":
+            own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
+            reasons = own * (not isinstance(resource, Record)) + _because(fired)
+    lost = _is_lost(desired, resource, difference, facts, applied)
+    return PlanEntry(
+        instance=desired.instance,
+        step=step,
+        address=resource.address,
+        action=difference.action,
+        reasons=tuple(reasons),
+        changes=shown_changes(resource, difference),
+        diff="" if resource.sensitive else unified(resource.name, difference),
+        sensitive=resource.sensitive,
+        destructive=difference.destructive
+        or resource.destructive
+        or _loses_data(resource, applied)
+        or lost,
+        lost=lost,
+        interrupts=_interrupts(resource, difference, facts, fired),
+        resource=resource,
+    )
+
+
+def _interrupts(
+    resource: Resource, difference: Difference, facts: Facts, fired: Sequence[str]
+) -> str:
+    if isinstance(resource, Unit):
+        return resource.interrupted(difference, facts, fired)
+    return difference.interrupts
+
+
+def _because(fired: Sequence[str]) -> list[Reason]:
+    if len(fired) > SHOWN_TRIGGERS:
+        return [Reason("trigger", f"{len(fired)} entries above")]
+    if len(fired) == 1:
+        return [Reason("trigger", f"{fired[0]} changes", fired[0])]
+    first, *more = fired
+    others = [Reason("trigger", "", trigger) for trigger in more]
+    return [Reason("trigger", f"{first} and {len(more)} more change", first), *others]
+
+
+def _reasons(
+    resource: Resource, difference: Difference, facts: Facts, applied: Applied
+) -> list[Reason]:
+    if isinstance(resource, ContainerRunning) and difference.action == "run":
+        container = resource.container.address
+        return [Reason("trigger", f"{container} changes", container)]
+    before = applied.resources.get(resource.address)
+    if before is None:
+        return _first_reasons(resource, difference, applied)
+    now = applied_resource(resource)
+    if before.digest == now.digest:
+        if before.pending:
+            return [Reason("interrupted", "the last apply has not finished it")]
+        if facts.container is not None and not facts.container.exists:
+            return [Reason("missing", "not there")]
+        if isinstance(resource, Record) and not resource.path:
+            return [Reason("tool", "written when an apply is done")]
+        return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
+    # What was only announced is nothing that anything changed from.
+    inputs = (before.done or {}) if before.pending else before.inputs
+    reasons = [
+        Reason("configuration", f"{key} changed", key)
+        for key, value in now.inputs.items()
+        if inputs.get(key, applied.configuration.get(key, value)) != value
+    ]
+    if before.template != now.template:
+        reasons.append(Reason("template", "template changed"))
+    dropped = [
+        Reason("configuration", f"{key} no longer matters", key)
+        for key in inputs
+        if key not in now.inputs
+    ]
+    if reasons or dropped:
+        return reasons or dropped
+    if before.pending:
+        return [Reason("interrupted", "the last apply has not finished it")]
+    if resource.otherwise:
+        return [Reason("source", resource.otherwise)]
+    return [Reason("tool", "changed by this version of vikunja-deploy")]
+
+
+def _first_reasons(resource: Resource, difference: Difference, applied: Applied) -> list[Reason]:
+    keys = [
+        key
+        for key, value in resource.origin.inputs.items()
+        if applied.configuration and applied.configuration.get(key) != value
+    ]
+    if keys:
+        return [Reason("configuration", f"{key} changed", key) for key in keys]
+    if difference.action == "create":
+        return [Reason("missing", "not there yet")]
+    if isinstance(resource, Record):
+        return [Reason("tool", "written when an apply is done")]
+    if isinstance(resource, Absent | StoppedUnit):
+        return [Reason("no_longer_configured", "no longer configured")]
+    return [Reason("drift", f"found {difference.drift}" if difference.drift else "differs")]
+
+
+def _in_container(resource: Resource) -> str:
+    return " in the container" if isinstance(resource, File) else ""
+
+
+def _loses_data(resource: Resource, applied: Applied) -> bool:
+    before = applied.resources.get(resource.address)
+    # Where no apply has ever been done, there is nothing yet.
+    return (
+        before is not None
+        and bool(applied.created_at)
+        and any(
+            (before.done or {}).get(key) not in (None, resource.origin.inputs.get(key))
+            for key in resource.destructive_inputs
+        )
+    )
+
+
+def _is_lost(
+    desired: Desired, resource: Resource, difference: Difference, facts: Facts, applied: Applied
+) -> bool:
+    """Whether it held data and is gone with it, while the container is there."""
+    there = facts.container is not None and facts.container.exists
+    if not (resource.holds_data and difference.action == "create" and there):
+        return False
+    return desired.deployed or must_be_there(resource, applied)
+
+
+def must_be_there(resource: Resource, applied: Applied) -> bool:
+    """Whether a database outside was applied: it outlives the container."""
+    before = applied.resources.get(resource.address)
+    outside = isinstance(resource, Script) and resource.outside
+    return outside and before is not None and before.done is not None
+
+
+def shown_changes(resource: Resource, difference: Difference) -> tuple[AttributeChange, ...]:
+    """The attribute changes, with a line for a content that must not be shown."""
+    changes = tuple(_shown(change) for change in difference.changes)
+    if resource.sensitive and difference.action == "update" and difference.drift == "edited":
+        return (*changes, AttributeChange("content", "(sensitive)", "(sensitive, changed)"))
+    return changes
+
+
+def _shown(change: AttributeChange) -> AttributeChange:
+    from tasks.model.redaction import masked
+
+    before, after = change.before, change.after
+    return AttributeChange(change.name, before and masked(before), after and masked(after))
+
+
+def unified(name: str, difference: Difference) -> str:
+    """Unified diff of the two contents; empty where there is no text to show."""
+    before, after = difference.before or b"", difference.after or b""
+    if difference.after is None or len(before) + len(after) > DIFF_LIMIT:
+        return ""
+    if difference.action == "update" and difference.before is None:
+        return ""
+    try:
+        old, new = before.decode(), after.decode()
+    except UnicodeDecodeError:
+        return ""
+    import difflib
+
+    from tasks.model.redaction import masked_settings
+
+    lines = difflib.unified_diff(
+        masked_settings(old),
+        masked_settings(new, old),
+        f"{name} (found)",
+        f"{name} (desired)",
+        lineterm="",
+    )
+    return "\n".join(lines)

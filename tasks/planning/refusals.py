@@ -1,0 +1,119 @@
+"""What keeps a plan from being done, found before anything of it is.
+
+The session asks under the instance's lock, whichever way it came there; whoever shows a plan says
+the same, so that a plan that would be refused says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tasks.desired import record
+from tasks.errors import BuildError, DeployError, UsageError
+from tasks.model import registry
+from tasks.model.plan import InstancePlan
+from tasks.paths import Paths
+from tasks.planning.inspection import Inspection
+from tasks.progress import SILENT, Progress
+from tasks.resources.container import DesiredContainer
+
+
+def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) -> None:
+    """Raise what must keep the plan of this look from beginning; nothing has been changed then.
+
+    ResourceError where the container, its name, address or network cannot be had; UsageError or
+    DatabaseError for its migrations, where the data would move to another database in parts, or
+    where a first deployment could never be backed up;
+    BuildError where its commit cannot be built here. A plan without entries costs nothing.
+    """
+    if not inspection.plan.entries:
+        return
+    try:
+        _refuse_place(inspection, paths)
+        _refuse_parts(inspection)
+        _refuse_missing_tools(inspection, paths, progress)
+    except DeployError as failure:
+        failure.where = failure.where or inspection.instance.id
+        raise
+
+
+def all_refused(looks: Iterable[Inspection], paths: Paths) -> dict[str, DeployError]:
+    """What an apply of these looks would end with before it changed anything, by instance."""
+    found = {}
+    for inspection in looks:
+        try:
+            refuse(inspection, paths)
+        except DeployError as failure:
+            found[inspection.plan.instance] = failure
+    return found
+
+
+def refuse_loss(plans: Iterable[InstancePlan]) -> None:
+    """Raise UsageError where data would be lost by one of these, or is already, and something empty
+    would come in its place."""
+    found = [(plan, entry) for plan in plans for entry in plan.entries if entry.destructive]
+    lost = [(plan, entry) for plan, entry in found if entry.lost]
+    if lost:
+        saved = dict.fromkeys(p.instance for p, _ in lost if p.lost and p.lost.newest_backup)
+        back = ", ".join(f"./doit restore {name} --from latest" for name in saved)
+        first = f"Bring back the newest backup: {back}" if back else "There is no backup of it"
+        raise UsageError(
+            f"data is gone: {', '.join(entry.full_address for _, entry in lost)}",
+            hint=f"{first}. To go on with nothing in its place, which gives it up: ./doit apply "
+            "--allow-destroy",
+        )
+    if found:
+        raise UsageError(
+            f"data would be lost by {', '.join(entry.full_address for _, entry in found)}",
+            hint="Take a backup first: ./doit backup. Then, where what is there now may be lost: "
+            "./doit apply --allow-destroy",
+        )
+
+
+def _refuse_place(inspection: Inspection, paths: Paths) -> None:
+    entries = inspection.plan.entries
+    places = [entry for entry in entries if isinstance(entry.resource, DesiredContainer)]
+    if places or any(entry.address == "record:registry" for entry in entries):
+        desired = record.entry(
+            inspection.instance, inspection.sources.applied, inspection.facts.container
+        )
+        registry.refuse_conflicts(desired, registry.read(paths))
+    if any(entry.action == "replace" for entry in places):
+        inspection.container.require_removable()
+    if places and inspection.facts.container is not None:
+        inspection.container.preflight(inspection.facts.container)
+    if places and registry.find(paths, inspection.instance.id) is None:
+        from tasks.databases.greeting import refuse_newer_server
+
+        refuse_newer_server(inspection.instance, inspection.sources.given)
+
+
+def _refuse_parts(inspection: Inspection) -> None:
+    if inspection.plan.carry is not None:
+        from tasks.planning import database_move
+
+        database_move.refuse(inspection.plan)
+    if inspection.plan.update is not None:
+        from tasks.planning import migrations
+
+        migrations.refuse(inspection.plan)
+
+
+def _refuse_missing_tools(inspection: Inspection, paths: Paths, progress: Progress) -> None:
+    building = any(entry.step == "build" for entry in inspection.plan.entries)
+    if inspection.instance.git is None or not building:
+        return
+    from tasks import builds
+    from tasks.builds.git import fetch
+
+    assert inspection.target.commit is not None
+    progress.step("looking at what the build needs")
+    fetch(inspection.instance.git, inspection.target.commit, paths, progress)
+    problems = builds.check_toolchain(inspection.instance, inspection.target.commit, paths)
+    if problems:
+        raise BuildError(
+            problems[0],
+            where=inspection.instance.id,
+            evidence=problems[1:],
+            hint="See docs/building.md, section Toolchains; nothing was changed.",
+        )

@@ -1,0 +1,189 @@
+"""The container itself: that it exists as desired, and that it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from tasks.containers.base import ContainerFacts, ContainerSpec, refuse
+from tasks.containers.file_system import fills, parse_size
+from tasks.errors import ResourceError
+from tasks.frozen import dataclass
+from tasks.model.plan import AttributeChange
+from tasks.resources.base import Difference, Facts, Resource
+
+REPLACING = ("template",)
+"""Attributes that no existing container can take on."""
+
+MOVING = frozenset({"node", "storage"})
+"""Attributes that a container takes on by a move, which stops it."""
+
+FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system")
+"""Asked of a path in the container."""
+
+MTU: tuple[str, ...] = ("text", "/sys/class/net/eth0/mtu")
+
+GROWING = re.compile(r"disk_size_gb|mounts\[(?P<path>.+)\]\.size_gb")
+"""Attributes that never shrink, GiB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesiredContainer(Resource):
+    """restarting: attributes that take effect only by a restart. own_disk: it has one, whose file
+    system is looked at: a disk may have grown without it."""
+
+    kind: ClassVar[str] = "container"
+
+    spec: ContainerSpec
+    restarting: frozenset[str] = frozenset()
+    own_disk: bool = False
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        paths = self._disks().values() if self.own_disk else ()
+        return tuple((*FILE_SYSTEM, path) for path in paths)
+
+    def _disks(self) -> dict[str, str]:
+        """Where the file system of each disk is, by the attribute that says how large it is."""
+        sizes = [GROWING.fullmatch(name) for name in ("disk_size_gb", *self.spec.more)]
+        return {match[0]: match["path"] or "/" for match in sizes if match}
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def desired(self) -> Mapping[str, Any]:
+        known = {**asdict(self.spec), "nameservers": list(self.spec.nameservers)}
+        more: Mapping[str, Any] = known.pop("more")
+        del known["template_named"]
+        return {**known, **more}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        found = facts.container
+        desired = self.desired()
+        if found is None or not found.exists:
+            shown = ["template", "cpu_cores", "memory_mb", "disk_size_gb", "ip_address"]
+            shown += [name for name in ("node", "storage") if name in self.spec.more]
+            changes = tuple(AttributeChange(key, None, _shown(key, desired[key])) for key in shown)
+            return Difference("create", "removed", changes)
+        changes = tuple(
+            AttributeChange(key, _found(key, found), _shown(key, desired[key]))
+            for key, value in found.attributes.items()
+            if key in desired
+            and _plain(value) != desired[key]
+            # What new containers are made from is nothing that an existing one differs by.
+            and (key != "template" or self.spec.template_named)
+        )
+        changes += self._behind_its_disk(facts, found)
+        if not changes:
+            return None
+        names = {change.name for change in changes}
+        self._refuse_shrinking(found, names)
+        self._refuse(found, names)
+        drift = _drift(names)
+        if names & set(REPLACING):
+            return Difference(
+                "replace", drift, changes, destructive=True, interrupts="everything in it is lost"
+            )
+        interrupts = "the site, while the container moves" if names & MOVING else ""
+        return Difference("update", drift, changes, interrupts=interrupts)
+
+    def _behind_its_disk(self, facts: Facts, found: ContainerFacts) -> tuple[AttributeChange, ...]:
+        desired = self.desired()
+        changes = []
+        for name, path in self._disks().items():
+            size = parse_size(facts.probes.get((*FILE_SYSTEM[1:], path), ""))
+            if found.attributes.get(name) == desired[name] and not fills(size, desired[name]):
+                before = f"{size:.1f} (its file system, on a disk of {desired[name]})"
+                changes.append(AttributeChange(name, before, str(desired[name])))
+        return tuple(changes)
+
+    def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
+        """ResourceError where what it takes would be refused."""
+        if names & set(REPLACING):
+            refuse(found.refusals, "destroy", self.spec.instance_id)
+        elif "storage" in names:
+            refuse(found.refusals, "move", self.spec.instance_id)
+
+    def _refuse_shrinking(self, found: ContainerFacts, names: Iterable[str]) -> None:
+        desired = self.desired()
+        for name in names:
+            if not GROWING.fullmatch(name):
+                continue
+            has: Any = found.attributes[name]
+            if has is not None and has > desired[name]:
+                raise ResourceError(
+                    f"{name}: a disk of {has:g} GiB cannot shrink to {desired[name]} GiB",
+                    where=self.spec.instance_id,
+                    hint=f"Set it to {has:g} or more; a smaller disk needs a new container.",
+                )
+
+
+def _drift(names: Set[str]) -> str:
+    """In words. What a container is known by was never noted, or its host was brought back."""
+    changed = ", ".join(sorted(names - {"identity"}))
+    said = [f"{changed} changed"] if changed else []
+    return ", ".join([*said, *(["identity not noted"] if "identity" in names else [])])
+
+
+def _found(name: str, found: ContainerFacts) -> str:
+    value = _shown(name, found.attributes[name])
+    if name not in found.pending:
+        return value
+    return f"{value} (pending: {_shown(name, found.pending[name])})"
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, list | tuple):
+        nothing = "as the host" if name == "nameservers" else "none"
+        return ", ".join(str(item) for item in value) or nothing
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerRunning(Resource):
+    """The container runs; started again where a changed attribute needs that."""
+
+    kind: ClassVar[str] = "running"
+
+    container: DesiredContainer
+
+    @property
+    def name(self) -> str:
+        return self.container.spec.name
+
+    def desired(self) -> Mapping[str, Any]:
+        return {"running": True}
+
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        return (MTU,) if self.container.spec.more.get("mtu") else ()
+
+    def difference(self, facts: Facts) -> Difference | None:
+        found = facts.container
+        if found is None or not found.exists:
+            return Difference("create", "stopped")
+        changing = self.container.difference(facts)
+        if changing is not None and changing.action == "replace":
+            return Difference("run", "", (AttributeChange("state", "running", "started anew"),))
+        if not found.running:
+            refuse(found.refusals, "start", self.container.spec.instance_id)
+            return Difference(
+                "update", "stopped", (AttributeChange("state", "stopped", "running"),)
+            )
+        names = {change.name for change in changing.changes} if changing else set()
+        if names & self.container.restarting:
+            change = AttributeChange("state", "running", "restarted")
+            return Difference("run", "", (change,), interrupts="the site, while it restarts")
+        mtu, has = self.container.spec.more.get("mtu"), facts.texts.get(MTU[1])
+        if mtu and has and has != str(mtu):
+            # It is in the configuration, which the interface takes up with the next start.
+            change = AttributeChange("mtu", f"{has}, until it is restarted", str(mtu))
+            return Difference("run", "", (change,), interrupts="the site, while it restarts")
+        return None

@@ -1,0 +1,1 @@
+"""One verb, one story: rollback, restore, drill, start and stop, uninstall, adoption."""
