@@ -172,7 +172,8 @@ class Database:
 
 
 def script(engine: DatabaseType) -> str:
-    return script_texts("database", f"database-{engine}")
+    shared = () if engine == "sqlite" else ("database-login",)
+    return script_texts("database", *shared, f"database-{engine}")
 
 
 def counts_in(text: str) -> Mapping[str, int]:

@@ -29,7 +29,7 @@ _until() {
 }
 
 _mysql() (
-	# SECRET [OPTION…]; statements on stdin.
+	# SECRET PROGRAM [OPTION…]
 	_open_password "$1" || exit 1
 	{
 		printf '[client]\npassword="'
@@ -37,8 +37,9 @@ _mysql() (
 		printf '"\n'
 	} >&8
 	unset password
-	shift
-	mariadb --defaults-extra-file=/proc/self/fd/8 --batch --skip-column-names --protocol=tcp "$@"
+	program=$2
+	shift 2
+	exec "$program" --defaults-extra-file=/proc/self/fd/8 --protocol=tcp "$@"
 )
 
 _mysql_user() {
@@ -64,14 +65,15 @@ _postgresql_programs() {
 	[ -n "$programs" ]
 }
 
-_psql() (
-	# SECRET SECONDS [OPTION…]; a query on stdin. SECONDS: until the server has to answer.
+_postgresql() (
+	# SECRET PROGRAM [OPTION…]
 	_open_password "$1" || exit 1
 	printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
 	unset password
-	export PGPASSFILE=/proc/self/fd/8 PGCONNECT_TIMEOUT="$2"
+	export PGPASSFILE=/proc/self/fd/8
+	program=$programs/$2
 	shift 2
-	"$programs/psql" --no-psqlrc --no-password --no-align --tuples-only "$@"
+	exec "$program" --no-password "$@"
 )
 
 _psql_password() {

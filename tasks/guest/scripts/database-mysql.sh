@@ -1,8 +1,7 @@
 # What is done with a database of MariaDB or MySQL.
 # Arguments: ACTION HOST PORT NAME USER ADMIN SECRET [ARGUMENT…]. Without HOST the server is the
 # container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
-# USER, whose password is in the file SECRET. Passwords are in /etc/vikunja/secrets and go to the
-# programs in files without a name.
+# USER, whose password is in the file SECRET. Behind database-login.sh.
 
 action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
 shift 7
@@ -11,23 +10,9 @@ command -v mariadb-dump >/dev/null || no_programs MariaDB
 
 with_password() {
 	# SECRET USER PROGRAM [ARGUMENT…]
-	(
-		exec 7<&0
-		file=$(mktemp /run/vikunja-mysql.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
-		{
-			printf '[client]\npassword="'
-			printf '%s' "$password" | sed 's/[\\"]/\\&/g'
-			printf '"\n'
-		} >&8
-		unset password
-		login=$2 program=$3
-		shift 3
-		# Newer programs would refuse a server without a certificate that they can check.
-		exec "$program" --defaults-extra-file=/proc/self/fd/8 --protocol=tcp --user="$login" \
-			--disable-ssl-verify-server-cert \
-			--host="${host:-127.0.0.1}" --port="$port" --default-character-set=utf8mb4 "$@" <&7 7<&-
-	)
+	# Newer programs would refuse a server without a certificate that they can check.
+	_mysql "$1" "$3" --user="$2" --disable-ssl-verify-server-cert \
+		--host="${host:-127.0.0.1}" --port="$port" --default-character-set=utf8mb4 "${@:4}"
 }
 
 server() {

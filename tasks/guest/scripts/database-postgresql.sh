@@ -1,35 +1,19 @@
 # What is done with a PostgreSQL database.
 # Arguments: ACTION HOST PORT NAME USER ADMIN SECRET [ARGUMENT…]. Without HOST the server is the
 # container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
-# USER, whose password is in the file SECRET. Passwords are in /etc/vikunja/secrets and go to the
-# programs in files without a name.
+# USER, whose password is in the file SECRET. Behind database-login.sh.
 
 action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
 shift 7
 
-# Debian's own psql is a wrapper that costs ten times the program's time.
-programs=
-for folder in /usr/lib/postgresql/*/bin; do
-	[ ! -x "$folder/pg_dump" ] || programs=$folder
-done
-[ -n "$programs" ] || no_programs PostgreSQL
+_postgresql_programs || no_programs PostgreSQL
 export PGCONNECT_TIMEOUT=10 PGCLIENTENCODING=UTF8
 if [ -z "$host" ]; then export PGSSLMODE=disable; fi
 jobs=1
 
 with_password() {
 	# SECRET USER PROGRAM [OPTION…]
-	(
-		exec 7<&0
-		file=$(mktemp /run/vikunja-pgpass.XXXXXX) && exec 8<>"$file" && rm "$file" || exit 1
-		IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "${password:-}" ] || exit 1
-		printf '%s' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >&8
-		unset password
-		login=$2 program=$3
-		shift 3
-		PGPASSFILE=/proc/self/fd/8 exec "$programs/$program" --no-password --host="${host:-127.0.0.1}" \
-			--port="$port" --username="$login" "$@" <&7 7<&-
-	)
+	_postgresql "$1" "$3" --host="${host:-127.0.0.1}" --port="$port" --username="$2" "${@:4}"
 }
 
 PSQL=(psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "--field-separator=$(printf '\t')")

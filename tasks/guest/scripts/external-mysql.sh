@@ -8,8 +8,8 @@ _external_mysql() (
 	shift 4
 	# A server that looks up its clients' names answers only when its DNS has, or has given up.
 	# Newer programs would refuse a server without a certificate that they can check.
-	_mysql "$secret" --connect-timeout=15 --disable-ssl-verify-server-cert \
-		--host="$host" --port="$port" --user="$login" "$@"
+	_mysql "$secret" mariadb --batch --skip-column-names --connect-timeout=15 \
+		--disable-ssl-verify-server-cert --host="$host" --port="$port" --user="$login" "$@"
 )
 
 _external_mysql_state() {

@@ -2,11 +2,13 @@
 # Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password.
 # `absent` is only what the server said; with MUST_EXIST no database is made.
 
-_external_psql() {
+_external_psql() (
 	# SECRET HOST PORT USER DATABASE; a query on stdin.
-	_psql "$1" 4 --quiet --set=ON_ERROR_STOP=1 --host="$2" --port="$3" --username="$4" --dbname="$5" \
+	export PGCONNECT_TIMEOUT=4
+	_postgresql "$1" psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 \
+		--host="$2" --port="$3" --username="$4" --dbname="$5" \
 		--set=name="$EXTERNAL_NAME" --set=user="$EXTERNAL_USER"
-}
+)
 
 _external_postgresql_state() {
 	EXTERNAL_NAME=$3 EXTERNAL_USER=$4

@@ -11,8 +11,9 @@ _local_psql() {
 
 _local_login() (
 	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
-	export PGSSLMODE=disable
-	_psql "$DB_SECRET" 5 --host=127.0.0.1 --username="$2" --dbname="$1"
+	export PGCONNECT_TIMEOUT=5 PGSSLMODE=disable
+	_postgresql "$DB_SECRET" psql --no-psqlrc --no-align --tuples-only \
+		--host=127.0.0.1 --username="$2" --dbname="$1"
 )
 
 _postgresql_exists() {
