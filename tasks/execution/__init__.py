@@ -8,12 +8,12 @@ from tasks.errors import DeployError
 from tasks.execution import (
     container_changes,
     database_copy,
+    database_migration,
     guest_changes,
     rehearsal,
     release_changes,
     staged_restore,
     switchover,
-    write_freeze,
 )
 from tasks.execution.context import ApplyContext, Effect
 from tasks.model.plan import PlanEntry
@@ -100,7 +100,7 @@ def _do(effect: Effect, batch: Sequence[PlanEntry], work: ApplyContext) -> None:
 
 
 def _for_good(work: ApplyContext) -> bool:
-    return work.switched and work.migration is None
+    return work.switched and work.frozen is None
 
 
 def reasons_text(entry: PlanEntry) -> str:
@@ -132,12 +132,12 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (HealthCheck, release_changes.check_site),
     (Record, release_changes.write_records),
     (Rehearsal, rehearsal.rehearse),
-    (BackupBefore, write_freeze.back_up),
-    (WriteFreeze, write_freeze.stop_writes),
+    (BackupBefore, database_migration.back_up),
+    (WriteFreeze, database_migration.stop_writes),
     (StagedRestore, staged_restore.lay_beside),
     (ActivatedRestore, staged_restore.swap_in),
-    (WriteThaw, write_freeze.let_writes_go_on),
-    (InterruptedUpdate, write_freeze.recover_interrupted),
+    (WriteThaw, database_migration.let_writes_go_on),
+    (InterruptedUpdate, database_migration.recover_interrupted),
     (Freeze, database_copy.stop_writes),
     (DataCopied, database_copy.carry_over),
     (Thaw, database_copy.let_writes_go_on),

@@ -17,9 +17,9 @@ from tasks.planning.inspection import Inspection
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
+    from tasks.databases.write_freeze import WriteFreeze
     from tasks.execution.rehearsal import Rehearsed
     from tasks.execution.staged_restore import StagedUpdate
-    from tasks.execution.write_freeze import Migration
     from tasks.model.operations import Operation
 
 
@@ -49,12 +49,12 @@ class ApplyContext:
     rehearsed: Rehearsed | None = None
     """What a rehearsal of the update's migrations showed."""
     backup_seconds: float = 0.0
-    """What the backup before a write-stop took."""
+    """What the backup before a write freeze took."""
     going_back: StagedUpdate | None = None
     """What lies beside what is live, in a rollback over a migration."""
     operation: Operation | None = None
-    migration: Migration | None = None
-    """The write-stop that is under way."""
+    frozen: WriteFreeze | None = None
+    """The write freeze that is under way."""
 
     def finish_late(self) -> None:
         """It was cancelled when the new version served for good: what is left is done."""
@@ -66,8 +66,8 @@ class ApplyContext:
         return self.inspection.container
 
     def closed(self, argv: Sequence[str]) -> Sequence[str]:
-        """The same, within the write-stop where one is under way."""
-        return argv if self.migration is None else while_stopped(argv)
+        """The same, within the write freeze where one is under way."""
+        return argv if self.frozen is None else while_stopped(argv)
 
     @property
     def where(self) -> str:

@@ -1,24 +1,23 @@
-"""The data moves to another database: the write-stop of it, and the way back from it.
+"""The data moves to another database, and the way back from it.
 
-It is an update's write-stop (migrating.py) with another thing in the middle, carry.sh: the journal,
-the guard and recover.sh are the same. What was there is never touched, so going back is to put the
-services' settings back; the new database is emptied again.
+It is a write freeze (tasks/databases/write_freeze.py) with carry.sh in the middle. What was there
+is never touched, so going back is to put the services' settings back; the new database is emptied
+again.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tasks.backup.watchdog import post_watchdog
 from tasks.databases import PASSWORD, Database, database_at
 from tasks.databases.base import script
+from tasks.databases.watchdog import post_watchdog
+from tasks.databases.write_freeze import WriteFreeze, journal_of, recover
 from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.execution.context import ApplyContext
-from tasks.execution.write_freeze import Migration, recover, step
-from tasks.execution.write_freeze import units as units_of
+from tasks.execution.database_migration import commit
 from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines, script_text, while_stopped
 from tasks.model import measured as measurements
 from tasks.model.database_address import DatabaseAddress
@@ -99,14 +98,15 @@ def _prepare(desired: Freeze, new: Database, work: ApplyContext) -> None:
         work,
         *(File(path=f"{HOME}/{name}", content=contents[name], mode="0600") for name in contents),
     )
-    stamps = [f"{STAMPS}/{unit}" for unit in units_of(desired.color, work)]
-    _script(work, "keep", *PUT_BACK, *stamps)
-    line = released(work.inspection.facts, desired.color)
-    work.migration = Migration(
-        old=desired.color,
-        version=line.version if line else "-",
-        guard=post_watchdog(work.container, new, script(new.engine)),
-        start_seconds=work.inspection.instance.vikunja.start_timeout_seconds,
+    instance, color = work.inspection.instance, desired.color
+    line = released(work.inspection.facts, color)
+    journal = journal_of(instance, color, color, line.version if line else None, carry=True)
+    _script(work, "keep", *PUT_BACK, *(f"{STAMPS}/{unit}" for unit in journal.units(color)))
+    work.frozen = WriteFreeze(
+        work.container,
+        journal,
+        post_watchdog(work.container, new, script(new.engine)),
+        instance.vikunja.start_timeout_seconds,
     )
 
 
@@ -116,17 +116,10 @@ def _land(work: ApplyContext, *files: File | Absent) -> None:
 
 
 def _stop(desired: Freeze, work: ApplyContext) -> None:
-    instance, migration = work.inspection.instance, work.migration
-    assert migration is not None
-    color, mcp = desired.color, instance.services.mcp.enabled
-    port, timeout = instance.backend_port(color), instance.vikunja.start_timeout_seconds
-    words = (color, color, port, migration.version, timeout, "yes" if mcp else "no", "carry")
+    assert work.frozen is not None
     work.progress.step("stopping writes")
-    work.log(f"Writes stop: {color} finishes what it has, then the data is carried over")
-    migration.begun = time.monotonic()
-    wait = instance.update.upload_wait_seconds
-    journal = " ".join(str(word) for word in words)
-    step(work, "stop", journal, color, str(wait), *units_of(color, work), timeout=wait + 300)
+    work.log(f"Writes stop: {desired.color} finishes what it has, then the data is copied")
+    work.frozen.begin(work.inspection.instance.update.upload_wait_seconds)
 
 
 def carry_over(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
@@ -193,16 +186,10 @@ def let_writes_go_on(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
     """The new database serves for good: requests are let in; the old one stays as it is."""
     for entry in batch:
         assert isinstance(entry.resource, Thaw)
-        migration = work.migration
-        assert migration is not None
-        step(work, "saved")
-        step(work, "commit", *units_of(entry.resource.color, work))
-        seconds = time.monotonic() - migration.begun
-        migration.guard.well()
-        work.migration = None
-        work.log(f"Writes go on after {seconds:.1f} s")
-        measurements.write_carry(work.paths, work.where, seconds)
-        recover(work)
+        assert work.frozen is not None
+        work.frozen.mark_saved()
+        measurements.write_carry(work.paths, work.where, commit(work))
+        recover(work.container, work.where)
 
 
 def forget(batch: Sequence[PlanEntry], work: ApplyContext) -> None:

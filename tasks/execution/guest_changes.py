@@ -160,13 +160,13 @@ def converge_unit(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
             unit.unit,
             unit.on_change if takes_up else "ensure",
             # A new version that has yet to prove that it can migrate starts with no container.
-            "yes" if unit.enabled and work.migration is None else "no",
+            "yes" if unit.enabled and work.frozen is None else "no",
             unit.revision,
             *unit.health,
         ]
         completed = work.container.run(
             work.closed(argv),
-            timeout=UNIT_TIMEOUT + (work.migration.start_seconds if work.migration else 0),
+            timeout=UNIT_TIMEOUT + (work.frozen.start_seconds if work.frozen else 0),
             check=False,
         )
         if completed.returncode == 11:
@@ -198,8 +198,8 @@ def _with_version(unit: Unit, work: ApplyContext) -> Unit:
         return unit
     name, port, _, timeout = unit.health
     version = work.target.version or "-"
-    if work.migration is not None:
-        seconds = str(work.migration.start_seconds)
+    if work.frozen is not None:
+        seconds = str(work.frozen.start_seconds)
         return replace(unit, health=("migrating", unit.unit, port, version, seconds))
     return replace(unit, health=(name, port, version, timeout))
 

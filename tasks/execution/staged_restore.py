@@ -1,7 +1,8 @@
 """Back over a migration: an archive of the old version's becomes live as that version starts.
 
-It is an update's write-stop (migrating.py) with a restore's data (tasks/backup/cutover.py) in the
-middle, so that either both are back and healthy, or what was there before serves.
+It is an update's write freeze (database_migration.py) with a restore's data
+(tasks/backup/cutover.py) in the middle, so that either both are back and healthy, or what was there
+before serves.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.execution import write_freeze
+from tasks.execution import database_migration
 from tasks.execution.context import ApplyContext
 from tasks.model.plan import PlanEntry
 from tasks.planning.migrations import refuse_unfit
@@ -84,8 +85,9 @@ def swap_in(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
     for entry in batch:
         assert isinstance(entry.resource, ActivatedRestore) and work.going_back is not None
         exchange = work.going_back.exchange
-        write_freeze.begin(entry.resource.color, exchange.post_watchdog(), work)
+        watchdog = exchange.post_watchdog()
+        frozen = database_migration.begin(entry.resource.color, watchdog, work)
         # From here on, where there is a place `saved`, it is put back.
-        write_freeze.step(work, "saved")
+        frozen.mark_saved()
         work.progress.step("swapping in what was restored")
         exchange.swap_in(work.going_back.secret)

@@ -171,10 +171,10 @@ def fall_back(failure: DeployError, work: ApplyContext) -> DeployError:
 
 
 def _fall_back(failure: DeployError, work: ApplyContext) -> DeployError:
-    if work.migration is not None:
-        from tasks.execution import write_freeze
+    if work.frozen is not None:
+        from tasks.execution import database_migration
 
-        return write_freeze.fall_back(failure, work)
+        return database_migration.fall_back(failure, work)
     if work.going_back is not None and not work.switched:
         from tasks.execution import staged_restore
 

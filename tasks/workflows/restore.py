@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from tasks.age import Key
 from tasks.backup import running_instance
-from tasks.backup.cutover import RESTORED, Cutover, recover
+from tasks.backup.cutover import RESTORED, Cutover
 from tasks.backup.running_instance import RunningInstance
 from tasks.backup.staging import clean, discard, stage
 from tasks.containers.base import Container, refuse_foreign
 from tasks.databases import Database, database_for
+from tasks.databases.write_freeze import recover
 from tasks.errors import DatabaseError, ResourceError, UnhealthyError
 from tasks.guest.runner import last_lines, wait_for_leftovers
 from tasks.model.archive import Archive, Contents

@@ -21,17 +21,17 @@ import model_scripts
 from model_machine import Database, Machine
 from model_scripts import Answer
 
-from tasks.backup.watchdog import recovery
 from tasks.containers import spec_for
 from tasks.containers.base import MARKER_PATH, Container, ContainerFacts, ContainerSpec
 from tasks.databases.base import script as database_script
+from tasks.databases.watchdog import recovery
+from tasks.databases.write_freeze import step_script
 from tasks.errors import DeployError, ResourceError
 from tasks.execution.database_copy import carry_script
 from tasks.execution.guest_changes import applying, unit_script
 from tasks.execution.previous_settings import keep_script, put_back_script
 from tasks.execution.rehearsal import rehearsal_script
 from tasks.execution.switchover import back_script, confirm_script, drain_script, flip_script
-from tasks.execution.write_freeze import step_script
 from tasks.guest.runner import SCRIPTS, function_name, guarded, script_text, while_stopped
 from tasks.host.process import Completed
 from tasks.model.instance import Instance

@@ -12,7 +12,7 @@ from model_files import folder
 from model_machine import GREEN, STAMPS, Machine, database_named
 from model_scripts import Answer, Told
 
-from tasks.backup.watchdog import AT_BOOT, WANTED
+from tasks.databases.watchdog import AT_BOOT, WANTED
 from tasks.resources.data_move import FILLING, NEXT
 from tasks.resources.migration import DATABASE_FILE, HOME, JOURNAL
 
@@ -109,7 +109,7 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
 
 def carrying(machine: Machine) -> bool:
     """Whether the data is moving to another database."""
-    return b" carry" in (machine.files.content(JOURNAL) or b"")
+    return b"kind=carry" in (machine.files.content(JOURNAL) or b"")
 
 
 def carry(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) -> Answer:
@@ -166,7 +166,8 @@ def recover(machine: Machine, told: Told) -> Answer:
     told("migrations:unfinished", "run")
     if not journal:
         return Answer()
-    phase, old, new, _, _, _, mcp, *kind = journal
+    phase, words = journal[0], dict(word.split("=", 1) for word in journal[1:])
+    old, new, mcp, kind = words["old"], words["new"], words["mcp"], words["kind"] == "carry"
     said = b"done already\n"
     kinds = ("backend", "mcp") if mcp == "yes" else ("backend",)
     if phase != "committed":

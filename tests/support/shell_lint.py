@@ -26,11 +26,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from instance_samples import sample_instance  # noqa: E402
 from model_container import known_texts, script_names  # noqa: E402
 
-from tasks.backup import watchdog  # noqa: E402
 from tasks.builds import builder, fetching, making, toolchain  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
 from tasks.databases import base as databases  # noqa: E402
+from tasks.databases import watchdog  # noqa: E402
 from tasks.desired.rendering import render  # noqa: E402
 from tasks.desired.system import templated  # noqa: E402
 from tasks.guest.runner import script_text, while_stopped  # noqa: E402

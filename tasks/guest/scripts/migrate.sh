@@ -1,4 +1,4 @@
-# The write-stop of an update that changes the database, step by step. Behind the guard.
+# The write freeze of whatever changes the database, step by step. Behind the guard.
 # /var/lib/vikunja-deploy/migration/journal says in its first word how far it is:
 #   stopping    nothing has touched the database yet; what is saved may be half
 #   saved       the database's exact state is in its place `saved`; the new version may be at work

@@ -9,7 +9,7 @@ export LC_ALL
 home=/var/lib/vikunja-deploy/migration
 stamps=/var/lib/vikunja-deploy/stamps
 # What fills another database goes on for nothing.
-if grep -q ' carry$' "$home/journal" 2>/dev/null; then
+if grep -q '[ =]carry$' "$home/journal" 2>/dev/null; then
 	systemctl stop vikunja-backend@carry.service 2>/dev/null
 fi
 mkdir -p /run/vikunja-deploy
@@ -18,7 +18,24 @@ flock 5
 # What a killed run left at work ends first.
 (flock -w 900 9) 9>/run/vikunja-deploy/apply.lock
 [ -e "$home/journal" ] || exit 0
-read -r phase old new port version timeout mcp kind <"$home/journal"
+read -r phase words <"$home/journal"
+case $words in
+*=*)
+	for word in $words; do
+		case $word in
+		old=*) old=${word#*=} ;;
+		new=*) new=${word#*=} ;;
+		port=*) port=${word#*=} ;;
+		version=*) version=${word#*=} ;;
+		timeout=*) timeout=${word#*=} ;;
+		mcp=*) mcp=${word#*=} ;;
+		kind=*) kind=${word#*=} ;;
+		esac
+	done
+	;;
+# As vikunja-deploy 0.1 wrote it.
+*) read -r old new port version timeout mcp kind <<<"$words" ;;
+esac
 mapfile -t connection <"$home/connection"
 
 database() {

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.backup.watchdog import Watchdog, guard_text, post_watchdog
 from tasks.containers.lxc.driver import LxcContainer
 from tasks.databases.base import Database
+from tasks.databases.watchdog import Watchdog, guard_text, post_watchdog
+from tasks.databases.write_freeze import Journal
 from tasks.guest.runner import wait_for_leftovers
 from tasks.paths import Paths
 from tasks.resources.migration import HOME, JOURNAL
@@ -44,11 +45,14 @@ def reload_says(box: LxcContainer) -> str:
     )
 
 
-def posted(box: LxcContainer) -> Watchdog:
+AS_WRITTEN = str(Journal("blue", "green", 1, "v1", 1, False))
+AS_ONCE = "blue green 1 v1 1 no"
+
+
+def posted(box: LxcContainer, journal: str = AS_WRITTEN) -> Watchdog:
     database = Database(box, "sqlite", ("/nowhere/vikunja.db", "root:root"), "database")
     guard = post_watchdog(box, database, NEVER_BACK)
-    journal = "saved blue green 1 v1 1 no\n"
-    box.run(["sh", "-c", f"cat >{JOURNAL}"], stdin=journal.encode())
+    box.run(["sh", "-c", f"cat >{JOURNAL}"], stdin=f"saved {journal}\n".encode())
     return guard
 
 
@@ -58,11 +62,14 @@ def cleared(box: LxcContainer) -> Iterator[None]:
     shell(box, f"rm -rf {HOME}")
 
 
-def test_a_guard_that_could_not_put_anything_back_leaves_no_failed_unit(box: LxcContainer) -> None:
-    guard = posted(box)
+@pytest.mark.parametrize("journal", [AS_WRITTEN, AS_ONCE])
+def test_a_guard_that_could_not_put_anything_back_leaves_no_failed_unit(
+    box: LxcContainer, journal: str
+) -> None:
+    guard = posted(box, journal)
     said = reload_says(box)
     described = shell(box, 'systemctl show -p Description --value "$1"', guard.unit)
-    guard.go()
+    guard.trigger()
 
     assert guard.answer is not None and guard.answer.returncode == 12
     assert (said, described) == ("", "Way back of a change of Vikunja's database")

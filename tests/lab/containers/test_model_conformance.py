@@ -14,11 +14,11 @@ from model_files import Node, folder
 from model_machine import UNITS, VENDOR_UNITS, User
 
 from tasks.containers.lxc.driver import LxcContainer
+from tasks.databases.write_freeze import step_script
 from tasks.desired import system as system_step
 from tasks.desired.rendering import render
 from tasks.execution.guest_changes import applying, unit_script
 from tasks.execution.switchover import back_script, confirm_script
-from tasks.execution.write_freeze import step_script
 from tasks.resources.base import UnitFact
 from tasks.resources.files import Directory, File
 from tasks.resources.system import User as UserWish

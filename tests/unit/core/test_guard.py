@@ -10,9 +10,9 @@ from typing import IO, Any, cast
 
 import pytest
 
-from tasks.backup import watchdog
-from tasks.backup.watchdog import Watchdog, guard_text
 from tasks.containers.base import Container
+from tasks.databases import watchdog
+from tasks.databases.watchdog import Watchdog, guard_text
 from tasks.host.process import Completed
 
 PATIENCE = 120.0
@@ -101,7 +101,7 @@ def test_the_tool_says_all_the_time_that_it_is_there(monkeypatch: pytest.MonkeyP
     listening = Listening()
     guard = Watchdog(cast(Container, listening))
     assert listening.heard.wait(PATIENCE)
-    guard.well()
+    guard.disarm()
     assert set(listening.words[:-1]) == {b"here\n"}
     assert listening.words[-1] == b"done\n"
 
@@ -111,7 +111,7 @@ def test_it_falls_silent_where_it_is_to_go_back(monkeypatch: pytest.MonkeyPatch)
     listening = Listening()
     guard = Watchdog(cast(Container, listening))
     assert listening.heard.wait(PATIENCE)
-    guard.go()
+    guard.trigger()
     assert set(listening.words) == {b"here\n"}
 
 

@@ -22,9 +22,6 @@ from tasks.resources.files import File, Link
 from tasks.resources.landing import landing
 from tasks.resources.migration import HOME, JOURNAL
 
-SAVED = "saved"
-"""The place of what was live before a write-stop."""
-
 RECOVERY_SECONDS = 7200.0
 
 BEAT = 10.0
@@ -121,11 +118,11 @@ class Watchdog:
             if found.stdout.strip() == b"active":
                 return
             time.sleep(0.1)
-        self.go()
+        self.trigger()
         evidence = last_lines(self.answer.stderr) if self.answer else []
         raise DeployError("systemd-run in the container starts nothing", evidence=evidence)
 
-    def well(self) -> None:
+    def disarm(self) -> None:
         """All went well: there is nothing to guard."""
         self._hush()
         # Where it has gone already, for it heard nothing, it found nothing to put back.
@@ -133,7 +130,7 @@ class Watchdog:
             self._told.write(b"done\n")
         self._thread.join()
 
-    def go(self) -> None:
+    def trigger(self) -> None:
         """Let it put the database back, and wait for that."""
         self._hush()
         self._told.close()
@@ -170,9 +167,9 @@ def post_watchdog(container: Container, database: Database, text: str) -> Watchd
             evidence=last_lines(completed.stderr),
             hint="Is the container's disk full or read-only? Mend that, then run it again.",
         )
-    guard = Watchdog(container)
-    guard.must_be_there()
-    return guard
+    watchdog = Watchdog(container)
+    watchdog.must_be_there()
+    return watchdog
 
 
 COMMITTED = "The update was done already: the new version serves"
