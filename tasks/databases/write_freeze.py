@@ -152,7 +152,8 @@ class WriteFreeze:
 
 
 def step_script() -> str:
-    return guarded("migrate")
+    """For sh: the steps of it."""
+    return guarded("health", "in-hand", "migrate")
 
 
 def recover(container: Container, where: str) -> str:

@@ -139,9 +139,13 @@ end)
 	end
 	rm -f "$filling"
 	;;
-wake)
+wake | rest)
 	service=postgresql.service
 	[ "$1" != mysql ] || service=mariadb.service
+	if [ "$action" = rest ]; then
+		systemctl stop -- "$service"
+		exit
+	fi
 	systemctl -q is-active "$service" || systemctl start -- "$service"
 	tries=0
 	until if [ "$1" = mysql ]; then
@@ -156,10 +160,5 @@ wake)
 		}
 		sleep 0.2
 	done
-	;;
-rest)
-	service=postgresql.service
-	[ "$1" != mysql ] || service=mariadb.service
-	systemctl stop -- "$service"
 	;;
 esac

@@ -42,7 +42,6 @@ land_file() { # number mode owner group path
 	rm -f "$aside"
 	cp "$landing/$1" "$aside" && settle "$2" "$3" "$4" "$aside" "$5"
 }
-land_attributes() { own "$@"; }
 land_directory() { # mode owner group path
 	if [ -e "$4" ] || [ -L "$4" ]; then
 		if [ ! -d "$4" ] || [ -L "$4" ]; then put_aside "$4" || return 1; fi

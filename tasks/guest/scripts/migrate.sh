@@ -1,4 +1,5 @@
-# The write freeze of whatever changes the database, step by step. Behind the guard.
+# The write freeze of whatever changes the database, step by step. Behind the guard, health.sh and
+# in-hand.sh.
 # /var/lib/vikunja-deploy/migration/journal says in its first word how far it is:
 #   stopping    nothing has touched the database yet; what is saved may be half
 #   saved       the database's exact state is in its place `saved`; the new version may be at work
@@ -34,12 +35,6 @@ phase() {
 	note "$2 $rest"
 }
 
-uploading() {
-	# COLOR: 503 is the proxy's word for it.
-	[ "$(curl --silent --output /dev/null --max-time 5 --noproxy '*' --write-out '%{http_code}' \
-		--unix-socket /run/nginx/in-hand.sock "http://localhost/uploads/$1")" = 503 ]
-}
-
 case $1 in
 stop)
 	line=$2 color=$3 seconds=$4
@@ -48,12 +43,12 @@ stop)
 	: >"$active/.maintenance.new"
 	mv -fT "$active/.maintenance.new" "$active/maintenance"
 	sync "$active"
-	read -r up _ </proc/uptime
-	limit=$((${up%.*} + seconds))
+	_health_now
+	limit=$((_health_up + seconds * 100))
 	# A request that came in just before may be counted just after: look twice.
 	idle=0
-	while [ "$idle" -lt 2 ] && read -r up _ </proc/uptime && [ "${up%.*}" -lt "$limit" ]; do
-		if uploading "$color"; then idle=0; else idle=$((idle + 1)); fi
+	while [ "$idle" -lt 2 ] && _health_now && [ "$_health_up" -lt "$limit" ]; do
+		if in_hand uploads "$color"; then idle=0; else idle=$((idle + 1)); fi
 		sleep 0.1
 	done
 	# Each finishes the requests that it has. Should the container start anew before all is over, no

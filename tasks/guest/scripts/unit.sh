@@ -24,12 +24,14 @@ evidence() {
 	[ -z "$log" ] || tail -n 8 "$log" >&2 || :
 }
 
+failed() { # EXIT CODE
+	evidence
+	exit "$1"
+}
+
 if [ "$verb" = stop ]; then
 	rm -f "$stamp"
-	systemctl stop -- "$unit" || {
-		evidence
-		exit 1
-	}
+	systemctl stop -- "$unit" || failed 1
 	systemctl -q disable -- "$unit" 2>/dev/null || :
 	systemctl reset-failed -- "$unit" 2>/dev/null || :
 	exit 0
@@ -76,17 +78,11 @@ case $verb in
 ensure) verb=start ;;
 reload) verb=reload-or-restart ;;
 esac
-systemctl "$verb" -- "$unit" || {
-	evidence
-	exit 1
-}
+systemctl "$verb" -- "$unit" || failed 1
 if [ $# -gt 0 ]; then
 	health=$1
 	shift
-	"health_$health" "$@" || {
-		evidence
-		exit 10
-	}
+	"health_$health" "$@" || failed 10
 fi
 [ "$unit" != nginx.service ] || rm -rf "$before" "$before.refused" "$before.stamp"
 printf '%s\n' "$revision" >"$stamp.new"
