@@ -53,7 +53,7 @@ def site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         return Staged(None, None, "")  # type: ignore[arg-type]
 
     monkeypatch.setattr("tasks.backup.running_instance.find", found)
-    monkeypatch.setattr("tasks.backup.staging.lay", laid)
+    monkeypatch.setattr("tasks.backup.staging.stage", laid)
     yield site
 
 
@@ -118,8 +118,8 @@ def test_what_was_laid_beside_goes_where_it_is_cancelled_before_it_is_live(
     def cancelled(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.backup.cutover.Exchange.post_guard", cancelled)
-    monkeypatch.setattr("tasks.backup.staging.tidy", lambda *_: tidied.append(1))
+    monkeypatch.setattr("tasks.backup.cutover.Cutover.post_watchdog", cancelled)
+    monkeypatch.setattr("tasks.backup.staging.discard", lambda *_: tidied.append(1))
     failures = go_back(*look(site), site)
     assert failures[NAME].exit_code == 20
     assert "serves on" in failures[NAME].what

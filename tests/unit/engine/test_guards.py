@@ -179,7 +179,7 @@ def everything_moves(site: Site, patch: pytest.MonkeyPatch) -> None:
         site.repository.commit(migrations=[FIRST])
         return real(*arguments, **more)
 
-    patch.setattr(inspection, "look", looking)
+    patch.setattr(inspection, "inspect", looking)
 
 
 def leftovers_never_end(site: Site, *_: object) -> None:
