@@ -12,8 +12,9 @@ DIGESTS = {
     "sqlite": r"""
 file=$(file_of "$1")
 must_be_there "$file"
-tables "$file" | while IFS=$(printf '\t') read -r table columns; do
+tables "$file" | while IFS= read -r table; do
     quoted=\"${table//\"/\"\"}\"
+    columns=$(query "$file" "select count(*) from pragma_table_info('${table//\'/\'\'}')")
     rows=$(query "$file" "select count(*) from $quoted")
     digest=$(query "$file" '.mode quote' "select * from $quoted order by $(seq -s, 1 "$columns")" |
         sha256sum)

@@ -15,7 +15,7 @@ import pytest
 
 from tasks.paths import ROOT, Paths
 
-MODEL = str(ROOT / "tasks" / "model")
+WATCHED = (str(ROOT / "tasks" / "model"), str(ROOT / "tasks" / "host"))
 
 KillAt = Callable[[int, Callable[[], object]], bool]
 
@@ -27,7 +27,7 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def kill_at() -> KillAt:
-    """kill_at(n, work): run `work` in a child that dies before the nth line of tasks/model that
+    """kill_at(n, work): run `work` in a child that dies before the nth line of tasks/model or tasks/host that
     it runs. True if it died, False if it ended before that."""
     return _kill_at
 
@@ -55,7 +55,7 @@ def _killer(number: int) -> Callable[[FrameType, str, Any], Any]:
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal left
-        if not frame.f_code.co_filename.startswith(MODEL):
+        if not frame.f_code.co_filename.startswith(WATCHED):
             return None
         if event == "line":
             left -= 1

@@ -12,8 +12,8 @@ import pytest
 from tasks.paths import ROOT
 
 WORK = """
-from tasks.output.show_progress import working
-with working(["one", "another"], lines=LINES) as progress:
+from tasks.output.show_progress import show_progress
+with show_progress(["one", "another"], lines=LINES) as progress:
     watched = progress("one")
     watched.step("Copying")
     for part in range(201):

@@ -33,7 +33,7 @@ SPEC = ContainerSpec(
 
 
 @pytest.mark.parametrize(
-    ("desired value", "volume"),
+    ("desired", "volume"),
     [
         ("debian-12-standard", VOLUMES[1]),
         ("debian-13-standard", VOLUMES[3]),
