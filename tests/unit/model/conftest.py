@@ -27,8 +27,8 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def kill_at() -> KillAt:
-    """kill_at(n, work): run `work` in a child that dies before the nth line of tasks/model or tasks/host that
-    it runs. True if it died, False if it ended before that."""
+    """kill_at(n, work): run `work` in a child that dies before the nth line of tasks/model or
+    tasks/host that it runs. True if it died, False if it ended before that."""
     return _kill_at
 
 
