@@ -6,7 +6,10 @@ DEBIAN_FRONTEND=noninteractive
 export LC_ALL DEBIAN_FRONTEND
 policy=/usr/sbin/policy-rc.d
 lists=/var/lib/apt/lists
-lock='-o DPkg::Lock::Timeout=300'
+
+apt() {
+	apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=2 -q "$@"
+}
 
 printf '#!/bin/sh\nexit 101\n' >"$policy.new"
 chmod 755 "$policy.new"
@@ -19,10 +22,8 @@ reach_archive
 # The mark alone says nothing: somebody may have emptied the folder but for hidden files.
 if [ -z "$(find "$lists" -maxdepth 1 -name '*_Packages*' -print -quit)" ] ||
 	! [ -e "$lists/.vikunja-deploy" ] || [ -n "$(find "$lists/.vikunja-deploy" -mmin +720)" ]; then
-	# shellcheck disable=SC2086 # an option and its argument
 	# A source that fails keeps nobody from what the others have.
-	if apt-get $lock -o Acquire::Retries=2 -q update; then touch "$lists/.vikunja-deploy"; fi
+	if apt update; then touch "$lists/.vikunja-deploy"; fi
 fi
-# shellcheck disable=SC2086 # an option and its argument
-apt-get $lock -o Acquire::Retries=2 -o Dpkg::Options::=--force-confdef \
-	-o Dpkg::Options::=--force-confold -q -y --no-install-recommends install -- "$@"
+apt -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+	-y --no-install-recommends install -- "$@"
