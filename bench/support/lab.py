@@ -23,7 +23,7 @@ import yaml
 from bench.support.measure import Void
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import bases, init, network
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.host.locks import locked
 from tasks.host.process import remove_tree
 from tasks.model.instance import Instance

@@ -1,6 +1,6 @@
 """The builder container: toolchains and their caches, apart from everything that serves.
 
-It is plain LXC on the machine that runs doit, on a bridge and subnet of its own, is made by the
+It is a container on the machine that runs doit, on a bridge and subnet of its own, is made by the
 first build and rests between builds. It is a cache: destroying it costs the next build time.
 """
 
@@ -15,17 +15,18 @@ from zlib import crc32
 
 from tasks.builds.workplace import Outcome, too_long
 from tasks.containers.base import Container, ContainerSpec
+from tasks.containers.drivers import local_driver
 from tasks.errors import BuildError, DeployError, NetworkError
 from tasks.guest.runner import script_text
 from tasks.host import locks
-from tasks.model.instance import DEFAULT_TEMPLATES
+from tasks.model.instance import NEWEST_SUITE
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
 NAME = "vikunja-builder"
 BRIDGE = "vikunja-build0"
 SUBNET = "10.98.76"
-SUITE = DEFAULT_TEMPLATES["lxc"]
+SUITE = NEWEST_SUITE
 USER = "builder"
 HOME = f"/home/{USER}"
 TREE = "/srv/build"
@@ -78,6 +79,11 @@ def builder_spec(suite: str = SUITE) -> ContainerSpec:
         ip_address=f"{SUBNET}.{host}/24",
         gateway=f"{SUBNET}.1",
     )
+
+
+def builder_container(paths: Paths, spec: ContainerSpec | None = None) -> Container:
+    """The builder's container, not yet looked at. spec: of another than the machine's usual one."""
+    return local_driver().from_spec(spec or builder_spec(), paths)
 
 
 class BuilderWorkplace:
@@ -162,9 +168,7 @@ def builder_workplace(
     One build at a time. spec: another builder than the machine's usual one. One that was made of
     another release goes: it holds nothing but caches.
     """
-    from tasks.containers.lxc.driver import LxcContainer
-
-    container = LxcContainer(spec or builder_spec(), paths)
+    container = builder_container(paths, spec)
     name = container.spec.name
     paths.cache.mkdir(parents=True, exist_ok=True)
     busy = paths.cache / f"{name}.lock"

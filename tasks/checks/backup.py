@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.checks.finding import Finding, World
+from tasks.model.finding import Finding, World
 
 
 def check(world: World) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.checks.finding import Finding, World
 from tasks.host.process import execute
+from tasks.model.finding import Finding, World
 
 DAYS = 30
 """Fewer days left than these are a warning; an expired one is a configuration problem."""

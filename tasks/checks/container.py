@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.base import ContainerFacts, refuse_foreign
+from tasks.model.finding import Finding, World
 
 
 def check(world: World) -> Iterator[Finding]:

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from tasks.backup.configuration import DOCUMENT, FOLDER
 from tasks.backup.running_instance import as_deployed
-from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.databases import Doubt, database_for, doubts
 from tasks.databases.greeting import refuse_newer_server
 from tasks.errors import DeployError, NetworkError
 from tasks.model import registry
+from tasks.model.finding import Finding, World
 from tasks.model.host_files import read_host_files
 from tasks.model.instance import Instance
 from tasks.model.layout import database_port, database_user

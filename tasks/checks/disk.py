@@ -9,33 +9,20 @@ from pathlib import Path
 
 from tasks import builds
 from tasks.checks.backup import nearest_existing
-from tasks.checks.finding import MACHINE, Finding, World
-from tasks.containers import container_for
+from tasks.containers.base import DiskNeed
+from tasks.containers.drivers import by_driver
 from tasks.errors import DeployError, ResourceError
+from tasks.model.finding import MACHINE, Finding, World
 from tasks.paths import Paths
 
 GB = 1 << 30
 
-ROOT_FILE_SYSTEM_GB = 1.0
-"""debootstrap's result with what it downloads, in the cache."""
-CONTAINER_GB = 1.0
-"""Packages, release and first data of a container."""
 BUILD_GB = 4.0
 """A builder with its toolchains, caches and one tree of Vikunja's."""
 BACKUP_GB = 0.5
 """A first archive."""
 
 FEWEST_FILES = 100_000
-
-
-@dataclass(frozen=True)
-class Need:
-    """Room that something takes. now: GB at the next apply; later: GB it may grow to."""
-
-    path: Path
-    what: str
-    now: float
-    later: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,21 +37,13 @@ class Room:
 
 
 def check(worlds: Sequence[World], paths: Paths) -> Iterator[Finding]:
-    needs = [need for world in worlds for need in needs_of(world)]
-    if any(world.instance.lxc for world in worlds) and not any((paths.cache / "rootfs").glob("*")):
-        needs.append(Need(paths.cache, "the root file system", ROOT_FILE_SYSTEM_GB))
+    instances = [world.instance for world in worlds]
+    needs = [DiskNeed(one.backup.directory, "backups", BACKUP_GB) for one in instances]
+    for driver, own in by_driver(instances):
+        needs += driver.disk_needs(own, paths)
     if any(unbuilt(world) for world in worlds):
-        needs.append(Need(paths.lxc, "the build", BUILD_GB))
+        needs.append(DiskNeed(paths.lxc, "the build", BUILD_GB))
     yield from evaluate([(need, room_of(need.path)) for need in needs])
-
-
-def needs_of(world: World) -> Iterator[Need]:
-    instance = world.instance
-    if instance.lxc:
-        exists = container_for(instance, world.paths).observe().exists
-        now = 0.0 if exists else CONTAINER_GB
-        yield Need(world.paths.lxc, instance.id, now, float(instance.resources.disk_size_gb))
-    yield Need(instance.backup.directory, "backups", BACKUP_GB)
 
 
 def unbuilt(world: World) -> bool:
@@ -90,16 +69,16 @@ def room_of(path: Path) -> Room:
     )
 
 
-def evaluate(found: Iterable[tuple[Need, Room]]) -> Iterator[Finding]:
+def evaluate(found: Iterable[tuple[DiskNeed, Room]]) -> Iterator[Finding]:
     """One finding a file system, or two."""
-    by_device: dict[int, list[tuple[Need, Room]]] = {}
+    by_device: dict[int, list[tuple[DiskNeed, Room]]] = {}
     for need, room in found:
         by_device.setdefault(room.device, []).append((need, room))
     for group in by_device.values():
         yield from judge_room(group[0][1], [need for need, _ in group])
 
 
-def judge_room(room: Room, needs: Sequence[Need]) -> Iterator[Finding]:
+def judge_room(room: Room, needs: Sequence[DiskNeed]) -> Iterator[Finding]:
     now = sum(need.now for need in needs)
     later = sum(need.later for need in needs)
     free = f"{room.path} has {room.free:.1f} GB free"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.checks.finding import Finding, World
+from tasks.model.finding import Finding, World
 from tasks.model.holder import LockInfo, inspect
 from tasks.model.lock import locked
 

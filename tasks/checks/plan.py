@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.checks.finding import Finding, World
+from tasks.model.finding import Finding, World
 from tasks.planning.inspection import inspect
 from tasks.planning.refusals import refuse, refuse_loss
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
 
 from tasks.checks import (
     backup,
@@ -14,36 +13,14 @@ from tasks.checks import (
     disk,
     host,
     lock,
-    network,
     plan,
     source,
-    template,
 )
-from tasks.checks.finding import MACHINE, Finding, World, from_error
-from tasks.errors import DeployError
+from tasks.containers.drivers import by_driver, driver_of
+from tasks.errors import DeployError, ResourceError
+from tasks.model.finding import MACHINE, Concern, Finding, World, from_error
 from tasks.model.instance import Git, Instance
 from tasks.paths import Paths
-
-Concern = Callable[[World], Iterable[Finding]]
-
-LXC: tuple[tuple[str, Concern], ...] = (
-    ("container", container.check),
-    ("address", network.check),
-    ("template", template.check),
-)
-"""Of plain LXC, by the topic of a check that cannot be made."""
-
-PROXMOX: tuple[tuple[str, Concern], ...] = (
-    ("node", lambda world: _proxmox().node(world)),
-    ("privileges", lambda world: _proxmox().privileges(world)),
-    ("container", container.check),
-    ("address", lambda world: _proxmox().address(world)),
-    ("template", lambda world: _proxmox().template(world)),
-    ("storage", lambda world: _proxmox().storage(world)),
-    ("bridge", lambda world: _proxmox().bridge(world)),
-    ("ha", lambda world: _availability().check(world)),
-)
-"""Of Proxmox VE; loaded where an instance lives there."""
 
 EVERY: tuple[tuple[str, Concern], ...] = (
     ("git", source.check),
@@ -53,24 +30,20 @@ EVERY: tuple[tuple[str, Concern], ...] = (
     ("lock", lock.check),
     ("plan", plan.check),
 )
+"""Of every instance, whatever its driver."""
 
 THREADS = 8
 
 
 def concerns(instance: Instance) -> tuple[tuple[str, Concern], ...]:
-    return (*(LXC if instance.lxc else PROXMOX), *EVERY)
-
-
-def _proxmox() -> ModuleType:
-    from tasks.checks import proxmox
-
-    return proxmox
-
-
-def _availability() -> ModuleType:
-    from tasks.checks import availability
-
-    return availability
+    """By the topic of a check that cannot be made."""
+    driver = driver_of(instance)
+    return (
+        *driver.reach_checks,
+        ("container", container.check),
+        *driver.container_checks,
+        *EVERY,
+    )
 
 
 def check_all(instances: Sequence[Instance], paths: Paths) -> list[Finding]:
@@ -86,6 +59,18 @@ def check_all(instances: Sequence[Instance], paths: Paths) -> list[Finding]:
     with ThreadPoolExecutor(THREADS) as pool:
         found = [one for findings in pool.map(lambda work: work(), jobs) for one in findings]
     return [one for one in found if one.topic != "plan" or not said_already(one, found)]
+
+
+def role(instances: Sequence[Instance]) -> list[str]:
+    """Commands that grant these instances' credentials what they need. ResourceError where none of
+    them has any."""
+    lines = [line for driver, own in by_driver(instances) for line in driver.grants(own)]
+    if not lines:
+        raise ResourceError(
+            "no instance of the configuration lives on Proxmox VE",
+            hint="Roles are for the API tokens of proxmox.connection",
+        )
+    return lines
 
 
 def said_already(finding: Finding, found: Sequence[Finding]) -> bool:

@@ -13,9 +13,9 @@ from tasks import builds
 from tasks.builds.builder import BRIDGE, SUBNET
 from tasks.builds.release_source import shown
 from tasks.builds.remote import Remote
-from tasks.checks.finding import Finding, World
-from tasks.containers.lxc.routes import Route, overlapping, read_routes
 from tasks.errors import BuildError, NetworkError
+from tasks.host.routes import Route, overlapping, read_routes
+from tasks.model.finding import Finding, World
 
 ANSWER_SECONDS = 10.0
 

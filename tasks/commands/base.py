@@ -83,7 +83,7 @@ class DeployCommand(Command):  # type: ignore[misc]
                 require_root(self.name, self.name)
             return self.perform(opt_values, pos_args)
         except KeyboardInterrupt:
-            from tasks.containers import unfinished
+            from tasks.containers.drivers import unfinished
 
             console.clear_interrupt()
             hint = "./doit plan shows what is left to do" if self.changes else ""

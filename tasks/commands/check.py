@@ -14,7 +14,7 @@ from tasks.errors import ConfigError
 from tasks.output import console
 
 if TYPE_CHECKING:
-    from tasks.checks.finding import Finding
+    from tasks.model.finding import Finding
     from tasks.paths import Paths
 
 COLORS = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -34,7 +34,7 @@ class Check(DeployCommand):
         from tasks.paths import host_paths
 
         if options["role"]:
-            from tasks.checks.proxmox import role
+            from tasks.checks.run import role
 
             console.result("\n".join(role(select(load(options), arguments))))
             return 0
@@ -49,8 +49,8 @@ class Check(DeployCommand):
 def find(options: Mapping[str, Any], arguments: Sequence[str], paths: Paths) -> list[Finding]:
     """All findings. Nothing but the configuration's problems where it has any: what else to look
     at would be a guess."""
-    from tasks.checks.finding import from_configuration, from_instances
     from tasks.checks.run import check_all
+    from tasks.model.finding import from_configuration, from_instances
 
     try:
         instances = select(load(options), arguments)

@@ -1,15 +1,23 @@
-"""What every place for containers offers. A driver owns transport and nothing else."""
+"""What every driver of containers offers, and every container. Transport and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import IO, Protocol
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
 from tasks.host.process import Completed
 from tasks.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.model.finding import Concern, Finding
+    from tasks.model.instance import DriverName, Instance
+    from tasks.paths import Paths
 
 MARKER_PATH = "/etc/vikunja-deploy"
 """In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""
@@ -166,6 +174,81 @@ class Container(Protocol):
         the container are killed and DeployError raised. check: a non-zero exit raises one with
         the last lines of stderr as evidence; the error names argv[0] only.
         """
+
+
+@dataclass(frozen=True)
+class DiskNeed:
+    """Room that something takes. now: GB at the next apply; later: GB it may grow to."""
+
+    path: Path
+    what: str
+    now: float
+    later: float = 0.0
+
+
+class Driver(Protocol):
+    """A kind of container: what differs from one kind to another, beside what a Container does.
+
+    There is one object of each, in tasks.containers.drivers. Where nothing else is said, nothing is
+    asked of the world, and nothing raised.
+    """
+
+    @property
+    def name(self) -> DriverName: ...
+
+    keys: tuple[str, ...]
+    """Configuration keys of its own that an existing container takes on, dotted."""
+
+    makes_networks: bool
+    """A bridge that is not there is made for a container, on any subnet that is free."""
+
+    def more_of(self, instance: Instance) -> Mapping[str, object]:
+        """What it compares of a container beyond a ContainerSpec's fields, by name; JSON-ready."""
+
+    def container(self, spec: ContainerSpec, instance: Instance, paths: Paths) -> Container:
+        """The instance's container, not yet looked at."""
+
+    def named(self, name: str, instance_id: str, paths: Paths) -> Container | None:
+        """A container of which no more is known, to be looked at or destroyed. None where a name
+        and this machine do not suffice to find it."""
+
+    def list_owned(self, paths: Paths) -> Sequence[tuple[str, str]]:
+        """(name, instance id) of every container that says that it is an instance's, as far as
+        this machine alone can tell."""
+
+    def location(self, instance: Instance) -> tuple[str | None, int | None]:
+        """Node and number of the container, as the configuration has them; for the registry."""
+
+    def double(self, instance: Instance, suffix: str) -> Mapping[str, Any]:
+        """What of its section of the configuration a drill's throw-away container has otherwise."""
+
+    def check_machine(self, paths: Paths) -> Iterable[Finding]:
+        """Whether this machine has what any container of it takes. Asks the machine."""
+
+    def disk_needs(self, instances: Sequence[Instance], paths: Paths) -> Iterable[DiskNeed]:
+        """Room on this machine that containers of these instances take. Asks the machine."""
+
+    @property
+    def reach_checks(self) -> tuple[tuple[str, Concern], ...]:
+        """What is looked at before the container: whether it can be asked for; by topic."""
+
+    @property
+    def container_checks(self) -> tuple[tuple[str, Concern], ...]:
+        """Whether all is there that the container takes, by topic, in order."""
+
+    def grants(self, instances: Sequence[Instance]) -> Sequence[str]:
+        """Commands that grant what these instances' credentials need; each once. ConfigError where
+        a credential cannot be read."""
+
+    def unfinished(self) -> Sequence[str]:
+        """What threads of this process wait for and what runs on without them; a line each."""
+
+
+class LocalDriver(Driver, Protocol):
+    """A driver whose containers live on this machine, and are made from a spec alone."""
+
+    def from_spec(self, spec: ContainerSpec, paths: Paths) -> Container:
+        """Of no instance in particular: a builder's."""
 
 
 def refuse_foreign(instance_id: str, name: str, found: ContainerFacts) -> None:

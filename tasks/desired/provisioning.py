@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from tasks.containers.base import Container, ContainerSpec
+from tasks.containers.drivers import driver_of
 from tasks.desired.rendering import origin_of
 from tasks.model.instance import Instance
 from tasks.model.plan import PlanEntry
@@ -24,34 +25,11 @@ KEYS = (
     "network.nameservers",
 )
 
-PROXMOX_KEYS = tuple(
-    f"proxmox.{name}"
-    for name in (
-        "node",
-        "storage",
-        "swap_mb",
-        "vlan",
-        "mtu",
-        "firewall",
-        "search_domain",
-        "timezone",
-        "onboot",
-        "startup",
-        "protection",
-        "tags",
-        "mounts",
-        "ha",
-        "replication",
-    )
-)
-"""Those of Proxmox VE that an existing container takes on."""
-
 
 def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
     """The container's desired value, and that it runs."""
     every = frozenset((*(field.name for field in fields(ContainerSpec)), *container.spec.more))
-    placed = PROXMOX_KEYS if instance.proxmox else ()
-    origin = origin_of(instance, (*KEYS, f"{instance.driver}.template", *placed))
+    origin = origin_of(instance, (*KEYS, *driver_of(instance).keys))
     desired = DesiredContainer(
         spec=container.spec,
         restarting=container.needs_restart(every),
@@ -76,6 +54,6 @@ def prepare_machine(
         container.prepare_machine(progress)
     builds = instance.git is not None and any(entry.step == "build" for entry in entries)
     if builds and instance.build.where == "container":
-        from tasks.containers.lxc.preparing import prepare_machine as prepare_for_builder
+        from tasks.builds.builder import builder_container
 
-        prepare_for_builder(paths, progress)
+        builder_container(paths).prepare_machine(progress)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.config import flatten
 from tasks.config.document import DeploymentFacts, deployment_document
-from tasks.containers.base import ContainerFacts
+from tasks.containers.registry_entry import entry, found_number
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import origin_of
 from tasks.host.text_cache import TextCache, key_of
@@ -114,37 +114,10 @@ def declare(
     )
 
 
-def found_number(found: ContainerFacts | None) -> int | None:
-    """The number that Proxmox VE gave the container."""
-    number = found.attributes.get("container_id") if found else None
-    return number if isinstance(number, int) else None
-
-
 def running(facts: Facts) -> tuple[Record, ...]:
     """The state's record where it says that the instance does not run, though it will."""
     status, _, rest = facts.host.get("record:state", "running").partition(" ")
     return () if status == "running" else (Record(record="state", expected=f"running {rest}"),)
-
-
-def entry(
-    instance: Instance, applied: Applied, found: ContainerFacts | None = None
-) -> registry.Registered:
-    """The instance's line in the registry. found: its container, once it is there."""
-    node = found.attributes.get("node") if found else None
-    desired = instance.proxmox
-    return registry.Registered(
-        instance_id=instance.id,
-        driver=instance.driver,
-        node=str(node or desired.node) if desired else None,
-        container_id=found_number(found) or (desired.container_id if desired else None),
-        container_name=instance.container_name,
-        ip_address=instance.network.ip_address,
-        domain=instance.network.domain,
-        created_at=applied.created_at,
-        config=str(instance.source),
-        identity=found.identity if found else None,
-        folder=found.folder if found else None,
-    )
 
 
 def _registered_text(found: registry.Registered) -> str:

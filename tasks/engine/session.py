@@ -275,6 +275,7 @@ class Session:
 
     def _write_record(self, run: InstanceRun, name: str) -> None:
         """Write one record as things are now."""
+        from tasks.containers.registry_entry import entry, found_number
         from tasks.desired import record
         from tasks.execution import release_changes
         from tasks.host.files import write_atomically
@@ -288,13 +289,13 @@ class Session:
             created = run.applied.created_at or now
             applied = replace(run.applied, created_at=created)
             found = run.work.container.observe()
-            registry.add(self.paths, record.entry(run.work.inspection.instance, applied, found))
+            registry.add(self.paths, entry(run.work.inspection.instance, applied, found))
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
             color, line, migrations = release_changes.serving(run.work)
             run.operation.record(
-                container_id=record.found_number(run.work.container.observe()),
+                container_id=found_number(run.work.container.observe()),
                 active_color=color,
                 deployed_version=line.version if line else None,
                 deployed_commit=line.commit if line and line.commit != "-" else None,

@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, get_args
 
 from tasks.frozen import dataclass
 
@@ -20,6 +20,23 @@ Color = Literal["blue", "green"]
 COLORS: tuple[Color, Color] = ("blue", "green")
 
 DatabaseType = Literal["sqlite", "postgresql", "mysql"]
+
+DriverName = Literal["proxmox", "lxc"]
+"""Of a driver of containers, and of the section of the configuration that chooses it. The table of
+the drivers themselves is in tasks/containers/drivers.py."""
+
+
+class Placement(Protocol):
+    """The section that chooses a driver: where the container lives. template: what it is made
+    from; None: see Instance.template."""
+
+    @property
+    def template(self) -> str | None: ...
+
+    def container_name(self, instance_id: str) -> str: ...
+
+    def suite(self, template: str) -> str:
+        """The Debian release that a template of this driver is of."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +122,15 @@ class Proxmox:
     replication: tuple[Replication, ...]
     lock_wait_seconds: int
 
+    def container_name(self, instance_id: str) -> str:
+        return instance_id
+
+    def suite(self, template: str) -> str:
+        """As far as the template's name tells; where it does not, the oldest that is supported:
+        what is built for that runs on the others, too."""
+        found = re.search(r"debian-(\d+)", template)
+        return SUITES.get(found[1] if found else "", OLDEST_SUITE)
+
 
 @dataclass(frozen=True)
 class Lxc:
@@ -113,6 +139,12 @@ class Lxc:
 
     name: str
     template: str | None
+
+    def container_name(self, instance_id: str) -> str:
+        return self.name
+
+    def suite(self, template: str) -> str:
+        return template
 
 
 @dataclass(frozen=True)
@@ -332,16 +364,16 @@ class ExtraFile:
     group: str
 
 
-DEFAULT_TEMPLATES = {"lxc": "trixie", "proxmox": "debian-13-standard"}
-"""What new containers are made from where the configuration names nothing."""
-
 SUITES = {"12": "bookworm", "13": "trixie"}
-OLDEST_SUITE = "bookworm"
+OLDEST_SUITE, NEWEST_SUITE = "bookworm", "trixie"
+
+DEFAULT_TEMPLATES = {"lxc": NEWEST_SUITE, "proxmox": "debian-13-standard"}
+"""What new containers are made from where the configuration names nothing."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance. Exactly one of proxmox and lxc, and one of git and release, is set."""
+    """One instance. One field that is named as a driver, and one of git and release, is set."""
 
     id: str
     version: str
@@ -367,29 +399,32 @@ class Instance:
     """The same desired as plain data with all defaults filled in, JSON-ready."""
 
     @property
-    def driver(self) -> Literal["proxmox", "lxc"]:
-        return "proxmox" if self.proxmox else "lxc"
+    def driver(self) -> DriverName:
+        found: DriverName
+        (found,) = (name for name in get_args(DriverName) if getattr(self, name) is not None)
+        return found
+
+    @property
+    def placement(self) -> Placement:
+        """The section of the driver."""
+        found: Placement = getattr(self, self.driver)
+        return found
 
     @property
     def template(self) -> str:
         """What its container is made from: as named, else what new ones are made from."""
-        named = self.lxc.template if self.lxc else self.proxmox.template if self.proxmox else None
-        return named or DEFAULT_TEMPLATES[self.driver]
+        return self.placement.template or DEFAULT_TEMPLATES[self.driver]
 
     @property
     def suite(self) -> str:
-        """The Debian release of its container, as far as the template's name tells; where it does
-        not, the oldest that is supported: what is built for that runs on the others, too."""
-        if self.driver == "lxc":
-            return self.template
-        found = re.search(r"debian-(\d+)", self.template)
-        return SUITES.get(found[1] if found else "", OLDEST_SUITE)
+        """The Debian release of its container, as far as the template tells."""
+        return self.placement.suite(self.template)
 
     def made_from(self, template: str | None) -> Instance:
         """The same with the template that its container was made from, where none is named: an
         existing container never differs by what new ones are made from. None: there is none."""
-        section = self.lxc or self.proxmox
-        if section is None or section.template is not None:
+        section: Any = self.placement
+        if section.template is not None:
             return self
         chosen = template or self.template
         document = {
@@ -401,7 +436,7 @@ class Instance:
 
     @property
     def container_name(self) -> str:
-        return self.lxc.name if self.lxc else self.id
+        return self.placement.container_name(self.id)
 
     @cached_property
     def public_url(self) -> str:

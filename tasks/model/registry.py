@@ -10,11 +10,12 @@ import re
 from dataclasses import asdict, replace
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from tasks.errors import ResourceError
 from tasks.frozen import dataclass
 from tasks.host.files import Check, check_record, damaged, exclusive, read_json, write_json
+from tasks.model.instance import DriverName
 from tasks.paths import Paths
 
 Signature = tuple[int, int, int, int, int]
@@ -33,7 +34,7 @@ class Registered:
     """
 
     instance_id: str
-    driver: Literal["proxmox", "lxc"]
+    driver: DriverName
     node: str | None
     container_id: int | None
     container_name: str
@@ -124,7 +125,7 @@ def add(paths: Paths, entry: Registered) -> Registered:
 def note_container(
     paths: Paths,
     instance_id: str,
-    driver: Literal["proxmox", "lxc"],
+    driver: DriverName,
     *,
     identity: str,
     folder: int | None = None,
@@ -215,7 +216,7 @@ def _is_address(value: object) -> bool:
 
 _CHECKS: dict[str, Check] = {
     "instance_id": _is_text,
-    "driver": lambda value: value in ("proxmox", "lxc"),
+    "driver": lambda value: value in get_args(DriverName),
     "node": lambda value: value is None or _is_text(value),
     "container_id": lambda value: value is None or type(value) is int,
     "container_name": _is_text,

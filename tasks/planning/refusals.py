@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.desired import record
+from tasks.containers.registry_entry import entry as entry_of
 from tasks.errors import BuildError, DeployError, UsageError
 from tasks.model import registry
 from tasks.model.plan import InstancePlan
@@ -74,7 +74,7 @@ def _refuse_place(inspection: Inspection, paths: Paths) -> None:
     entries = inspection.plan.entries
     places = [entry for entry in entries if isinstance(entry.resource, DesiredContainer)]
     if places or any(entry.address == "record:registry" for entry in entries):
-        desired = record.entry(
+        desired = entry_of(
             inspection.instance, inspection.sources.applied, inspection.facts.container
         )
         registry.refuse_conflicts(desired, registry.read(paths))

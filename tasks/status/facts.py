@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from tasks.containers import container_for
-from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
-from tasks.desired import record
+from tasks.containers.base import ContainerFacts, Refusal
+from tasks.containers.drivers import driver_named
+from tasks.containers.registry_entry import found_number
 from tasks.errors import DeployError
 from tasks.frozen import dataclass
 from tasks.model import health as checks
@@ -109,7 +110,6 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
         address=layout.address(applied),
         url=applied.public_url,
         config=str(instance.source),
-        own_disk=instance.driver != "lxc",
         database_type=instance.database.type,
     )
     standing = with_records(standing, paths)
@@ -123,8 +123,9 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
         standing = replace(
             standing,
             container=place(found, instance.id),
+            own_disk=container.own_disk,
             forwarding=forwarding_of(found),
-            container_id=record.found_number(found) or standing.container_id,
+            container_id=found_number(found) or standing.container_id,
             unproven=found.unproven,
         )
         checked = checks.read(paths, instance.id) if cached else None
@@ -205,10 +206,6 @@ def place(found: ContainerFacts, instance_id: str) -> Place:
 
 def place_of(entry: Registered, paths: Paths) -> Place:
     """Where the container of a registered instance stands, as far as this machine can tell."""
-    if entry.driver != "lxc":
-        return "unknown"
-    from tasks.containers.lxc.driver import LxcContainer
-
-    name, owner = entry.container_name, entry.instance_id
-    spec = ContainerSpec(name, owner, "", owner, 0, 0, 0, "", entry.ip_address, "")
-    return place(LxcContainer(spec, paths).observe(), owner)
+    owner = entry.instance_id
+    container = driver_named(entry.driver).named(entry.container_name, owner, paths)
+    return "unknown" if container is None else place(container.observe(), owner)

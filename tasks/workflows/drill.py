@@ -3,9 +3,9 @@
     with operation(paths, instance.id, "drill") as op:
         drill(instance, archive, paths, op)
 
-The container is `<instance>-drill`, on a bridge and subnet of its own (plain LXC) or where the
-caller says. Its records are in a folder of their own, so that it is in no registry. What a killed
-drill left goes before the next begins.
+The container is `<instance>-drill`, on a bridge and subnet of its own where its driver makes
+those, or where the caller says. Its records are in a folder of their own, so that it is in no
+registry. What a killed drill left goes before the next begins.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tasks.backup.verify import verify
 from tasks.config.make import make_instance
 from tasks.containers import container_for
 from tasks.containers.base import Container
+from tasks.containers.drivers import driver_of
 from tasks.databases import database_for
 from tasks.desired.release import ReleaseTarget
 from tasks.errors import (
@@ -127,12 +128,7 @@ def throw_away(instance: Instance, place: DrillNetwork) -> Instance:
     """The instance's double: same application and engine, its own container, reaching nobody."""
     document: dict[str, Any] = deepcopy(dict(instance.document))
     document["deployment"]["instance_id"] = f"{instance.id}{SUFFIX}"
-    if instance.lxc:
-        document["lxc"]["name"] = f"{instance.container_name}{SUFFIX}"
-    else:
-        # Nobody may keep it alive, or from being removed.
-        document["proxmox"] |= {"container_id": None, "onboot": False, "protection": False}
-        document["proxmox"] |= {"ha": None, "replication": []}
+    document[instance.driver] |= driver_of(instance).double(instance, SUFFIX)
     document["network"] |= {
         "bridge": place.bridge,
         "ip_address": place.address,
@@ -159,7 +155,7 @@ def drill(
 
     Raises what failed; the instance itself is never touched.
     """
-    if place is None and not instance.lxc:
+    if place is None and not driver_of(instance).makes_networks:
         raise UsageError(
             "a drill needs an address on the instance's network",
             where=instance.id,

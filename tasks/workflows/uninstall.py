@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.containers import container_for
 from tasks.containers.base import Container, refuse_foreign
+from tasks.containers.drivers import driver_of
 from tasks.errors import DeployError, ResourceError
 from tasks.frozen import dataclass
 from tasks.host.files import named
@@ -67,7 +67,7 @@ def inspect_remains(instance: Instance, paths: Paths) -> Remains:
     removed then."""
     containers = []
     desired = container_for(instance, paths)
-    for container in (desired, *_drilled(instance, desired, paths)):
+    for container in (desired, *_drilled(instance, paths)):
         found = container.observe()
         refuse_foreign(container.spec.instance_id, container.spec.name, found)
         if found.exists:
@@ -81,17 +81,16 @@ def inspect_remains(instance: Instance, paths: Paths) -> Remains:
     )
 
 
-def _drilled(instance: Instance, desired: Container, paths: Paths) -> list[Container]:
-    """What a killed drill has left in plain LXC, unless that is another instance."""
-    if instance.lxc is None:
-        return []
-    from tasks.containers.lxc.driver import LxcContainer
+def _drilled(instance: Instance, paths: Paths) -> list[Container]:
+    """What a killed drill has left on this machine, unless that is another instance."""
     from tasks.model.last_drill import SUFFIX
 
-    name, owner = f"{desired.spec.name}{SUFFIX}", f"{instance.id}{SUFFIX}"
-    if registry.find(paths, owner) or (name, owner) not in LxcContainer.list_owned(paths):
+    driver = driver_of(instance)
+    name, owner = f"{instance.container_name}{SUFFIX}", f"{instance.id}{SUFFIX}"
+    if (name, owner) not in driver.list_owned(paths) or registry.find(paths, owner):
         return []
-    return [LxcContainer(replace(desired.spec, name=name, instance_id=owner), paths)]
+    left = driver.named(name, owner, paths)
+    return [left] if left else []
 
 
 def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:

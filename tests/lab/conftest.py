@@ -16,7 +16,7 @@ import yaml
 from journey import Site, new_site
 from places import LabNetwork, spec_for, temporary_prefix
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.lxc.preflight import preflight
 from tasks.host.packages import LXC, ensure, ensure_user_ids
 from tasks.paths import Paths

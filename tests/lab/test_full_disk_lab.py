@@ -15,7 +15,7 @@ from inside import Inside
 from journey import Site
 from small_disk import PAGE, SmallDisk, small_disk
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.model.holder import inspect
 
 FULL = "No space left on device"

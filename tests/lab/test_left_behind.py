@@ -23,7 +23,7 @@ from pathlib import Path
 from places import LabNetwork, spec_for, temporary_prefix
 from runs import MARK, our_mark
 from small_disk import small_disk
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 
 os.environ[MARK] = our_mark()
 number = os.getpid()

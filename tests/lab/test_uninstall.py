@@ -14,7 +14,7 @@ from journey import DOIT, Site, new_site
 
 from tasks.config import load_instances
 from tasks.containers import container_for
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.model import registry
 from tasks.model import state as states
 from tasks.model.archive import archives

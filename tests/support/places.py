@@ -10,7 +10,7 @@ from runs import temporary_folder
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import ownership
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.host.process import remove_tree
 from tasks.model import registry
 from tasks.paths import Paths

@@ -15,7 +15,7 @@ from typing import Any
 from tasks import execution
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.desired import rendering, switch, system
 from tasks.desired.release import ReleaseTarget
 from tasks.errors import DeployError

@@ -11,10 +11,10 @@ from typing import Literal
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import config
-from tasks.containers.lxc.routes import Route, overlapping, read_routes
 from tasks.errors import NetworkError, ResourceError
 from tasks.host.locks import locked
 from tasks.host.process import Completed, execute
+from tasks.host.routes import Route, overlapping, read_routes
 from tasks.paths import Paths
 
 HOOK = Path(__file__).with_name("hook.sh")

@@ -12,6 +12,7 @@ from tasks.containers.lxc.cgroup import read_layout
 from tasks.errors import ResourceError
 from tasks.host.process import execute
 from tasks.host.user_ids import read_idmap
+from tasks.model.finding import MACHINE, Finding
 from tasks.paths import Paths
 
 PROGRAMS = (
@@ -29,7 +30,7 @@ PROGRAMS = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class Lack:
     """Something that is missing. what: one line; hint: what to do. mended: an apply brings it
     about. needed: there is no container without it."""
 
@@ -42,10 +43,10 @@ class Finding:
         return f"{self.what} ({self.hint})"
 
 
-def preflight(paths: Paths) -> list[Finding]:
+def preflight(paths: Paths) -> list[Lack]:
     """Everything that keeps plain LXC from working here; empty where nothing does."""
     if os.geteuid() != 0:
-        return [Finding("plain LXC needs root", "run it as root")]
+        return [Lack("plain LXC needs root", "run it as root")]
     return [*_programs(), *_user_ids(), *_kernel(), *_control_groups(), *_place(paths)]
 
 
@@ -54,12 +55,12 @@ def missing_packages() -> list[str]:
     return sorted({package for name, package in PROGRAMS if shutil.which(name) is None})
 
 
-def _programs() -> list[Finding]:
+def _programs() -> list[Lack]:
     packages = missing_packages()
     if not packages:
         return []
     return [
-        Finding(
+        Lack(
             f"Debian packages are missing: {' '.join(packages)}",
             f"./doit apply installs them, as does: apt-get install {' '.join(packages)}",
             mended=True,
@@ -67,11 +68,11 @@ def _programs() -> list[Finding]:
     ]
 
 
-def _user_ids() -> list[Finding]:
+def _user_ids() -> list[Lack]:
     try:
         read_idmap()
     except ResourceError as error:
-        return [Finding(error.what, error.hint, mended=True)]
+        return [Lack(error.what, error.hint, mended=True)]
     return []
 
 
@@ -80,27 +81,25 @@ def has_file_system(name: str, listing: str) -> bool:
     return any(line.split()[-1:] == [name] for line in listing.splitlines())
 
 
-def _kernel() -> list[Finding]:
+def _kernel() -> list[Lack]:
     found = []
     if not has_file_system("overlay", Path("/proc/filesystems").read_text()) and not _loads(
         ["modprobe", "--dry-run", "overlay"]
     ):
-        found.append(Finding("the kernel has no overlay file system", "load the module overlay"))
+        found.append(Lack("the kernel has no overlay file system", "load the module overlay"))
     for name in ("user", "net", "pid", "mnt", "uts", "ipc"):
         if not Path(f"/proc/self/ns/{name}").exists():
-            found.append(
-                Finding(f"the kernel has no {name} namespaces", "use a kernel that has them")
-            )
+            found.append(Lack(f"the kernel has no {name} namespaces", "use a kernel that has them"))
     limit = Path("/proc/sys/user/max_user_namespaces")
     if limit.is_file() and limit.read_text().strip() == "0":
         found.append(
-            Finding("user namespaces are switched off", "sysctl user.max_user_namespaces=15000")
+            Lack("user namespaces are switched off", "sysctl user.max_user_namespaces=15000")
         )
     tools = [one for one in ("iptables", "iptables-nft", "iptables-legacy") if shutil.which(one)]
     # Without any, the package is missing.
     if tools and not any(_loads([one, "-w", "-t", "nat", "-S", "POSTROUTING"]) for one in tools):
         found.append(
-            Finding(
+            Lack(
                 "no variant of iptables can read this kernel's NAT table",
                 "load the module nft_chain_nat or iptable_nat; an own bridge needs it",
             )
@@ -112,11 +111,11 @@ def _loads(argv: Sequence[str]) -> bool:
     return shutil.which(argv[0]) is not None and execute(argv, check=False).returncode == 0
 
 
-def _control_groups() -> list[Finding]:
+def _control_groups() -> list[Lack]:
     layout = read_layout()
     missing = [name for name in ("cpu", "memory") if getattr(layout, name) is None]
     return [
-        Finding(
+        Lack(
             f"no control group hierarchy with the {name} controller is mounted",
             "mount cgroup2 at /sys/fs/cgroup; without it resources are not limited",
             needed=False,
@@ -125,12 +124,27 @@ def _control_groups() -> list[Finding]:
     ]
 
 
-def _place(paths: Paths) -> list[Finding]:
+def _place(paths: Paths) -> list[Lack]:
     odd = [str(path) for path in (paths.lxc, paths.cache) if set(str(path)) & set(" ,:\\\"'")]
     return [
-        Finding(
+        Lack(
             f"the path {path} has a character that LXC or the overlay cannot take",
             "choose a prefix of letters, digits, dots, dashes and slashes",
         )
         for path in odd
+    ]
+
+
+FINE = "plain LXC has its programs, user ids, kernel features and control groups"
+
+
+def evaluate(missing: Sequence[Lack]) -> list[Finding]:
+    """What is missing, as findings of `check`."""
+    if not missing:
+        return [Finding(MACHINE, "host", "ok", FINE)]
+    return [
+        Finding(MACHINE, "host", "warning", item.what, item.hint)
+        if item.mended or not item.needed
+        else Finding(MACHINE, "host", "problem", item.what, item.hint, ResourceError.exit_code)
+        for item in missing
     ]

@@ -1,1 +1,125 @@
-"""Containers on Proxmox VE."""
+"""Proxmox VE, of which this machine is a node, or which is reached over the network:
+tasks.containers.base.Driver."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.containers.base import ContainerSpec, DiskNeed
+    from tasks.containers.proxmox.container import ProxmoxContainer
+    from tasks.model.finding import Concern, Finding
+    from tasks.model.instance import DriverName, Instance, Proxmox
+    from tasks.paths import Paths
+
+
+class ProxmoxDriver:
+    """See tasks.containers.base.Driver."""
+
+    name: DriverName = "proxmox"
+    keys: tuple[str, ...] = (
+        "proxmox.template",
+        "proxmox.node",
+        "proxmox.storage",
+        "proxmox.swap_mb",
+        "proxmox.vlan",
+        "proxmox.mtu",
+        "proxmox.firewall",
+        "proxmox.search_domain",
+        "proxmox.timezone",
+        "proxmox.onboot",
+        "proxmox.startup",
+        "proxmox.protection",
+        "proxmox.tags",
+        "proxmox.mounts",
+        "proxmox.ha",
+        "proxmox.replication",
+    )
+    makes_networks = False
+
+    def more_of(self, instance: Instance) -> Mapping[str, object]:
+        from tasks.containers.proxmox.attributes import more_of
+        from tasks.containers.proxmox.desired import desired_of
+
+        return more_of(desired_of(section_of(instance)))
+
+    def container(self, spec: ContainerSpec, instance: Instance, paths: Paths) -> ProxmoxContainer:
+        from tasks.containers.proxmox.cluster import cluster_of
+        from tasks.containers.proxmox.container import ProxmoxContainer
+        from tasks.containers.proxmox.desired import desired_of
+
+        section = section_of(instance)
+        return ProxmoxContainer(
+            spec,
+            desired_of(section),
+            cluster_of(section, paths),
+            lock_limit=section.lock_wait_seconds,
+            download=section.download,
+            paths=paths,
+        )
+
+    def named(self, name: str, instance_id: str, paths: Paths) -> None:
+        """How its cluster is reached stands in the configuration alone."""
+
+    def list_owned(self, paths: Paths) -> Sequence[tuple[str, str]]:
+        return ()
+
+    def location(self, instance: Instance) -> tuple[str, int | None]:
+        section = section_of(instance)
+        return section.node, section.container_id
+
+    def double(self, instance: Instance, suffix: str) -> Mapping[str, Any]:
+        # Nobody may keep it alive, or from being removed.
+        return {
+            "container_id": None,
+            "onboot": False,
+            "protection": False,
+            "ha": None,
+            "replication": [],
+        }
+
+    # What `check` asks
+
+    def check_machine(self, paths: Paths) -> Iterable[Finding]:
+        return ()
+
+    def disk_needs(self, instances: Sequence[Instance], paths: Paths) -> Iterable[DiskNeed]:
+        return ()
+
+    @property
+    def reach_checks(self) -> tuple[tuple[str, Concern], ...]:
+        from tasks.containers.proxmox import checks
+
+        return (("node", checks.node), ("privileges", checks.privileges))
+
+    @property
+    def container_checks(self) -> tuple[tuple[str, Concern], ...]:
+        from tasks.containers.proxmox import availability_check, checks
+
+        return (
+            ("address", checks.address),
+            ("template", checks.template),
+            ("storage", checks.storage),
+            ("bridge", checks.bridge),
+            ("ha", availability_check.check),
+        )
+
+    def grants(self, instances: Sequence[Instance]) -> Sequence[str]:
+        from tasks.containers.proxmox.checks import grants
+
+        return grants(instances)
+
+    def unfinished(self) -> Sequence[str]:
+        tasks = sys.modules.get("tasks.containers.proxmox.tasks")
+        return tasks.waited_for() if tasks else ()
+
+
+def section_of(instance: Instance) -> Proxmox:
+    """What the configuration says of Proxmox VE; it does of an instance of this driver."""
+    assert instance.proxmox is not None
+    return instance.proxmox
+
+
+DRIVER = ProxmoxDriver()

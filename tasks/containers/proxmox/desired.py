@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tasks.frozen import dataclass
-from tasks.model.instance import Ha, Mount, Replication
+from tasks.model.instance import Ha, Mount, Proxmox, Replication
 
-__all__ = ["DesiredProxmox", "Ha", "Mount", "Replication"]
+__all__ = ["DesiredProxmox", "Ha", "Mount", "Replication", "desired_of"]
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,27 @@ class DesiredProxmox:
     mounts: tuple[Mount, ...] = ()
     ha: Ha | None = None
     replication: tuple[Replication, ...] = ()
+
+
+def desired_of(section: Proxmox) -> DesiredProxmox:
+    """What a configuration asks for."""
+    return DesiredProxmox(
+        node=section.node,
+        vmid=section.container_id,
+        storage=section.storage,
+        swap_mb=section.swap_mb,
+        vlan=section.vlan,
+        mtu=section.mtu,
+        firewall=section.firewall,
+        search_domain=section.search_domain,
+        onboot=section.onboot,
+        startup=section.startup,
+        protection=section.protection,
+        tags=section.tags,
+        pool=section.pool,
+        timezone=section.timezone,
+        ssh_keys=section.ssh_keys,
+        mounts=section.mounts,
+        ha=section.ha,
+        replication=section.replication,
+    )

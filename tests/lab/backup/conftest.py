@@ -10,7 +10,7 @@ from engines import ENGINES, LabDatabase, prepare
 from journey import Site, new_site
 from places import LabNetwork
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.paths import Paths
 
 SERVERS = Path(__file__).parents[1] / "database_host.sh"

@@ -11,7 +11,7 @@ import pytest
 from engines import FOLDER, NAME, PASSWORD, USER, prepare
 from tables import tables
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.databases import Database, read_apart
 from tasks.databases.greeting import server_version
 from tasks.errors import DatabaseError

@@ -15,7 +15,7 @@ from tasks.backup.source import STAGING, container_stream, create_argv
 from tasks.backup.stream import write_archive
 from tasks.backup.unpack import extract_argv, unpack
 from tasks.backup.verify import verify
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.databases import Database
 from tasks.errors import DeployError
 from tasks.model.archive import Archive, Contents, time_text

@@ -12,7 +12,7 @@ from journey import DOIT, Site
 from jsonschema import Draft202012Validator
 from load import written_to
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.lxc.network import INTERFACES
 from tasks.paths import SCHEMAS
 from tasks.workflows.drill import own_place

@@ -16,7 +16,7 @@ from tasks.builds.artifact import keys as keys_of
 from tasks.builds.builder import builder_spec
 from tasks.builds.git import mirror_path
 from tasks.containers.base import ContainerSpec
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.model.instance import OLDEST_SUITE, Git
 from tasks.paths import Paths
 

@@ -21,7 +21,7 @@ from build_trees import Recorded, Repository, content, instance_of, members, pac
 from tasks.builds import artifact_key, build, find, verify
 from tasks.builds.artifact import log_path
 from tasks.containers.base import ContainerSpec
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.errors import BuildError
 from tasks.model.instance import Instance
 from tasks.paths import Paths

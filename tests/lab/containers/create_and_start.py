@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tasks.containers.base import ContainerSpec
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.paths import Paths
 
 desired = json.load(sys.stdin)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.databases.base import Database
 from tasks.databases.watchdog import Watchdog, guard_text, post_watchdog
 from tasks.databases.write_freeze import Journal

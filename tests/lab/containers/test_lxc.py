@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.errors import DeployError, ResourceError
 from tasks.paths import Paths
 

@@ -18,7 +18,7 @@ import pytest
 
 from tasks.containers.lxc import init, network
 from tasks.containers.lxc.apt import read_setup
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.lxc.rootfs import ensure_rootfs
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.process import mounts_below

@@ -13,7 +13,7 @@ from instance_samples import sample_instance
 from model_files import Node, folder
 from model_machine import UNITS, VENDOR_UNITS, User
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.databases.write_freeze import step_script
 from tasks.desired import system as system_step
 from tasks.desired.rendering import render

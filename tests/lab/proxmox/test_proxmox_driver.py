@@ -20,8 +20,8 @@ from tasks.containers.base import MARKER_PATH, Container, ContainerSpec
 from tasks.containers.lxc import init
 from tasks.containers.proxmox.attributes import more_of
 from tasks.containers.proxmox.cluster import Cluster
+from tasks.containers.proxmox.container import ProxmoxContainer
 from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
-from tasks.containers.proxmox.driver import ProxmoxContainer
 from tasks.containers.proxmox.privileges import needs
 from tasks.containers.proxmox.reach import Reach
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.containers.base import MARKER_PATH
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.proxmox.guest_access import Inside
 from tasks.errors import DeployError, ResourceError
 from tasks.paths import Paths

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from system_lab import SAMPLE, VERSION, Inside, Site, release
 
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.host.packages import ensure
 from tasks.paths import Paths
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pve.cluster import Backend, Failed, Guest
 from tasks.containers.base import ContainerSpec
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.proxmox.parameters import attributes_of
 from tasks.containers.proxmox.properties import instance_in_notes, parse_properties
 from tasks.errors import DeployError

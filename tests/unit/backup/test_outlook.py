@@ -12,13 +12,13 @@ import pytest
 from instance_samples import sample_instance
 
 from tasks.checks import database as checks
-from tasks.checks.finding import Level, World
 from tasks.containers.base import ContainerFacts
 from tasks.databases import doubts, greeting, read_apart
 from tasks.databases.greeting import refuse_newer_server, server_version
 from tasks.databases.outlook import Apart, Outlook, read_outlook
 from tasks.errors import DatabaseError
 from tasks.host.process import Completed
+from tasks.model.finding import Level, World
 from tasks.model.host_files import NO_HOST_FILES
 from tasks.model.instance import Instance
 from tasks.paths import Paths

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from instance_samples import sample_instance
 
 from tasks.checks import (
-    arp,
     backup,
     certificate,
     container,
@@ -23,18 +23,21 @@ from tasks.checks import (
     disk,
     host,
     lock,
-    network,
     run,
     source,
-    template,
 )
-from tasks.checks.disk import Need, Room
-from tasks.checks.finding import MACHINE, Finding, World, from_error
+from tasks.checks.disk import Room
 from tasks.commands.check import Check, exit_code, line, summary
-from tasks.containers.base import ContainerFacts
+from tasks.containers import address_check
+from tasks.containers.base import ContainerFacts, DiskNeed
+from tasks.containers.lxc import DRIVER as LXC
+from tasks.containers.lxc import network_check as network
 from tasks.containers.lxc import preflight
-from tasks.containers.lxc.routes import Route, parse_routes
+from tasks.containers.lxc import template_check as template
 from tasks.errors import GitError, ResourceError
+from tasks.host import arp
+from tasks.host.routes import Route, parse_routes
+from tasks.model.finding import MACHINE, Finding, World, from_error
 from tasks.model.holder import LockInfo
 from tasks.paths import PREFIX_VARIABLE, Paths
 
@@ -142,7 +145,9 @@ def test_an_error_of_one_concern_hides_nothing_of_the_others(
         yield FREE
         raise GitError("no branch 'mian'", where="https://git.example.com", hint="nearest: main")
 
-    monkeypatch.setattr(run, "LXC", (("git", fails),))
+    driver = SimpleNamespace(reach_checks=(("git", fails),), container_checks=())
+    monkeypatch.setattr(run, "driver_of", lambda _: driver)
+    monkeypatch.setattr(container, "check", lambda _: [])
     monkeypatch.setattr(run, "EVERY", (("lock", lambda world: [world.ok("lock", "free")]),))
     monkeypatch.setattr(host, "check", lambda instances, paths: [MISSING])
     monkeypatch.setattr(disk, "check", lambda worlds, paths: [SHORT])
@@ -189,26 +194,26 @@ def test_an_error_at_the_instance_s_own_place_does_not_repeat_it() -> None:
 
 
 def test_what_the_machine_lacks_is_a_problem_each() -> None:
-    missing = [preflight.Finding("packages are missing: lxc", "apt-get install lxc")]
-    assert told(host.evaluate(missing)[0]) == (
+    missing = [preflight.Lack("packages are missing: lxc", "apt-get install lxc")]
+    assert told(preflight.evaluate(missing)[0]) == (
         "problem",
         "packages are missing: lxc",
         "apt-get install lxc",
         4,
     )
-    assert [finding.level for finding in host.evaluate([])] == ["ok"]
+    assert [finding.level for finding in preflight.evaluate([])] == ["ok"]
 
 
 def test_what_an_apply_brings_about_is_no_problem() -> None:
-    lacking = preflight.Finding("packages are missing: lxc", "./doit apply", mended=True)
-    assert [finding.level for finding in host.evaluate([lacking])] == ["warning"]
+    lacking = preflight.Lack("packages are missing: lxc", "./doit apply", mended=True)
+    assert [finding.level for finding in preflight.evaluate([lacking])] == ["warning"]
 
 
 def test_lxc_is_asked_of_a_machine_only_where_something_lives_in_it() -> None:
     proxmox = {"lxc": None, "proxmox": {"node": "pve"}}
-    assert host.needs_lxc([sample_instance()])
-    assert host.needs_lxc([sample_instance(**proxmox)])
-    assert not host.needs_lxc([sample_instance(**proxmox, build={"where": "local"})])
+    assert LXC in host.needed_drivers([sample_instance()])
+    assert LXC in host.needed_drivers([sample_instance(**proxmox)])
+    assert LXC not in host.needed_drivers([sample_instance(**proxmox, build={"where": "local"})])
 
 
 def room(free: float, device: int = 1, files: int | None = 10**6) -> Room:
@@ -216,9 +221,9 @@ def room(free: float, device: int = 1, files: int | None = 10**6) -> Room:
 
 
 def test_needs_on_one_file_system_add_up() -> None:
-    lxc = Need(Path("/disk1/lxc"), "vikunja-main", 1.0, 20.0)
-    built = Need(Path("/disk1/cache"), "the build", 4.0)
-    backups = Need(Path("/disk2/backups"), "backups", 0.5)
+    lxc = DiskNeed(Path("/disk1/lxc"), "vikunja-main", 1.0, 20.0)
+    built = DiskNeed(Path("/disk1/cache"), "the build", 4.0)
+    backups = DiskNeed(Path("/disk2/backups"), "backups", 0.5)
 
     def found(free: float) -> list[tuple[str, str, str, int]]:
         rooms = [(lxc, room(free)), (built, room(free)), (backups, room(9.0, 2))]
@@ -243,7 +248,7 @@ def test_needs_on_one_file_system_add_up() -> None:
 
 
 def test_a_file_system_can_run_out_of_files() -> None:
-    need = Need(Path("/disk1"), "x", 0.0)
+    need = DiskNeed(Path("/disk1"), "x", 0.0)
     assert [f.level for f in disk.judge_room(room(9.0, files=99_999), [need])] == ["ok", "warning"]
     assert [f.level for f in disk.judge_room(room(9.0, files=None), [need])] == ["ok"]
 
@@ -271,15 +276,15 @@ def test_a_container_of_its_own_is_fine_and_another_s_is_not() -> None:
 
 
 def test_an_address_that_somebody_answers_for_is_taken() -> None:
-    assert told(network.judge_address(world(), asked=True, taken="00:16:3e:00:00:01")) == (
+    assert told(address_check.judge_address(world(), asked=True, taken="00:16:3e:00:00:01")) == (
         "problem",
         "10.98.0.10 is in use on vikunja0, by 00:16:3e:00:00:01",
         "Set network.ip_address to an address that is free",
         4,
     )
-    free = network.judge_address(world(), asked=True, taken=None)
+    free = address_check.judge_address(world(), asked=True, taken=None)
     assert free.what == "10.98.0.10 is free: nobody on vikunja0 answers for it"
-    unasked = network.judge_address(world(), asked=False, taken=None)
+    unasked = address_check.judge_address(world(), asked=False, taken=None)
     assert unasked.what == "10.98.0.10 is free: no container and no registry has it"
 
 

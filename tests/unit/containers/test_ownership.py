@@ -12,7 +12,7 @@ import pytest
 from tasks.containers.base import NOT_RECORDED, RECORDED, ContainerSpec
 from tasks.containers.lxc import config, facts
 from tasks.containers.lxc.cgroup import Hierarchy, Layout
-from tasks.containers.lxc.driver import LxcContainer
+from tasks.containers.lxc.container import LxcContainer
 from tasks.errors import ResourceError
 from tasks.host import user_ids
 from tasks.model import registry

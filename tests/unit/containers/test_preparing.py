@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.containers.lxc import preparing
-from tasks.containers.lxc.preflight import Finding, missing_packages
+from tasks.containers.lxc.preflight import Lack, missing_packages
 from tasks.errors import ResourceError
 from tasks.host import packages as machine
 from tasks.paths import Paths
@@ -71,8 +71,8 @@ def test_what_cannot_be_brought_about_is_named(
     monkeypatch: pytest.MonkeyPatch, done: Done, tmp_path: Path
 ) -> None:
     lack(monkeypatch)
-    kernel = Finding("the kernel has no overlay file system", "load the module overlay")
-    other = Finding("another thing", "do that")
+    kernel = Lack("the kernel has no overlay file system", "load the module overlay")
+    other = Lack("another thing", "do that")
     monkeypatch.setattr(preparing, "preflight", lambda _: [kernel, other])
     with pytest.raises(ResourceError, match="the kernel has no overlay file system") as caught:
         preparing.prepare_machine(Paths(tmp_path))
@@ -85,8 +85,8 @@ def test_what_is_only_better_with_it_keeps_nobody(
     monkeypatch: pytest.MonkeyPatch, done: Done, tmp_path: Path
 ) -> None:
     lack(monkeypatch)
-    limits = Finding("no control groups", "mount them", needed=False)
-    packages = Finding("packages are missing", "./doit apply", mended=True)
+    limits = Lack("no control groups", "mount them", needed=False)
+    packages = Lack("packages are missing", "./doit apply", mended=True)
     monkeypatch.setattr(preparing, "preflight", lambda _: [limits, packages])
     preparing.prepare_machine(Paths(tmp_path))
     assert done == [("ids", ())]

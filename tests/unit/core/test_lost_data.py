@@ -13,10 +13,10 @@ from model_machine import Database
 from model_site import NAME, Site
 
 from tasks.checks import plan as plan_check
-from tasks.checks.finding import World
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
 from tasks.errors import UsageError
+from tasks.model.finding import World
 from tasks.model.layout import DATA, SECRETS
 from tasks.resources.migration import DATABASE_FILE
 

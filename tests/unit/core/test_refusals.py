@@ -15,14 +15,14 @@ import pytest
 from model_site import NAME, Site
 
 from tasks import builds
-from tasks.checks import network as checked
 from tasks.commands.apply import Apply
 from tasks.commands.check import Check
 from tasks.commands.plan import Plan
 from tasks.containers import container_for
 from tasks.containers.lxc import network
-from tasks.containers.lxc.driver import LxcContainer
-from tasks.containers.lxc.routes import Route
+from tasks.containers.lxc import network_check as checked
+from tasks.containers.lxc.container import LxcContainer
+from tasks.host.routes import Route
 from tasks.model import registry
 from tasks.model.registry import Registered
 from tasks.paths import Paths

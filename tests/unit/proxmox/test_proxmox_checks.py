@@ -14,12 +14,14 @@ from pve.place import SECRET, USER
 from pve.rights import EVERY_PRIVILEGE, refuse_tags
 from pve.standin import Standin, standing_in
 
-from tasks.checks import availability, proxmox
-from tasks.checks.finding import Finding, World
+from tasks.checks import run
 from tasks.config import load_instances
+from tasks.containers.proxmox import availability_check as availability
+from tasks.containers.proxmox import checks as proxmox
 from tasks.containers.proxmox.cluster import cluster_of
 from tasks.containers.proxmox.privileges import needs
 from tasks.errors import DeployError
+from tasks.model.finding import Finding, World
 from tasks.paths import Paths
 
 
@@ -130,7 +132,7 @@ def test_a_bridge_or_a_room_that_is_not_there_is_a_problem(standin: Standin) -> 
 
 
 def test_the_role_is_for_the_token_of_the_file(standin: Standin) -> None:
-    lines = proxmox.role([world(standin).instance])
+    lines = run.role([world(standin).instance])
     assert f"pveum acl modify /vms --users 'deploy@pve' --tokens '{USER}'" in "\n".join(lines)
     assert SECRET not in "\n".join(lines)
 
@@ -190,7 +192,7 @@ def test_high_availability_takes_privileges_of_its_own(standin: Standin) -> None
     assert told(proxmox.privileges(desired)) == [
         ("problem", "the API token lacks Sys.Console on /")
     ]
-    lines = proxmox.role([desired.instance])
+    lines = run.role([desired.instance])
     assert (
         "pveum role add VikunjaDeployHa --privs 'Sys.Audit,Sys.Console' 2>/dev/null || "
         "pveum role modify VikunjaDeployHa --append 1 --privs 'Sys.Audit,Sys.Console'"

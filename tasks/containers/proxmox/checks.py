@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
+from tasks.containers.address_check import conflict, gateway_answers
+from tasks.containers.address_check import judge_address as judge_answer
+from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.access import Https
 from tasks.containers.proxmox.answers import Bridge, Permissions, Storage, Template, Version
 from tasks.containers.proxmox.api import ask
@@ -21,7 +24,9 @@ from tasks.containers.proxmox.selection import (
     choose_template,
 )
 from tasks.containers.proxmox.view import View
-from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.errors import DeployError, NetworkError
+from tasks.host.arp import is_up, who_has
+from tasks.model.finding import Finding, World
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance, Proxmox
@@ -31,8 +36,7 @@ TEMPLATE_GB = 0.5
 
 
 def _of(world: World) -> tuple[Proxmox, Cluster]:
-    desired = world.instance.proxmox
-    assert desired is not None
+    desired = section_of(world.instance)
     return desired, cluster_of(desired, world.paths)
 
 
@@ -101,8 +105,7 @@ def privileges(world: World) -> Iterator[Finding]:
 
 def judge_tags(world: World, view: View, granted: Permissions) -> Iterator[Finding]:
     """Whether the cluster's rules of tags let the token set those that are missing."""
-    desired = world.instance.proxmox
-    assert desired is not None
+    desired = section_of(world.instance)
     if not missing([Need("", "/", ("Sys.Modify",))], granted):
         return
     from tasks.model.last_drill import SUFFIX
@@ -129,8 +132,7 @@ def judge_tags(world: World, view: View, granted: Permissions) -> Iterator[Findi
 
 def evaluate_drill(world: World, granted: Permissions) -> Iterator[Finding]:
     """A drill's container has an id of its own."""
-    desired = world.instance.proxmox
-    assert desired is not None
+    desired = section_of(world.instance)
     elsewhere = replace(desired, container_id=None)
     lacking = missing(needs(elsewhere, world.instance.network.bridge)[:1], granted)
     if desired.container_id is not None and lacking:
@@ -214,16 +216,9 @@ def bridge(world: World) -> Iterator[Finding]:
 
 def address(world: World) -> Iterator[Finding]:
     """Whether another guest of the cluster, or another instance of this host, has it."""
-    from tasks.desired import record
-    from tasks.model import registry
-    from tasks.model.applied import NOTHING_APPLIED
-
     desired, cluster = _of(world)
-    entry = record.entry(world.instance, NOTHING_APPLIED)
-    try:
-        registry.refuse_conflicts(entry, registry.read(world.paths))
-    except DeployError as error:
-        yield world.failed("registry", error)
+    if taken := conflict(world):
+        yield taken
         return
     found = container_for(world.instance, world.paths).observe()
     own: Any = found.attributes.get("container_id")
@@ -242,12 +237,6 @@ def judge_address(world: World, view: View, own: int | None) -> Finding:
 
 def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]:
     """Ask the bridge who has address and gateway, where this machine is the node."""
-    from ipaddress import IPv4Address
-
-    from tasks.checks.arp import is_up, who_has
-    from tasks.checks.network import judge_address as judge_answer
-    from tasks.host.process import execute
-
     network = world.instance.network
     here = cluster.is_node and cluster.view(0).node == desired.node
     if not here or network.interface.version != 4 or not is_up(network.bridge):
@@ -258,8 +247,7 @@ def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]
     taken = who_has(IPv4Address(network.interface.ip), network.bridge)
     yield judge_answer(world, asked=True, taken=taken)
     gateway = IPv4Address(network.gateway)
-    own = bool(execute(["ip", "-o", "address", "show", "to", str(gateway)]).stdout.strip())
-    if own or who_has(gateway, network.bridge) is not None:
+    if gateway_answers(gateway, network.bridge):
         yield world.ok("gateway", f"{gateway} answers on {network.bridge}")
     else:
         yield world.warning(
@@ -269,24 +257,17 @@ def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]
         )
 
 
-def role(instances: Sequence[Instance]) -> list[str]:
+def grants(instances: Sequence[Instance]) -> list[str]:
     """Commands that grant the API tokens of these instances what they need, each once."""
     from tasks.config.api_token import read_token
     from tasks.containers.proxmox.privileges import TOKEN, commands
 
-    wanted: dict[str, list[Any]] = {}
+    wanted: dict[str, list[Need]] = {}
     for instance in instances:
-        desired = instance.proxmox
-        if desired is None:
-            continue
+        desired = section_of(instance)
         file = desired.connection.token_file
         token = read_token(file) if file else None
         name = f"{token.user}!{token.name}" if token else TOKEN
         wanted.setdefault(name, []).extend(needs(desired, instance.network.bridge))
     lines = [line for name, found in wanted.items() for line in commands(found, name)]
-    if not lines:
-        raise ResourceError(
-            "no instance of the configuration lives on Proxmox VE",
-            hint="Roles are for the API tokens of proxmox.connection",
-        )
     return list(dict.fromkeys(lines))

@@ -1,8 +1,8 @@
-"""One thing that was looked at, and how it is."""
+"""One thing that was looked at, and how it is: what `check` and the checks of a driver say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +54,10 @@ class World:
 
     def failed(self, topic: str, error: DeployError) -> Finding:
         return from_error(self.instance.id, topic, error)
+
+
+Concern = Callable[[World], Iterable[Finding]]
+"""One thing to look at; an error that it raises is a finding, too."""
 
 
 def from_error(where: str, topic: str, error: DeployError) -> Finding:

@@ -7,12 +7,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.checks.finding import Finding, World
 from tasks.containers import container_for
 from tasks.containers.lxc.apt import Setup, read_setup
 from tasks.containers.lxc.rootfs import local_authorities, recipe_of
 from tasks.errors import NetworkError, ResourceError
 from tasks.host.user_ids import read_idmap
+from tasks.model.finding import Finding, World
 from tasks.paths import Paths
 
 SCRIPTS = Path("/usr/share/debootstrap/scripts")

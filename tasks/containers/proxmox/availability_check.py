@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.checks.finding import Finding, World
+from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import cluster_of
 from tasks.containers.proxmox.registration import require_group
 from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError
+from tasks.model.finding import Finding, World
 from tasks.model.instance import Ha
 
 
 def check(world: World) -> Iterator[Finding]:
     """Nothing where neither is desired."""
-    desired = world.instance.proxmox
-    assert desired is not None
+    desired = section_of(world.instance)
     cluster = cluster_of(desired, world.paths)
     if desired.ha is not None:
         view = cluster.view(0)

@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
-from tasks.checks.arp import is_up, who_has
-from tasks.checks.finding import Finding, World
 from tasks.containers import container_for, spec_for
+from tasks.containers.address_check import conflict, gateway_answers, judge_address
 from tasks.containers.base import ContainerFacts
 from tasks.containers.lxc import network
-from tasks.containers.lxc.routes import Route, overlapping, read_routes
-from tasks.desired import record
 from tasks.errors import DeployError, NetworkError
-from tasks.host.process import execute
-from tasks.model import registry
-from tasks.model.applied import NOTHING_APPLIED
+from tasks.host.arp import is_up, who_has
+from tasks.host.routes import Route, overlapping, read_routes
+from tasks.model.finding import Finding, World
 
 BridgeMode = Literal["own", "foreign"]
 
@@ -50,10 +47,8 @@ def judge_nameservers(world: World, hosts: Sequence[str]) -> Iterator[Finding]:
 
 def _address(world: World) -> Iterator[Finding]:
     instance, paths = world.instance, world.paths
-    try:
-        registry.refuse_conflicts(record.entry(instance, NOTHING_APPLIED), registry.read(paths))
-    except DeployError as error:
-        yield world.failed("registry", error)
+    if taken_already := conflict(world):
+        yield taken_already
         return
     try:
         network.check_free(spec_for(instance), paths)
@@ -75,16 +70,6 @@ def holds_already(world: World, found: ContainerFacts) -> bool:
     return found.running and found.attributes.get("ip_address") == world.instance.network.ip_address
 
 
-def judge_address(world: World, *, asked: bool, taken: str | None) -> Finding:
-    """asked: the bridge was there to be asked; taken: the hardware address that answered."""
-    address, bridge = world.instance.network.interface.ip, world.instance.network.bridge
-    if taken:
-        what = f"{address} is in use on {bridge}, by {taken}"
-        return world.problem("address", what, "Set network.ip_address to an address that is free")
-    how = f"nobody on {bridge} answers for it" if asked else "no container and no registry has it"
-    return world.ok("address", f"{address} is free: {how}")
-
-
 def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     interface = world.instance.network.interface
     if not isinstance(interface, IPv4Interface):
@@ -97,8 +82,7 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
         return
     gateway = IPv4Address(world.instance.network.gateway)
     bridge = world.instance.network.bridge
-    own = bool(execute(["ip", "-o", "address", "show", "to", str(gateway)]).stdout.strip())
-    answers = own or (is_up(bridge) and who_has(gateway, bridge) is not None)
+    answers = gateway_answers(gateway, bridge)
     yield from judge_foreign_bridge(world, routes, answers=answers)
 
 
