@@ -15,12 +15,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from tasks.containers.base import MARKER_PATH, ContainerFacts, ContainerSpec, Refusal
+from tasks.containers.base import MARKER_PATH, ContainerFacts, ContainerSpec
 from tasks.containers.lxc import (
     bases,
     boot,
@@ -35,7 +34,8 @@ from tasks.containers.lxc import (
     ownership,
 )
 from tasks.containers.lxc.attach import attach
-from tasks.errors import DeployError, ResourceError
+from tasks.containers.lxc.ownership_check import OwnershipCheck
+from tasks.errors import ResourceError
 from tasks.host.locks import locked
 from tasks.host.process import (
     Completed,
@@ -63,6 +63,7 @@ class LxcContainer:
         self.spec = spec
         self.paths = paths
         self.round_trips = 0
+        self.ownership = OwnershipCheck(spec, paths)
 
     @property
     def folder(self) -> Path:
@@ -86,125 +87,35 @@ class LxcContainer:
     def observe(self) -> ContainerFacts:
         found = ownership.read(self.folder)
         if found is None:
-            self._refuse_second()
+            self.ownership.refuse_second()
             return facts.NOTHING
-        recorded = self._recorded
-        unproven = self._doubt(found, recorded)
+        recorded = self.ownership.recorded
+        unproven = self.ownership.doubt(found, recorded)
         # What is another instance's is said to be that; what says that it is this one's is proven.
         mine = found.owner == self.spec.instance_id
         owner = found.owner if unproven is None or not mine else None
         return facts.observe(found, owner, unproven, ownership.noted(found, recorded))
 
-    @property
-    def _recorded(self) -> registry.Registered | None:
-        """The instance's entry, where that is of a container of plain LXC. A registry that cannot
-        be read records nothing: whatever it takes to write it fails."""
-        entry = None
-        with suppress(DeployError):
-            entry = registry.find(self.paths, self.spec.instance_id)
-        return entry if entry is not None and entry.driver == "lxc" else None
-
-    def _doubt(
-        self, found: ownership.Claim, recorded: registry.Registered | None
-    ) -> Refusal | None:
-        others = self._others() if ownership.needs_others(found, recorded) else None
-        return ownership.doubt(found, self.spec.instance_id, recorded, others)
-
-    def _others(self) -> list[ownership.Claim]:
-        """What says of other containers here that they are the instance's."""
-        names = [
-            name
-            for name, text in network.configurations(self.paths).items()
-            if name != self.spec.name and config.owner_of(text) == self.spec.instance_id
-        ]
-        claims = (ownership.read(self.paths.lxc / name) for name in names)
-        return [claim for claim in claims if claim is not None]
-
     def copies(self) -> tuple[str, ...]:
-        return tuple(claim.name for claim in self._others() if claim.owner is not None)
-
-    def _refuse_second(self) -> None:
-        """An instance whose container has another name does not get a second, empty one."""
-        names = [claim.name for claim in self._others() if claim.owner is not None]
-        if not names:
-            return
-        where, recorded = self.spec.instance_id, self._recorded
-        name = names[0] if recorded is None else recorded.container_name
-        if name in names:
-            raise ResourceError(
-                f"its container is {name}, and containers keep their name",
-                where=where,
-                hint=f"Put lxc.name: {name} back.",
-                evidence=[f"{other} says that it is this instance's, too" for other in names[1:]],
-            )
-        raise ResourceError(
-            f"its recorded container {name} is gone, and {' and '.join(names)} says that it is "
-            "this instance's: a copy of it, or it under another name",
-            where=where,
-            hint=f"Where it is the container: set lxc.name: {names[0]}, then ./doit apply --adopt "
-            f"{where}. Where it is a copy: move its folder out of {self.paths.lxc}, by which "
-            "nothing in it is lost",
-        )
-
-    def _require_ours(self, action: str) -> config.Settings:
-        """The settings of an existing container that is proven ours, else ResourceError."""
-        found = ownership.read(self.folder)
-        if found is None:
-            raise ResourceError(
-                f"there is no container to {action}",
-                where=self.spec.name,
-                hint="`./doit apply` creates it",
-            )
-        settings = config.parse(found.text)
-        unproven = self._doubt(found, self._recorded)
-        if unproven is not None:
-            raise ResourceError(unproven.what, where=self.spec.name, hint=unproven.hint)
-        assert settings is not None, "what has no settings is nowhere at home"
-        return settings
+        return self.ownership.copies()
 
     # Proof
 
     def missing(self) -> str | None:
-        found = ownership.read(self.folder)
-        if found is None:
-            self._refuse_second()
-            return None
-        return self._missing(found)
-
-    def _missing(self, found: ownership.Claim) -> str | None:
-        lost = ownership.missing(found, self.spec.instance_id, self._recorded, self._others())
-        if isinstance(lost, Refusal):
-            raise ResourceError(lost.what, where=self.spec.instance_id, hint=lost.hint)
-        return lost
+        return self.ownership.missing()
 
     def adopt(self, progress: Progress = SILENT) -> None:
         with locked(self._lock):
             found = ownership.read(self.folder)
-            if found is None or self._missing(found) is None:
+            if found is None or self.ownership.lost(found) is None:
                 return
             settings = config.parse(f"{config.INSTANCE}={self.spec.instance_id}\n{found.text}")
             assert settings is not None, "it is at home"
             progress.step("container adopted")
             ids = read_idmap()
-            settings = self._note(settings)
+            settings = self.ownership.note(settings)
             self._mark(ids)
             self._write_config(self.folder, settings, ids)
-
-    def _note(self, settings: config.Settings) -> config.Settings:
-        """Let the registry know the container that is there by an identity of its own, which comes
-        into its configuration after that."""
-        recorded = self._recorded
-        known = settings.identity or (recorded.identity if recorded else None)
-        identity = known or registry.new_identity()
-        registry.note_container(
-            self.paths,
-            self.spec.instance_id,
-            "lxc",
-            identity=identity,
-            folder=self.folder.stat().st_ino,
-            container_name=self.spec.name,
-        )
-        return replace(settings, identity=identity)
 
     def _mark(self, ids: IdMap) -> None:
         marker = f"{self.spec.instance_id}\n".encode()
@@ -257,7 +168,7 @@ class LxcContainer:
 
         spec = self.spec
         if self._is_there:
-            self._require_ours("keep")
+            self.ownership.require_ours("keep")
             return
         self._refuse_name()
         ids = read_idmap()
@@ -268,7 +179,7 @@ class LxcContainer:
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
         with locked(self._lock, handed_on=True) as lock:
             if self._is_there:
-                self._require_ours("keep")
+                self.ownership.require_ours("keep")
                 return
             network.check_free(spec, self.paths)
             remove_tree(self._aside, spec.name)
@@ -325,7 +236,7 @@ class LxcContainer:
         guest_files.write(folder, "config", text.encode(), (0, 0))
 
     def configure(self, progress: Progress = SILENT) -> None:
-        found = self._require_ours("configure")
+        found = self.ownership.require_ours("configure")
         progress.step("container configured")
         ids = read_idmap()
         desired = self._desired_settings(found.lower)
@@ -338,7 +249,7 @@ class LxcContainer:
                 self._apply_live(pid, found, desired)
                 network.bring_up(desired, self.paths, self.spec.name)
             identity.write_identity(self._root(), desired, (ids.uids, ids.gids))
-            desired = self._note(desired)
+            desired = self.ownership.note(desired)
             # Last: while the file says the old values, the next plan finishes this.
             self._write_config(self.folder, desired, ids)
 
@@ -367,10 +278,10 @@ class LxcContainer:
     # Running
 
     def start(self, progress: Progress = SILENT) -> None:
-        self._require_ours("start")
+        self.ownership.require_ours("start")
         progress.step("container started")
         with locked(self.folder, handed_on=True) as lock:
-            settings = self._require_ours("start")
+            settings = self.ownership.require_ours("start")
             pid = boot.settled_init(self.folder)
             if pid is None:
                 self._require_base(settings)
@@ -404,10 +315,10 @@ class LxcContainer:
         self._write_config(self.folder, settings, ids)
 
     def stop(self, progress: Progress = SILENT) -> None:
-        self._require_ours("stop")
+        self.ownership.require_ours("stop")
         progress.step("container stopped")
         with locked(self.folder, handed_on=True) as lock:
-            self._require_ours("stop")
+            self.ownership.require_ours("stop")
             boot.halt(self.folder, lock, kill=False)
 
     def retire(self, progress: Progress = SILENT) -> None:
@@ -421,25 +332,25 @@ class LxcContainer:
     def _autostarts(self, wanted: bool) -> bool:
         """Let a boot start it, or not; what it was before."""
         with locked(self._lock):
-            settings = self._require_ours("stop")
+            settings = self.ownership.require_ours("stop")
             self._write_config(self.folder, replace(settings, autostart=wanted), read_idmap())
         return settings.autostart
 
     def require_removable(self, *, kept: bool = False) -> None:
         if self._is_there:
-            self._require_ours("destroy")
+            self.ownership.require_ours("destroy")
 
     def destroy(self, progress: Progress = SILENT) -> None:
         if self._is_there:
-            self._require_ours("destroy")
+            self.ownership.require_ours("destroy")
             with locked(self.folder, handed_on=True) as lock:
-                self._require_ours("destroy")
+                self.ownership.require_ours("destroy")
                 boot.halt(self.folder, lock, kill=True)
         progress.step("container removed")
         with locked(self._lock):
             remove_tree(self._aside, self.spec.name)
             if self._is_there:
-                self._require_ours("destroy")
+                self.ownership.require_ours("destroy")
                 unmount_below(self.folder, self.spec.name)
                 self.folder.rename(self._aside)
                 sync_folder(self.paths.lxc)
@@ -456,7 +367,7 @@ class LxcContainer:
         timeout: float = 60,
         check: bool = True,
     ) -> Completed:
-        self._require_ours("run a command in")
+        self.ownership.require_ours("run a command in")
         if init.running_init(self.folder) is None:
             raise ResourceError(
                 "the container does not run", where=self.spec.name, hint="`./doit start` starts it"

@@ -17,10 +17,6 @@ from typing import IO
 from tasks.containers.base import NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
-from tasks.containers.proxmox.access import Https
-from tasks.containers.proxmox.answers import Permissions
-from tasks.containers.proxmox.api import ask
-from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.growth import require_grown
@@ -35,7 +31,11 @@ from tasks.containers.proxmox.guests import (
 )
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import RESTART_FIELDS, parse_net, tags_change
-from tasks.containers.proxmox.privileges import missing, needs_to_remove
+from tasks.containers.proxmox.preconditions import (
+    refuse_taken_address,
+    require_ha_group,
+    require_removal_privileges,
+)
 from tasks.containers.proxmox.proof import Proof
 from tasks.containers.proxmox.properties import (
     instance_in_notes,
@@ -44,7 +44,6 @@ from tasks.containers.proxmox.properties import (
     with_identity,
     with_proof,
 )
-from tasks.containers.proxmox.registration import require_group
 from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.process import Completed
@@ -278,8 +277,9 @@ class ProxmoxContainer:
         self._cluster.require_quorum(self._cluster.view(0))
         if not found.exists or has.get("ip_address") != spec.ip_address:
             number = has.get("container_id")
-            self._refuse_taken_address(number if isinstance(number, int) else None)
-        self._require_group()
+            own = number if isinstance(number, int) else None
+            refuse_taken_address(self._cluster, spec, own)
+        require_ha_group(self._cluster, self._desired)
         if not found.exists or replacing:
             self._lifecycle.preflight()
         elif has.get("bridge") != spec.bridge:
@@ -288,33 +288,17 @@ class ProxmoxContainer:
     def create(self, progress: Progress = SILENT) -> None:
         self._changing()
         found = self._find()
-        self._refuse_taken_address(found.guest.vmid if found else None)
-        self._require_group()
+        refuse_taken_address(self._cluster, self.spec, found.guest.vmid if found else None)
+        require_ha_group(self._cluster, self._desired)
         self._lifecycle.create(progress)
-
-    def _refuse_taken_address(self, own: int | None) -> None:
-        view = self._cluster.view(0)
-        address = self.spec.ip_address.partition("/")[0]
-        holder = view.holder(address, own)
-        if holder is not None:
-            raise ResourceError(
-                f"{address} is the address of container {holder} on node {view.places[holder]}",
-                where=self.spec.name,
-                hint="set network.ip_address to a free one",
-            )
-
-    def _require_group(self) -> None:
-        desired, affinities = self._desired.ha, self._cluster.view(0).affinities
-        rules = uses_rules(self._cluster.session, desired, affinities)
-        require_group(desired, affinities, rules=rules)
 
     def configure(self, progress: Progress = SILENT) -> None:
         self._changing()
         self._prove_marker()
         self._identify()
         was = self._lifecycle.require("configure")
-        self._refuse_taken_address(was.guest.vmid)
-        self._require_group()
+        refuse_taken_address(self._cluster, self.spec, was.guest.vmid)
+        require_ha_group(self._cluster, self._desired)
         self._lifecycle.leave()
         self._lifecycle.migrate(progress)
         self._lifecycle.move_disk(progress)
@@ -369,22 +353,7 @@ class ProxmoxContainer:
         self._changing()
         self._prove_marker()
         self._lifecycle.require_removable(kept=kept)
-        self._require_privileges()
-
-    def _require_privileges(self) -> None:
-        """ResourceError where an API token may not do all that a removal takes."""
-        found = self._find()
-        if found is None or not isinstance(self._cluster.reach.api, Https):
-            return
-        granted = ask(self._cluster.session, "/access/permissions", Permissions)
-        lacking = missing(needs_to_remove(found.guest.vmid, managed=found.ha is not None), granted)
-        if lacking:
-            raise ResourceError(
-                "the API token may not remove the container: it lacks "
-                + "; ".join(f"{', '.join(need.privileges)} on {need.path}" for need in lacking),
-                where=self.spec.name,
-                hint="`./doit check --role` prints the commands that grant it",
-            )
+        require_removal_privileges(self._cluster, self.spec, self._find())
 
     def destroy(self, progress: Progress = SILENT) -> None:
         self.require_removable()

@@ -178,7 +178,9 @@ def test_one_that_was_made_before_there_were_identities_gets_one_with_the_next_a
     original = make(paths)
     seen = original.observe()
     assert (seen.owner, seen.attributes["identity"]) == (NAME, NOT_RECORDED)
-    original._note(config.parse((original.folder / "config").read_text()))  # type: ignore[arg-type]
+    settings = config.parse((original.folder / "config").read_text())
+    assert settings is not None
+    original.ownership.note(settings)
     entry = registry.find(paths, NAME)
     assert entry is not None
     # Killed here, it has its identity in the registry alone: it is still its own, and goes on.

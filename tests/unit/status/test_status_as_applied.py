@@ -16,6 +16,8 @@ from tasks.status.measured import question
 
 
 class Running:
+    own_disk = False
+
     def __init__(self, owner: str) -> None:
         self._facts = ContainerFacts(exists=True, running=True, owner=owner, attributes={})
 
