@@ -16,11 +16,11 @@ from tasks.progress import SILENT, Progress
 
 LXC = (
     "ca-certificates",
-    "debootstrap",
     "iproute2",
     "iptables",
     "lxc",
     "lxcfs",
+    "mmdebstrap",
     "mount",
     "uidmap",
     "util-linux",

@@ -134,7 +134,7 @@ class Proxmox:
 
 @dataclass(frozen=True)
 class Lxc:
-    """Plain LXC on this machine. template: a Debian suite, as debootstrap names it; None: see
+    """Plain LXC on this machine. template: a Debian suite, as its archive names it; None: see
     Instance.template."""
 
     name: str

@@ -1,6 +1,6 @@
 """What the lab tests share: a prefix of their own, a network of their own, real containers.
 
-The root file systems come from the machine's own cache, so one debootstrap serves every run.
+The root file systems come from the machine's own cache, so each is made once for every run.
 Names and subnets come from the process id: several runs live side by side.
 """
 

@@ -111,6 +111,7 @@ def _embedded() -> Iterator[Text]:
         "inside.GUARD": guest_access.GUARD,
         "inside.MARK": guest_access.MARK,
         "making.WRITE": making.WRITE,
+        "rootfs.CUSTOMIZE": rootfs.CUSTOMIZE,
         "rootfs.UNSYNCED": rootfs.UNSYNCED,
         "stream.KILL": stream.KILL,
         "toolchain.PROBE": toolchain.PROBE,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tasks.paths import Paths
 
 ROOT_FILE_SYSTEM_GB = 1.0
-"""debootstrap's result with what it downloads, in the cache."""
+"""mmdebstrap's result with what it downloads, in the cache."""
 
 CONTAINER_GB = 1.0
 """Packages, release and first data of a container."""

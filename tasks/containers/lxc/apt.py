@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -47,47 +46,16 @@ def select_settings(dump: str) -> list[str]:
     return chosen
 
 
-def dearmor(key: str) -> bytes:
-    """The binary form of an ASCII-armoured OpenPGP key, which gpgv needs."""
-    keyring = b""
-    blocks = re.findall(r"-----BEGIN PGP[^\n]*\n(.*?)-----END PGP", key, re.DOTALL)
-    for block in blocks:
-        body = block.split("\n\n", 1)[-1]
-        lines = [line.strip() for line in body.splitlines()]
-        keyring += base64.b64decode(
-            "".join(line for line in lines if line and not line.startswith("="))
-        )
-    return keyring
-
-
-def keyring_bytes(source: Source, etc: Path) -> bytes:
-    """The binary keyring that an archive's signatures are checked with."""
-    if "\n" in source.signed_by:
-        return dearmor(source.signed_by)
-    if source.signed_by:
-        paths = [Path(path) for path in re.split(r"[\s,]+", source.signed_by)]
-    else:
-        folder = etc / "trusted.gpg.d"
-        paths = [etc / "trusted.gpg", *sorted(folder.glob("*.gpg")), *sorted(folder.glob("*.asc"))]
-    keyring = b""
-    for path in paths:
-        if path.is_file():
-            data = path.read_bytes()
-            keyring += dearmor(data.decode()) if data.startswith(b"-----BEGIN") else data
-    return keyring
-
-
 @dataclass(frozen=True)
 class Setup:
     """All that decides what a root file system's apt gets from this machine.
 
-    keyrings: contents of the keyring files that sources name, by path. proxy: for debootstrap.
+    keyrings: contents of the keyring files that sources name, by path. environment: proxies.
     """
 
     base: Source
     sources: tuple[Source, ...]
     keyrings: Mapping[str, bytes]
-    base_keyring: bytes
     settings: tuple[str, ...]
     environment: Mapping[str, str]
 
@@ -160,7 +128,6 @@ def read_setup(suite: str, where: str = "", etc: Path = Path("/etc/apt")) -> Set
         base=base,
         sources=tuple(sources),
         keyrings=keyrings,
-        base_keyring=keyring_bytes(base, etc),
         settings=settings,
         environment=environment,
     )

@@ -18,7 +18,7 @@ from tasks.paths import Paths
 PROGRAMS = (
     ("lxc-start", "lxc"),
     ("lxc-attach", "lxc"),
-    ("debootstrap", "debootstrap"),
+    ("mmdebstrap", "mmdebstrap"),
     ("iptables", "iptables"),
     ("ip", "iproute2"),
     ("newuidmap", "uidmap"),

@@ -1,6 +1,6 @@
 """The root file systems that containers are overlays of: made once, never changed.
 
-cache/rootfs/<key>/root     the file system, its owners shifted
+cache/rootfs/<key>/root     the file system, its owners those of an unprivileged container
 cache/rootfs/<key>/recipe   what the key is a digest of
 cache/rootfs/.<key>.*       one that is being made, or what a killed maker left
 """
@@ -11,22 +11,21 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tasks.containers.lxc import guest_files
 from tasks.containers.lxc.apt import Setup
-from tasks.containers.lxc.shift import shift_tree
 from tasks.errors import NetworkError
 from tasks.frozen import dataclass
 from tasks.host.locks import locked
-from tasks.host.process import execute, last_lines, remove_tree, sync_folder
-from tasks.host.user_ids import IdMap
+from tasks.host.process import last_lines, remove_tree, sync_folder
+from tasks.host.user_ids import COUNT, IdMap
 from tasks.progress import SILENT, Progress
 
-RECIPE = 1
+RECIPE = 2
 """Raised with every change of what this module puts into a root file system."""
 
 PACKAGES = (
@@ -75,19 +74,34 @@ namespace whose first process dies takes all others along."""
 UNSYNCED = """
 folder=$1
 shift
-mkdir -p "$folder/empty" "$folder/root"
-work=$(mktemp -d "$folder/work-XXXXXX")
 mount -t overlay vikunja-deploy \\
-    -o "volatile,lowerdir=$folder/empty,upperdir=$folder/root,workdir=$work" "$folder/root" ||
+    -o "volatile,lowerdir=$folder/lower,upperdir=$folder/root,workdir=$folder/work" /mnt || {
     echo "every write waits for the disk here" >&2
+    mount --bind "$folder/root" /mnt
+}
+mount -t tmpfs -o mode=1777 vikunja-deploy /tmp
 exec "$@"
 """
-"""A program with `$folder/root` mounted over itself such that nothing in it waits for the disk:
-half the time of debootstrap is fsync, and one sync at the end is as good here."""
+"""A program that sees `$folder/root` as /mnt, wherever it lies, such that nothing in it waits for
+the disk: one sync at the end is as good here. What it leaves in /tmp goes with it."""
+
+CUSTOMIZE = """
+rm -f "$1/etc/hostname" "$1/etc/hosts" "$1/etc/resolv.conf"
+chroot "$1" systemctl mask MASKED
+"""
+"""What is done to the finished tree `$1`: without what every container has of its own, with
+MASKED units off."""
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-DEBOOTSTRAP_LINES = 590
-"""About how many lines debootstrap prints for these packages; only the progress needs it."""
+
+MERGED = ("bookworm", "bullseye")
+"""Releases whose packages do not bring the links of a merged /usr: with mmdebstrap's own hooks they
+come without the package usrmerge, and all of Perl with it."""
+
+HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
+
+LINES = 1230
+"""About how many lines mmdebstrap prints for these packages; only the progress needs it."""
 
 
 @dataclass(frozen=True)
@@ -140,25 +154,35 @@ def local_authorities(folder: Path = LOCAL_AUTHORITIES) -> dict[str, bytes]:
     }
 
 
-def debootstrap_argv(setup: Setup, keyring: Path, target: Path) -> list[str]:
-    (suite,) = setup.base.suites
-    check = (
-        ["--no-check-gpg"] if setup.base.trusted else ["--force-check-gpg", f"--keyring={keyring}"]
-    )
+def mmdebstrap_argv(suite: str, setup: Setup) -> list[str]:
+    """Makes /mnt the release, which the base may call `stable`.
+
+    The sources are on its standard input. Lists of packages stay, so that a new container installs
+    without fetching them.
+    """
     return [
-        "debootstrap",
+        "mmdebstrap",
+        "--verbose",
+        "--mode=root",
+        "--format=directory",
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
-        f"--components={','.join(setup.base.components)}",
-        *check,
-        suite,
-        str(target),
-        setup.base.uri,
+        "--skip=check/empty,check/signed-by,cleanup/apt/lists",
+        *([f"--hook-dir={HOOKS}"] if suite in MERGED else []),
+        f"--customize-hook={CUSTOMIZE.replace('MASKED', ' '.join(MASKED_UNITS))}",
+        *setup.base.suites,
+        "/mnt",
+        "-",
     ]
 
 
-def contained_argv(folder: Path, argv: Sequence[str]) -> list[str]:
-    return [*CONTAINED, "sh", "-eu", "-c", UNSYNCED, "sh", str(folder), *argv]
+def contained_argv(folder: Path, ids: IdMap, argv: Sequence[str]) -> list[str]:
+    """argv as root of a user namespace whose users are the container's, `folder/root` as /mnt."""
+    maps = [f"u:0:{ids.uids}:{COUNT}", f"g:0:{ids.gids}:{COUNT}"]
+    return [
+        *(*CONTAINED, "sh", "-eu", "-c", UNSYNCED, "sh", str(folder)),
+        *("lxc-usernsexec", "-m", maps[0], "-m", maps[1], "--", *argv),
+    ]
 
 
 def ensure_rootfs(
@@ -166,8 +190,8 @@ def ensure_rootfs(
 ) -> Path:
     """The path of the suite's root file system, made first where it is not cached.
 
-    Two that want the same one: the second waits for the first. NetworkError where debootstrap
-    or apt in it fails, with the last lines it printed.
+    Two that want the same one: the second waits for the first. NetworkError where mmdebstrap
+    fails, with the last lines it printed.
     """
     authorities = local_authorities()
     recipe = recipe_of(suite, setup, authorities, ids)
@@ -201,112 +225,64 @@ def _make(
     ids: IdMap,
     progress: Progress,
 ) -> None:
-    keyring = aside / "keyring.gpg"
-    keyring.write_bytes(setup.base_keyring)
-    root = aside / "root"
-    argv = contained_argv(aside, debootstrap_argv(setup, keyring, root))
-    _debootstrap(argv, recipe.suite, setup, progress)
-
-    progress.step(f"Debian {recipe.suite}: security updates")
-    _write_apt(root, recipe, setup)
-    for name, data in authorities.items():
-        target = root / str(LOCAL_AUTHORITIES).lstrip("/") / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    # The lists that apt-get update leaves let a new container install without fetching them.
-    for argv in (
-        ["update-ca-certificates"],
-        ["apt-get", "--quiet", "update"],
-        ["apt-get", "--quiet", "--yes", "dist-upgrade"],
-        ["apt-get", "clean"],
-        ["systemctl", "mask", *MASKED_UNITS],
-    ):
-        _in_root(aside, argv, recipe.suite, setup)
-
-    progress.step(f"Debian {recipe.suite}: owners shifted")
-    _strip(root)
-    shift_tree(root, ids)
-    for left in (keyring, *aside.glob("work-*"), aside / "empty"):
-        remove_tree(left) if left.is_dir() else left.unlink()
+    root, owner = aside / "root", (ids.uids, ids.gids)
+    for name in ("root", "lower", "work"):
+        (aside / name).mkdir()
+    root.chmod(0o755)
+    os.chown(root, *owner)
+    for path, data in _files_before(recipe, setup, authorities).items():
+        guest_files.write(root, path, data, owner)
+    sources = aside / "sources"
+    sources.write_text(recipe.sources)
+    _run(contained_argv(aside, ids, mmdebstrap_argv(recipe.suite, setup)), sources, setup, progress)
+    sources.unlink()
+    for name in ("lower", "work"):
+        remove_tree(aside / name)
     os.sync()
     (aside / "recipe").write_text(recipe.text())
 
 
-def _debootstrap(argv: list[str], suite: str, setup: Setup, progress: Progress) -> None:
+def _files_before(
+    recipe: Recipe, setup: Setup, authorities: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """What is in a root file system before the first package: packages and apt see it."""
+    return {
+        "etc/apt/apt.conf.d/50host": recipe.settings.encode(),
+        "etc/apt/apt.conf.d/60small": b'Acquire::Languages "none";\n',
+        **setup.keyrings,
+        **{f"{LOCAL_AUTHORITIES}/{name}": data for name, data in authorities.items()},
+    }
+
+
+def _run(argv: list[str], sources: Path, setup: Setup, progress: Progress) -> None:
     import subprocess
 
+    (suite,) = setup.base.suites
     lines: list[str] = []
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**setup.environment, "PATH": PATH, "LC_ALL": "C", "TMPDIR": "/tmp"},
-        cwd="/",
-        text=True,
-        errors="replace",
-    ) as process:
+    with (
+        sources.open() as stdin,
+        subprocess.Popen(
+            argv,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**setup.environment, "PATH": PATH, "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"},
+            cwd="/",
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
         try:
             for line in process.stdout or ():
                 lines.append(line)
-                progress.step(
-                    f"Debian {suite}: root file system", min(0.99, len(lines) / DEBOOTSTRAP_LINES)
-                )
+                progress.step(f"Debian {suite}: root file system", min(0.99, len(lines) / LINES))
         except BaseException:
             process.kill()
             raise
     if process.returncode != 0:
         raise NetworkError(
-            f"debootstrap of {suite} failed with exit code {process.returncode}",
-            where=setup.base.uri,
-            hint="check that this machine's apt source answers (`apt-get update`)",
-            evidence=last_lines("".join(lines)),
-        )
-
-
-def _write_apt(root: Path, recipe: Recipe, setup: Setup) -> None:
-    etc = root / "etc/apt"
-    (etc / "sources.list").unlink(missing_ok=True)
-    (etc / "sources.list.d/debian.sources").write_text(recipe.sources)
-    (etc / "apt.conf.d/50host").write_text(recipe.settings)
-    (etc / "apt.conf.d/60small").write_text('Acquire::Languages "none";\n')
-    for path, data in setup.keyrings.items():
-        target = root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-
-
-def _in_root(aside: Path, argv: list[str], suite: str, setup: Setup) -> None:
-    """Run a program of the new file system in it, as the host's root."""
-    environment = {
-        **setup.environment,
-        "PATH": PATH,
-        "LC_ALL": "C.UTF-8",
-        "DEBIAN_FRONTEND": "noninteractive",
-    }
-    completed = execute(
-        contained_argv(aside, ["chroot", str(aside / "root"), *argv]),
-        timeout=900,
-        environment=environment,
-        check=False,
-    )
-    if completed.returncode != 0:
-        raise NetworkError(
-            f"{' '.join(argv[:2])} failed in the new root file system of {suite}",
+            f"mmdebstrap of {suite} failed with exit code {process.returncode}",
             where=setup.base.uri,
             hint="check that this machine's apt sources answer (`apt-get update`)",
-            evidence=last_lines(completed.stderr or completed.stdout),
+            evidence=last_lines("".join(lines)),
         )
-
-
-def _strip(root: Path) -> None:
-    """Take out what every container has of its own, or what the host left."""
-    for name in ("etc/hostname", "etc/resolv.conf", "etc/hosts", "var/lib/dbus/machine-id"):
-        (root / name).unlink(missing_ok=True)
-    (root / "etc/machine-id").write_text("")
-    for log in (root / "var/log").rglob("*"):
-        if log.is_file():
-            log.write_text("")
-    shutil.rmtree(root / "tmp", ignore_errors=True)
-    (root / "tmp").mkdir()
-    (root / "tmp").chmod(0o1777)

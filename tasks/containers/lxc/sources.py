@@ -126,7 +126,7 @@ def for_suite(sources: Iterable[Source], suite: str, host_suite: str) -> list[So
 
 
 def base_of(sources: Sequence[Source], suite: str) -> Source | None:
-    """The archive that holds the release itself, which debootstrap starts from."""
+    """The archive that holds the release itself, whose packages a root file system starts from."""
     for source in sources:
         for name in source.suites:
             if name == suite or name in FLOATING_SUITES:

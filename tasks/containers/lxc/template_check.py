@@ -5,7 +5,6 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 from tasks.containers import container_for
 from tasks.containers.lxc.apt import Setup, read_setup
@@ -15,7 +14,6 @@ from tasks.host.user_ids import read_idmap
 from tasks.model.finding import Finding, World
 from tasks.paths import Paths
 
-SCRIPTS = Path("/usr/share/debootstrap/scripts")
 ANSWER_SECONDS = 10.0
 
 
@@ -31,9 +29,7 @@ def check(world: World) -> Iterator[Finding]:
     if is_cached(world.paths, suite, setup):
         yield world.ok("template", f"the root file system of Debian {suite} has been made")
         return
-    # Without any, an apply installs debootstrap itself.
-    script = not SCRIPTS.is_dir() or (SCRIPTS / suite).exists()
-    yield evaluate(world, suite, has_script=script, answer=ask(setup) if script else "")
+    yield evaluate(world, suite, ask(setup))
 
 
 def is_cached(paths: Paths, suite: str, setup: Setup) -> bool:
@@ -69,12 +65,8 @@ def ask(setup: Setup) -> int | str:
         return str(error)
 
 
-def evaluate(world: World, suite: str, *, has_script: bool, answer: int | str) -> Finding:
-    """has_script: debootstrap knows the release. answer: HTTP status, or why there was none."""
-    if not has_script:
-        what = f"debootstrap does not know the Debian release {suite}"
-        hint = "Set lxc.template to one that it knows, or install a newer debootstrap"
-        return world.problem("template", what, hint, ResourceError)
+def evaluate(world: World, suite: str, answer: int | str) -> Finding:
+    """answer: HTTP status, or why there was none."""
     if isinstance(answer, str):
         what = f"this machine's Debian archive cannot be reached: {answer}"
         return world.problem(
@@ -85,6 +77,6 @@ def evaluate(world: World, suite: str, *, has_script: bool, answer: int | str) -
         return world.problem("template", what, "Set lxc.template to one that it has", ResourceError)
     if answer != 200:
         what = f"this machine's Debian archive answers with HTTP {answer}"
-        hint = f"debootstrap {suite} may fail: run apt-get update and mend what it says"
+        hint = f"mmdebstrap {suite} may fail: run apt-get update and mend what it says"
         return world.warning("template", what, hint)
     return world.ok("template", f"the root file system of Debian {suite} can be made")

@@ -371,16 +371,6 @@ def test_a_probe_claims_no_address() -> None:
 # What is deployed, and what it needs
 
 
-def test_a_release_that_debootstrap_does_not_know_is_a_problem() -> None:
-    found = template.evaluate(world(), "nosuch", has_script=False, answer="")
-    assert told(found) == (
-        "problem",
-        "debootstrap does not know the Debian release nosuch",
-        "Set lxc.template to one that it knows, or install a newer debootstrap",
-        4,
-    )
-
-
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [(200, ("ok", 0)), (404, ("problem", 4)), (503, ("warning", 0)), ("refused", ("problem", 6))],
@@ -388,7 +378,7 @@ def test_a_release_that_debootstrap_does_not_know_is_a_problem() -> None:
 def test_the_archive_is_asked_whether_it_has_the_release(
     answer: int | str, expected: tuple[str, int]
 ) -> None:
-    found = template.evaluate(world(), "trixie", has_script=True, answer=answer)
+    found = template.evaluate(world(), "trixie", answer)
     assert (found.level, found.exit_code) == expected
 
 

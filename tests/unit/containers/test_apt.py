@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
-
 import pytest
 
-from tasks.containers.lxc.apt import dearmor, keyring_bytes, select_settings
+from tasks.containers.lxc.apt import select_settings
 from tasks.containers.lxc.sources import (
     Source,
     base_of,
@@ -127,25 +124,3 @@ DPkg::Post-Invoke:: "rm -rf /";
         'Acquire::Check-Date "false";',
         'Acquire::ForceIPv4 "true";',
     ]
-
-
-def armoured(data: bytes) -> str:
-    body = base64.b64encode(data).decode()
-    return (
-        "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: 1\n\n"
-        f"{body[:20]}\n{body[20:]}\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n"
-    )
-
-
-def test_an_armoured_key_becomes_binary() -> None:
-    assert dearmor(armoured(b"one key of some length") + armoured(b"two")) == (
-        b"one key of some length" + b"two"
-    )
-
-
-def test_without_signed_by_all_trusted_keys_count(tmp_path: Path) -> None:
-    (tmp_path / "trusted.gpg.d").mkdir()
-    (tmp_path / "trusted.gpg").write_bytes(b"\x99old")
-    (tmp_path / "trusted.gpg.d/a.gpg").write_bytes(b"\x99a")
-    (tmp_path / "trusted.gpg.d/b.asc").write_text(armoured(b"\x99b"))
-    assert keyring_bytes(OTHER, tmp_path) == b"\x99old\x99a\x99b"

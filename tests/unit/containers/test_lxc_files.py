@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from tasks.containers.lxc import boot, cgroup, config, init, network
 from tasks.containers.lxc.attach import Seen, attach_argv, belonging_to
 from tasks.containers.lxc.cgroup import Hierarchy, Layout
 from tasks.containers.lxc.identity import hosts_file
-from tasks.containers.lxc.shift import shifted_capability
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host import user_ids
 from tasks.host.process import Completed, mounts_below
@@ -296,13 +294,6 @@ def test_mounts_below_a_folder_come_deepest_first() -> None:
         "4 1 0:7 / /a/bc rw - tmpfs t rw",
     ]
     assert mounts_below(Path("/a/b"), "\n".join(lines)) == ["/a/b/c d", "/a/b"]
-
-
-def test_a_file_capability_gets_the_containers_root() -> None:
-    value = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
-    shifted = shifted_capability(value, 100000)
-    assert struct.unpack("<IIIIII", shifted) == (0x03000001, 1 << 10, 0, 0, 0, 100000)
-    assert shifted_capability(shifted, 5) == shifted
 
 
 def test_a_command_reaches_lxc_attach_word_for_word() -> None:

@@ -42,13 +42,13 @@ def lack(monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None if name in programs else there)
 
 
-def test_a_node_of_proxmox_ve_gets_debootstrap_alone(
+def test_a_node_of_proxmox_ve_gets_mmdebstrap_alone(
     monkeypatch: pytest.MonkeyPatch, done: Done, tmp_path: Path
 ) -> None:
-    lack(monkeypatch, "debootstrap")
-    assert missing_packages() == ["debootstrap"]
+    lack(monkeypatch, "mmdebstrap")
+    assert missing_packages() == ["mmdebstrap"]
     preparing.prepare_machine(Paths(tmp_path))
-    assert done == [("packages", ["debootstrap"]), ("ids", ())]
+    assert done == [("packages", ["mmdebstrap"]), ("ids", ())]
 
 
 def test_a_machine_without_lxc_gets_all_that_it_is_better_with(

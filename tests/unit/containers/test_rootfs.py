@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from tasks.containers.lxc.apt import Setup
-from tasks.containers.lxc.rootfs import PACKAGES, debootstrap_argv, local_authorities, recipe_of
+from tasks.containers.lxc.rootfs import (
+    contained_argv,
+    local_authorities,
+    mmdebstrap_argv,
+    recipe_of,
+)
 from tasks.containers.lxc.sources import Source
 from tasks.errors import NetworkError, ResourceError
 from tasks.host import packages
@@ -19,30 +24,23 @@ SETUP = Setup(
     base=BASE,
     sources=(BASE,),
     keyrings={"/k.gpg": b"key"},
-    base_keyring=b"key",
     settings=('Acquire::Retries "3";',),
     environment={},
 )
 
 
-def test_debootstrap_takes_archive_components_and_key_from_the_machine() -> None:
-    assert debootstrap_argv(SETUP, Path("/keyring"), Path("/target")) == [
-        "debootstrap",
-        "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
-        "--components=main,contrib",
-        "--force-check-gpg",
-        "--keyring=/keyring",
-        "bookworm",
-        "/target",
-        "http://deb.example.org/debian",
-    ]
+def test_the_machine_s_sources_make_the_tree_and_nothing_is_taken_for_trusted() -> None:
+    argv = mmdebstrap_argv("bookworm", SETUP)
+    # The sources themselves, each with its key, are on standard input.
+    assert argv[-3:] == ["bookworm", "/mnt", "-"]
+    assert not [word for word in argv if "keyring" in word or "trusted" in word]
 
 
-def test_only_an_archive_that_the_machine_trusts_goes_unchecked() -> None:
-    trusted = replace(SETUP, base=replace(BASE, trusted=True))
-    assert "--no-check-gpg" in debootstrap_argv(trusted, Path("/k"), Path("/t"))
-    assert "--no-check-gpg" not in debootstrap_argv(SETUP, Path("/k"), Path("/t"))
+def test_a_tree_is_made_as_the_container_s_own_root() -> None:
+    argv = contained_argv(Path("/cache/x"), IdMap(200000, 300000), ["program"])
+    maps = ["lxc-usernsexec", "-m", "u:0:200000:65536", "-m", "g:0:300000:65536", "--", "program"]
+    assert argv[-len(maps) :] == maps
+    assert argv[:3] == ["setpriv", "--pdeathsig", "SIGKILL"]
 
 
 def test_everything_that_decides_the_content_decides_the_key() -> None:

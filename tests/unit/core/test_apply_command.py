@@ -425,10 +425,10 @@ def test_what_the_machine_lacks_is_brought_about_before_anything_is_made(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def lacks(*_: object) -> None:
-        raise ResourceError("apt-get could not install debootstrap", hint="run it by hand")
+        raise ResourceError("apt-get could not install mmdebstrap", hint="run it by hand")
 
     monkeypatch.setattr(ModelContainer, "prepare_machine", lacks)
     assert apply(site, "--yes") == 4
-    assert "apt-get could not install debootstrap" in capsys.readouterr().err
+    assert "apt-get could not install mmdebstrap" in capsys.readouterr().err
     assert site.world.log == []
     monkeypatch.undo()
