@@ -48,7 +48,9 @@ done
 export DEBIAN_FRONTEND=noninteractive
 dpkg --configure -a
 reach_archive
-apt-get update --quiet=2 || :
+# Of a root file system that was made today, they are there.
+mark=/var/lib/apt/lists/.vikunja-deploy
+[ -n "$(find "$mark" -mmin -720 2>/dev/null)" ] || apt-get update --quiet=2 || :
 # shellcheck disable=SC2086 # package names have no blanks: the splitting is meant
 apt-get install --quiet=2 --yes --no-install-recommends \
   -o DPkg::Options::=--force-unsafe-io \

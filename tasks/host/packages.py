@@ -27,8 +27,13 @@ LXC = (
 )
 """What the plain LXC driver needs."""
 
+DEMO = ("git", *LXC)
+"""What `./doit demo` needs."""
+
 SAME = {"lxc": "lxc-pve"}
 """Where another package is the same: Proxmox VE brings its own, and would go with Debian's."""
+
+DPKG = Path("/var/lib/dpkg")
 
 LOCK_WAIT = 300
 """Seconds to wait for another apt or dpkg to finish."""
@@ -92,14 +97,17 @@ def ensure(packages: Sequence[str], progress: Progress = SILENT) -> list[str]:
             f"Debian packages are missing: {' '.join(wanted)}",
             hint=f"as root: apt-get install {' '.join(wanted)}",
         )
-    progress.step(f"installing Debian packages: {' '.join(wanted)}")
-    first = _apt(install_argv(wanted))
-    if first.returncode == 0:
-        return wanted
-    progress.step("fetching package lists")
-    update = _apt(update_argv())
-    progress.step(f"installing Debian packages: {' '.join(wanted)}")
-    second = _apt(install_argv(wanted))
+    installing = f"installing Debian packages: {' '.join(wanted)}"
+    progress.step(installing)
+    # Whoever else installs some: apt waits for dpkg's lock, but for none of its own.
+    with locked(DPKG):
+        first = _apt(install_argv(wanted))
+        if first.returncode == 0:
+            return wanted
+        progress.step("fetching package lists")
+        update = _apt(update_argv())
+        progress.step(installing)
+        second = _apt(install_argv(wanted))
     if second.returncode != 0:
         raise failure(wanted, update.stderr + second.stderr)
     return wanted

@@ -25,7 +25,7 @@ from tasks.host.process import last_lines, remove_tree, sync_folder
 from tasks.host.user_ids import COUNT, IdMap
 from tasks.progress import SILENT, Progress
 
-RECIPE = 2
+RECIPE = 3
 """Raised with every change of what this module puts into a root file system."""
 
 PACKAGES = (
@@ -88,9 +88,10 @@ the disk: one sync at the end is as good here. What it leaves in /tmp goes with 
 CUSTOMIZE = """
 rm -f "$1/etc/hostname" "$1/etc/hosts" "$1/etc/resolv.conf"
 chroot "$1" systemctl mask MASKED
+touch "$1/var/lib/apt/lists/.vikunja-deploy"
 """
 """What is done to the finished tree `$1`: without what every container has of its own, with
-MASKED units off."""
+MASKED units off. The mark says to what installs packages how old the lists of them are."""
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -200,7 +201,8 @@ def ensure_rootfs(
     if (done / "recipe").is_file():
         return done / "root"
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / f".{recipe.key}.lock"):
+    making = f"Debian {suite}: root file system"
+    with locked(folder / f".{recipe.key}.lock", lambda: progress.step(making)):
         if (done / "recipe").is_file():
             return done / "root"
         for left in folder.glob(f".{recipe.key}.making-*"):

@@ -89,7 +89,7 @@ def test_a_killed_mmdebstrap_leaves_no_process_no_mount_and_no_root_file_system(
         os.close(1)
         ensure_rootfs(cache, "bookworm", setup, ids)
         os._exit(0)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not list(cache.glob("rootfs/.*making-*/root/usr/bin/dpkg")):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,36 @@ def test_an_empty_argument_is_refused(wrapper: Path) -> None:
     done = subprocess.run([wrapper, "plan", ""], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "error: an empty argument on the command line\n"
+
+
+PYTHON = """#!/bin/sh
+echo "python3 $*" >>"$LOG"
+[ "$2" != venv ] || for name in python pip doit; do
+	printf '#!/bin/sh\\n' >"$3/bin/$name"
+	chmod 755 "$3/bin/$name"
+done
+"""
+
+
+def test_what_a_demo_needs_of_the_machine_is_made_while_its_venv_is(wrapper: Path) -> None:
+    (wrapper.parent / ".venv/.made").unlink()
+    programs = wrapper.parent / "programs"
+    programs.mkdir()
+    log = wrapper.parent / "log"
+    for name, text in {
+        "id": "echo 0",
+        "python3": PYTHON,
+        "setpriv": 'echo "setpriv $*" >>"$LOG"',
+    }.items():
+        (programs / name).write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "LOG": str(log)}
+    subprocess.run([wrapper, "plan"], env=environment, capture_output=True, check=True)
+    assert "setpriv" not in log.read_text()
+    (wrapper.parent / ".venv/.made").unlink()
+    subprocess.run([wrapper, "demo"], env=environment, capture_output=True, check=True)
+    ahead = f"setpriv --pdeathsig TERM {programs}/python3 -P -m tasks.containers.lxc.ahead"
+    deadline = time.monotonic() + 10
+    while ahead not in log.read_text().splitlines():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from tasks.containers.lxc.rootfs import (
 from tasks.containers.lxc.sources import Source
 from tasks.errors import NetworkError, ResourceError
 from tasks.host import packages
+from tasks.host.locks import locked
 from tasks.host.user_ids import IdMap
 
 BASE = Source("http://deb.example.org/debian", ("bookworm",), ("main", "contrib"), "/k.gpg")
@@ -106,3 +111,23 @@ def test_ids_for_root_are_added_once_and_others_lines_stay(tmp_path: Path) -> No
     assert (tmp_path / "subgid").read_text() == "root:100000:65536\n"
     assert packages.ensure_user_ids(tmp_path) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["subgid", "subuid"]
+
+
+def test_two_that_need_packages_install_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = threading.Event()
+
+    def apt(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        installed.set()
+        return subprocess.CompletedProcess(argv, 0)
+
+    monkeypatch.setattr(packages, "DPKG", tmp_path)
+    monkeypatch.setattr(packages, "missing", list)
+    monkeypatch.setattr(packages, "_apt", apt)
+    with ThreadPoolExecutor() as pool:
+        with locked(tmp_path):
+            second = pool.submit(packages.ensure, ["lxc"])
+            assert not installed.wait(0.2)
+        assert second.result(10) == ["lxc"]
+    assert installed.is_set()

@@ -1,0 +1,20 @@
+"""What `./doit demo` needs of this machine: packages, user ids, a root file system.
+
+Run as a program, with nothing but Python's own library, while `.venv` is being made. Whoever needs
+the same meanwhile waits for it; what fails here fails there again, and is said there.
+"""
+
+from __future__ import annotations
+
+from tasks.containers.lxc.apt import read_setup
+from tasks.containers.lxc.rootfs import ensure_rootfs
+from tasks.host.packages import DEMO, ensure, ensure_user_ids
+from tasks.host.user_ids import read_idmap
+from tasks.model.instance import DEFAULT_TEMPLATES
+from tasks.paths import host_paths
+
+if __name__ == "__main__":
+    ensure(DEMO)
+    ensure_user_ids()
+    suite = DEFAULT_TEMPLATES["lxc"]
+    ensure_rootfs(host_paths().cache, suite, read_setup(suite), read_idmap())
