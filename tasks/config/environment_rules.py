@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from tasks.config.finding import Finding, Key, value_at
+from tasks.paths import TEMPLATES
 
 PREFIX = "VIKUNJA_"
 
@@ -39,8 +41,6 @@ OWNED: Mapping[str, tuple[str, str]] = {
     "service.rootpath": (_HERE, _NO_KEY),
     "service.secret": (_SECRET, _NO_KEY),
     "service.jwtsecret": (_SECRET, _NO_KEY),
-    "service.enableregistration": ("has a key of its own", "Use vikunja.registration."),
-    "service.timezone": ("has a key of its own", "Use vikunja.timezone."),
     "service.ipextractionmethod": (_PROXY, _NO_KEY),
     "service.trustedproxies": (_PROXY, _NO_KEY),
     "database.type": (_DATABASE, "Use database.type."),
@@ -69,7 +69,10 @@ OWNED: Mapping[str, tuple[str, str]] = {
     ),
 }
 """Vikunja's keys, or sections, that the tool sets or takes for granted → what is wrong with another
-value, and what to do instead."""
+value, and what to do instead. Those that the template sets from a key of the section `vikunja` need
+no line here."""
+
+_KEYED = re.compile(r"^VIKUNJA_(\w+)=\{\{.*?\bvikunja\.(\w+)", re.MULTILINE)
 
 MASK = "(sensitive)"
 """As `tasks.model.redaction` has it, which no load of a sound file needs."""
@@ -98,7 +101,18 @@ def _owned(name: str) -> tuple[str, str] | None:
             return found
         if owned.startswith(f"{words}_"):
             return "is a section of Vikunja's settings, not a setting", "Remove the line."
+    for variable, own in keyed().items():
+        if words == variable or words.startswith(f"{variable}_"):
+            return "has a key of its own", f"Use vikunja.{own}."
     return None
+
+
+@cache
+def keyed() -> Mapping[str, str]:
+    """Variables that the template sets from a key of the section `vikunja`, in lower case and
+    without prefix → that key's name."""
+    text = (TEMPLATES / "env" / "vikunja.j2").read_text()
+    return {match[1].lower(): match[2] for match in _KEYED.finditer(text)}
 
 
 def unfilled(document: Mapping[str, Any]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def make_instance(document: Document, source: Path) -> Instance:
         database=_database(document["database"]),
         redis=Redis(**document["redis"]),
         services=_services(document["services"]),
-        vikunja=Vikunja(**document["vikunja"]),
+        vikunja=_vikunja(document["vikunja"]),
         git=Git(**git) if git else None,
         release=Release(**release) if release else None,
         build=_build(document["build"]),
@@ -103,6 +104,11 @@ def _services(desired: Document) -> Services:
         mcp=Mcp(**desired["mcp"]),
         frontend=Frontend(**{**frontend, **files}),
     )
+
+
+def _vikunja(desired: Document) -> Vikunja:
+    """What the code reads; what only becomes a variable, the template has from the document."""
+    return Vikunja(**{field.name: desired[field.name] for field in fields(Vikunja)})
 
 
 def _build(desired: Document) -> Build:

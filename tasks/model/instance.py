@@ -223,16 +223,13 @@ class Services:
 
 @dataclass(frozen=True)
 class Vikunja:
-    """The application's own settings.
+    """The application's own settings, but for those that only become a variable: these the
+    template reads from Instance.document.
 
-    max_upload_mb: largest attachment, MB. secrets: how secrets reach the application, `files`
-    (`*_FILE` variables, Vikunja 1.0 and later) or `environment` (before). environment: further
-    variables, passed as they are.
+    secrets: how secrets reach the application, `files` (`*_FILE` variables, Vikunja 1.0 and later)
+    or `environment` (before). environment: further variables, passed as they are.
     """
 
-    registration: bool
-    max_upload_mb: int
-    timezone: str
     secrets: Literal["files", "environment"]
     environment: Mapping[str, str]
     start_timeout_seconds: int
