@@ -199,6 +199,9 @@ class Driver(Protocol):
     keys: tuple[str, ...]
     """Configuration keys of its own that an existing container takes on, dotted."""
 
+    moving: tuple[str, ...]
+    """Attributes of its containers that they take on by a move, which stops them."""
+
     makes_networks: bool
     """A bridge that is not there is made for a container, on any subnet that is free."""
 

@@ -29,10 +29,12 @@ KEYS = (
 def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
     """The container's desired value, and that it runs."""
     every = frozenset((*(field.name for field in fields(ContainerSpec)), *container.spec.more))
-    origin = origin_of(instance, (*KEYS, *driver_of(instance).keys))
+    driver = driver_of(instance)
+    origin = origin_of(instance, (*KEYS, *driver.keys))
     desired = DesiredContainer(
         spec=container.spec,
         restarting=container.needs_restart(every),
+        moving=driver.moving,
         own_disk=container.own_disk,
         origin=origin,
     )

@@ -17,9 +17,6 @@ from tasks.resources.base import Difference, Facts, Resource
 REPLACING = ("template",)
 """Attributes that no existing container can take on."""
 
-MOVING = frozenset({"node", "storage"})
-"""Attributes that a container takes on by a move, which stops it."""
-
 FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system")
 """Asked of a path in the container."""
 
@@ -31,13 +28,15 @@ GROWING = re.compile(r"disk_size_gb|mounts\[(?P<path>.+)\]\.size_gb")
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredContainer(Resource):
-    """restarting: attributes that take effect only by a restart. own_disk: it has one, whose file
-    system is looked at: a disk may have grown without it."""
+    """restarting: attributes that take effect only by a restart. moving: those that a container
+    takes on by a move, which stops it. own_disk: it has one, whose file system is looked at: a disk
+    may have grown without it."""
 
     kind: ClassVar[str] = "container"
 
     spec: ContainerSpec
     restarting: frozenset[str] = frozenset()
+    moving: tuple[str, ...] = ()
     own_disk: bool = False
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
@@ -64,7 +63,7 @@ class DesiredContainer(Resource):
         desired = self.desired()
         if found is None or not found.exists:
             shown = ["template", "cpu_cores", "memory_mb", "disk_size_gb", "ip_address"]
-            shown += [name for name in ("node", "storage") if name in self.spec.more]
+            shown += [name for name in self.moving if name in self.spec.more]
             changes = tuple(AttributeChange(key, None, _shown(key, desired[key])) for key in shown)
             return Difference("create", "removed", changes)
         changes = tuple(
@@ -86,7 +85,7 @@ class DesiredContainer(Resource):
             return Difference(
                 "replace", drift, changes, destructive=True, interrupts="everything in it is lost"
             )
-        interrupts = "the site, while the container moves" if names & MOVING else ""
+        interrupts = "the site, while the container moves" if names & set(self.moving) else ""
         return Difference("update", drift, changes, interrupts=interrupts)
 
     def _behind_its_disk(self, facts: Facts, found: ContainerFacts) -> tuple[AttributeChange, ...]:

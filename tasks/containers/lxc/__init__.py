@@ -25,6 +25,7 @@ class LxcDriver:
 
     name: DriverName = "lxc"
     keys: tuple[str, ...] = ("lxc.template",)
+    moving: tuple[str, ...] = ()
     makes_networks = True
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:

@@ -37,6 +37,7 @@ class ProxmoxDriver:
         "proxmox.ha",
         "proxmox.replication",
     )
+    moving: tuple[str, ...] = ("node", "storage")
     makes_networks = False
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:

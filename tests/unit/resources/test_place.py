@@ -26,7 +26,9 @@ SPEC = ContainerSpec(
     nameservers=("192.0.2.53",),
     more={"node": "pve", "onboot": True, "vlan": None, "mounts[/srv].size_gb": 50},
 )
-DESIRED = DesiredContainer(spec=SPEC, restarting=frozenset({"nameservers"}))
+DESIRED = DesiredContainer(
+    spec=SPEC, restarting=frozenset({"nameservers"}), moving=("node", "storage")
+)
 AS_DESIRED: dict[str, Any] = {
     "template": "debian-12-standard",
     "disk_size_gb": 20,
