@@ -9,7 +9,8 @@ class Progress(Protocol):
     """Where long work says how far it is."""
 
     def step(self, text: str, fraction: float | None = None) -> None:
-        """text: what is done now; fraction: 0 to 1 of the current step where it is known."""
+        """text: what is done now, empty for nothing any more; fraction: 0 to 1 of the current step
+        where it is known."""
 
 
 class Silent:

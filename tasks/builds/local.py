@@ -10,6 +10,7 @@ import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,7 @@ from tasks.builds.artifact import work_path
 from tasks.builds.workplace import Outcome, too_long
 from tasks.errors import BuildError
 from tasks.host import locks
+from tasks.host.cancelling import ended_by
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
@@ -79,14 +81,19 @@ class LocalWorkplace:
             start_new_session=True,
         )
         try:
-            _, stderr = process.communicate(timeout=timeout)
+            with ended_by(partial(_kill, process)):
+                _, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise too_long(argv, timeout) from error
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             process.wait()
         return Outcome(process.returncode, stderr or b"")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def build_identity() -> tuple[int, int] | None:

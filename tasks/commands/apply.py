@@ -230,7 +230,6 @@ def carry_out(
             if ready:
                 run_steps(ready, session)
         except KeyboardInterrupt:
-            session.cancel()
             for run in session.runs.values():
                 if run.failure is not None and run.failure.what != "cancelled":
                     # What became of it is more than that.

@@ -21,12 +21,31 @@ if TYPE_CHECKING:
     from tasks.planning.inspection import Inspection
 
 
+NEEDS: dict[str, tuple[str, ...]] = {
+    "provision": (),
+    "system": ("provision",),
+    "build": (),
+    "release": ("system", "build"),
+    "switch": ("release",),
+    "record": ("switch",),
+}
+"""The steps that a step stands on. A build needs nothing of the container."""
+
+
+def before(step: str) -> list[str]:
+    """The steps that a step stands on, and those that these do, in the order of a plan."""
+    found = set(NEEDS[step])
+    for one in NEEDS[step]:
+        found.update(before(one))
+    return [one for one in STEPS if one in found]
+
+
 @dataclass
 class InstanceRun:
     """One instance in a session. whole: nothing was left out by --target.
 
-    look: as it was shown to somebody; None for the session to inspect the instance itself, and to
-    plan anew where that is called for. inspect: how, where not as an apply does.
+    inspection: as it was shown to somebody; None for the session to inspect the instance itself,
+    and to plan anew where that is called for. inspect: how, where not as an apply does.
     """
 
     instance: Instance
@@ -46,10 +65,14 @@ class InstanceRun:
     """When its operation ended, by the monotonic clock."""
     touched: bool = False
     """Whether anything of the plan was begun."""
-    busy: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a step of it is performed."""
-    step: str = ""
-    """The one that is, or that has failed."""
+    turn: threading.Condition = field(
+        default_factory=lambda: threading.Condition(threading.RLock())
+    )
+    """Held by the thread that changes any of this; told when one has left off."""
+    threads: list[int] = field(default_factory=list)
+    """Who performs steps of it: one, or two while it is built beside what its container needs."""
+    failed: BaseException | None = None
+    """What went wrong first: what is done about it waits until nobody performs anything."""
     done: list[PlanEntry] = field(default_factory=list)
     performed: set[str] = field(default_factory=set)
     """Steps whose entries are done."""
@@ -61,12 +84,25 @@ class InstanceRun:
 
     def left(self, step: str) -> list[str]:
         """What performing this step is to do now: itself, and what it may find before it."""
-        steps = STEPS[: STEPS.index(step) + 1]
-        return self._undone(steps if self.anew else steps[-1:])
+        return self._undone([*before(step), step] if self.anew else [step])
 
     def later(self, step: str) -> list[str]:
-        """Steps after this one that are not done."""
-        return self._undone(STEPS[STEPS.index(step) + 1 :])
+        """Steps that are not done, but for those that this one stands on."""
+        return self._undone([one for one in STEPS if one not in before(step)])
+
+    @property
+    def builds_beside(self) -> bool:
+        """Whether it has a build, and something to do meanwhile."""
+        return bool(self._undone(["build"]) and self._undone([*before("system"), "system"]))
+
+    @property
+    def continues(self) -> bool:
+        """Whether it went well, and there is more to do that could not be seen before."""
+        return self.failure is None and self.inspection is not None and self.inspection.plan.unseen
+
+    def works_alone(self) -> bool:
+        """Whether nobody performs anything of it but the thread that asks."""
+        return all(thread == threading.get_ident() for thread in self.threads)
 
     def _undone(self, steps: Sequence[str]) -> list[str]:
         assert self.inspection is not None
@@ -74,7 +110,7 @@ class InstanceRun:
         return [step for step in steps if step in wanted]
 
 
-def defect(error: Exception, where: str) -> DeployError:
+def defect(error: BaseException, where: str) -> DeployError:
     """What to say of an error that nobody foresaw: with where it comes from."""
     import traceback
 

@@ -11,7 +11,7 @@ from tasks.model.instance import Instance
 from tasks.model.plan import STEPS
 
 THREADS = 4
-"""Instances that are applied at once."""
+"""Instances that are applied at once, and as many of their builds beside them."""
 
 
 class Quiet:
@@ -34,13 +34,16 @@ class Quiet:
 def run_steps(instances: Sequence[Instance], session: Session) -> int:
     """Bring doit to run every step of these instances. Returns doit's own result.
 
-    Failures of steps are in the session; an instance's failure does not stop the others.
+    Failures of steps are in the session; an instance's failure does not stop the others. Ctrl-C is
+    one where there is one instance, else it raises KeyboardInterrupt; nothing is under way then.
     """
     from doit.cmd_base import ModuleTaskLoader
     from doit.cmd_run import Run
+    from doit.runner import ERROR
 
     makers = step_creators(instances, session)
-    threads = min(len(instances), THREADS)
+    builds = sum(session.run_of(instance).builds_beside for instance in instances)
+    threads = min(len(instances), THREADS) + min(builds, THREADS)
     configuration = {
         "GLOBAL": {
             "backend": "write-through",
@@ -56,5 +59,11 @@ def run_steps(instances: Sequence[Instance], session: Session) -> int:
     loader.config = configuration
     command = Run(task_loader=loader, config=configuration)
     wanted = [f"{STEPS[-1]}:{instance.id}" for instance in instances]
-    result: int = command.parse_execute(wanted)
+    result: int
+    try:
+        result = command.parse_execute(wanted)
+    except KeyboardInterrupt:
+        if not session.cancel():
+            raise
+        result = ERROR
     return result

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tasks.engine.instance_run import InstanceRun, defect, operation_name, serve_on
 from tasks.errors import CancelledError, DeployError, StalePlanError
 from tasks.host.caller import add_system_folders, require_root
+from tasks.host.cancelling import CancellableProgress, cancellable
 from tasks.model.instance import Instance
 from tasks.model.plan import STEPS, PlanEntry
 from tasks.paths import Paths
@@ -25,6 +26,14 @@ from tasks.progress import SILENT, Progress
 if TYPE_CHECKING:
     from tasks.model.operation_log import OperationName
     from tasks.planning.inspection import Inspection
+
+
+def _as_failure(error: BaseException, instance: Instance) -> DeployError:
+    if isinstance(error, DeployError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CancelledError("cancelled", where=instance.id)
+    return defect(error, instance.id)
 
 
 ROUNDS = 4
@@ -54,8 +63,9 @@ class Session:
     def run_of(self, instance: Instance) -> InstanceRun:
         """The instance's run; inspected now if it has not been. Raises DeployError."""
         run = self._run(instance)
-        if run.inspection is None:
-            run.inspection = self._inspect(run)
+        with run.turn:
+            if run.inspection is None:
+                run.inspection = self._inspect(run)
         return run
 
     def _run(self, instance: Instance) -> InstanceRun:
@@ -82,7 +92,9 @@ class Session:
         the session plans anew what it has planned itself, those of the steps before it, too.
 
         The operation ends with its last step, or the one that fails: no instance's lock waits for
-        another's work.
+        another's work. Two threads may perform steps of one instance that do not stand on each
+        other. Where one of them fails, the other does the step that it is at to its end, and
+        begins no other; then it is put in order what has to be, and the operation ends.
         """
         for number in range(ROUNDS):
             if not self._perform(instance, step, again=number + 1 < ROUNDS):
@@ -92,59 +104,127 @@ class Session:
         """One plan's part of it. Returns whether there is another plan to go on with."""
         run = self._run(instance)
         try:
-            with self.keeping_failure(instance):
-                if not self.run_of(instance).left(step):
-                    return False
-                self.begin(run)
-                for one in run.left(step):
-                    self._do(run, one)
+            steps = self._enter(run, step)
+            if not steps:
+                return False
+            failed: BaseException | None = None
+            try:
+                assert run.work is not None
+                with cancellable(run.work.stop):
+                    for one in steps:
+                        self._do(run, one)
+            except (Exception, KeyboardInterrupt) as error:
+                failed = error
+            return self._leave(run, step, failed) and again
         except StalePlanError as moved:
-            self._end(run)
             if run.plans and again:
                 self._warn(f"{instance.id}: {moved.what}; planned anew")
                 self._forget(run)
                 return True
             raise
-        except DeployError:
+
+    def _enter(self, run: InstanceRun, step: str) -> list[str]:
+        """Begin the operation where nobody has, and to perform. Returns the steps that are to be
+        done; none where all are. Raises DeployError: nothing has been changed by it then."""
+        with run.turn:
+            if run.failure is not None:
+                raise run.failure
+            try:
+                with self.keeping_failure(run.instance):
+                    steps = self.run_of(run.instance).left(step)
+                    if steps:
+                        self.begin(run)
+            except DeployError:
+                self._end(run)
+                raise
+            if steps:
+                run.threads.append(threading.get_ident())
+            return steps
+
+    def _leave(self, run: InstanceRun, step: str, failed: BaseException | None) -> bool:
+        """Leave off performing, with what went wrong. The last one who does ends what is over.
+
+        Returns whether what comes next is planned anew. Raises DeployError for what went wrong.
+        """
+        with run.turn:
+            run.threads.remove(threading.get_ident())
+            run.turn.notify_all()
+            if failed is not None:
+                self._keep(run, failed)
+            if run.threads:
+                if failed is None:
+                    if step != "build" and run.work is not None:
+                        run.work.progress.step("")
+                    return False
+                assert run.failure is not None
+                raise run.failure from failed
+            if run.failed is not None:
+                self._put_in_order(run)
+                self._end(run)
+                if failed is None:
+                    return False
+                assert run.failure is not None
+                raise run.failure from run.failed
+            if run.later(step):
+                return False
             self._end(run)
-            raise
-        if run.later(step):
-            return False
-        self._end(run)
-        if run.failure is not None:
-            raise run.failure
-        assert run.inspection is not None
-        unseen = run.plans and run.inspection.plan.unseen
-        if unseen:
-            self._forget(run)
-        return unseen and again
+            if run.failure is not None:
+                raise run.failure
+            assert run.inspection is not None
+            unseen = run.plans and run.inspection.plan.unseen
+            if unseen:
+                self._forget(run)
+            return unseen
+
+    def _keep(self, run: InstanceRun, failed: BaseException) -> None:
+        """Keep what went wrong first, and tell what else did."""
+        assert run.work is not None
+        failure = _as_failure(failed, run.instance)
+        if run.failed is None:
+            run.failed, run.failure = failed, failure
+            if run.threads:
+                run.work.progress.step(f"failed: {failure.what}; what is under way ends")
+        elif run.operation is not None and not isinstance(failure, CancelledError):
+            run.operation.warn(str(failure))
+
+    def _put_in_order(self, run: InstanceRun) -> None:
+        """What became of what went wrong, once nothing of the instance is performed any more."""
+        from tasks.execution import switchover
+
+        assert run.work is not None
+        with self.keeping_failure(run.instance):
+            if isinstance(run.failed, KeyboardInterrupt):
+                run.failure = switchover.cancelled(run.work)
+            elif isinstance(run.failed, DeployError):
+                run.failure = switchover.fall_back(run.failed, run.work)
+            self._took_back(run)
 
     def _do(self, run: InstanceRun, step: str) -> None:
-        with run.busy:
-            if run.work is not None and run.work.stop.is_set():
-                raise CancelledError("cancelled", where=run.instance.id)
-            run.step = step
-            self._apply(run, step)
-            run.step = ""
+        if run.work is not None and run.work.stop.is_set():
+            raise CancelledError("cancelled", where=run.instance.id)
+        self._apply(run, step)
+        with run.turn:
             run.performed.add(step)
 
     def _forget(self, run: InstanceRun) -> None:
         """What comes next is planned anew, as an operation of its own."""
-        run.inspection = run.work = run.failure = run.ended = None
+        run.inspection = run.work = run.failure = run.failed = run.ended = None
         run.touched = False
         run.anew = True
         run.performed.clear()
 
-    def cancel(self) -> None:
-        """Let other threads begin nothing more, and wait for those that are about a switch: each
-        puts things as they were, or finishes. What the others are at ends with this process."""
-        for run in self.runs.values():
+    def cancel(self) -> bool:
+        """Let other threads begin nothing more, interrupt them as Ctrl-C does the main one, and
+        wait until each has put things in order. Returns whether that is all: the only run has
+        ended, as it would have in the main thread."""
+        runs = list(self.runs.values())
+        for run in runs:
             if run.work is not None:
                 run.work.stop.set()
-        for run in self.runs.values():
-            if run.step == "switch":
-                with run.busy:
-                    pass
+        for run in runs:
+            with run.turn:
+                run.turn.wait_for(run.works_alone)
+        return len(runs) == 1 and runs[0].ended is not None and not runs[0].continues
 
     @contextmanager
     def keeping_failure(self, instance: Instance) -> Iterator[None]:
@@ -155,14 +235,14 @@ class Session:
         run = self._run(instance)
         try:
             yield
-        except KeyboardInterrupt:
-            run.failure = CancelledError("cancelled", where=instance.id)
+        except KeyboardInterrupt as interrupt:
+            run.failure = _as_failure(interrupt, instance)
             raise
         except DeployError as failure:
             run.failure = failure
             raise
         except Exception as error:
-            run.failure = defect(error, instance.id)
+            run.failure = _as_failure(error, instance)
             raise run.failure from error
 
     def begin(self, run: InstanceRun, name: OperationName | None = None) -> None:
@@ -194,13 +274,14 @@ class Session:
         run.applied = run.before = records.read(self.paths, run.instance.id)
 
         def done(entry: PlanEntry) -> None:
-            run.done.append(entry)
-            self._done(entry)
+            with run.turn:
+                run.done.append(entry)
+                self._done(entry)
 
         run.work = ApplyContext(
             run.inspection,
             self.paths,
-            self._progress(run.instance.id),
+            self._shown(run),
             begun.info,
             run.inspection.target,
             lambda name: self._write_record(run, name),
@@ -208,6 +289,10 @@ class Session:
             operation=begun,
         )
         self._admit(run)
+
+    def _shown(self, run: InstanceRun) -> Progress:
+        """A way to say how far one thread is with an instance."""
+        return CancellableProgress(self._progress(run.instance.id))
 
     def _admit(self, run: InstanceRun) -> None:
         """Under the lock: nothing is working, the plan's ground still holds, nothing forbids it."""
@@ -233,33 +318,36 @@ class Session:
 
     def _apply(self, run: InstanceRun, step: str) -> None:
         from tasks import execution
-        from tasks.execution import switchover
         from tasks.model import applied as records
         from tasks.resources.applied import mark_applied, mark_pending
         from tasks.resources.base import Resource
 
-        assert run.work is not None and run.applied is not None and run.inspection is not None
+        assert run.inspection is not None
         entries = [entry for entry in run.inspection.plan.entries if entry.step == step]
         resources = [one for entry in entries if isinstance(one := entry.resource, Resource)]
         gone = [entry.address for entry in entries if entry.action == "delete"]
         desired = [resource for resource in resources if resource.address not in gone]
-        run.touched = True
-        run.applied = mark_pending(run.applied, desired)
-        records.write(self.paths, run.instance.id, run.applied)
+        with run.turn:
+            assert run.work is not None and run.applied is not None
+            work = run.work
+            beside = step == "build" and run.builds_beside
+            if beside:
+                work = replace(work, progress=self._shown(run))
+            run.touched = True
+            run.applied = mark_pending(run.applied, desired)
+            records.write(self.paths, run.instance.id, run.applied)
         try:
-            execution.apply(entries, run.work)
-        except DeployError as failure:
-            outcome = switchover.fall_back(failure, run.work)
-            self._took_back(run)
-            raise outcome from failure
-        except KeyboardInterrupt as interrupt:
-            outcome = switchover.cancelled(run.work)
-            self._took_back(run)
-            raise outcome from interrupt
-        run.applied = mark_applied(run.applied, desired, gone)
-        if step == STEPS[-1] and run.whole:
-            self._conclude(run)
-        records.write(self.paths, run.instance.id, run.applied)
+            execution.apply(entries, work)
+        finally:
+            if beside:
+                work.progress.step("")
+        with run.turn:
+            if beside:
+                run.work.target = work.target
+            run.applied = mark_applied(run.applied, desired, gone)
+            if step == STEPS[-1] and run.whole:
+                self._conclude(run)
+            records.write(self.paths, run.instance.id, run.applied)
 
     def _took_back(self, run: InstanceRun) -> None:
         """What is recorded of the configuration's files is that of before, where they are."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from tasks.engine.instance_run import NEEDS
 from tasks.engine.session import Session
 from tasks.errors import DeployError
 from tasks.model.instance import Instance
@@ -28,9 +29,8 @@ def step_creators(instances: Iterable[Instance], session: Session) -> dict[str, 
     """doit's task creators by name (`task_render` …), one a step, in order."""
     chosen = tuple(instances)
     makers: dict[str, TaskMaker] = {"task_render": partial(_render, chosen, session)}
-    for position, step in enumerate(STEPS):
-        earlier = STEPS[position - 1] if position else "render"
-        makers[f"task_{step}"] = partial(_step, chosen, session, step, earlier)
+    for step in STEPS:
+        makers[f"task_{step}"] = partial(_step, chosen, session, step)
     return {name: _named(name, maker) for name, maker in makers.items()}
 
 
@@ -88,15 +88,13 @@ def _write(instance: Instance, wanted: tuple[Any, ...], session: Session) -> Any
     return True
 
 
-def _step(
-    instances: Iterable[Instance], session: Session, step: str, earlier: str
-) -> Iterator[dict[str, Any]]:
+def _step(instances: Iterable[Instance], session: Session, step: str) -> Iterator[dict[str, Any]]:
     yield _group(step)
     for instance in instances:
         yield {
             "basename": step,
             "name": instance.id,
-            "task_dep": [f"{earlier}:{instance.id}"],
+            "task_dep": [f"{earlier}:{instance.id}" for earlier in NEEDS[step] or ("render",)],
             "uptodate": [partial(session.settled, instance, step)],
             "actions": [partial(_perform, session, instance, step)],
             # doit's capture swaps sys.stdout for the whole process: no good with threads.

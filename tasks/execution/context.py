@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from tasks.containers.base import Container
 from tasks.desired.release import ReleaseTarget
 from tasks.guest.runner import while_stopped
+from tasks.host.cancelling import Stop
 from tasks.model.instance import Color
 from tasks.model.plan import PlanEntry
 from tasks.paths import Paths
@@ -42,7 +42,7 @@ class ApplyContext:
     """Whether those are back."""
     late: bool = False
     """Whether it was cancelled after that, and is being finished."""
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
     """Set where the user has cancelled while another thread works on this."""
     drained: set[Color] = field(default_factory=set)
     """Colors whose requests have been waited for."""

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tasks.host.cancelling import check, is_cancellable
+
+LOOKS_EVERY_SECONDS = 0.1
 
 
 @contextmanager
@@ -62,7 +67,7 @@ def take(path: Path, *, wait: bool = True, folder: bool = False) -> int:
     while True:
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor, wait=wait)
             # A holder may have removed or renamed the file meanwhile: then this lock is of one that
             # nobody else can find.
             if folder or os.path.samestat(os.fstat(descriptor), path.stat()):
@@ -73,3 +78,15 @@ def take(path: Path, *, wait: bool = True, folder: bool = False) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool) -> None:
+    # The kernel's own waiting in another thread than the main one nothing interrupts.
+    while wait and is_cancellable():
+        check()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(LOOKS_EVERY_SECONDS)
+    fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -64,7 +64,7 @@ class _InstanceLines:
         self._last = ""
 
     def step(self, text: str, fraction: float | None = None) -> None:
-        if text != self._last:
+        if text and text != self._last:
             self._last = text
             self._lines.say(self._instance, text)
 
@@ -74,6 +74,7 @@ class Bars:
 
     def __init__(self, plan: Plan, display: Any) -> None:
         self._display = display
+        self._shown: dict[str, dict[object, str]] = {i.instance: {} for i in plan.instances}
         self._bars = {
             i.instance: display.add_task(
                 i.instance, total=sum(map(weight, i.entries)), step="waiting"
@@ -83,7 +84,7 @@ class Bars:
         }
 
     def of(self, instance: str) -> Progress:
-        return _InstanceBar(self._display, self._bars[instance])
+        return _InstanceBar(self._display, self._bars[instance], self._shown[instance])
 
     def done(self, entry: PlanEntry) -> None:
         bar = self._bars[entry.instance]
@@ -94,13 +95,17 @@ class Bars:
 
 
 class _InstanceBar:
-    def __init__(self, display: Any, bar: Any) -> None:
+    """One of those who say what is done to an instance. shown: what each says now."""
+
+    def __init__(self, display: Any, bar: Any, shown: dict[object, str]) -> None:
         self._display = display
         self._bar = bar
+        self._shown = shown
 
     def step(self, text: str, fraction: float | None = None) -> None:
         share = f" ({fraction:.0%})" if fraction is not None else ""
-        self._display.update(self._bar, step=text + share)
+        self._shown[self] = text + share
+        self._display.update(self._bar, step=" | ".join(filter(None, tuple(self._shown.values()))))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from model_machine import GREEN, Machine
 from model_scripts import DOCUMENT
@@ -21,6 +21,8 @@ from tasks.resources.data_move import KEPT
 from tasks.resources.files import Absent
 from tasks.resources.migration import HOME
 from tasks.resources.release import Record
+
+Log = list[tuple[str, str]]
 
 MEANS: dict[str, frozenset[str]] = {
     "create": frozenset({"create", "update", "replace", "start", "restart", "reload"}),
@@ -66,6 +68,22 @@ def executed(log: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return lines
 
 
+def parted(log: Log) -> tuple[Log, Log]:
+    """What was built, which is done beside what the container needs; and all else."""
+    builds = [line for line in log if line[0].startswith("artifact:")]
+    return builds, [line for line in log if line not in builds]
+
+
+def check_built_before_its_release(log: Log, planned: Sequence[PlanEntry]) -> None:
+    """What was built was there before anything was done that comes behind it in the plan."""
+    last = max(at for at, entry in enumerate(planned) if entry.step == "build")
+    behind = [seen_address(entry) for entry in planned[last + 1 :]]
+    before = [seen_address(entry) for entry in planned[:last]]
+    addresses = [address for address, _ in log]
+    built = addresses.index(planned[last].address)
+    assert not [one for one in addresses[:built] if one in behind and one not in before]
+
+
 def host_records(site: Site) -> dict[str, str]:
     """What the host's records say of the instance, by the addresses of their entries."""
     state = states.read(site.paths, NAME)
@@ -82,9 +100,15 @@ def host_records(site: Site) -> dict[str, str]:
 
 def check_apply(site: Site, plan: Plan, before: dict[str, str]) -> None:
     """What was executed is what the plan says: set and order, and each of the planned kind."""
-    wanted = [entry for entry in plan.entries if not on_the_host(entry)]
-    done = _without_replacement_stop(executed(site.world.log))
+    planned = [entry for entry in plan.entries if not on_the_host(entry)]
+    wanted = [entry for entry in planned if entry.step != "build"]
+    builds, others = parted(site.world.log)
+    done = _without_replacement_stop(executed(others))
     assert [address for address, _ in done] == [seen_address(entry) for entry in wanted]
+    built = [(entry.address, entry.action) for entry in planned if entry.step == "build"]
+    assert builds == built
+    if builds:
+        check_built_before_its_release(site.world.log, planned)
     for entry, (address, how) in zip(wanted, done, strict=True):
         allowed = MEANS[entry.action] | ({"none"} if entry.fired else set())
         if _subsumed(entry, plan) or address == f"record:{DOCUMENT}":

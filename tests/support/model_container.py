@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import IO
+from threading import RLock
+from typing import IO, Any, TypeVar
 
 import model_keeping
 import model_migration
@@ -87,6 +88,8 @@ class World:
     cancel_at: int = 0
     unheard_at: int = 0
     kept: Path | None = None
+    mutex: Any = field(default_factory=RLock)
+    """Held by the thread that changes anything: a kill finds nothing half done."""
 
     def container_for(self, instance: Instance, paths: Paths) -> Container:
         """In the place of tasks.containers.container_for."""
@@ -94,12 +97,13 @@ class World:
 
     def event(self) -> None:
         """A moment at which a process can be killed."""
-        self.events += 1
-        if self.cancel_at and self.events == self.cancel_at:
-            raise KeyboardInterrupt
-        if self.kill_at and self.events == self.kill_at:
-            self.keep()
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self.mutex:
+            self.events += 1
+            if self.cancel_at and self.events == self.cancel_at:
+                raise KeyboardInterrupt
+            if self.kill_at and self.events == self.kill_at:
+                self.keep()
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def keep(self) -> None:
         assert self.kept is not None
@@ -119,13 +123,28 @@ class World:
         self.places, self.log, self.refusals, self.events = kept
 
     def told(self, address: str, how: str) -> None:
-        self.log.append((address, how))
-        self.event()
+        with self.mutex:
+            self.log.append((address, how))
+            self.event()
 
     def refuse(self, what: str) -> AssertionError:
         """For a command that the tool must never send."""
         self.refusals.append(what)
         return AssertionError(what)
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def alone(method: Method) -> Method:
+    """A container's method that nothing else is done to the world beside."""
+
+    @wraps(method)
+    def made(self: Any, *arguments: Any, **named: Any) -> Any:
+        with self.world.mutex:
+            return method(self, *arguments, **named)
+
+    return made  # type: ignore[return-value]
 
 
 @cache
@@ -213,6 +232,7 @@ class ModelContainer:
             raise ResourceError("too little speaks for it", where=self.spec.name)
         return f"container {self.spec.name} gets its {place.lost} back"
 
+    @alone
     def adopt(self, progress: Progress = SILENT) -> None:
         if self.missing() is None:
             return
@@ -233,6 +253,7 @@ class ModelContainer:
     def prepare_machine(self, progress: Progress = SILENT) -> None:
         """A model needs nothing."""
 
+    @alone
     def create(self, progress: Progress = SILENT) -> None:
         if self._place is not None:
             self._ours("create")
@@ -243,6 +264,7 @@ class ModelContainer:
         self.world.places[self.spec.name] = place
         self.world.told(f"container:{self.spec.name}", "create")
 
+    @alone
     def configure(self, progress: Progress = SILENT) -> None:
         place = self._ours("configure")
         how = "none" if place.spec == self.spec else "update"
@@ -252,6 +274,7 @@ class ModelContainer:
     def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
         return changed & RESTART_FIELDS
 
+    @alone
     def start(self, progress: Progress = SILENT) -> None:
         place = self._ours("start")
         if not place.running:
@@ -259,6 +282,7 @@ class ModelContainer:
             place.running = True
         self.world.told(f"running:{self.spec.name}", "start")
 
+    @alone
     def stop(self, progress: Progress = SILENT) -> None:
         self._ours("stop").running = False
         self.world.told(f"running:{self.spec.name}", "stop")
@@ -270,6 +294,7 @@ class ModelContainer:
     def retire(self, progress: Progress = SILENT) -> None:
         self.stop(progress)
 
+    @alone
     def destroy(self, progress: Progress = SILENT) -> None:
         if self._place is not None:
             self._ours("destroy")
@@ -291,15 +316,20 @@ class ModelContainer:
         self.round_trips += 1
         self.world.round_trips += 1
         given = b"" if stdin is None else stdin if isinstance(stdin, bytes) else stdin.read()
-        self.world.event()
-        if self.world.round_trips == self.world.unheard_at:
-            model_migration.recover(place.machine, self.world.told)
-        answer = self._answer(place.machine, list(argv), given)
-        self.world.event()
+        answer = self._run(place.machine, list(argv), given)
         if answer.returncode and check:
             lines = answer.stderr.decode().splitlines()[-5:]
             raise DeployError(f"{argv[0]} failed", where=self.spec.name, evidence=lines)
         return Completed(tuple(argv), answer.returncode, answer.stdout, answer.stderr)
+
+    @alone
+    def _run(self, machine: Machine, argv: list[str], given: bytes) -> Answer:
+        self.world.event()
+        if self.world.round_trips == self.world.unheard_at:
+            model_migration.recover(machine, self.world.told)
+        answer = self._answer(machine, argv, given)
+        self.world.event()
+        return answer
 
     def _answer(self, machine: Machine, argv: list[str], stdin: bytes) -> Answer:
         if argv == ["systemctl", "daemon-reload"]:

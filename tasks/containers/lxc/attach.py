@@ -9,11 +9,13 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from tasks.containers.interrupts import PutOff
 from tasks.errors import DeployError, ResourceError
+from tasks.host.cancelling import ended_by
 from tasks.host.process import Completed, last_lines
 
 COLLECT_LIMIT = 5
@@ -140,7 +142,7 @@ def attach(
             ) from error
         with process:
             try:
-                with interrupts.let_through():
+                with interrupts.let_through(), ended_by(partial(_kill, process)):
                     output, errors = process.communicate(data, timeout=timeout)
             except subprocess.TimeoutExpired as error:
                 _kill(process)

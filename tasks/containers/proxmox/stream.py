@@ -9,6 +9,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -26,6 +27,7 @@ from tasks.containers.proxmox.remote import (
     unreachable,
 )
 from tasks.errors import DeployError
+from tasks.host.cancelling import ended_by
 from tasks.host.process import Completed, last_lines
 
 MARK = "VIKUNJA_DEPLOY_RUN"
@@ -89,7 +91,7 @@ def stream(
             start_new_session=True,
         )
         try:
-            with interrupts.let_through():
+            with interrupts.let_through(), ended_by(partial(_kill, access, token, process)):
                 ended = _feed(process, start, stdin, timeout)
         except BaseException:
             _kill(access, token, process)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from itertools import count
-from threading import Event, Lock, Thread
+from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from model_site import NAME, Site
@@ -11,6 +13,8 @@ from model_site import NAME, Site
 from tasks.commands.apply import Apply
 from tasks.engine.instance_run import InstanceRun
 from tasks.engine.session import Session
+from tasks.host import locks
+from tasks.host.cancelling import Stop, cancellable, check, ended_by
 from tasks.model import state as states
 from tasks.resources.release import SWITCHING
 
@@ -89,28 +93,62 @@ def test_cancelled_twice_what_is_left_is_for_the_next_apply(
     assert running(site) == {"green"}
 
 
-class Busy:
-    """A lock that is held, and tells when somebody waits for it."""
+def test_a_thread_that_waits_for_a_lock_is_interrupted(tmp_path: Path) -> None:
+    stop, waits, interrupted = Stop(), Event(), Event()
 
-    def __init__(self) -> None:
-        self.lock, self.asked = Lock(), Event()
-        self.lock.acquire()
+    def work() -> None:
+        with cancellable(stop):
+            try:
+                with locks.locked(tmp_path / "lock", waits.set):
+                    pass
+            except KeyboardInterrupt:
+                interrupted.set()
 
-    def __enter__(self) -> None:
-        self.asked.set()
-        self.lock.acquire()
+    with locks.locked(tmp_path / "lock"):
+        thread = Thread(target=work)
+        thread.start()
+        assert waits.wait(60)
+        stop.set()
+        thread.join(60)
+    assert interrupted.is_set()
+    with locks.tried(tmp_path / "lock") as free:
+        assert free
 
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
+
+def test_a_thread_is_interrupted_once_and_its_program_is_ended() -> None:
+    stop, began, ended = Stop(), Event(), []
+
+    def work() -> None:
+        with cancellable(stop):
+            process = subprocess.Popen(["sleep", "60"])
+            try:
+                with ended_by(process.kill):
+                    began.set()
+                    process.wait()
+            except KeyboardInterrupt:
+                ended.append(process.returncode)
+                # What puts things in order is not interrupted again.
+                check()
+                with ended_by(process.kill):
+                    ended.append(subprocess.run(["true"], check=False).returncode)
+
+    thread = Thread(target=work)
+    thread.start()
+    assert began.wait(60)
+    stop.set()
+    thread.join(60)
+    assert ended == [-9, 0]
 
 
-@pytest.mark.parametrize(("step", "waits"), [("switch", True), ("provision", False)])
-def test_of_other_threads_only_those_about_a_switch_are_waited_for(
-    site: Site, step: str, waits: bool
-) -> None:
-    busy, session = Busy(), Session(site.paths)
-    session.runs[NAME] = InstanceRun(site.instance, busy=busy, step=step)  # type: ignore[arg-type]
-    ended = Event()
+def test_what_other_threads_are_at_is_waited_for(site: Site) -> None:
+    asked, ended, session = Event(), Event(), Session(site.paths)
+
+    class Run(InstanceRun):
+        def works_alone(self) -> bool:
+            asked.set()
+            return super().works_alone()
+
+    run = session.runs[NAME] = Run(site.instance, threads=[-1])
 
     def cancel() -> None:
         session.cancel()
@@ -118,10 +156,10 @@ def test_of_other_threads_only_those_about_a_switch_are_waited_for(
 
     thread = Thread(target=cancel)
     thread.start()
-    if waits:
-        assert busy.asked.wait(60)
+    assert asked.wait(60)
+    with run.turn:
         assert not ended.is_set()
-        busy.lock.release()
+        run.threads.clear()
+        run.turn.notify_all()
     thread.join(60)
     assert ended.is_set()
-    assert busy.asked.is_set() == waits

@@ -14,10 +14,12 @@ from model_claims import (
     apply_killed,
     check_apply,
     check_as_new,
+    check_built_before_its_release,
     check_settled,
     executed,
     host_records,
     on_the_host,
+    parted,
     seen_address,
 )
 from model_drifts import drift
@@ -119,8 +121,11 @@ def _put_right_until_killed(site: Site, random: Random, story: list[str]) -> Non
     at = random.randint(1, 2 * len(plan.entries) + 20)
     site.world.log.clear()
     was_killed = apply_killed(site, looks, plan, at)
-    planned = [seen_address(e) for e in plan.entries if not on_the_host(e)]
-    done = [address for address, _ in executed(site.world.log)]
+    builds, others = parted(site.world.log)
+    if builds:
+        check_built_before_its_release(site.world.log, plan.entries)
+    planned = [seen_address(e) for e in plan.entries if not on_the_host(e) and e.step != "build"]
+    done = [address for address, _ in executed(others)]
     story.append(f"  {'killed' if was_killed else 'not killed'} at {at} after {done}")
     assert done == planned[: len(done)]
     assert was_killed or len(done) == len(planned)

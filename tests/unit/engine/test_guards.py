@@ -8,7 +8,7 @@ import runpy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from doit.cmd_base import ModuleTaskLoader
@@ -29,6 +29,7 @@ from tasks.planning import inspection
 FIRST, SECOND = "20250101000000", "20250901120000"
 
 Way = Callable[[Site], int]
+Line = TypeVar("Line", str, tuple[str, str])
 
 
 def by_apply(site: Site) -> int:
@@ -88,10 +89,10 @@ def outcome(
         return Outcome(
             code,
             [plain(line) for line in errors(said)],
-            [plain(line) for line in now[len(before) :]],
+            built_first([plain(line) for line in now[len(before) :]]),
             (state.status, state.last_operation, state.last_operation_status) if state else None,
             [(end.operation, plain(str(end.error))) for end in told],
-            [(plain(address), how) for address, how in site.world.log],
+            built_first([(plain(address), how) for address, how in site.world.log]),
         )
 
 
@@ -116,6 +117,11 @@ def errors(said: list[str]) -> list[str]:
     """The errors of what was said, with what stands below them."""
     first = next((at for at, line in enumerate(said) if line.startswith("error: ")), len(said))
     return said[first:]
+
+
+def built_first(lines: list[Line]) -> list[Line]:
+    """The same with what is said of a build before all else: it is made beside that."""
+    return sorted(lines, key=lambda line: "artifact:" not in str(line))
 
 
 def same(line: str) -> str:
