@@ -12,10 +12,11 @@ from __future__ import annotations
 import atexit
 import sys
 
+from tasks.commands.backup import take_alone
 from tasks.engine.dodo import configured_instances, database_path
 from tasks.engine.reporter import Reporter
 from tasks.engine.session import Session
-from tasks.engine.steps import step_creators
+from tasks.engine.steps import backup_creator, step_creators
 from tasks.errors import DeployError
 from tasks.host.caller import prepare
 from tasks.output import console
@@ -44,3 +45,4 @@ DOIT_CONFIG = {
 }
 
 globals().update(step_creators(_instances, _session))
+globals().update(backup_creator(_instances, _session, take_alone))

@@ -12,6 +12,7 @@ PREFIX_VARIABLE = "VIKUNJA_DEPLOY_PREFIX"
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "templates"
 SCHEMAS = ROOT / "schemas"
+CONFIG_SCHEMA = SCHEMAS / "config.schema.json"
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,18 @@ def take_one(instance: Instance, paths: Paths, progress: Progress, wait: float) 
     return taken
 
 
+def take_alone(instance: Instance) -> None:
+    """One instance's backup as `./doit backup ID` takes it, for its step. Raises DeployError."""
+    from tasks.host.caller import require_root
+    from tasks.output.show_progress import show_progress
+    from tasks.paths import host_paths
+
+    require_root("backup", f"backup:{instance.id}")
+    with show_progress([instance.id]) as progress:
+        taken = take_one(instance, host_paths(), progress(instance.id), 0)
+    report({instance.id: taken}, as_json=False)
+
+
 def report(outcomes: Mapping[str, Taken | DeployError], *, as_json: bool) -> int:
     """Say what came of each. Returns the exit code of the first that failed."""
     code = 0

@@ -221,8 +221,7 @@ def ask_for(
 
 def schema_for(output: Path) -> str:
     """Where editors find the schema, seen from the file."""
-    from tasks.config.schema import CONFIG_SCHEMA
-    from tasks.paths import ROOT
+    from tasks.paths import CONFIG_SCHEMA, ROOT
 
     folder = output.absolute().parent
     if folder.is_relative_to(ROOT):

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.config.finding import Key, value_at
-from tasks.paths import SCHEMAS
+from tasks.paths import CONFIG_SCHEMA, SCHEMAS
 
-CONFIG_SCHEMA = SCHEMAS / "config.schema.json"
 DEPLOYMENT_SCHEMA = SCHEMAS / "deployment-config.schema.json"
 
 Schema = Mapping[str, Any]

@@ -52,6 +52,8 @@ class InstanceRun:
     whole: bool = True
     inspection: Inspection | None = None
     inspect: Callable[[Instance, Paths], Inspection] | None = None
+    uninspected: DeployError | None = None
+    """Why it could not be inspected."""
     plans: bool = field(init=False)
     """Whether the session makes its plans."""
     operation: Operation | None = None

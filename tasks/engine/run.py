@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
+from tasks.errors import DeployError
 from tasks.model.instance import Instance
 from tasks.model.plan import STEPS
 
@@ -19,28 +20,32 @@ class Quiet:
 
     desc = "nothing: the session reports"
 
-    def __init__(self, outstream: Any, options: Any) -> None:
-        self.problems: list[str] = []
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+        """What doit itself could not go on with, by the instance."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return lambda *_: None
 
-    def runtime_error(self, message: str) -> None:
-        self.problems.append(message)
+    def add_failure(self, task: Any, fail: Any) -> None:
+        from doit.exceptions import TaskFailed, UnmetDependency
+
+        if not isinstance(fail, (TaskFailed, UnmetDependency)):
+            self.problems[task.name.partition(":")[2]] = fail.get_msg()
 
 
-def run_steps(instances: Sequence[Instance], session: Session) -> int:
-    """Bring doit to run every step of these instances. Returns doit's own result.
+def run_steps(instances: Sequence[Instance], session: Session) -> None:
+    """Bring doit to run every step of these instances.
 
     Failures of steps are in the session; an instance's failure does not stop the others. Ctrl-C is
     one where there is one instance, else it raises KeyboardInterrupt; nothing is under way then.
     """
     from doit.cmd_base import ModuleTaskLoader
     from doit.cmd_run import Run
-    from doit.runner import ERROR
 
+    quiet = Quiet()
     makers = step_creators(instances, session)
     builds = sum(session.run_of(instance).builds_beside for instance in instances)
     threads = min(len(instances), THREADS) + min(builds, THREADS)
@@ -48,7 +53,7 @@ def run_steps(instances: Sequence[Instance], session: Session) -> int:
         "GLOBAL": {
             "backend": "write-through",
             "dep_file": str(session.paths.engine_database),
-            "reporter": Quiet,
+            "reporter": quiet,
             "verbosity": 2,
             "continue": True,
             "num_process": threads if threads > 1 else 0,
@@ -59,11 +64,11 @@ def run_steps(instances: Sequence[Instance], session: Session) -> int:
     loader.config = configuration
     command = Run(task_loader=loader, config=configuration)
     wanted = [f"{STEPS[-1]}:{instance.id}" for instance in instances]
-    result: int
     try:
-        result = command.parse_execute(wanted)
+        command.parse_execute(wanted)
     except KeyboardInterrupt:
         if not session.cancel():
             raise
-        result = ERROR
-    return result
+    for name, problem in quiet.problems.items():
+        run = session.runs[name]
+        run.failure = run.failure or DeployError(problem.strip(), where=name)

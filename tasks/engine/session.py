@@ -64,8 +64,14 @@ class Session:
         """The instance's run; inspected now if it has not been. Raises DeployError."""
         run = self._run(instance)
         with run.turn:
-            if run.inspection is None:
-                run.inspection = self._inspect(run)
+            if run.uninspected is not None:
+                raise run.uninspected
+            try:
+                run.inspection = run.inspection or self._inspect(run)
+            except DeployError as failure:
+                # What could not be seen for one step is not tried again for the next.
+                run.uninspected = failure
+                raise
         return run
 
     def _run(self, instance: Instance) -> InstanceRun:
@@ -208,7 +214,7 @@ class Session:
 
     def _forget(self, run: InstanceRun) -> None:
         """What comes next is planned anew, as an operation of its own."""
-        run.inspection = run.work = run.failure = run.failed = run.ended = None
+        run.inspection = run.work = run.failure = run.failed = run.ended = run.uninspected = None
         run.touched = False
         run.anew = True
         run.performed.clear()

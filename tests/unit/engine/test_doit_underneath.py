@@ -15,6 +15,7 @@ from doit.doit_cmd import DoitMain
 from model_site import NAME, Site
 
 from tasks.commands.apply import carry_out
+from tasks.desired import rendering
 from tasks.engine.instance_run import InstanceRun
 from tasks.engine.session import Session
 from tasks.engine.steps import step_creators
@@ -60,7 +61,8 @@ def test_a_user_of_doit_finds_the_steps_in_its_list(site: Site) -> None:
         check=True,
     )
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    steps = ["build", "provision", "record", "release", "render", "switch", "system"]
+    steps = ["backup", "build", "provision", "record", "release", "render", "switch", "system"]
+    steps.append("validate")
     assert names == [name for step in steps for name in (step, f"{step}:{NAME}")]
     assert "make the files of an instance from the templates" in listed.stdout
 
@@ -180,6 +182,114 @@ def _with(effect: object) -> Any:
     from tasks.resources.system import Package
 
     return ((Package, effect), *execution._EFFECTS)
+
+
+def statuses(site: Site, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """What `list -s` says of each step of the instance, and of its group."""
+    capsys.readouterr()
+    assert run_doit(site, "list", "--all", "--status") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    found = {line[1]: line[0] for line in lines}
+    steps = {name: status for name, status in found.items() if ":" not in name}
+    assert {name.partition(":")[0]: found[name] for name in found if ":" in name} == steps
+    return steps
+
+
+STEPS_OF_A_PLAN = {"provision", "system", "build", "release", "switch", "record"}
+
+
+def test_the_list_tells_what_an_apply_would_do_and_looks_once(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = statuses(site, capsys)
+    assert {first[step] for step in STEPS_OF_A_PLAN} == {"R"}
+    site.apply()
+    site.world.round_trips = 0
+    after = statuses(site, capsys)
+    assert {step: after[step] for step in (*STEPS_OF_A_PLAN, "render")} == dict.fromkeys(
+        (*STEPS_OF_A_PLAN, "render"), "U"
+    )
+    assert site.world.round_trips == 1
+    site.config.write_text(f"# a comment\n{site.config.read_text()}")
+    after = statuses(site, capsys)
+    assert {after[step] for step in STEPS_OF_A_PLAN} == {"U"}
+    site.machine.stop("nginx.service")
+    stopped = statuses(site, capsys)
+    assert (stopped["provision"], stopped["system"], stopped["build"]) == ("U", "R", "U")
+
+
+def test_what_cannot_be_inspected_is_tried_once_by_the_list(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def failing(*_: object) -> None:
+        tried.append(1)
+        raise DeployError("no answer")
+
+    monkeypatch.setattr("tasks.planning.inspection.inspect", failing)
+    found = statuses(site, capsys)
+    assert {found[step] for step in STEPS_OF_A_PLAN} == {"R"}
+    assert len(tried) == 1
+
+
+def test_a_step_tells_the_files_that_it_is_about(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+    run_doit(site, "validate")
+    artifact = site.publish().path
+    told = {}
+    for step in ("validate", "render", "system", "build"):
+        capsys.readouterr()
+        assert run_doit(site, "info", f"{step}:{NAME}") == 0
+        told[step] = capsys.readouterr().out
+    nginx = str(site.paths.rendered(NAME) / "etc__nginx__nginx.conf")
+    depends, makes = "file_dep", "targets"
+    assert str(site.config) in told["validate"] and "config.schema.json" in told["validate"]
+    assert nginx in told["render"].partition(makes)[2]
+    assert nginx in told["system"].partition(depends)[2]
+    assert str(artifact) in told["build"].partition(makes)[2]
+    site.machine.stop("nginx.service")
+    assert run_doit(site, "info", f"system:{NAME}") == 1
+    assert f"nothing for system in ./doit plan {NAME}" in capsys.readouterr().out
+
+
+def test_a_configuration_is_checked_again_where_it_has_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import config
+
+    checked, load = [], config.load_instances
+    instances = site.instances()
+
+    def loading(*arguments: Any) -> Any:
+        checked.append(arguments)
+        return load(*arguments)
+
+    monkeypatch.setattr(config, "load_instances", loading)
+    assert [run_doit(site, "validate", instances=instances) for _ in range(2)] == [0, 0]
+    assert len(checked) == 1
+    site.document["network"]["domain"] = "no domain"
+    site.write()
+    assert run_doit(site, "validate", instances=instances) == 1
+    assert len(checked) == 2
+
+
+def test_what_doit_cannot_go_on_with_is_never_taken_for_success(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, plan = site.plan()
+    write = rendering.write
+
+    def lost(*arguments: Any) -> Any:
+        write(*arguments)
+        (site.paths.rendered(NAME) / "etc__nginx__nginx.conf").unlink()
+
+    monkeypatch.setattr(rendering, "write", lost)
+    monkeypatch.setattr(Session, "settled", lambda *_: True)
+    failures = carry_out(looks, plan, site.paths, whole=True)
+    assert "etc__nginx__nginx.conf' does not exist" in str(failures[NAME])
 
 
 @pytest.mark.parametrize("count", [0, 10, 1000])

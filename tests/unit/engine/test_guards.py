@@ -19,6 +19,7 @@ from model_site import NAME, Site, model_site
 
 from tasks import builds
 from tasks.commands.apply import Apply
+from tasks.commands.backup import Backup
 from tasks.containers import spec_for
 from tasks.model import operations
 from tasks.model import state as states
@@ -40,9 +41,11 @@ def by_apply(site: Site) -> int:
 def by_step(site: Site) -> int:
     """The last step with all before it, through the project's own dodo.py."""
     os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
-    code: int = DoitMain(ModuleTaskLoader(runpy.run_path(str(ROOT / "dodo.py")))).run(
-        [f"record:{NAME}"]
-    )
+    return step(f"record:{NAME}")
+
+
+def step(name: str) -> int:
+    code: int = DoitMain(ModuleTaskLoader(runpy.run_path(str(ROOT / "dodo.py")))).run([name])
     return code
 
 
@@ -295,6 +298,30 @@ def test_what_a_newer_apply_has_done_is_not_done_over_by_a_step_that_looked_befo
     session.perform(instance, "system")
     session.close()
     assert site.world.log == []
+
+
+def test_a_backup_is_a_step_that_ends_as_the_command_does(
+    environment: None,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken: list[tuple[str, float]] = []
+
+    def take_one(instance: Any, paths: Any, progress: Any, wait: float) -> None:
+        taken.append((instance.id, wait))
+
+    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.commands.backup.take_one", take_one)
+        patched.setattr("tasks.commands.backup.report", lambda *_, **__: 0)
+        assert [step(f"backup:{NAME}") for _ in range(2)] == [0, 0]
+    assert taken == [(NAME, 0)] * 2
+    capsys.readouterr()
+    by_command = Backup().parse_execute(["--config", str(site.config)])
+    said = errors(capsys.readouterr().err.splitlines())
+    assert step(f"backup:{NAME}") == by_command == 4
+    assert errors(capsys.readouterr().err.splitlines()) == said
 
 
 def test_a_step_that_is_cancelled_ends_as_cancelled(
