@@ -86,3 +86,16 @@ def test_an_instance_that_is_finished_says_so_while_others_are_not() -> None:
     assert task.fields["step"] == "create file:/one"
     bars.done(last)
     assert task.fields["step"] == "done"
+
+
+def test_a_build_and_what_is_done_beside_it_share_a_bar() -> None:
+    entry = PlanEntry("a", "build", "artifact:x", "create", (Reason("missing", "not there yet"),))
+    shown = display()
+    bars = Bars(Plan((InstancePlan("a", (entry,), {}, {}),)), shown)
+    (task,) = shown.tasks
+    container, build = bars.of("a"), bars.of("a")
+    container.step("create 7 packages")
+    build.step("backend: go build", 0.5)
+    assert task.fields["step"] == "create 7 packages | backend: go build (50%)"
+    container.step("")
+    assert task.fields["step"] == "backend: go build (50%)"
