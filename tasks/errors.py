@@ -23,7 +23,8 @@ An error says in one line where and what; `hint` says what to do next, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 class DeployError(Exception):
@@ -50,8 +51,7 @@ class UsageError(DeployError):
     exit_code = 3
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(Struct, frozen=True, order=True):
     """One thing that is wrong in a configuration file.
 
     line: 1-based; 0 where the file as a whole is meant.

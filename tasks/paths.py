@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 PREFIX_VARIABLE = "VIKUNJA_DEPLOY_PREFIX"
 
@@ -15,8 +15,7 @@ SCHEMAS = ROOT / "schemas"
 CONFIG_SCHEMA = SCHEMAS / "config.schema.json"
 
 
-@dataclass(frozen=True)
-class Paths:
+class Paths(Struct, frozen=True):
     """Host paths below `prefix` (`/` unless the prefix variable says otherwise)."""
 
     prefix: Path = Path("/")

@@ -40,6 +40,7 @@ def backup(data: Path, archive: Archive, level: int) -> None:
             files_size_bytes=counted.files_size_bytes,
             hostname="bench.example.com",
             backup_trigger="manual",
+            tables={},
         )
 
     own = {"deployment-config.yaml": b"deployment: {}\n"}

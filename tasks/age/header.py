@@ -10,8 +10,9 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from tasks.age.keys import Identity, Key, Passphrase, Recipient
-from tasks.frozen import dataclass
 
 KEY = 16
 """Bytes of a file's key."""
@@ -45,8 +46,7 @@ class NoKey(Exception):
     """None of the keys opens it."""
 
 
-@dataclass(frozen=True)
-class Stanza:
+class Stanza(Struct, frozen=True):
     """The file's key for one who can open it."""
 
     kind: str

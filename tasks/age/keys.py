@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.secret import Secret
 
 
-@dataclass(frozen=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """Who can open what is written: the owner of a private key. public: 32 bytes."""
 
     public: bytes

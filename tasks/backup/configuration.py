@@ -16,8 +16,9 @@ import io
 import tarfile
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tasks.config.document import without_secrets
 from tasks.host.files import named
@@ -36,8 +37,7 @@ SECRETS = "secrets/"
 _SHORTEST = 8
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(Struct, frozen=True):
     """Files by their name in an archive. secrets: those that only encrypted ones hold."""
 
     files: Mapping[str, bytes]

@@ -8,7 +8,9 @@ was restored. So the next `apply`, or `restore`, finds at most a journal, and go
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.containers.base import Container
 from tasks.databases import Database
@@ -29,8 +31,7 @@ RESTORED = "restored"
 """The place of what was restored, until it is live."""
 
 
-@dataclass(frozen=True)
-class Cutover:
+class Cutover(Struct, frozen=True):
     """version: that the application has to answer with. color: the one that serves."""
 
     instance: Instance

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.age import Key
 from tasks.backup.verify import verify, verify_sealed
@@ -13,8 +14,7 @@ from tasks.model.archive import Archive, Metadata
 from tasks.progress import SILENT, Progress
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """found: what it is, in words. note: what could not be checked, and how it could be.
 
     failure: why it is not whole; then metadata is None and found empty.

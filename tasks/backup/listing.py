@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tasks.errors import DeployError
 from tasks.host.files import named
@@ -29,8 +31,7 @@ LESS = ("ENCRYPTED", "ENGINE", "FILES", "TRIGGER", "AGE", "VERSION")
 """What goes first on a narrow terminal."""
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """metadata: None where there is no sidecar, or `problem` says what is wrong with it.
 
     size: bytes on disk. verified: whether it is the last that was found whole.

@@ -19,15 +19,17 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from tasks.backup.members import BrokenTar, Member
-from tasks.host.files import check_record
-from tasks.model.archive import CONTENTS_CHECKS, Contents
+from tasks.host.files import as_record
+from tasks.model.archive import Contents
 
 NAME = "metadata.json"
 DATABASE = "database/"
@@ -95,11 +97,7 @@ class Manifest:
 
     @staticmethod
     def head(contents: Contents) -> bytes:
-        known = asdict(contents)
-        if not contents.left_out:
-            # As it always was: an older archive says the same to the letter.
-            del known["left_out"]
-        own = json.dumps(known, indent=2, ensure_ascii=False)
+        own = json.dumps(msgspec.to_builtins(contents), indent=2, ensure_ascii=False)
         return own.removesuffix("\n}").encode() + b",\n" + _OPEN
 
 
@@ -123,14 +121,7 @@ def read_contents(text: IO[bytes]) -> Contents:
             break
     else:
         raise ValueError("it names no members")
-    record = json.loads(head.decode().rstrip().removesuffix(",") + "\n}")
-    if isinstance(record, dict):
-        record = {**record, "left_out": record.get("left_out", [])}
-    problem = check_record(record, CONTENTS_CHECKS)
-    if problem:
-        raise ValueError(problem)
-    record["left_out"] = tuple(record["left_out"])
-    return Contents(**{field.name: record[field.name] for field in fields(Contents)})
+    return as_record(json.loads(head.decode().rstrip().removesuffix(",") + "\n}"), Contents)
 
 
 def first_difference(said: IO[bytes], found: Callable[[], Iterator[bytes]]) -> str | None:

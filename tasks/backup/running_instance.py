@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.backup import configuration
 from tasks.backup.configuration import DOCUMENT, FOLDER, Gathered
@@ -25,8 +27,7 @@ _PATHS = ("password_file", "admin_password_file")
 _SIZES_TIMEOUT = 900
 
 
-@dataclass(frozen=True)
-class RunningInstance:
+class RunningInstance(Struct, frozen=True):
     """instance: with the database that it was deployed with. version: of what serves, `unknown`
     where nothing does; commit: None where it has none. files_bytes: of the attachments."""
 
@@ -98,7 +99,7 @@ def as_deployed(instance: Instance, document: bytes) -> Instance:
     try:
         record = yaml.safe_load(document)
         desired: Mapping[str, Any] = record["database"]
-        known = {field.name: desired[field.name] for field in fields(Database)}
+        known = {name: desired[name] for name in Database.__struct_fields__}
         for name in _PATHS:
             known[name] = None if known[name] is None else Path(known[name])
         return replace(instance, database=Database(**known))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO
+
+from msgspec import Struct
 
 from tasks.age import Key
 from tasks.backup.cutover import RESTORED, Cutover
@@ -47,8 +48,7 @@ Judge = Callable[[Contents, Database], None]
 """Looks at what lies in the place RESTORED, and raises where it must not become live."""
 
 
-@dataclass(frozen=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """What lies beside what is live. safety: the archive of what was there; None without one, also
     where no database was there. kept: how many live attachments lie with the archive's then.
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tasks.age import Lock
 from tasks.backup import configuration, container_record, running_instance
@@ -45,8 +46,7 @@ LEFT_OUT = "Only an administrator of the database's server may create, a restore
 """Before what of a database is meant."""
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A finished backup. removed: archives that retention deleted after it. left_out: what only an
     administrator of the database's server may create, so that a restore may leave it out. shrunk:
     what is to be said where it holds less than half of the backup before it."""

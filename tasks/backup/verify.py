@@ -9,9 +9,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 from tasks.backup import manifest as manifests
 from tasks.backup.manifest import Manifest
@@ -29,8 +30,7 @@ _STEP = "Checking the archive"
 _IN_MEMORY = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """An archive found whole.
 
     contents: what it says of itself inside, with its tables. sidecars: whether it has both; without

@@ -14,12 +14,15 @@ import re
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from tasks.errors import BuildError
-from tasks.frozen import dataclass
 from tasks.host import locks
+from tasks.host.files import recalled
 from tasks.model.instance import OLDEST_SUITE, Instance
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -29,8 +32,7 @@ FORMAT = 1
 """Of the archive: a change here makes every artifact a new one."""
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A finished build.
 
     commit: 40 hex digits, None for a release archive. version: as the binary names itself.
@@ -106,19 +108,11 @@ def lock(paths: Paths, key: str, progress: Progress = SILENT) -> AbstractContext
 def find(paths: Paths, key: str) -> Artifact | None:
     """The artifact of that key if there is a whole one. Reads the record, hashes nothing."""
     path = archive_path(paths, key)
+    record = recalled(record_path(paths, key), dict[str, object]) or {}
     try:
-        record = json.loads(record_path(paths, key).read_bytes())
-        artifact = Artifact(
-            key=record["key"],
-            commit=record["commit"],
-            version=record["version"],
-            path=path,
-            sha256=record["sha256"],
-            size=record["size"],
-            parts=tuple(record["parts"]),
-        )
+        artifact = msgspec.convert({**record, "path": path}, Artifact)
         found = path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.ValidationError):
         return None
     return artifact if artifact.key == key and artifact.size == found else None
 

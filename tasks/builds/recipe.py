@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from tasks.builds.toolchain import Requirements, requirements
 from tasks.errors import BuildError
-from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 
 Show = Callable[[str], str | None]
@@ -15,8 +16,7 @@ Show = Callable[[str], str | None]
 FOLDERS = {"frontend": "frontend", "backend": "", "mcp-server": "mcp-server"}
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of a tree that is built. folder: below the tree's root, empty for the root."""
 
     name: str

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from msgspec import Struct
+
 from tasks.errors import DeployError, GitError, NetworkError
-from tasks.frozen import dataclass
 
 # What git would otherwise take from a hook or a shell that happens to be around.
 FOREIGN = (
@@ -46,8 +47,7 @@ SILENT_SECONDS = 120
 OWNERSHIP = re.compile(r"dubious ownership", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """A repository's address, with user and password kept apart from it.
 
     url: safe to show, log and pass in argv.

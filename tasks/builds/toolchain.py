@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from msgspec import Struct
+
 from tasks.builds import versions
 from tasks.builds.versions import Version, parse, written
-from tasks.frozen import dataclass
 
 GO_SELF_FETCHING: Version = (1, 21, 0)
 """From here on Go gets the version that go.mod asks for by itself (GOTOOLCHAIN=auto)."""
@@ -30,8 +31,7 @@ done"""
 """For sh, the tools as arguments: prints `tool=version` for each that is there."""
 
 
-@dataclass(frozen=True)
-class Requirements:
+class Requirements(Struct, frozen=True):
     """What a tree asks for; None and empty where it does not care.
 
     go: least version. go_preferred: the one to get where a newer one is needed. node: least
@@ -48,8 +48,7 @@ class Requirements:
     commands: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """What to get: a Go version (`go1.26.4`, empty for none) and npm packages (`pnpm@10.28.1`)."""
 
     go: str = ""

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Protocol
+
+from msgspec import Struct
 
 from tasks.errors import BuildError
 from tasks.progress import Progress
@@ -25,8 +26,7 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """A finished command. stderr: empty where it went along with stdout."""
 
     returncode: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tasks.backup.configuration import DOCUMENT, FOLDER
 from tasks.backup.running_instance import as_deployed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tasks import builds
 from tasks.checks.backup import nearest_existing
@@ -25,8 +26,7 @@ BACKUP_GB = 0.5
 FEWEST_FILES = 100_000
 
 
-@dataclass(frozen=True)
-class Room:
+class Room(Struct, frozen=True):
     """A file system. device: tells it from others. free: GB. files: how many more it can hold,
     None where it does not count them."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tasks.commands.base import YES_OPTION, DeployCommand, load, option, select
 from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, show
@@ -57,8 +58,7 @@ class Apply(DeployCommand):
         return apply_all(instances, host_paths(), request)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """How an apply was asked for. saved: a saved plan as data, from the file saved_as. adopt: what
     was lost of the proof that a container is its instance's is put back first."""
 
@@ -202,7 +202,7 @@ def carry_out(
     planned anew. name: of the operation, where it is no apply's; look: how the looks were made,
     where not as an apply's.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from tasks.engine.instance_run import InstanceRun
     from tasks.engine.run import run_steps

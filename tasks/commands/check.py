@@ -6,8 +6,9 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict
 
 from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
 from tasks.errors import ConfigError

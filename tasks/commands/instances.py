@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tasks.commands.base import JSON_OPTION, DeployCommand
 from tasks.errors import DeployError, ResourceError, UsageError
@@ -22,8 +24,7 @@ from tasks.paths import Paths, host_paths
 HEADERS = ("INSTANCE", "STATUS", "CONTAINER", "ADDRESS", "DOMAIN", "LAST OPERATION")
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """An instance with whatever is recorded of it.
 
     registered is None before its container is made; state is None where there is no state file

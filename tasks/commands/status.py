@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tasks.commands.base import (
     CONFIG_OPTION,
@@ -72,8 +73,7 @@ class Status(DeployCommand):
         return watch(once, options["interval"]) if options["watch"] else once()
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """An instance, what is to be said of it, and its health document as of `now`."""
 
     standing: Standing

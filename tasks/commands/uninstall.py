@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tasks.commands.base import YES_OPTION, DeployCommand, load, only, option
 from tasks.errors import CancelledError, UsageError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tasks.errors import UsageError
 from tasks.secret import Secret
@@ -15,8 +16,7 @@ TOKEN = re.compile(r"(?P<user>[^\s:/!=]+@[A-Za-z][\w.-]+)!(?P<name>[A-Za-z][\w.-
 FINGERPRINT = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True):
     """user: with realm."""
 
     user: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from tasks.config.finding import value_at
-from tasks.frozen import dataclass
 from tasks.model.instance import Color, Instance
 from tasks.model.redaction import masked
 
@@ -29,8 +30,7 @@ _BACKUP = (
 )
 
 
-@dataclass(frozen=True)
-class DeploymentFacts:
+class DeploymentFacts(Struct, frozen=True):
     """What is so, as against what is desired. Times: ISO 8601 in UTC (`2025-10-19T10:30:00Z`).
 
     None: there is none (yet). container_id: of Proxmox VE. versions: what the color answers with.

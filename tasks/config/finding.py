@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 Key = tuple[str | int, ...]
 """Path of a value in a document: names of keys, indexes of list items."""
@@ -19,8 +19,7 @@ _SECRET_NAME = re.compile(
 _LONGEST_SHOWN = 60
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """line: 1-based, where it is another than the key's own."""
 
     key: Key

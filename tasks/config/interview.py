@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from tasks.config.sample import EXAMPLE, commented
 from tasks.errors import Problem
@@ -24,8 +25,7 @@ def _nothing(_: Answers) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """option: with underscores, its flag has hyphens. key: of the configuration, empty for none.
 
     wanted: whether it is asked at all, given the answers before it. default: taken where nothing

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from tasks.config import schema, source
 from tasks.config.across import across_findings
@@ -17,18 +19,16 @@ from tasks.config.make import make_instance
 from tasks.config.memo import Memo, Reading
 from tasks.config.rules import rule_findings
 from tasks.errors import ConfigError, Problem
-from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """One file. document: with defaults, without what has a finding of its own."""
 
     path: Path
     name: str
-    lines: Mapping[Key, int] = field(default_factory=dict)
-    document: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[Key, int] = msgspec.field(default_factory=dict)
+    document: Mapping[str, Any] = msgspec.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
 

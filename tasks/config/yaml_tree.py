@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from tasks.config.finding import Finding, Key, quoted
 from tasks.config.source import Unreadable
 
@@ -31,8 +33,7 @@ _FRACTION = re.compile(r"[-+]?[0-9]*\.[0-9]*([eE][-+]?[0-9]+)?|[-+]?\.(inf|nan)"
 _TRUE = frozenset({"true", "yes", "on", "y"})
 
 
-@dataclass(frozen=True)
-class Ambiguous:
+class Ambiguous(Struct, frozen=True):
     """A scalar with a finding of its own to come. reading: what YAML takes it for."""
 
     text: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+import msgspec
+from msgspec import Struct
+
 from tasks.errors import ResourceError
-from tasks.frozen import dataclass
 from tasks.host.process import Completed
 from tasks.progress import SILENT, Progress
 
@@ -23,8 +24,7 @@ MARKER_PATH = "/etc/vikunja-deploy"
 """In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""
 
 
-@dataclass(frozen=True)
-class ContainerSpec:
+class ContainerSpec(Struct, frozen=True):
     """A container as desired.
 
     ip_address: with prefix length. nameservers: empty means the host's own.
@@ -43,12 +43,11 @@ class ContainerSpec:
     ip_address: str
     gateway: str
     nameservers: tuple[str, ...] = ()
-    more: Mapping[str, object] = field(default_factory=dict)
+    more: Mapping[str, object] = msgspec.field(default_factory=dict)
     template_named: bool = True
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why something cannot be done to a container as it is. what, hint: as an error says them."""
 
     what: str
@@ -65,8 +64,7 @@ def refuse(refusals: Mapping[str, Refusal], action: str, where: str) -> None:
         raise ResourceError(refusals[action].what, where=where, hint=refusals[action].hint)
 
 
-@dataclass(frozen=True)
-class ContainerFacts:
+class ContainerFacts(Struct, frozen=True):
     """A container as found.
 
     owner: instance id that the driver's own records and the marker agree on; None where the
@@ -82,8 +80,8 @@ class ContainerFacts:
     running: bool
     owner: str | None
     attributes: Mapping[str, object]
-    pending: Mapping[str, object] = field(default_factory=dict)
-    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    pending: Mapping[str, object] = msgspec.field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = msgspec.field(default_factory=dict)
     unproven: Refusal | None = None
     identity: str | None = None
     folder: int | None = None
@@ -176,8 +174,7 @@ class Container(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class DiskNeed:
+class DiskNeed(Struct, frozen=True):
     """Room that something takes. now: GB at the next apply; later: GB it may grow to."""
 
     path: Path

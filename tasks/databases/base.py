@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from tasks.containers.base import Container
 from tasks.databases.outlook import Outlook, read_outlook
@@ -33,8 +34,7 @@ _UNREACHED = re.compile(
 """What the engines' programs say where no server answers them."""
 
 
-@dataclass(frozen=True)
-class Database:
+class Database(Struct, frozen=True):
     """One instance's database, as its container reaches it. Making this touches nothing.
 
     connection: the script's arguments that say where the database is; no secrets, which lie in
@@ -49,8 +49,8 @@ class Database:
     engine: DatabaseType
     connection: tuple[str, ...]
     title: str
-    timeout: float = field(default=HOUR, kw_only=True)
-    within: Callable[[Sequence[str]], Sequence[str]] = field(default=list, kw_only=True)
+    timeout: float = HOUR
+    within: Callable[[Sequence[str]], Sequence[str]] = list
 
     # What is there
 

@@ -13,19 +13,18 @@ The engines' scripts find it (action `outlook`), a line each:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Apart:
+class Apart(Struct, frozen=True):
     """what: `extension dblink`. note: empty, `needed` or `stays`."""
 
     what: str
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """client: the server's version and the older one of the programs in the container.
 
     unreadable: what the user may not read. charsets: number of tables by the character set that is
@@ -38,8 +37,7 @@ class Outlook:
     apart: tuple[Apart, ...] = ()
 
 
-@dataclass(frozen=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """what: one line. hint: what to do."""
 
     what: str

@@ -19,6 +19,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from tasks.containers.base import Container
 from tasks.databases.watchdog import COMMITTED, RECOVERY_SECONDS, Watchdog, recovery
 from tasks.errors import DeployError, RollbackFailedError, RolledBackError
@@ -29,8 +31,7 @@ SAVED = "saved"
 """The place of what was live before it."""
 
 
-@dataclass(frozen=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """What going back needs to know. old: the color that served, new: the one that is to; the same
     where the color stays. version: that old has to answer with, `-` for any.
 

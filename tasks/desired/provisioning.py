@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 
 from tasks.containers.base import Container, ContainerSpec
 from tasks.containers.drivers import driver_of
@@ -28,7 +27,7 @@ KEYS = (
 
 def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
     """The container's desired value, and that it runs."""
-    every = frozenset((*(field.name for field in fields(ContainerSpec)), *container.spec.more))
+    every = frozenset((*ContainerSpec.__struct_fields__, *container.spec.more))
     driver = driver_of(instance)
     origin = origin_of(instance, (*KEYS, *driver.keys))
     desired = DesiredContainer(

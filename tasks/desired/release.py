@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from tasks.desired.rendering import origin_of
-from tasks.frozen import dataclass
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.resources.base import Facts, Resource
 from tasks.resources.release import DesiredArtifact, DesiredRelease, active_color, released
 
 
-@dataclass(frozen=True)
-class ReleaseTarget:
+class ReleaseTarget(Struct, frozen=True):
     """What is to serve. commit: None for a finished archive. key: of the artifact.
 
     because: why it is another commit than the one that serves, where no key has changed.

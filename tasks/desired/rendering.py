@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
 from tasks.guest.runner import SCRIPTS
-from tasks.host.files import write_atomically
+from tasks.host.files import recalled, write_atomically
 from tasks.model.digests import digest
 from tasks.model.instance import Instance
 from tasks.paths import ROOT, TEMPLATES, Paths
@@ -25,8 +28,7 @@ from tasks.resources.base import Origin
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Templated:
+class Templated(Struct, frozen=True):
     """A file in the container that a template makes.
 
     template: path below templates/. variables: further values for the template, by name.
@@ -40,10 +42,24 @@ class Templated:
     variables: tuple[tuple[str, str | int], ...] = ()
 
 
-@dataclass(frozen=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     content: bytes
     origin: Origin
+
+
+class KeptFile(Struct, frozen=True):
+    """Of a rendered file that is kept. inputs, template: as of its origin."""
+
+    sha256: str
+    inputs: Mapping[str, str]
+    template: str | None
+
+
+class Manifest(Struct, frozen=True):
+    """What is kept, by path in the container. key: of everything that it depends on."""
+
+    key: str
+    files: Mapping[str, KeptFile]
 
 
 class Tracked:
@@ -173,22 +189,20 @@ def host_name(path: str) -> str:
 def recall(instance: Instance, wanted: tuple[Templated, ...], paths: Paths) -> dict[str, Rendered]:
     """What `write` kept, if it is still what rendering would give; else rendered anew."""
     folder = paths.rendered(instance.id)
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if manifest["key"] == rendering_key(instance, wanted):
-            return dict(_kept(folder, manifest["files"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    manifest = recalled(folder / MANIFEST, Manifest)
+    if manifest is not None and manifest.key == rendering_key(instance, wanted):
         # A damaged or missing copy costs a rendering, never a wrong file.
-        pass
+        with suppress(OSError, ValueError):
+            return dict(_kept(folder, manifest.files))
     return render(instance, wanted)
 
 
-def _kept(folder: Path, files: Mapping[str, Any]) -> Iterator[tuple[str, Rendered]]:
+def _kept(folder: Path, files: Mapping[str, KeptFile]) -> Iterator[tuple[str, Rendered]]:
     for path, entry in files.items():
         content = (folder / host_name(path)).read_bytes()
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise ValueError(path)
-        yield path, Rendered(content, Origin(entry["inputs"], entry["template"]))
+        yield path, Rendered(content, Origin(entry.inputs, entry.template))
 
 
 def write(
@@ -209,12 +223,9 @@ def write(
         if not target.exists() or target.read_bytes() != item.content:
             write_atomically(target, item.content, mode=0o600)
             said(f"rendered {path}")
-        files[path] = {
-            "sha256": hashlib.sha256(item.content).hexdigest(),
-            "inputs": dict(item.origin.inputs),
-            "template": item.origin.template,
-        }
-    manifest = {"key": rendering_key(instance, wanted), "files": files}
+        sha256 = hashlib.sha256(item.content).hexdigest()
+        files[path] = KeptFile(sha256, item.origin.inputs, item.origin.template)
+    manifest = msgspec.to_builtins(Manifest(rendering_key(instance, wanted), files))
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode(), mode=0o600)
     for left in folder.iterdir():
         if left.name not in names:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tasks.desired import system
 from tasks.desired.release import ReleaseTarget, origin_keys, other

@@ -7,12 +7,14 @@ All that must keep them from being done is asked here, whichever command the ste
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tasks.engine.instance_run import InstanceRun, defect, operation_name, serve_on
 from tasks.errors import CancelledError, DeployError, StalePlanError
@@ -338,7 +340,7 @@ class Session:
             work = run.work
             beside = step == "build" and run.builds_beside
             if beside:
-                work = replace(work, progress=self._shown(run))
+                work = dataclasses.replace(work, progress=self._shown(run))
             run.touched = True
             run.applied = mark_pending(run.applied, desired)
             records.write(self.paths, run.instance.id, run.applied)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.databases import LIVE, Database, database_for
 from tasks.errors import DatabaseError, DeployError, UnhealthyError
@@ -28,8 +29,7 @@ MOST_SECONDS = 3600
 EVERY_SECONDS = 0.3
 
 
-@dataclass(frozen=True)
-class Rehearsed:
+class Rehearsed(Struct, frozen=True):
     """ran: ids of the migrations, oldest first. seconds: from the start to the first healthy answer
     after all of them."""
 

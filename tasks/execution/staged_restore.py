@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tasks.execution import database_migration
 from tasks.execution.context import ApplyContext
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from tasks.model.archive import Contents
 
 
-@dataclass(frozen=True)
-class StagedUpdate:
+class StagedUpdate(Struct, frozen=True):
     """What lies beside what is live. secret: as of tasks.backup.staging.Laid. begun: monotonic."""
 
     exchange: Cutover

@@ -10,13 +10,18 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
 
 from tasks.errors import DeployError
 from tasks.host.locks import locked, take
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -76,44 +81,60 @@ def read_json(path: Path, hint: str = "") -> Any:
     return value
 
 
-def recalled(path: Path) -> Any:
-    """The JSON value in `path`; None where the file is missing or damaged: what it says informs,
-    and is made anew."""
+def recalled(path: Path, kind: type[T]) -> T | None:
+    """The JSON value in `path`; None where the file is missing, damaged or holds another kind of
+    value: what it says informs, and is made anew."""
     try:
-        return json.loads(path.read_bytes())
+        return msgspec.convert(json.loads(path.read_bytes()), kind)
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def texts(value: Any) -> dict[str, str]:
-    """An object whose values are all text. TypeError where it is none."""
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise TypeError(value)
-    return value
+def read_record(path: Path, kind: type[S], hint: str = "") -> S | None:
+    """The record in `path`; None where there is no such file. Raises DeployError as `read_json`,
+    and where it is no such record: then it says all that is wrong with it."""
+    value = read_json(path, hint)
+    if value is None:
+        return None
+    try:
+        return as_record(value, kind)
+    except ValueError as error:
+        raise damaged(path, str(error), hint) from error
 
 
-def text(value: Any) -> str:
-    """TypeError where it is none."""
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+def as_record(value: object, kind: type[S]) -> S:
+    """A value of JSON as a record. Raises ValueError that says all that is wrong with it."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_problems(value, kind)) from error
 
 
-Check = Callable[[object], bool]
-
-
-def check_record(record: object, checks: Mapping[str, Check]) -> str:
-    """What is wrong with a record that must have exactly these fields; empty if nothing is."""
-    if not isinstance(record, dict):
-        return f"an object is expected, not {type(record).__name__}"
-    problems = [f"{name} is missing" for name in checks if name not in record]
-    problems += [f"{name} is no field of it" for name in record if name not in checks]
+def _problems(value: object, kind: type[msgspec.Struct]) -> str:
+    if not isinstance(value, dict):
+        return f"an object is expected, not {type(value).__name__}"
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    problems = [
+        f"{name} is missing"
+        for name, field in fields.items()
+        if field.required and name not in value
+    ]
+    if kind.__struct_config__.forbid_unknown_fields:
+        problems += [f"{name} is no field of it" for name in value if name not in fields]
     problems += [
-        f"{name} cannot be {record[name]!r}"
-        for name, check in checks.items()
-        if name in record and not check(record[name])
+        f"{name} cannot be {value[name]!r}"
+        for name, field in fields.items()
+        if name in value and not _fits(value[name], field.type)
     ]
     return ", ".join(problems)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def damaged(path: Path, what: str, hint: str) -> DeployError:

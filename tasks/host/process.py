@@ -9,14 +9,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from tasks.errors import DeployError, ResourceError
-from tasks.frozen import dataclass
 
 EVIDENCE_LINES = 20
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """A finished command. The container's command's own exit code, byte-exact output."""
 
     argv: tuple[str, ...]

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 ROUTES = Path("/proc/net/route")
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """A network that this machine reaches through an interface of its own."""
 
     interface: str

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec import Struct
+
 from tasks.errors import ResourceError
-from tasks.frozen import dataclass
 
 COUNT = 65536
 FIRST = 100000
 
 
-@dataclass(frozen=True)
-class IdMap:
+class IdMap(Struct, frozen=True):
     """Ids 0 to 65535 of a container are `uids` and `gids` and what follows, on the host."""
 
     uids: int = FIRST

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from msgspec import Struct
+
 from tasks.errors import UsageError
-from tasks.frozen import dataclass
 
 _MOMENT = re.compile(
     r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?"
@@ -18,8 +19,7 @@ _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """log: its name. time: its own, or that of the line before it in the same log."""
 
     log: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from msgspec import Struct
+
 from tasks.errors import UsageError
-from tasks.frozen import dataclass
 from tasks.model.instance import COLORS, Instance
 
 Component = Literal["backend", "mcp", "nginx", "deploy"]
@@ -15,8 +16,7 @@ COMPONENTS: tuple[Component, ...] = get_args(Component)
 FOLDER = "/var/log/vikunja"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """One log in the container. place: a file, or `journal:UNIT`: what systemd says of it."""
 
     name: str

@@ -5,39 +5,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field
-from typing import Any
 
-from tasks.frozen import dataclass
-from tasks.host.files import recalled, text, texts, write_atomically
+import msgspec
+from msgspec import Struct
+
+from tasks.host.files import recalled, write_atomically
 from tasks.paths import Paths
 
 
-@dataclass(frozen=True)
-class AppliedResource:
+class AppliedResource(Struct, frozen=True, omit_defaults=True):
     """digest: of what is desired. inputs: key → digest of its value. pending: marked, not done.
 
-    done: the inputs of the last time that it was finished; None where it never was.
+    before: of what is pending, the inputs of the last time that it was finished.
     """
 
     digest: str
     inputs: Mapping[str, str]
     template: str | None
     pending: bool = False
-    done: Mapping[str, str] | None = None
+    before: Mapping[str, str] | None = msgspec.field(default=None, name="done")
+
+    @property
+    def done(self) -> Mapping[str, str] | None:
+        """The inputs of the last time that it was finished; None where it never was."""
+        return self.before if self.pending else self.inputs
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """resources: by address. configuration: dotted key → digest, of the last finished apply."""
 
-    resources: Mapping[str, AppliedResource] = field(default_factory=dict)
-    configuration: Mapping[str, str] = field(default_factory=dict)
-    created_at: str = ""
-    updated_at: str = ""
+    created_at: str
+    updated_at: str
+    configuration: Mapping[str, str]
+    resources: Mapping[str, AppliedResource]
 
 
-NOTHING_APPLIED = Applied()
+NOTHING_APPLIED = Applied("", "", {}, {})
 
 
 def as_before(applied: Applied, before: Applied, addresses: Iterable[str]) -> Applied:
@@ -52,51 +55,14 @@ def as_before(applied: Applied, before: Applied, addresses: Iterable[str]) -> Ap
 
 def with_resources(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied:
     """The record with other resources."""
-    return Applied(resources, applied.configuration, applied.created_at, applied.updated_at)
+    return msgspec.structs.replace(applied, resources=resources)
 
 
 def read(paths: Paths, instance_id: str) -> Applied:
     """The record, or an empty one where it is missing or damaged."""
-    try:
-        data = recalled(paths.applied(instance_id))
-        return Applied(
-            {address: _resource(found) for address, found in data["resources"].items()},
-            texts(data["configuration"]),
-            text(data["created_at"]),
-            text(data["updated_at"]),
-        )
-    except (KeyError, TypeError, AttributeError):
-        return NOTHING_APPLIED
-
-
-def _resource(found: Mapping[str, Any]) -> AppliedResource:
-    template, pending = found["template"], found["pending"] is True
-    inputs = texts(found["inputs"])
-    done = found.get("done", None if pending else inputs)
-    return AppliedResource(
-        text(found["digest"]),
-        inputs,
-        None if template is None else text(template),
-        pending,
-        None if done is None else texts(done),
-    )
+    return recalled(paths.applied(instance_id), Applied) or NOTHING_APPLIED
 
 
 def write(paths: Paths, instance_id: str, applied: Applied) -> None:
-    data: dict[str, Any] = {
-        "created_at": applied.created_at,
-        "updated_at": applied.updated_at,
-        "configuration": dict(applied.configuration),
-        "resources": {
-            address: {
-                "digest": r.digest,
-                "inputs": dict(r.inputs),
-                "template": r.template,
-                "pending": r.pending,
-                # Of what is not pending it is the inputs once more.
-                **({"done": None if r.done is None else dict(r.done)} if r.pending else {}),
-            }
-            for address, r in applied.resources.items()
-        },
-    }
-    write_atomically(paths.applied(instance_id), json.dumps(data, indent=1).encode(), mode=0o600)
+    text = json.dumps(msgspec.to_builtins(applied), indent=1)
+    write_atomically(paths.applied(instance_id), text.encode(), mode=0o600)

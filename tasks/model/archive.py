@@ -18,14 +18,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from json import dumps
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from tasks.errors import DeployError
-from tasks.host.files import Check, check_record, damaged, named, read_json, sync_folder
+from tasks.host.files import named, read_record, sync_folder
+from tasks.model.fields import Commit, Count, Sha256, Text, UtcTime
 from tasks.model.instance import DatabaseType
 
 BACKUP_VERSION = "1.0.0"
@@ -41,58 +44,67 @@ _SIDECAR = re.compile(r"(0|[1-9]\d{0,11})(?:\.json|\.tar\.gz(?:\.age)?\.sha256)"
 _ASIDE = re.compile(
     r"\.\d{1,12}\.(?:json|tar\.gz(?:\.age)?(?:\.sha256)?)\.new|\.(?:latest|verified)\.new"
 )
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+Version = Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$")]
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What an archive says of itself, inside it.
+class _Described(Struct, frozen=True, forbid_unknown_fields=True):
+    """What both say of an archive."""
 
-    created_at: ISO 8601, UTC, seconds. vikunja_commit: None for a release archive.
-    database_size_bytes: the dump as it lies in the archive; files_size_bytes: the attachments'.
-    tables: of the database, how many rows each has in the dump. left_out: what only an
-    administrator of its server may create, which a restore may leave out: `extension dblink`.
-    """
-
-    backup_version: str
-    instance_id: str
-    created_at: str
-    vikunja_version: str
-    vikunja_commit: str | None
+    backup_version: Annotated[Version, Meta(description="Semantic version of its format.")]
+    instance_id: Annotated[Text, Meta(description="Whose data it is.")]
+    created_at: Annotated[
+        UtcTime, Meta(description="When the backup began: ISO 8601, UTC, whole seconds.")
+    ]
+    vikunja_version: Annotated[Text, Meta(description="The version that served.")]
+    vikunja_commit: Annotated[
+        Commit | None, Meta(description="Its git commit; null for a release archive.")
+    ]
     database_type: DatabaseType
-    database_size_bytes: int
-    files_count: int
-    files_size_bytes: int
-    hostname: str
-    backup_trigger: Trigger
-    tables: Mapping[str, int] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
+    database_size_bytes: Annotated[
+        Count, Meta(description="The database's dump as it lies in the archive.")
+    ]
+    files_count: Annotated[Count, Meta(description="How many attachments.")]
+    files_size_bytes: Annotated[Count, Meta(description="All attachments together.")]
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """The sidecar: exactly the fields of data-model.md, in its order.
+class Contents(_Described, frozen=True, omit_defaults=True):
+    """What an archive says of itself, inside it: metadata.json but for the list of its files."""
 
-    total_size_bytes: the archive's size on disk. checksum_sha256: of the whole archive, hex.
-    """
+    hostname: Annotated[Text, Meta(description="The instance's domain.")]
+    backup_trigger: Annotated[
+        Trigger,
+        Meta(
+            description="What asked for it: a user, cron, or another command that wants a way back."
+        ),
+    ]
+    tables: Annotated[Mapping[str, Count], Meta(description="Table → its rows in the dump.")]
+    left_out: Annotated[
+        tuple[Text, ...],
+        Meta(
+            description="What of the database only an administrator of its server may create, and "
+            "a restore may leave out: `extension dblink`. Not there where there is nothing of the "
+            "kind."
+        ),
+    ] = ()
 
-    backup_version: str
-    instance_id: str
-    created_at: str
-    vikunja_version: str
-    vikunja_commit: str | None
-    database_type: DatabaseType
-    database_size_bytes: int
-    files_count: int
-    files_size_bytes: int
-    total_size_bytes: int
-    checksum_sha256: str
-    hostname: str
-    backup_trigger: Trigger
+
+class Metadata(_Described, frozen=True):
+    """<backup.directory>/<instance_id>/<epoch>.json: what an archive holds, and its checksum.
+    Exactly the fields of data-model.md, in its order."""
+
+    total_size_bytes: Annotated[Count, Meta(description="The archive on disk.")]
+    checksum_sha256: Annotated[Sha256, Meta(description="SHA-256 of the whole archive.")]
+    hostname: Annotated[Text, Meta(description="The instance's domain.")]
+    backup_trigger: Annotated[
+        Trigger,
+        Meta(
+            description="What asked for it: a user, cron, or another command that wants a way back."
+        ),
+    ]
 
 
-@dataclass(frozen=True, order=True)
-class Archive:
+class Archive(Struct, frozen=True, order=True):
     """One archive by its name; nothing is read."""
 
     epoch: int
@@ -154,58 +166,10 @@ def checksum_text(archive_name: str, checksum: str) -> bytes:
     return f"{checksum}  {archive_name}\n".encode()
 
 
-def _text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _matches(pattern: str) -> Check:
-    compiled = re.compile(pattern)
-    return lambda value: isinstance(value, str) and bool(compiled.fullmatch(value))
-
-
-def _tables(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_count, value.values()))
-
-
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_text, value))
-
-
-_SHARED_CHECKS: dict[str, Check] = {
-    "backup_version": _matches(r"\d+\.\d+\.\d+"),
-    "instance_id": _text,
-    "created_at": _matches(_TIME.pattern),
-    "vikunja_version": _text,
-    "vikunja_commit": lambda value: value is None or _matches(r"[0-9a-f]+")(value),
-    "database_type": lambda value: value in get_args(DatabaseType),
-    "database_size_bytes": _count,
-    "files_count": _count,
-    "files_size_bytes": _count,
-    "hostname": _text,
-    "backup_trigger": lambda value: value in get_args(Trigger),
-}
-CONTENTS_CHECKS: dict[str, Check] = {**_SHARED_CHECKS, "tables": _tables, "left_out": _texts}
-_CHECKS: dict[str, Check] = {
-    **_SHARED_CHECKS,
-    "total_size_bytes": _count,
-    "checksum_sha256": _matches(r"[0-9a-f]{64}"),
-}
-
-
 def read_metadata(archive: Archive) -> Metadata | None:
     """What the sidecar says; None where there is none. Raises DeployError where it is damaged."""
     hint = f"`./doit verify {archive.path}` says whether the archive itself is whole."
-    record = read_json(archive.sidecar, hint)
-    if record is None:
-        return None
-    problem = check_record(record, _CHECKS)
-    if problem:
-        raise damaged(archive.sidecar, problem, hint)
-    return Metadata(**{one.name: record[one.name] for one in fields(Metadata)})
+    return read_record(archive.sidecar, Metadata, hint)
 
 
 def archives(folder: Path) -> list[Archive]:
@@ -284,8 +248,7 @@ def next_epoch(folder: Path, now: float) -> int:
     return max(int(now), newest + 1)
 
 
-@dataclass(frozen=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """What is kept: the newest `count`, and the newest of each of the last days, weeks (from
     Monday) and months that have one. Times are UTC."""
 

@@ -20,6 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from tasks.errors import LockedError, NetworkError
 from tasks.host.files import recalled
 from tasks.paths import Paths
@@ -29,6 +32,14 @@ REFRESH_SECONDS = 30.0
 
 NO_QUORUM = (errno.EACCES, errno.EPERM, errno.EIO, errno.EROFS)
 """What a change of the cluster file system ends with where it takes none."""
+
+
+class ClusterHolder(Struct, frozen=True):
+    """Who has the cluster's lock, as the file beside it says."""
+
+    node: str
+    pid: int
+    operation: str
 
 
 class ClusterLock:
@@ -70,8 +81,8 @@ def take(paths: Paths, instance_id: str, operation: str) -> ClusterLock | None:
     with _quorum(instance_id):
         folder.parent.mkdir(exist_ok=True)
         if not _mkdir(folder):
-            holder = _holder(record)
-            if holder.get("node") == node:
+            holder = recalled(record, ClusterHolder)
+            if holder is not None and holder.node == node:
                 # Of this host, whose own lock is ours: whoever had it is dead.
                 with suppress(FileNotFoundError):
                     folder.rmdir()
@@ -80,15 +91,14 @@ def take(paths: Paths, instance_id: str, operation: str) -> ClusterLock | None:
                     os.utime(folder, (0, 0))
             if not _mkdir(folder):
                 raise _locked(instance_id, holder)
-        text = json.dumps({"node": node, "pid": os.getpid(), "operation": operation})
-        record.write_text(f"{text}\n")
+        record.write_text(f"{json.dumps(asdict(ClusterHolder(node, os.getpid(), operation)))}\n")
     return ClusterLock(folder, record)
 
 
 def node_of(paths: Paths) -> str | None:
     """This machine's name in the cluster that it is in; None where it is in none."""
-    members = recalled(paths.cluster / ".members")
-    if not isinstance(members, dict) or not members.get("cluster"):
+    members = recalled(paths.cluster / ".members", dict[str, object])
+    if members is None or not members.get("cluster"):
         return None
     return str(members.get("nodename") or socket.gethostname())
 
@@ -101,14 +111,9 @@ def _mkdir(folder: Path) -> bool:
     return True
 
 
-def _holder(record: Path) -> dict[str, object]:
-    found = recalled(record)
-    return found if isinstance(found, dict) else {}
-
-
-def _locked(instance_id: str, holder: dict[str, object]) -> LockedError:
-    where = f"node {holder['node']}" if "node" in holder else "another node"
-    doing = f": {holder['operation']}" if "operation" in holder else ""
+def _locked(instance_id: str, holder: ClusterHolder | None) -> LockedError:
+    where = f"node {holder.node}" if holder else "another node"
+    doing = f": {holder.operation}" if holder else ""
     return LockedError(
         f"locked by {where} of the cluster{doing}",
         where=instance_id,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from typing import Any
 
-from tasks.frozen import dataclass
-from tasks.host.files import Check, check_record
+import msgspec
+
 from tasks.model.instance import DatabaseType
 
 TYPES: dict[str, DatabaseType] = {
@@ -22,8 +21,7 @@ USUAL_PORTS: dict[DatabaseType, int] = {"sqlite": 0, "postgresql": 5432, "mysql"
 _SETTING = re.compile(r'^VIKUNJA_DATABASE_(TYPE|HOST|DATABASE|USER)="([^"]*)"$', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class DatabaseAddress:
+class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One database. host: None for a server in the container; port: 0 there; name: empty for
     SQLite, of which there is one."""
 
@@ -56,7 +54,7 @@ class DatabaseAddress:
         return (self.type, self.host, self.port, self.name)
 
     def as_data(self) -> dict[str, Any]:
-        return asdict(self)
+        return msgspec.structs.asdict(self)
 
 
 def address_in(environment: bytes) -> DatabaseAddress | None:
@@ -76,19 +74,10 @@ def address_in(environment: bytes) -> DatabaseAddress | None:
 
 def read_address(data: object) -> DatabaseAddress | None:
     """From JSON; None where it is none."""
-    if not isinstance(data, dict) or check_record(data, _CHECKS):
+    # Defaults are for the code: what a record does not say is not known.
+    if not isinstance(data, dict) or data.keys() != set(DatabaseAddress.__struct_fields__):
         return None
-    return DatabaseAddress(**data)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-_CHECKS: dict[str, Check] = {
-    "type": lambda value: _is_text(value) and value in USUAL_PORTS,
-    "host": lambda value: value is None or _is_text(value),
-    "port": lambda value: type(value) is int,
-    "name": _is_text,
-    "user": _is_text,
-}
+    try:
+        return msgspec.convert(data, DatabaseAddress)
+    except msgspec.ValidationError:
+        return None

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.model.database_address import DatabaseAddress, read_address
 
 
-@dataclass(frozen=True)
-class PlannedCarry:
+class PlannedCarry(Struct, frozen=True):
     """What becomes of the data. seconds: how long writes will stop, about. occupied: the new one
     holds tables already and is used as it is. first: something else has to be done before.
     replaces: since when the new one has not been in use, where it was kept."""
@@ -33,8 +33,7 @@ class PlannedCarry:
         }
 
 
-@dataclass(frozen=True)
-class KeptDatabase:
+class KeptDatabase(Struct, frozen=True):
     """A database that the data was carried over from. since: UTC, not in use since then."""
 
     database: DatabaseAddress

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from tasks.errors import ConfigError, DeployError, ResourceError
 from tasks.model.instance import Instance
@@ -16,8 +17,7 @@ MACHINE = "this machine"
 """Where a finding belongs that is about no single instance."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """where: instance id, or MACHINE. topic: what was looked at, one word or two.
 
     what: one line. hint: what to do, empty where all is well. exit_code: of a problem, as the
@@ -32,8 +32,7 @@ class Finding:
     exit_code: int = 0
 
 
-@dataclass(frozen=True)
-class World:
+class World(Struct, frozen=True):
     """What a concern may ask. commit: what the git branch has now, asked of the remote once for
     all; raises GitError or NetworkError, gives None where nothing is built from git."""
 

@@ -9,20 +9,20 @@ power cut has spoilt is left out when it is read.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from tasks.frozen import dataclass
+import msgspec
+from msgspec import Struct
+
 from tasks.host.files import (
     damaged,
     exclusive,
     make_folder,
     named,
     read_json,
-    text,
     write_all,
     write_atomically,
     write_json,
@@ -37,13 +37,12 @@ KEPT = 500
 third."""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check. time: ISO 8601. status: overall. milliseconds: by component, where it answered."""
 
     time: str
     status: str
-    milliseconds: Mapping[str, int]
+    milliseconds: Mapping[str, int] = msgspec.field(name="ms")
 
 
 def write(paths: Paths, document: Mapping[str, Any]) -> None:
@@ -51,7 +50,7 @@ def write(paths: Paths, document: Mapping[str, Any]) -> None:
     instance_id = document["instance_id"]
     write_json(paths.health(instance_id), document)
     path = paths.health_history(instance_id)
-    line = f"{json.dumps(_line(document), separators=(',', ':'))}\n".encode()
+    line = msgspec.json.encode(_check(document)) + b"\n"
     with exclusive(path.with_name(f".{path.name}.guard")):
         make_folder(path.parent)
         lines = _lines(paths, instance_id)
@@ -103,13 +102,13 @@ def remove(paths: Paths, instance_id: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def _line(document: Mapping[str, Any]) -> dict[str, Any]:
+def _check(document: Mapping[str, Any]) -> Check:
     times = {
         name: component["response_time_ms"]
         for name, component in document["components"].items()
         if component.get("response_time_ms")
     }
-    return {"time": document["timestamp"], "status": document["overall_status"], "ms": times}
+    return Check(document["timestamp"], document["overall_status"], times)
 
 
 def _lines(paths: Paths, instance_id: str) -> list[bytes]:
@@ -124,8 +123,6 @@ def _lines(paths: Paths, instance_id: str) -> list[bytes]:
 def _checks(lines: list[bytes]) -> Iterator[Check]:
     for line in lines:
         try:
-            found = json.loads(line)
-            took = {name: ms for name, ms in found["ms"].items() if type(ms) is int}
-            yield Check(text(found["time"]), text(found["status"]), took)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            yield msgspec.json.decode(line, type=Check)
+        except (ValueError, RecursionError):
             continue

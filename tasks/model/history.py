@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from tasks.model.operation_log import NOUNS, LogEntry, OperationName
 
@@ -21,8 +22,7 @@ _FAILURE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Performed:
+class Performed(Struct, frozen=True):
     """An operation of the past.
 
     seconds and exit_code are None where it has not ended: under way, or killed. reason: the

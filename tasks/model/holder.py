@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.host.files import named
 from tasks.paths import Paths
 
@@ -19,8 +20,7 @@ FILES = ("pid", "timestamp", "owner", "started", "operation")
 Holder = Literal["alive", "dead", "unknown"]
 
 
-@dataclass(frozen=True)
-class LockInfo:
+class LockInfo(Struct, frozen=True):
     """A lock as found.
 
     pid, owner, started and operation are None where the folder does not say. timestamp: Unix

@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
 from tasks.host.files import recalled, write_json
 from tasks.model import archive as model
 from tasks.model.archive import Archive
 from tasks.paths import Paths
 
+Epoch = Annotated[str, Meta(pattern="^[0-9]+$")]
+
 Rows = Mapping[int, int]
 """The seconds in an archive's name → how many rows its database has."""
 
 
-@dataclass(frozen=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """rows: None where they are not known. database_bytes: of the dump. files: attachments."""
 
     rows: int | None
@@ -57,14 +60,8 @@ class Holding:
 
 def read(paths: Paths, instance_id: str) -> dict[int, int]:
     """None of them where the record is missing or damaged: it is made anew, backup by backup."""
-    found = recalled(paths.holdings(instance_id))
-    if not isinstance(found, dict):
-        return {}
-    return {
-        int(epoch): rows
-        for epoch, rows in found.items()
-        if epoch.isdecimal() and isinstance(rows, int)
-    }
+    found = recalled(paths.holdings(instance_id), dict[Epoch, int]) or {}
+    return {int(epoch): rows for epoch, rows in found.items()}
 
 
 def note(paths: Paths, instance_id: str, archive: Archive, rows: int) -> dict[int, int]:

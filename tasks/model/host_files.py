@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from tasks.errors import ResourceError, UsageError
-from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 from tasks.secret import Secret
 
 _CERTIFICATE = rb"(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
 
 
-@dataclass(frozen=True)
-class HostFiles:
+class HostFiles(Struct, frozen=True):
     """Contents of the host's files that an instance names; passwords without line end.
 
     extra: by path in the container, of the user's own files that have a source.
@@ -26,7 +26,7 @@ class HostFiles:
     key: Secret[bytes] | None = None
     database_password: Secret[bytes] | None = None
     admin_password: Secret[bytes] | None = None
-    extra: Mapping[str, Secret[bytes]] = field(default_factory=dict)
+    extra: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
 
 
 NO_HOST_FILES = HostFiles()

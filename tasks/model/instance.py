@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
 
 Color = Literal["blue", "green"]
 COLORS: tuple[Color, Color] = ("blue", "green")
@@ -39,8 +39,7 @@ class Placement(Protocol):
         """The Debian release that a template of this driver is of."""
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(Struct, frozen=True):
     """How Proxmox VE's API is reached. Files are absolute paths of this machine."""
 
     type: Literal["local", "https", "openssh"]
@@ -51,8 +50,7 @@ class Connection:
     ca_file: Path | None
 
 
-@dataclass(frozen=True)
-class Ssh:
+class Ssh(Struct, frozen=True):
     """How nodes are reached by ssh. hosts: node → name or address, where the cluster's will not
     do."""
 
@@ -61,8 +59,7 @@ class Ssh:
     hosts: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A further volume of the container's own. path: absolute, in the container."""
 
     path: str
@@ -71,8 +68,7 @@ class Mount:
     backup: bool = True
 
 
-@dataclass(frozen=True)
-class Ha:
+class Ha(Struct, frozen=True):
     """group: of Proxmox VE 8, or the name of a rule of 9. nodes: `pve` or `pve:2`, that it is made
     with and kept at; none where others see to it."""
 
@@ -82,16 +78,14 @@ class Ha:
     nodes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Replication:
+class Replication(Struct, frozen=True):
     """schedule: a calendar event of Proxmox VE."""
 
     target: str
     schedule: str
 
 
-@dataclass(frozen=True)
-class Proxmox:
+class Proxmox(Struct, frozen=True):
     """container_id None: the cluster's next free one, then kept. storage None: a sensible one.
     template None: see Instance.template.
 
@@ -132,8 +126,7 @@ class Proxmox:
         return SUITES.get(found[1] if found else "", OLDEST_SUITE)
 
 
-@dataclass(frozen=True)
-class Lxc:
+class Lxc(Struct, frozen=True):
     """Plain LXC on this machine. template: a Debian suite, as its archive names it; None: see
     Instance.template."""
 
@@ -147,15 +140,13 @@ class Lxc:
         return template
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(Struct, frozen=True):
     cpu_cores: int
     memory_mb: int
     disk_size_gb: int
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Struct, frozen=True):
     bridge: str
     ip_address: str
     gateway: str
@@ -167,8 +158,7 @@ class Network:
         return ip_interface(self.ip_address)
 
 
-@dataclass(frozen=True)
-class Database:
+class Database(Struct, frozen=True):
     """host is None where the database lives in the container. Files are absolute host paths."""
 
     type: DatabaseType
@@ -185,27 +175,23 @@ class Database:
         return self.host is None
 
 
-@dataclass(frozen=True)
-class Redis:
+class Redis(Struct, frozen=True):
     enabled: bool
     port: int
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(Struct, frozen=True):
     port_blue: int
     port_green: int
 
 
-@dataclass(frozen=True)
-class Mcp:
+class Mcp(Struct, frozen=True):
     enabled: bool
     port_blue: int
     port_green: int
 
 
-@dataclass(frozen=True)
-class Frontend:
+class Frontend(Struct, frozen=True):
     """ssl_cert and ssl_key are absolute host paths, both or neither; neither: self-signed."""
 
     port: int
@@ -214,15 +200,13 @@ class Frontend:
     ssl_key: Path | None
 
 
-@dataclass(frozen=True)
-class Services:
+class Services(Struct, frozen=True):
     backend: Backend
     mcp: Mcp
     frontend: Frontend
 
 
-@dataclass(frozen=True)
-class Vikunja:
+class Vikunja(Struct, frozen=True):
     """The application's own settings, but for those that only become a variable: these the
     template reads from Instance.document.
 
@@ -235,14 +219,12 @@ class Vikunja:
     start_timeout_seconds: int
 
 
-@dataclass(frozen=True)
-class Git:
+class Git(Struct, frozen=True):
     repository: str
     branch: str
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """A finished archive instead of a build. url: https, http or file; sha256: hex."""
 
     url: str
@@ -250,8 +232,7 @@ class Release:
     version: str
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(Struct, frozen=True):
     """commands: argv lists per part, run in the part's folder of the tree, in order.
 
     packages: Debian packages of the builder. environment: further variables of the commands.
@@ -269,8 +250,7 @@ class Build:
     timeout_seconds: int
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(Struct, frozen=True):
     """How a newer version takes over. Times in seconds.
 
     migrations: what a version does that changes the database. keep_releases: builds of the
@@ -284,8 +264,7 @@ class Update:
     keep_releases: int
 
 
-@dataclass(frozen=True)
-class Encrypt:
+class Encrypt(Struct, frozen=True):
     """In the format of age: for the owners of these public keys, or of a passphrase; for nobody
     in particular where both are empty. passphrase_file: an absolute host path."""
 
@@ -297,8 +276,7 @@ class Encrypt:
         return bool(self.recipients) or self.passphrase_file is not None
 
 
-@dataclass(frozen=True)
-class Backup:
+class Backup(Struct, frozen=True):
     """keep_…: how many days, weeks and months keep their newest, besides the newest
     retention_count. level: 1 to 9. after: an argv that copies an archive elsewhere, or nothing."""
 
@@ -313,13 +291,11 @@ class Backup:
     after_timeout_seconds: int
 
 
-@dataclass(frozen=True)
-class Admin:
+class Admin(Struct, frozen=True):
     email: str
 
 
-@dataclass(frozen=True)
-class Smtp:
+class Smtp(Struct, frozen=True):
     """host is None where mail goes another way. password_file: an absolute path of the host."""
 
     host: str | None
@@ -329,8 +305,7 @@ class Smtp:
     password_file: Path | None
 
 
-@dataclass(frozen=True)
-class Notifications:
+class Notifications(Struct, frozen=True):
     """Who is told how operations end. sender: None for this machine's own. apprise_file: an
     absolute path of the host, addresses of services in it. success: that of success, too."""
 
@@ -345,20 +320,19 @@ class Notifications:
         return self.mail != "none" or self.apprise_file is not None
 
 
-@dataclass(frozen=True)
-class ExtraFile:
+class ExtraFile(Struct, frozen=True):
     """A file of the user's own in the container; exactly one of content and source is set.
 
     secret: its content is shown nowhere.
     """
 
     path: str
-    content: str | None
-    source: Path | None
     secret: bool
     mode: str
     owner: str
     group: str
+    content: str | None = None
+    source: Path | None = None
 
 
 SUITES = {"12": "bookworm", "13": "trixie"}
@@ -368,22 +342,21 @@ DEFAULT_TEMPLATES = {"lxc": NEWEST_SUITE, "proxmox": "debian-13-standard"}
 """What new containers are made from where the configuration names nothing."""
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(Struct, frozen=True, kw_only=True, dict=True):
     """One instance. One field that is named as a driver, and one of git and release, is set."""
 
     id: str
     version: str
-    proxmox: Proxmox | None
-    lxc: Lxc | None
+    proxmox: Proxmox | None = None
+    lxc: Lxc | None = None
     resources: Resources
     network: Network
     database: Database
     redis: Redis
     services: Services
     vikunja: Vikunja
-    git: Git | None
-    release: Release | None
+    git: Git | None = None
+    release: Release | None = None
     build: Build
     update: Update
     backup: Backup
@@ -392,8 +365,10 @@ class Instance:
     files: tuple[ExtraFile, ...]
     source: Path
     """The file it was read from."""
-    document: Mapping[str, Any] = field(repr=False)
-    """The same desired as plain data with all defaults filled in, JSON-ready."""
+    document: Mapping[str, Any]
+    """What the file says, as plain data with all defaults filled in, JSON-ready. Digests of its
+    keys tell what was edited since the last apply, so it stays as it is where a command goes by
+    other values: those in use (which database serves, say), or an option's."""
 
     @property
     def driver(self) -> DriverName:

@@ -8,20 +8,24 @@ and the next apply or backup mends it.
 
 from __future__ import annotations
 
-from tasks.host.files import check_record, damaged, read_json, write_json
+from msgspec import Struct
+
+from tasks.host.files import read_record, write_json
 from tasks.paths import Paths
+
+
+class LastBackup(Struct, frozen=True, forbid_unknown_fields=True):
+    """last_backup: ISO 8601, UTC."""
+
+    last_backup: str
 
 
 def read(paths: Paths, instance_id: str) -> str | None:
     """ISO 8601, UTC; None before the first. Raises DeployError where the note is damaged."""
     path = paths.last_backup(instance_id)
     hint = f"Remove {path}: the next backup writes it anew."
-    record = read_json(path, hint)
-    if record is None:
-        return None
-    if problem := check_record(record, {"last_backup": lambda value: isinstance(value, str)}):
-        raise damaged(path, problem, hint)
-    return str(record["last_backup"])
+    record = read_record(path, LastBackup, hint)
+    return None if record is None else record.last_backup
 
 
 def write(paths: Paths, instance_id: str, created_at: str) -> None:

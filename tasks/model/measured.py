@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
 from tasks.host.files import recalled, write_atomically
 from tasks.paths import Paths
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """Seconds; None where it was not measured yet. write_stop: from the first refused write to
     the first that was taken again. way_back: a rollback over a migration, as long
     as the last one took; before there was one, as long as the backup and such a stop took. carry:
     such a stop where the data moved to another database."""
 
-    write_stop: float | None = None
-    way_back: float | None = None
+    write_stop: float | None
+    way_back: float | None
     carry: float | None = None
 
 
 def read(paths: Paths, instance_id: str) -> Measured:
     """What was measured; nothing where there is no record or a damaged one: it only informs."""
-    try:
-        data = recalled(paths.measured(instance_id))
-        found = (data["write_stop"], data["way_back"], data.get("carry"))
-        return Measured(*map(_seconds, found))
-    except (KeyError, TypeError, OverflowError):
-        return Measured()
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
+    return recalled(paths.measured(instance_id), Measured) or Measured(None, None)
 
 
 def write(paths: Paths, instance_id: str, measured: Measured) -> None:

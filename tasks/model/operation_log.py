@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from msgspec import Struct
+
 from tasks.errors import CancelledError, DeployError
-from tasks.frozen import dataclass
 from tasks.host.files import make_folder, named, sync_folder, write_all
 from tasks.model.redaction import masked, protected, redact
 from tasks.paths import Paths
@@ -62,8 +63,7 @@ _LINE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """One event. time: with zone, whole seconds. message: as it was before escaping."""
 
     time: datetime
@@ -157,8 +157,7 @@ def read_entries(paths: Paths, instance_id: str) -> Iterator[LogEntry]:
                 yield entry
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(Struct, frozen=True):
     """Where one operation of one instance writes its events."""
 
     paths: Paths

@@ -16,11 +16,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Unpack
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.errors import (
     CancelledBackError,
@@ -88,8 +90,7 @@ END: dict[OperationName, dict[Status, Walk]] = {
 instance stays failed until an apply or a rollback has put it right."""
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How an operation ended. error: None for success. begun: when. log: the instance's."""
 
     paths: Paths

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
 from tasks.errors import StalePlanError, UsageError
-from tasks.frozen import dataclass
 from tasks.model.digests import digest
 
 if TYPE_CHECKING:
@@ -37,8 +39,7 @@ ReasonKind = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why an entry is in a plan. subject: the key or address it is about.
 
     text: for people; empty where another reason of the entry speaks for this one.
@@ -52,8 +53,7 @@ class Reason:
         return self.text
 
 
-@dataclass(frozen=True)
-class AttributeChange:
+class AttributeChange(Struct, frozen=True):
     """One attribute before and after; None where there is no value."""
 
     name: str
@@ -68,8 +68,7 @@ class Planned(Protocol):
     def address(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class PlanEntry:
+class PlanEntry(Struct, frozen=True):
     """One thing that would be done.
 
     address: without the instance's id (`file:/etc/nginx/conf.d/vikunja.conf`). diff: unified,
@@ -88,7 +87,7 @@ class PlanEntry:
     destructive: bool = False
     interrupts: str = ""
     lost: bool = False
-    resource: Planned | None = field(default=None, compare=False, repr=False)
+    resource: Planned | None = None
 
     @property
     def fired(self) -> bool:
@@ -121,8 +120,7 @@ class PlanEntry:
         }
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """What was deployed and is not there any more, with the data in it: the container, or of what
     is in it `things`, by their addresses.
 
@@ -135,8 +133,7 @@ class Lost:
     fuller: tuple[str, str, str] | None = None
 
 
-@dataclass(frozen=True)
-class InstancePlan:
+class InstancePlan(Struct, frozen=True):
     """The plan of one instance.
 
     configuration: dotted key → digest of its value. observed: what was asked → what was found.
@@ -196,8 +193,7 @@ def _named(entry: PlanEntry, target: str) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """targets: the addresses that it was cut to, empty for all."""
 
     instances: tuple[InstancePlan, ...]
@@ -230,14 +226,14 @@ def read_saved(path: Path) -> dict[str, Any]:
     """A saved plan as data. Raises UsageError where the file is none."""
     try:
         data = json.loads(path.read_text())
-        if data["format"] == FORMAT and _is_saved(data):
-            saved: dict[str, Any] = data
-            return saved
+        msgspec.convert(data, _Saved)
+        saved: dict[str, Any] = data
+        return saved
     except FileNotFoundError:
         raise UsageError(
             "no such file", where=str(path), hint=f"Make it: ./doit plan --out {path}"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         pass
     raise UsageError(
         "not a saved plan of this version",
@@ -246,15 +242,19 @@ def read_saved(path: Path) -> dict[str, Any]:
     )
 
 
-def _is_saved(data: Mapping[str, Any]) -> bool:
-    """Whether all is there that is compared."""
-    return isinstance(data["targets"], list) and all(
-        isinstance(one["instance"], str)
-        and isinstance(one["configuration"], dict)
-        and isinstance(one["observed"], dict)
-        and isinstance(one["entries"], list)
-        for one in data["instances"]
-    )
+class _SavedInstance(Struct, frozen=True):
+    """What is compared of a saved plan."""
+
+    instance: str
+    configuration: dict[str, Any]
+    observed: dict[str, Any]
+    entries: list[Any]
+
+
+class _Saved(Struct, frozen=True):
+    format: Literal[1]
+    targets: list[Any]
+    instances: list[_SavedInstance]
 
 
 def refuse_to_replace(path: Path) -> None:

@@ -7,43 +7,68 @@ found, however a command before was killed, it can be told from a copy of it.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, replace
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import get_args
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tasks.errors import ResourceError
-from tasks.frozen import dataclass
-from tasks.host.files import Check, check_record, damaged, exclusive, read_json, write_json
+from tasks.host.files import as_record, damaged, exclusive, read_json, write_json
+from tasks.model.fields import ContainerId, InstanceId, Text, Time
 from tasks.model.instance import DriverName
 from tasks.paths import Paths
 
 Signature = tuple[int, int, int, int, int]
 
-IDENTITY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+IDENTITY = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-@dataclass(frozen=True)
-class Registered:
-    """One instance.
+class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One instance."""
 
-    node and container_id are None in plain LXC; container_id also before Proxmox gave one.
-    ip_address: with prefix length. created_at: ISO 8601. config: path of its file.
-    identity: UUID that its container was made with; None where it was made before there were any.
-    folder: inode number of the container's folder in plain LXC, which no copy of it has.
-    """
-
-    instance_id: str
-    driver: DriverName
-    node: str | None
-    container_id: int | None
-    container_name: str
-    ip_address: str
-    domain: str
-    created_at: str
-    config: str
-    identity: str | None = None
-    folder: int | None = None
+    instance_id: Annotated[
+        InstanceId, Meta(description="Unique identifier, as in the configuration.")
+    ]
+    driver: Annotated[DriverName, Meta(description="Where its container lives.")]
+    node: Annotated[Text | None, Meta(description="Proxmox node; null in plain LXC.")]
+    container_id: Annotated[
+        ContainerId | None,
+        Meta(
+            description="Proxmox's number of the container; null in plain LXC and before it is "
+            "known."
+        ),
+    ]
+    container_name: Annotated[
+        Text,
+        Meta(description="The container's name; no other instance of the same driver has it."),
+    ]
+    ip_address: Annotated[
+        str,
+        Meta(
+            description="Address with prefix length; no other instance has it.",
+            pattern="^[0-9A-Fa-f.:]+/[0-9]{1,3}$",
+        ),
+    ]
+    domain: Annotated[Text, Meta(description="Public domain name.")]
+    created_at: Annotated[Time, Meta(description="When the instance was first entered.")]
+    config: Annotated[Text, Meta(description="Path of its configuration file.")]
+    identity: Annotated[
+        Annotated[str, Meta(pattern=f"^{IDENTITY}$")] | None,
+        Meta(
+            description="What its container was made with: a UUID, which the container's "
+            "configuration has, too. Not there for one that was made before there were any."
+        ),
+    ] = None
+    folder: Annotated[
+        int | None,
+        Meta(
+            description="Inode number of the container's folder in plain LXC: a copy of the folder "
+            "has another."
+        ),
+    ] = None
 
 
 def new_identity() -> str:
@@ -55,7 +80,7 @@ def new_identity() -> str:
 
 def parse_identity(text: str) -> str | None:
     """An identity that somebody may have edited; None where it is none any more."""
-    return text if IDENTITY.fullmatch(text) else None
+    return text if re.fullmatch(IDENTITY, text) else None
 
 
 def read(paths: Paths) -> tuple[Registered, ...]:
@@ -79,11 +104,16 @@ def _read(path: Path) -> tuple[Registered, ...]:
         return ()
     if not isinstance(records, list):
         raise damaged(path, "a list is expected", hint)
-    records = [{**_NEWER, **record} if isinstance(record, dict) else record for record in records]
+    entries = []
     for number, record in enumerate(records, 1):
-        if problem := check_record(record, _CHECKS):
-            raise damaged(path, f"entry {number}: {problem}", hint)
-    return tuple(Registered(**record) for record in records)
+        try:
+            entry = as_record(record, Registered)
+            if not _is_address(entry.ip_address):
+                raise ValueError(f"ip_address cannot be {entry.ip_address!r}")
+        except ValueError as error:
+            raise damaged(path, f"entry {number}: {error}", hint) from error
+        entries.append(entry)
+    return tuple(entries)
 
 
 _READ: dict[Path, tuple[Signature, tuple[Registered, ...]]] = {}
@@ -191,42 +221,17 @@ def _write(paths: Paths, entries: dict[str, Registered]) -> None:
 
 def document(entry: Registered) -> dict[str, object]:
     """As it is written: what is not known of a container has no field."""
-    known = asdict(entry)
-    return {name: known[name] for name in known if name not in _NEWER or known[name] is not None}
+    known: dict[str, object] = msgspec.to_builtins(entry)
+    return known
 
 
 def _guard(paths: Paths) -> Path:
     return paths.registry.with_name(f".{paths.registry.name}.guard")
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_identity(value: object) -> bool:
-    return value is None or (isinstance(value, str) and parse_identity(value) is not None)
-
-
-def _is_address(value: object) -> bool:
+def _is_address(text: str) -> bool:
     try:
-        return isinstance(value, str) and bool(ip_interface(value))
+        ip_interface(text)
     except ValueError:
         return False
-
-
-_CHECKS: dict[str, Check] = {
-    "instance_id": _is_text,
-    "driver": lambda value: value in get_args(DriverName),
-    "node": lambda value: value is None or _is_text(value),
-    "container_id": lambda value: value is None or type(value) is int,
-    "container_name": _is_text,
-    "ip_address": _is_address,
-    "domain": _is_text,
-    "created_at": _is_text,
-    "config": _is_text,
-    "identity": _is_identity,
-    "folder": lambda value: value is None or type(value) is int,
-}
-
-_NEWER = {"identity": None, "folder": None}
-"""Fields that entries of before have not."""
+    return True

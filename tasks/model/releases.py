@@ -7,17 +7,14 @@ are in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+import msgspec
+from msgspec import Struct
 
-from tasks.frozen import dataclass
-from tasks.host.files import recalled, text, write_json
+from tasks.host.files import recalled, write_json
 from tasks.paths import Paths
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(Struct, frozen=True):
     """key: of the build. commit: 40 hex digits, None for a finished archive.
 
     migrations: that the database had been through when it came to serve, oldest first; None where
@@ -27,16 +24,15 @@ class Served:
     key: str
     commit: str | None
     version: str
-    migrations: tuple[str, ...] | None = None
+    migrations: tuple[str, ...] | None
 
 
-@dataclass(frozen=True)
-class Releases:
+class Releases(Struct, frozen=True):
     """served: newest first. current: key of the one that serves, empty where unknown."""
 
-    served: tuple[Served, ...] = ()
-    current: str = ""
-    tried: tuple[str, ...] = ()
+    served: tuple[Served, ...]
+    current: str
+    tried: tuple[str, ...]
 
     @property
     def keys(self) -> frozenset[str]:
@@ -47,6 +43,9 @@ class Releases:
         """What serves and what served before it, newest first."""
         keys = [release.key for release in self.served]
         return self.served[keys.index(self.current) :] if self.current in keys else self.served
+
+
+NONE_SERVED = Releases((), "", ())
 
 
 def before(releases: Releases, key: str) -> Served | None:
@@ -70,37 +69,18 @@ def serving(releases: Releases, release: Served, keep: int) -> Releases:
     """
     known = [one.key for one in releases.served]
     if release.key not in known:
-        return Releases((release, *releases.since_current)[:keep], release.key)
-    return Releases(releases.served[: max(keep, known.index(release.key) + 1)], release.key)
+        return Releases((release, *releases.since_current)[:keep], release.key, ())
+    kept = releases.served[: max(keep, known.index(release.key) + 1)]
+    return Releases(kept, release.key, ())
 
 
 def read(paths: Paths, instance_id: str) -> Releases:
     """The record; an empty one where it is missing or damaged: the next apply begins it anew."""
-    try:
-        data = recalled(paths.releases(instance_id))
-        served = tuple(map(_served, data["served"]))
-        return Releases(served, text(data["current"]), tuple(map(text, data["tried"])))
-    except (KeyError, TypeError):
-        return Releases()
-
-
-def _served(data: Mapping[str, Any]) -> Served:
-    commit, migrations = data["commit"], data["migrations"]
-    return Served(
-        text(data["key"]),
-        None if commit is None else text(commit),
-        text(data["version"]),
-        None if migrations is None else tuple(map(text, migrations)),
-    )
+    return recalled(paths.releases(instance_id), Releases) or NONE_SERVED
 
 
 def write(paths: Paths, instance_id: str, releases: Releases) -> None:
-    data = {
-        "served": [asdict(one) for one in releases.served],
-        "current": releases.current,
-        "tried": list(releases.tried),
-    }
-    write_json(paths.releases(instance_id), data)
+    write_json(paths.releases(instance_id), msgspec.to_builtins(releases))
 
 
 def kept_by_all(paths: Paths) -> frozenset[str]:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import Annotated, Literal, TypedDict, Unpack
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict, replace
 
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
-from tasks.host.files import Check, check_record, damaged, named, read_json, sync_folder, write_json
-from tasks.model.instance import COLORS, Color
-from tasks.model.operation_log import OPERATIONS, OperationName
+from tasks.host.files import damaged, named, read_record, sync_folder, write_json
+from tasks.model.fields import Commit, ContainerId, InstanceId, Text, Time
+from tasks.model.instance import Color
+from tasks.model.operation_log import OperationName
 from tasks.paths import Paths
 
 Status = Literal["deploying", "running", "updating", "stopped", "failed"]
@@ -34,25 +36,43 @@ PASSING: frozenset[Status] = frozenset({"deploying", "updating"})
 """Statuses that only a running operation has."""
 
 
-@dataclass(frozen=True)
-class State:
-    """Exactly the fields of data-model.md. Times are ISO 8601 with zone, seconds.
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """/var/lib/vikunja-deploy/state/<instance_id>.state: what an instance is and what was last done
+    to it. Exactly the fields of data-model.md."""
 
-    container_id: Proxmox's number; None in plain LXC, where a container has only a name, and
-    before the container is made. active_color, deployed_version and deployed_commit are None
-    until something is deployed; uptime_start is None while services are stopped.
-    """
-
-    instance_id: str
-    container_id: int | None
-    status: Status
-    active_color: Color | None
-    last_operation: OperationName
-    last_operation_time: str
+    instance_id: Annotated[
+        InstanceId, Meta(description="Unique identifier, as in the configuration.")
+    ]
+    container_id: Annotated[
+        ContainerId | None,
+        Meta(
+            description="Proxmox's number of the container; null in plain LXC and before the "
+            "container is made."
+        ),
+    ]
+    status: Annotated[Status, Meta(description="Where the instance is in its life.")]
+    active_color: Annotated[
+        Color | None, Meta(description="The color that serves; null before the first release.")
+    ]
+    last_operation: Annotated[
+        OperationName, Meta(description="What was last done, or is being done.")
+    ]
+    last_operation_time: Annotated[Time, Meta(description="When it began.")]
     last_operation_status: OperationStatus
-    deployed_version: str | None
-    deployed_commit: str | None
-    uptime_start: str | None
+    deployed_version: Annotated[
+        Text | None,
+        Meta(description="Vikunja's version that serves; null before the first release."),
+    ]
+    deployed_commit: Annotated[
+        Commit | None,
+        Meta(
+            description="Its git commit; null before the first release and for a release archive."
+        ),
+    ]
+    uptime_start: Annotated[
+        Time | None,
+        Meta(description="Since when it serves; null while it is stopped and before it first ran."),
+    ]
 
 
 class Changes(TypedDict, total=False):
@@ -133,14 +153,10 @@ def read(paths: Paths, instance_id: str) -> State | None:
     """The recorded state, None where the instance has none. DeployError if it is damaged."""
     path = paths.state(instance_id)
     hint = f"Move {path} aside: the next apply looks at what serves and writes it anew."
-    record = read_json(path, hint)
-    if record is None:
-        return None
-    if problem := check_record(record, _CHECKS):
-        raise damaged(path, problem, hint)
-    if record["instance_id"] != instance_id:
-        raise damaged(path, f"it is the state of {record['instance_id']}", hint)
-    return State(**record)
+    state = read_record(path, State, hint)
+    if state is not None and state.instance_id != instance_id:
+        raise damaged(path, f"it is the state of {state.instance_id}", hint)
+    return state
 
 
 def write(paths: Paths, state: State) -> None:
@@ -154,29 +170,3 @@ def remove(paths: Paths, instance_id: str) -> None:
         if path.parent.is_dir():
             path.unlink(missing_ok=True)
             sync_folder(path.parent)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_text_or_none(value: object) -> bool:
-    return value is None or _is_text(value)
-
-
-def _one_of(*names: str | None) -> Check:
-    return lambda value: value in names and (value is None or isinstance(value, str))
-
-
-_CHECKS: dict[str, Check] = {
-    "instance_id": _is_text,
-    "container_id": lambda value: value is None or type(value) is int,
-    "status": _one_of(*get_args(Status)),
-    "active_color": _one_of(*COLORS, None),
-    "last_operation": _one_of(*OPERATIONS),
-    "last_operation_time": _is_text,
-    "last_operation_status": _one_of(*get_args(OperationStatus)),
-    "deployed_version": _is_text_or_none,
-    "deployed_commit": _is_text_or_none,
-    "uptime_start": _is_text_or_none,
-}

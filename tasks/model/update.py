@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 SHORT = 7
 """Digits of a commit that are shown."""
@@ -13,8 +13,7 @@ Mode = Literal["rehearse", "online", "refuse"]
 WayBack = Literal["instant", "restore", "impossible"]
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """commit: 40 hex digits, None for a finished archive. version: as the binary names itself."""
 
     commit: str | None
@@ -28,8 +27,7 @@ class Version:
         return f"{self.commit[:SHORT]} ({self.version})" if self.version else self.commit[:SHORT]
 
 
-@dataclass(frozen=True)
-class PlannedUpdate:
+class PlannedUpdate(Struct, frozen=True):
     """What a plan says of an update.
 
     commits: how many the new version has that the old one has not; dropped: the other way round;

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from msgspec import Struct
+
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
 from tasks.model.instance import Instance
 from tasks.model.operation_log import OperationName, exit_code, format_duration, format_time
 from tasks.model.operations import Ended
@@ -19,8 +20,7 @@ CHANGES = ("deploy", "update", "reconfigure", "rollback", "restore")
 """They change the same thing: what one of them broke, another one mends."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     """title: one line. body: lines."""
 
     kind: Kind

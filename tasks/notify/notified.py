@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tasks.errors import DeployError
-from tasks.host.files import named, read_json, write_json
+from tasks.host.files import named, recalled, write_json
 from tasks.paths import Paths
 
 
 def read(paths: Paths, instance_id: str) -> dict[str, str]:
     """topic → when its failure was told, ISO 8601. Nothing where the record is damaged: then a
     recovery is not told, and the next failure writes it anew."""
-    try:
-        found = read_json(paths.told(instance_id))
-    except DeployError:
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {str(topic): str(time) for topic, time in found.items()}
+    return recalled(paths.told(instance_id), dict[str, str]) or {}
 
 
 def write(paths: Paths, instance_id: str, failed: Mapping[str, str]) -> None:

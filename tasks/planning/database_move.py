@@ -7,8 +7,9 @@ only ever carried over by a version that serves well, and nothing else changes m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import as_deployed
 from tasks.containers.base import Container
@@ -147,7 +148,7 @@ def _as_it_is(
 def _with(instance: Instance, database: Database) -> Instance:
     section = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(database).items()
+        for name, value in asdict(database).items()
     }
     return replace(instance, database=database, document={**instance.document, "database": section})
 

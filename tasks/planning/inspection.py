@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks import builds
 from tasks.containers import container_for
@@ -14,7 +16,6 @@ from tasks.containers.base import Container, ContainerFacts, refuse_foreign
 from tasks.desired import provisioning, record, release, rendering, switch, system
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered
-from tasks.frozen import dataclass
 from tasks.host.text_cache import TextCache
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
@@ -46,8 +47,7 @@ Enclose = Callable[[tuple[Resource, ...], Color], tuple[Resource, ...]]
 INTERRUPTED_UPDATE = InterruptedUpdate()
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(Struct, frozen=True, dict=True):
     """Everything about an instance that is known without looking at its container."""
 
     instance: Instance
@@ -61,8 +61,7 @@ class Inputs:
         return system.declare(self.instance, self.rendered, self.given)
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What was found of one instance at one moment, and what it calls for.
 
     asked: the instance that was looked at, where `instance` is that with the database of before.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from tasks.model.applied import Applied, AppliedResource
 from tasks.model.plan import Action, AttributeChange, PlanEntry, Reason
 from tasks.resources.applied import applied_resource
@@ -22,8 +23,7 @@ SHOWN_TRIGGERS = 4
 """Where more of them call for an entry, their number is the reason."""
 
 
-@dataclass(frozen=True)
-class Desired:
+class Desired(Struct, frozen=True):
     """Everything one instance should be: step → resources, in the order of their application."""
 
     instance: str
@@ -204,7 +204,7 @@ def _reasons(
             return [Reason("tool", "written when an apply is done")]
         return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
     # What was only announced is nothing that anything changed from.
-    inputs = (before.done or {}) if before.pending else before.inputs
+    inputs = before.done or {}
     reasons = [
         Reason("configuration", f"{key} changed", key)
         for key, value in now.inputs.items()

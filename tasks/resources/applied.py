@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tasks.model.applied import Applied, AppliedResource, with_resources
 from tasks.model.digests import digest
@@ -13,7 +14,7 @@ from tasks.resources.base import Resource
 def applied_resource(resource: Resource) -> AppliedResource:
     """What a resource leaves in the record once it is done."""
     inputs, template = dict(resource.origin.inputs), resource.origin.template
-    return AppliedResource(digest(resource.desired()), inputs, template, done=inputs)
+    return AppliedResource(digest(resource.desired()), inputs, template)
 
 
 def mark_pending(applied: Applied, resources: Iterable[Resource]) -> Applied:
@@ -22,7 +23,7 @@ def mark_pending(applied: Applied, resources: Iterable[Resource]) -> Applied:
     for resource in resources:
         before = marked.get(resource.address)
         done = before.done if before else None
-        marked[resource.address] = replace(applied_resource(resource), pending=True, done=done)
+        marked[resource.address] = replace(applied_resource(resource), pending=True, before=done)
     return with_resources(applied, marked)
 
 

@@ -5,19 +5,19 @@ Resources (resources) and facts are frozen; comparing them has no effect.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from typing import Any, ClassVar
 
+import msgspec
+from msgspec import Struct, StructMeta
+
 from tasks.containers.base import ContainerFacts
-from tasks.frozen import dataclass
 from tasks.model.digests import digest
 from tasks.model.plan import Action, AttributeChange
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """How a fact differs from a desired thing.
 
     drift: what somebody must have done by hand where what is desired has not changed
@@ -36,11 +36,10 @@ class Difference:
     because: str = ""
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a desired thing comes from: the configuration keys and the template that made it."""
 
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Dotted configuration key → digest of its value."""
     template: str | None = None
     """Digest of the template and what it includes."""
@@ -56,8 +55,11 @@ class Origin:
 NO_ORIGIN = Origin()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resource(ABC):
+class _AbstractStruct(StructMeta, ABCMeta):
+    pass
+
+
+class Resource(Struct, metaclass=_AbstractStruct, frozen=True, kw_only=True):
     """A desired thing. Subclasses add what is desired and how facts are compared with it.
 
     triggers: addresses; where one of those changes, this one is acted on again.
@@ -71,14 +73,14 @@ class Resource(ABC):
 
     kind: ClassVar[str] = ""
 
-    origin: Origin = field(default=NO_ORIGIN, compare=False, repr=False)
+    origin: Origin = NO_ORIGIN
     triggers: tuple[str, ...] = ()
-    follows: tuple[str, ...] = field(default=(), compare=False)
-    otherwise: str = field(default="", compare=False)
-    destructive_inputs: tuple[str, ...] = field(default=(), compare=False)
-    destructive: bool = field(default=False, compare=False)
-    holds_data: bool = field(default=False, compare=False)
-    opened: tuple[str, ...] = field(default=(), compare=False)
+    follows: tuple[str, ...] = ()
+    otherwise: str = ""
+    destructive_inputs: tuple[str, ...] = ()
+    destructive: bool = False
+    holds_data: bool = False
+    opened: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -111,8 +113,7 @@ class Resource(ABC):
         return Difference("run", "")
 
 
-@dataclass(frozen=True)
-class FileFact:
+class FileFact(Struct, frozen=True):
     """type: `file`, `directory`, `link` or `other`. mode: octal, four digits. size: bytes.
 
     sha256 of a regular file; target of a link; content where it was asked for and differs.
@@ -128,8 +129,7 @@ class FileFact:
     content: bytes | None = None
 
 
-@dataclass(frozen=True)
-class UnitFact:
+class UnitFact(Struct, frozen=True):
     """systemd's own words: LoadState, ActiveState, UnitFileState, NeedDaemonReload."""
 
     load: str
@@ -142,21 +142,20 @@ class UnitFact:
         return self.active in ("active", "reloading")
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What was found in one container in one round trip, by what was asked."""
 
-    files: Mapping[str, FileFact] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, FileFact] = msgspec.field(default_factory=dict)
+    texts: Mapping[str, str] = msgspec.field(default_factory=dict)
     """First line of small files that hold one value."""
-    packages: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Installed packages and their versions."""
-    users: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = msgspec.field(default_factory=dict)
     """User → `home:shell`."""
-    units: Mapping[str, UnitFact] = field(default_factory=dict)
-    probes: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    units: Mapping[str, UnitFact] = msgspec.field(default_factory=dict)
+    probes: Mapping[tuple[str, ...], str] = msgspec.field(default_factory=dict)
     """Script and its arguments → the state it printed."""
-    host: Mapping[str, str] = field(default_factory=dict)
+    host: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What was found on the host: address → state (artifacts, records)."""
     container: ContainerFacts | None = None
 

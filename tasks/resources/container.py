@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import asdict
 from typing import Any, ClassVar
+
+from msgspec.structs import asdict
 
 from tasks.containers.base import ContainerFacts, ContainerSpec, refuse
 from tasks.containers.file_system import fills, parse_size
 from tasks.errors import ResourceError
-from tasks.frozen import dataclass
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
 
@@ -26,8 +26,7 @@ GROWING = re.compile(r"disk_size_gb|mounts\[(?P<path>.+)\]\.size_gb")
 """Attributes that never shrink, GiB."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DesiredContainer(Resource):
+class DesiredContainer(Resource, frozen=True, kw_only=True):
     """restarting: attributes that take effect only by a restart. moving: those that a container
     takes on by a move, which stops it. own_disk: it has one, whose file system is looked at: a disk
     may have grown without it."""
@@ -146,8 +145,7 @@ def _shown(name: str, value: object) -> str:
     return "none" if value is None else str(value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContainerRunning(Resource):
+class ContainerRunning(Resource, frozen=True, kw_only=True):
     """The container runs; started again where a changed attribute needs that."""
 
     kind: ClassVar[str] = "running"

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tasks.frozen import dataclass
 from tasks.model.database_address import USUAL_PORTS, DatabaseAddress, address_in, read_address
 from tasks.model.database_move import KeptDatabase, read_kept
 from tasks.model.instance import Color, Instance
@@ -90,8 +89,7 @@ def ours(facts: Facts, database: DatabaseAddress, used: DatabaseAddress) -> bool
     return database.inside and any(i.database.same(database) for i in kept_in(facts, used))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Freeze(Resource):
+class Freeze(Resource, frozen=True, kw_only=True):
     """Nobody writes; all that is needed for going back lies in the container.
 
     color: the one that serves. ours: whether tables in the new one may go. seconds: about.
@@ -118,8 +116,7 @@ class Freeze(Resource):
         return Difference("run", "", interrupts=until, because=_because(self.after))
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataCopied(Resource):
+class DataCopied(Resource, frozen=True, kw_only=True):
     """The new database holds what the old one holds. kept: those that stay afterwards."""
 
     kind: ClassVar[str] = "database"
@@ -141,8 +138,7 @@ class DataCopied(Resource):
         return Difference("run", "", (change,), because=_because(self.after))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thaw(Resource):
+class Thaw(Resource, frozen=True, kw_only=True):
     """The application serves from the new database for good."""
 
     kind: ClassVar[str] = "writes"
@@ -160,8 +156,7 @@ class Thaw(Resource):
         return Difference("run", "", because="writes:stop above")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatabaseRemoved(Resource):
+class DatabaseRemoved(Resource, frozen=True, kw_only=True):
     """A database that was kept is gone; one on a server outside is only known no longer.
 
     stays: whether its server serves another one.

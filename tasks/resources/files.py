@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from tasks.frozen import dataclass
 from tasks.model.digests import digest
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, FileFact, Resource
@@ -33,14 +31,13 @@ def desired_file(path: str, sha256: str, mode: str, owner: str, group: str) -> M
     return {"path": path, "sha256": sha256, "mode": mode, "owner": owner, "group": group}
 
 
-@dataclass(frozen=True, kw_only=True)
-class File(Resource):
+class File(Resource, frozen=True, kw_only=True, dict=True):
     """A regular file. mode: four octal digits. content: never shown where it is a secret."""
 
     kind: ClassVar[str] = "file"
 
     path: str
-    content: bytes | Secret[bytes] = field(repr=False)
+    content: bytes | Secret[bytes]
     mode: str = "0644"
     owner: str = "root"
     group: str = "root"
@@ -82,8 +79,7 @@ class File(Resource):
         return Difference("update", _drift_of(changes), changes) if changes else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Directory(Resource):
+class Directory(Resource, frozen=True, kw_only=True):
     """A folder; what is in it is not its business."""
 
     kind: ClassVar[str] = "directory"
@@ -114,8 +110,7 @@ class Directory(Resource):
         return Difference("update", _drift_of(changes), changes) if changes else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Link(Resource):
+class Link(Resource, frozen=True, kw_only=True):
     """A symbolic link. target: as it is stored, relative or absolute."""
 
     kind: ClassVar[str] = "link"
@@ -146,8 +141,7 @@ class Link(Resource):
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Absent(Resource):
+class Absent(Resource, frozen=True, kw_only=True):
     """A path at which nothing is desired (a package's default site, for one).
 
     was: the kind of resource it was once, which its address keeps. announced: digest of what

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tasks.frozen import dataclass
 from tasks.model.instance import Color, Instance
 from tasks.model.layout import DATA, USER, database_port, database_user
 from tasks.resources.base import Difference, Facts, Resource
@@ -54,8 +53,7 @@ def emptied(facts: Facts, instance: Instance) -> bool:
     return facts.probes.get(migrations_question(instance)[1:]) == "empty"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rehearsal(Resource):
+class Rehearsal(Resource, frozen=True, kw_only=True):
     """The new version has run its migrations on a copy of the database.
 
     pending: their ids, None where only the rehearsal shows them. label: of the version.
@@ -78,8 +76,7 @@ class Rehearsal(Resource):
         return Difference("run", "", because=because(self.pending))
 
 
-@dataclass(frozen=True, kw_only=True)
-class BackupBefore(Resource):
+class BackupBefore(Resource, frozen=True, kw_only=True):
     """There is a backup of the version that serves, to go back to once the database is another."""
 
     kind: ClassVar[str] = "backup"
@@ -97,8 +94,7 @@ class BackupBefore(Resource):
         return Difference("run", "", because=because(self.pending))
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteFreeze(Resource):
+class WriteFreeze(Resource, frozen=True, kw_only=True):
     """Nobody writes, and the database is saved as it is. color: of the version that is new."""
 
     kind: ClassVar[str] = "writes"
@@ -118,8 +114,7 @@ class WriteFreeze(Resource):
         return Difference("run", "", interrupts=until, because=because(self.pending))
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteThaw(Resource):
+class WriteThaw(Resource, frozen=True, kw_only=True):
     """The new version serves for good, and what was saved is dropped."""
 
     kind: ClassVar[str] = "writes"
@@ -144,8 +139,7 @@ def because(pending: tuple[str, ...] | None) -> str:
     return f"{len(pending)} migration{'' if len(pending) == 1 else 's'} pending"
 
 
-@dataclass(frozen=True, kw_only=True)
-class InterruptedUpdate(Resource):
+class InterruptedUpdate(Resource, frozen=True, kw_only=True):
     """Nothing is left of an update that broke off while it changed, or copied, the database."""
 
     kind: ClassVar[str] = "migrations"

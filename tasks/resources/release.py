@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.model.instance import Color
 from tasks.model.plan import Action, AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
@@ -34,8 +35,7 @@ def binary(color: Color) -> str:
     return f"/opt/vikunja/backend/{color}/vikunja"
 
 
-@dataclass(frozen=True)
-class ReleaseLine:
+class ReleaseLine(Struct, frozen=True):
     """key: of the artifact. commit: `-` for a finished archive. size: of the binary, bytes."""
 
     key: str
@@ -66,8 +66,7 @@ def active_color(facts: Facts) -> Color:
     return "green" if GREEN_MARKER in facts.files else "blue"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DesiredArtifact(Resource):
+class DesiredArtifact(Resource, frozen=True, kw_only=True):
     """The build of a commit, in the host's cache."""
 
     kind: ClassVar[str] = "artifact"
@@ -89,8 +88,7 @@ class DesiredArtifact(Resource):
         return Difference("create", "removed", (AttributeChange("version", None, AFTER_APPLY),))
 
 
-@dataclass(frozen=True, kw_only=True)
-class DesiredRelease(Resource):
+class DesiredRelease(Resource, frozen=True, kw_only=True):
     """A color's folders hold this build."""
 
     kind: ClassVar[str] = "release"
@@ -127,8 +125,7 @@ class DesiredRelease(Resource):
         return Difference(action, drift, (AttributeChange("build", before, self.label),))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ActiveColor(Resource):
+class ActiveColor(Resource, frozen=True, kw_only=True):
     """nginx passes requests to this color."""
 
     kind: ClassVar[str] = "color"
@@ -154,8 +151,7 @@ class ActiveColor(Resource):
         return Difference("update", "switched", (AttributeChange("color", found, self.color),))
 
 
-@dataclass(frozen=True, kw_only=True)
-class HealthCheck(Resource):
+class HealthCheck(Resource, frozen=True, kw_only=True):
     """The page answers through nginx; looked at whenever something it hangs on has changed."""
 
     kind: ClassVar[str] = "health"
@@ -175,8 +171,7 @@ class HealthCheck(Resource):
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record(Resource):
+class Record(Resource, frozen=True, kw_only=True):
     """A record of what was done: the document in the container, state and registry on the host.
 
     expected: what it should say, as the observer of the same record puts it; empty where only this

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tasks.frozen import dataclass
 from tasks.model.archive import Archive
 from tasks.model.instance import Color
 from tasks.resources.base import Difference, Facts, Resource
 
 
-@dataclass(frozen=True, kw_only=True)
-class StagedRestore(Resource):
+class StagedRestore(Resource, frozen=True, kw_only=True):
     """What is in an archive lies beside what is live, and what is live is in another archive.
 
     label: of the version that is to serve. known: the migrations that it brings along; None where
@@ -46,8 +44,7 @@ class StagedRestore(Resource):
         return Difference("run", "", because=because)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ActivatedRestore(Resource):
+class ActivatedRestore(Resource, frozen=True, kw_only=True):
     """Nobody writes, and what lay beside is live. color: of the version that is to serve.
 
     since: when the archive was made.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any, ClassVar, Literal
 
-from tasks.frozen import dataclass
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource, UnitFact
 
@@ -18,8 +16,7 @@ APPLIED_REVISION = "files taken up"
 """Name of the change of a unit that runs with other files than those it should run with."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Package(Resource):
+class Package(Resource, frozen=True, kw_only=True):
     """A Debian package, in whatever version the container's sources offer."""
 
     kind: ClassVar[str] = "package"
@@ -40,8 +37,7 @@ class Package(Resource):
         return None if self.package in facts.packages else Difference("create", "removed")
 
 
-@dataclass(frozen=True, kw_only=True)
-class User(Resource):
+class User(Resource, frozen=True, kw_only=True):
     """A system user with a group of its own, no password, and no shell."""
 
     kind: ClassVar[str] = "user"
@@ -72,8 +68,7 @@ class User(Resource):
         return Difference("update", ", ".join(c.name for c in changes) + " changed", changes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Secret(Resource):
+class Secret(Resource, frozen=True, kw_only=True):
     """A random value made once, in the container, and kept: 48 hex digits in a file of its own.
 
     The value is made where it lives and never travels. form: a `printf` format with one `%s`,
@@ -134,8 +129,7 @@ class Secret(Resource):
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unit(Resource):
+class Unit(Resource, frozen=True, kw_only=True):
     """A systemd unit that is enabled and active, and acts again when a trigger changed.
 
     on_change: how it takes changed files. revision: digest of what it must have been started
@@ -152,8 +146,8 @@ class Unit(Resource):
     enabled: bool = True
     health: tuple[str, ...] = ()
     """Name of a health check and its arguments, empty for none."""
-    interrupts: str = field(default="", compare=False)
-    mounts: tuple[str, ...] = field(default=(), compare=False)
+    interrupts: str = ""
+    mounts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -211,8 +205,7 @@ class Unit(Resource):
         return Difference("update" if taken_up else "create", drift, tuple(changes))
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoppedUnit(Resource):
+class StoppedUnit(Resource, frozen=True, kw_only=True):
     """A systemd unit that is neither active nor enabled: the idle color, a service dropped."""
 
     kind: ClassVar[str] = "unit"
@@ -241,8 +234,7 @@ class StoppedUnit(Resource):
         return Difference("delete", "started", tuple(changes)) if changes else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class DaemonReload(Resource):
+class DaemonReload(Resource, frozen=True, kw_only=True):
     """systemd knows the unit files as they are on disk."""
 
     kind: ClassVar[str] = "systemd"
@@ -264,8 +256,7 @@ def _enabled(fact: UnitFact) -> bool:
     return fact.file in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Script(Resource):
+class Script(Resource, frozen=True, kw_only=True):
     """Something that a script of ours knows how to ask after and to bring about.
 
     The script is tasks/guest/scripts/<script>.sh: a function `probe` that prints a state, a

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
 from tasks.model import archive as archives
 from tasks.model import holdings
 from tasks.model.instance import Instance
@@ -12,8 +13,7 @@ from tasks.paths import Paths
 RECENT = 5
 
 
-@dataclass(frozen=True)
-class Backups:
+class Backups(Struct, frozen=True):
     """newest, verified: when they were begun, ISO 8601; None where there is none.
 
     size_bytes: of the newest archive. recent: when the newest were begun and their sizes, oldest

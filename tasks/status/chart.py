@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 WIDTH, HEIGHT, EDGE = 240, 44, 3
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """lines: points of each run of checks that had an answer. gaps: x of each that had none.
     now, least, most: milliseconds; now is None where the last check had no answer."""
 

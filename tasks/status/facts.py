@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.containers import container_for
 from tasks.containers.base import ContainerFacts, Refusal
 from tasks.containers.drivers import driver_named
 from tasks.containers.registry_entry import found_number
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
 from tasks.model import health as checks
 from tasks.model import last_drill, layout, registry
 from tasks.model import state as states
@@ -37,8 +38,7 @@ Place = Literal["running", "stopped", "absent", "foreign", "unknown"]
 RECENT_OPERATIONS = 10
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """An instance at one moment.
 
     configured: in the configuration that was loaded; where not, only the host's records and the

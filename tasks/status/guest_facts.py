@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime
+
+import msgspec
+from msgspec import Struct
 
 from tasks.containers.base import Container
 from tasks.desired.record import DOCUMENT
-from tasks.frozen import dataclass
 from tasks.guest.runner import script_text
 from tasks.model import layout
 from tasks.model.database_move import KeptDatabase
@@ -31,8 +32,7 @@ STANDIN = "vikunja-standin-backend.service"
 BY_COLOR = ("vikunja-backend", "vikunja-mcp")
 
 
-@dataclass(frozen=True)
-class Inside:
+class Inside(Struct, frozen=True):
     """A running container's inside.
 
     units: unit → systemd's ActiveState, of every unit that may serve. serving: the color nginx
@@ -50,7 +50,7 @@ class Inside:
     commit: str
     measured: Measured | None
     certificate_until: datetime | None = None
-    releases: Mapping[Color, tuple[str, str]] = field(default_factory=dict)
+    releases: Mapping[Color, tuple[str, str]] = msgspec.field(default_factory=dict)
     standin: bool = False
     kept: tuple[KeptDatabase, ...] = ()
 

@@ -8,9 +8,10 @@ that is not deployed or was stopped on purpose.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec.structs import asdict
 
 from tasks.errors import DeployError
 from tasks.model.operation_log import format_time

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from tasks.backup.listing import size_text
-from tasks.frozen import dataclass
 from tasks.model.health import Check
 from tasks.model.history import Performed
 from tasks.model.operation_log import format_duration, format_time
@@ -34,8 +35,7 @@ CHECKS = 120
 WORST = ("unhealthy", "degraded", "unknown", "healthy")
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """One instance on the page. history: its checks, oldest first."""
 
     standing: Standing

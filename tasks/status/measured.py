@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
-from tasks.frozen import dataclass
+import msgspec
+from msgspec import Struct
+
 from tasks.model import layout
 from tasks.model.instance import COLORS, Instance
 from tasks.resources.observe import Question
@@ -21,8 +22,7 @@ DATABASE_FILE = f"{layout.DATA}/vikunja.db"
 MEBIBYTE = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What an HTTP request got.
 
     code: HTTP status, 0 where no answer came, then error says why. milliseconds: until the
@@ -39,8 +39,7 @@ class Answer:
         return self.code == 200
 
 
-@dataclass(frozen=True)
-class McpAnswer:
+class McpAnswer(Struct, frozen=True):
     """status, redis: words of its health document, empty where it has none."""
 
     answer: Answer
@@ -48,8 +47,7 @@ class McpAnswer:
     redis: str = ""
 
 
-@dataclass(frozen=True)
-class DatabaseState:
+class DatabaseState(Struct, frozen=True):
     """state: a word of the database's own script, `present` where Vikunja can use it.
 
     connections: to this database; None for sqlite, which has none. version: of the server. tables:
@@ -63,8 +61,7 @@ class DatabaseState:
     tables: int | None = None
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What the container uses. Percent of the processors it may use; MiB; bytes.
 
     memory_used_mb: without what the kernel keeps of files and can drop.
@@ -77,8 +74,7 @@ class Usage:
     disk_available_bytes: int | None = None
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """application: the page that nginx serves holds one. mcp, redis: None where there is none.
 
     redis: its answer to a ping. writable: Vikunja can write attachments. uptimes: seconds, by
@@ -93,7 +89,7 @@ class Measured:
     database: DatabaseState
     writable: bool
     usage: Usage
-    uptimes: Mapping[str, int] = field(default_factory=dict)
+    uptimes: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 def question(instance: Instance) -> Question:

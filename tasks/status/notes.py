@@ -5,8 +5,9 @@ The rules of the services and of what they use are in `rules`, those of records 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from tasks.errors import DatabaseError
 from tasks.status import rules

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.status.guest_facts import Inside
 from tasks.status.measured import Answer, DatabaseState, Measured, Usage
 
@@ -46,8 +47,7 @@ UNIT_COMPONENTS: dict[str, Component] = {
 }
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something to know of an instance. hint: what to type."""
 
     level: Level

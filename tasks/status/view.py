@@ -6,9 +6,10 @@ What was measured comes from the health document, whether it was made now or is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import asdict
 
 from tasks.backup.listing import size_text
 from tasks.errors import DeployError

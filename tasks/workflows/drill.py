@@ -15,11 +15,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tasks.backup.cutover import RESTORED
 from tasks.backup.manifest import FILES, NAME
@@ -59,8 +60,7 @@ DIGESTS = 'cd "$1" && find . -type f -print0 | xargs -0 -r sha256sum -z'
 DIGESTS_TIMEOUT = 3600
 
 
-@dataclass(frozen=True)
-class DrillNetwork:
+class DrillNetwork(Struct, frozen=True):
     """Where the throw-away container is. address: with prefix length."""
 
     bridge: str
@@ -68,12 +68,8 @@ class DrillNetwork:
     gateway: str
 
 
-class DrillPaths(Paths):
+class DrillPaths(Paths, frozen=True, kw_only=True):
     """Paths whose records are the drill's own; containers, caches and locks are the host's."""
-
-    def __init__(self, paths: Paths, instance_id: str) -> None:
-        super().__init__(paths.prefix)
-        object.__setattr__(self, "own", paths.drill(instance_id))
 
     own: Path
 
@@ -164,7 +160,7 @@ def drill(
     there = container_for(instance, paths).observe()
     instance = instance.made_from(there.template)
     double = throw_away(instance, place or own_place(instance.id, paths.prefix))
-    own = DrillPaths(paths, instance.id)
+    own = DrillPaths(paths.prefix, own=paths.drill(instance.id))
     container = container_for(double, own)
     progress.step("Removing what an earlier drill left")
     _remove(container, own)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from tasks.containers import container_for
 from tasks.containers.base import Container, refuse_foreign
 from tasks.desired.release import other
@@ -14,7 +16,6 @@ from tasks.errors import (
     RolledBackError,
     UnhealthyError,
 )
-from tasks.frozen import dataclass
 from tasks.guest.runner import guarded, wait_for_leftovers
 from tasks.host.process import Completed
 from tasks.model.instance import COLORS, Color, Instance
@@ -35,8 +36,7 @@ def _ignore(text: str) -> None:
     pass
 
 
-@dataclass(frozen=True)
-class RunningInstance:
+class RunningInstance(Struct, frozen=True):
     """What an operation is about. found: its inside; the serving color has a release."""
 
     instance: Instance

@@ -10,7 +10,8 @@ back what was there (exchange.py). Killed anywhere, the next restore removes wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.age import Key
 from tasks.backup import running_instance
@@ -29,8 +30,7 @@ from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
 
-@dataclass(frozen=True)
-class RestoreTarget:
+class RestoreTarget(Struct, frozen=True):
     """Where an archive is brought back. found: what serves there."""
 
     instance: Instance
@@ -38,8 +38,7 @@ class RestoreTarget:
     found: RunningInstance
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """contents: what is live now. safety: the archive of what was there; None without one. kept:
     how many attachments stayed that the archive lacks, where no database was there."""
 

@@ -7,8 +7,9 @@ migration stands between, a backup from before it comes back with that release.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tasks import builds
 from tasks.containers import container_for

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from tasks.containers import container_for
 from tasks.containers.base import Container, refuse_foreign
 from tasks.containers.drivers import driver_of
 from tasks.errors import DeployError, ResourceError
-from tasks.frozen import dataclass
 from tasks.host.files import named
 from tasks.model import health, registry
 from tasks.model import state as states
@@ -35,8 +36,7 @@ WALKED = ("running", "failed")
 """Statuses that the state machine leads from to `stopped`, and on to null."""
 
 
-@dataclass(frozen=True)
-class Remains:
+class Remains(Struct, frozen=True):
     """What there is of an instance. containers: that exist and are proven its own. copies: names
     of others that say so of themselves, and stay."""
 
@@ -51,8 +51,7 @@ class Remains:
         return not (self.containers or self.registered or self.state or self.records)
 
 
-@dataclass(frozen=True)
-class UninstallRequest:
+class UninstallRequest(Struct, frozen=True):
     """How to remove. backup: a final one is taken. keep_data: the container stays, stopped, and
     nothing starts it or what served in it by itself. force: go on where backup or stop fail."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
+
+from msgspec.structs import replace
 
 from tasks.backup.manifest import Counted
 from tasks.backup.source import create_argv
@@ -27,6 +28,7 @@ CONTENTS = Contents(
     files_size_bytes=0,
     hostname="vikunja.example.com",
     backup_trigger="manual",
+    tables={},
 )
 
 

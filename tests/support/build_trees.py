@@ -7,12 +7,12 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.model.instance import Build, Git, Instance, Release
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import msgspec
 from instance_samples import sample_instance
 from model_container import ModelContainer, Place, World
 from model_files import Node
@@ -195,7 +196,7 @@ def _facts(facts: Facts, secrets: _Secrets) -> list[object]:
         size = fact.size if fact.type == "file" else 0
         sha256 = "" if content != fact.content or fact.size == 49 else fact.sha256
         name = ASIDE.sub(".replaced", path)
-        files[name] = replace(fact, size=size, content=content, sha256=sha256)
+        files[name] = msgspec.structs.replace(fact, size=size, content=content, sha256=sha256)
     texts = {path: secrets.named(text.encode()).decode() for path, text in facts.texts.items()}
     rest = (texts, facts.packages, facts.users, facts.units, facts.probes)
     return [pair for found in (files, *rest) for pair in sorted(found.items())]

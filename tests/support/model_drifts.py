@@ -12,6 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import msgspec
 from model_files import Node
 from model_machine import GREEN, NOLOGIN, Machine, User
 from model_scripts import DOCUMENT, LATER
@@ -318,7 +319,7 @@ def container_changed(site: Site, random: Random) -> str:
     place = site.world.places.get(site.instance.container_name)
     if place is None:
         return ""
-    place.spec = replace(place.spec, memory_mb=1024, nameservers=("8.8.8.8",))
+    place.spec = msgspec.structs.replace(place.spec, memory_mb=1024, nameservers=("8.8.8.8",))
     return "container's limits changed"
 
 

@@ -224,6 +224,7 @@ class Site:
             files_size_bytes=0,
             hostname="tasks.example.com",
             backup_trigger=trigger,
+            tables={},
         )
         archive.sidecar.write_bytes(sidecar_text(sealed(contents, 0, "0" * 64)))
         return archive

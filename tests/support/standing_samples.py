@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from instance_samples import SOURCE
+from msgspec.structs import replace
 
 from tasks.model.holder import LockInfo
 from tasks.model.last_drill import LastDrill

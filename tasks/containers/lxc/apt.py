@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.containers.lxc.origin import debian_only
 from tasks.containers.lxc.sources import (
@@ -18,7 +20,6 @@ from tasks.containers.lxc.sources import (
     parse_one_line,
 )
 from tasks.errors import ResourceError
-from tasks.frozen import dataclass
 from tasks.host.process import execute
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -46,8 +47,7 @@ def select_settings(dump: str) -> list[str]:
     return chosen
 
 
-@dataclass(frozen=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """All that decides what a root file system's apt gets from this machine.
 
     keyrings: contents of the keyring files that sources name, by path. environment: proxies.

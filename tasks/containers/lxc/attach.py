@@ -8,10 +8,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from tasks.containers.interrupts import PutOff
 from tasks.errors import DeployError, ResourceError
@@ -46,8 +47,7 @@ def attach_argv(name: str, lxc_path: Path, argv: Sequence[str]) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A process of the host: its id, its parent's, its group's; gone: it has ended, and waits to be
     collected."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 PERIOD = 100_000
 """Microseconds over which CPU time is counted; the kernel's default."""
@@ -16,16 +16,14 @@ PERIOD = 100_000
 MEBIBYTE = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(Struct, frozen=True):
     """A mounted control group hierarchy. version: 1 or 2."""
 
     mount: Path
     version: int
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where a host has the controllers that limits need; None where it has none."""
 
     cpu: Hierarchy | None
@@ -140,8 +138,7 @@ def group_of(proc_cgroup: str, controller: str, hierarchy: Hierarchy) -> Path | 
     return None
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """The control groups of a running container; None where a controller is missing."""
 
     layout: Layout

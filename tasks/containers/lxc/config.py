@@ -8,9 +8,10 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
+
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
-from tasks.frozen import dataclass
 from tasks.host.user_ids import IdMap
 from tasks.model.registry import parse_identity
 
@@ -21,8 +22,7 @@ NAMESERVERS = "# vikunja-deploy: nameservers"
 HOST_NAMESERVERS = "host"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """A container as its configuration file has it.
 
     lower: its root file system. bridge_mode: `own`, a bridge that is made where it is missing

@@ -15,9 +15,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
+
+from msgspec.structs import replace
 
 from tasks.containers.base import MARKER_PATH, ContainerFacts, ContainerSpec
 from tasks.containers.lxc import (

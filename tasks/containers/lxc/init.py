@@ -7,13 +7,12 @@ import select
 import signal
 from pathlib import Path
 
-from tasks.frozen import dataclass
+from msgspec import Struct
 
 DEAD = "ZXx"
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Struct, frozen=True):
     """start: clock ticks since boot; with it the id cannot mean another process."""
 
     pid: int

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from tasks.containers.base import MARKER_PATH, NOT_RECORDED, RECORDED, Refusal
 from tasks.containers.lxc import config, guest_files
-from tasks.frozen import dataclass
 from tasks.model.registry import Registered
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """What the folder of a container says of itself. configured, marker: the instance that its
     configuration and its marker name. at_home: its configuration was written for this folder.
     identity: as of its configuration. inode: the folder's.

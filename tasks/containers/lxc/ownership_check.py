@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tasks.containers.base import ContainerSpec, Refusal
 from tasks.containers.lxc import config, network, ownership

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tasks.containers.lxc.cgroup import read_layout
 from tasks.errors import ResourceError
@@ -29,8 +30,7 @@ PROGRAMS = (
 """Programs and the Debian packages that have them."""
 
 
-@dataclass(frozen=True)
-class Lack:
+class Lack(Struct, frozen=True):
     """Something that is missing. what: one line; hint: what to do. mended: an apply brings it
     about. needed: there is no container without it."""
 

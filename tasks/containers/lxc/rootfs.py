@@ -13,13 +13,14 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tasks.containers.lxc import guest_files
 from tasks.containers.lxc.apt import Setup
 from tasks.errors import NetworkError
-from tasks.frozen import dataclass
 from tasks.host.locks import locked
 from tasks.host.process import last_lines, remove_tree, sync_folder
 from tasks.host.user_ids import COUNT, IdMap
@@ -105,8 +106,7 @@ LINES = 1230
 """About how many lines mmdebstrap prints for these packages; only the progress needs it."""
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """Everything that decides what a root file system holds."""
 
     suite: str

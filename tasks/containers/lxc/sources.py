@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
 
 FLOATING_SUITES = ("oldstable", "stable", "testing", "unstable", "sid")
 """Names that move from release to release; on a host they mean the release it runs."""
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """One archive. signed_by: a keyring's path, an inline key, or empty (the trusted ones)."""
 
     uri: str

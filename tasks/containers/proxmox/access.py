@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Local:
+
+class Local(Struct, frozen=True):
     """On a node itself, as root, through pvesh."""
 
     where: str = "this node"
 
 
-@dataclass(frozen=True)
-class Https:
+class Https(Struct, frozen=True):
     """The API over HTTPS.
 
     token_file: see tasks.config.api_token. The certificate is checked against ca_file where
@@ -32,8 +31,7 @@ class Https:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class OpenSsh:
+class OpenSsh(Struct, frozen=True):
     """pvesh on a node through ssh, as root, with a key that asks nothing.
 
     control: folder (0700) of the connection that all calls share. options: further `-o` of ssh.

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+
+import msgspec
+from msgspec import Struct
 
 from tasks.containers.proxmox.conf import parse_sections
 from tasks.errors import ResourceError
-from tasks.frozen import dataclass
 
 DRAWN = "ha-rule-"
 """How the name of a rule begins that nobody chose."""
@@ -22,8 +23,7 @@ DRAWN = "ha-rule-"
 NODE_AFFINITY = "node-affinity"
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """nodes: sorted, `pve` or `pve:2`. resources: `ct:100`."""
 
     name: str
@@ -33,12 +33,11 @@ class Rule:
     disabled: bool = False
 
 
-@dataclass(frozen=True)
-class Affinities:
+class Affinities(Struct, frozen=True):
     """groups: name → its nodes. rules: those of kind node-affinity. digest: of the rules' file,
     to be given with a change of it."""
 
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     digest: str = ""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tasks.containers import container_for
 from tasks.containers.address_check import conflict, gateway_answers

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.model.instance import Ha, Mount, Proxmox, Replication
 
 __all__ = ["DesiredProxmox", "Ha", "Mount", "Replication", "desired_of"]
 
 
-@dataclass(frozen=True)
-class DesiredProxmox:
+class DesiredProxmox(Struct, frozen=True):
     """vmid None: the cluster's next free id. storage None: a sensible one is found.
 
     startup: as Proxmox VE writes it, `order=3,up=10,down=60`. tags: the user's own, beside ours.

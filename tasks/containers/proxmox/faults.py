@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.errors import (
     DeployError,
@@ -19,8 +20,7 @@ from tasks.errors import (
 )
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """pattern: searched in the text; what and hint: formatted with its named groups."""
 
     pattern: re.Pattern[str]

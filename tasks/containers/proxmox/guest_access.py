@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from tasks.containers.base import MARKER_PATH
 from tasks.containers.lxc.attach import attach, attach_argv
@@ -53,8 +54,7 @@ NOT_RUNNING = re.compile(r"^lxc-attach: .* Failed to get init pid$", re.MULTILIN
 HERE = Local()
 
 
-@dataclass(frozen=True)
-class Inside:
+class Inside(Struct, frozen=True):
     """A running container. where: its name in errors. access: the way to its node. See
     Container.run; through ssh, exit code 255 arrives as 254."""
 

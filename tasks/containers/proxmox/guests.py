@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
 
 from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.proxmox.affinity import Affinities
@@ -24,8 +26,7 @@ from tasks.model.registry import Registered
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
 
-@dataclass(frozen=True)
-class Guest:
+class Guest(Struct, frozen=True):
     """One guest of a cluster. kind: `lxc` or `qemu`; they share their ids. owner: the instance
     whose container its notes and tags prove it to be, where both are known. named, identity: what
     its notes say, where they are known."""
@@ -43,8 +44,7 @@ class Guest:
         return f"/nodes/{self.node}/lxc/{self.vmid}"
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A container as found. lock: what Proxmox VE does with it just now (`backup`), if anything.
 
     recorded: what the registry has of the instance that it was looked for. ha: how the HA manager
@@ -57,8 +57,8 @@ class Found:
     lock: str | None
     config: Config
     ha: Ha | None = None
-    jobs: Mapping[str, Replication] = field(default_factory=dict)
-    affinities: Affinities = field(default_factory=Affinities)
+    jobs: Mapping[str, Replication] = msgspec.field(default_factory=dict)
+    affinities: Affinities = msgspec.field(default_factory=Affinities)
     clones: tuple[int, ...] = ()
     recorded: Registered | None = None
 

@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.containers.base import ContainerSpec, refuse
 from tasks.containers.proxmox.answers import Bridge, Storage, Template, Volume
@@ -47,8 +48,7 @@ RACES = 5
 TAKEN = re.compile(r"the container id \d+ is taken")
 
 
-@dataclass
-class Lifecycle:
+class Lifecycle(Struct, frozen=True):
     """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE.
 
     finder: finds the container at less cost than calls of the API. creating: held while a

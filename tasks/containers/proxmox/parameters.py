@@ -14,8 +14,10 @@ What a change of an attribute takes, as pve-container does it to a running conta
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+
+import msgspec
+from msgspec import Struct
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox.answers import Setting
@@ -46,8 +48,7 @@ AT_NEXT_START = frozenset({"hostname", "nameserver", "searchdomain", "timezone"}
 MOUNTS = tuple(f"mp{number}" for number in range(256))
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Struct, frozen=True):
     """A container's configuration as found.
 
     current: what holds. pending: what comes to hold at the next start, None where a setting goes.
@@ -56,7 +57,7 @@ class Config:
     """
 
     current: Mapping[str, str]
-    pending: Mapping[str, str | None] = field(default_factory=dict)
+    pending: Mapping[str, str | None] = msgspec.field(default_factory=dict)
     digest: str | None = None
     snapshots: tuple[str, ...] = ()
     tag_rules: TagRules = NO_RULES
@@ -165,8 +166,7 @@ def _new_mount(mount: Mount) -> str:
     return f"{mount.storage}:{mount.size_gb},mp={mount.path},backup={int(mount.backup)}"
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What brings a container to what is desired, in this order; empty where it is there.
 
     migrate: node to go to. move: storage for rootfs. settings, deleted: of one change of the
@@ -175,9 +175,9 @@ class Changes:
 
     migrate: str | None = None
     move: str | None = None
-    settings: Mapping[str, Value] = field(default_factory=dict)
+    settings: Mapping[str, Value] = msgspec.field(default_factory=dict)
     deleted: tuple[str, ...] = ()
-    grow: Mapping[str, int] = field(default_factory=dict)
+    grow: Mapping[str, int] = msgspec.field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.migrate or self.move or self.settings or self.deleted or self.grow)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.containers.proxmox.api import Method, Session, Value
 from tasks.containers.proxmox.guests import Found
@@ -33,8 +34,7 @@ def _starts(found: Found) -> bool:
     return managed(found) and found.ha is not None and found.ha.state == "started"
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(Struct, frozen=True):
     """Of one container. where: its name in errors. find: what is there now, None for nothing."""
 
     session: Session

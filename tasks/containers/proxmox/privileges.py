@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tasks.frozen import dataclass
+from msgspec import Struct
+
 from tasks.model.instance import Proxmox
 
 CONTAINER = (
@@ -24,8 +25,7 @@ CONTAINER = (
 TOKEN = "USER@REALM!TOKEN"
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(Struct, frozen=True):
     """Privileges on a path of Proxmox VE's access control. role: a name for them."""
 
     role: str

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec import Struct
+
 from tasks.containers.base import NOT_RECORDED, RECORDED, Refusal
 from tasks.containers.proxmox.properties import (
     identity_in_notes,
@@ -17,14 +19,12 @@ from tasks.containers.proxmox.properties import (
     proven_instance,
     tag_of,
 )
-from tasks.frozen import dataclass
 from tasks.model.registry import Registered
 
 Says = Literal["there", "missing", "another's", "not known"]
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What speaks for a container being an instance's. config: as it holds now. marker: the
     instance that the marker names, empty where it names none, None where it was not asked: only a
     running container can be. recorded: the instance's entry, where that is of Proxmox VE.

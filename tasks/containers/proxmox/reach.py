@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec import Struct
+
 from tasks.containers.proxmox.access import Https, Local, OpenSsh
 from tasks.containers.proxmox.view import Member
 from tasks.errors import NetworkError
-from tasks.frozen import dataclass
 from tasks.model.instance import Connection, Proxmox, Ssh
 from tasks.paths import Paths
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """How one configuration reaches a cluster. control: folder of ssh's shared connections."""
 
     connection: Connection

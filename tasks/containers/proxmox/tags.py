@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from tasks.containers.proxmox.properties import parse_properties, parse_settings, parse_tags
-from tasks.frozen import dataclass
 
 
-@dataclass(frozen=True)
-class TagRules:
+class TagRules(Struct, frozen=True):
     """exact: tags that differ in nothing but case are two. allow: what may be set without
     Sys.Modify on `/`: `free`, what guests have (`existing`) beside what is listed, the `list`
     alone, or `none`; never what is registered."""

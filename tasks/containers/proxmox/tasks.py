@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tasks.containers.proxmox.answers import LogLine, TaskStatus
 from tasks.containers.proxmox.api import Session, ask
@@ -33,8 +34,7 @@ TAIL = 15
 """Lines of a log that an error shows."""
 
 
-@dataclass(frozen=True)
-class Upid:
+class Upid(Struct, frozen=True):
     """A task's name. starttime: seconds since 1970. user: `user@realm`, or `user@realm!token`."""
 
     text: str
@@ -45,8 +45,7 @@ class Upid:
     user: str
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """A task that did what it should. warnings: lines of its log, empty where it had none."""
 
     upid: Upid

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.containers.proxmox.affinity import Affinities, parse_affinities
 from tasks.containers.proxmox.answers import GuestList, Members, Node, understood
@@ -28,7 +31,6 @@ from tasks.containers.proxmox.properties import (
 )
 from tasks.containers.proxmox.tags import NO_RULES, TagRules, parse_rules
 from tasks.errors import DeployError
-from tasks.frozen import dataclass
 
 NO_NODE = 3
 """Exit code of look.sh where the machine is no node."""
@@ -43,8 +45,7 @@ def look_text() -> str:
     return Path(__file__).with_name("look.sh").read_text()
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """A node. address: as the cluster reaches it, empty where it is on its own."""
 
     name: str
@@ -52,8 +53,7 @@ class Member:
     address: str
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True, dict=True):
     """node: that was asked. running: containers that run on it. quorate: it may change things.
 
     confs: text of a container's configuration by id. others: ids of what is no container, with
@@ -67,9 +67,9 @@ class View:
     places: Mapping[int, str]
     others: Mapping[int, str]
     confs: Mapping[int, str]
-    ha: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    affinities: Affinities = field(default_factory=Affinities)
-    replication: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    ha: Mapping[tuple[str, str], Mapping[str, str]] = msgspec.field(default_factory=dict)
+    affinities: Affinities = msgspec.field(default_factory=Affinities)
+    replication: Mapping[tuple[str, str], Mapping[str, str]] = msgspec.field(default_factory=dict)
     tag_rules: TagRules = NO_RULES
 
     @cached_property

@@ -4,11 +4,11 @@ Debian 12 and 13, with a server that each has outside."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engines import FOLDER, NAME, PASSWORD, USER, prepare
+from msgspec.structs import replace
 from tables import tables
 
 from tasks.containers.lxc.container import LxcContainer

@@ -51,6 +51,7 @@ def describe(counted: Counted) -> Contents:
         files_size_bytes=counted.files_size_bytes,
         hostname="vikunja.example.com",
         backup_trigger="manual",
+        tables={},
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from engines import ENGINES, FOLDER, OUTSIDE, QUERY, ROWS, USER, LabDatabase
+from msgspec.structs import replace
 from tables import put_back, tables
 
 from tasks.databases.base import counts_in, script

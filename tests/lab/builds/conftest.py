@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from build_trees import Repository
+from msgspec.structs import replace
 
 from tasks.builds import prune
 from tasks.builds.artifact import keys as keys_of

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from build_trees import Recorded, Repository, content, instance_of, members, package_json, shell
+from msgspec.structs import replace
 
 from tasks.builds import artifact_key, build, find, verify
 from tasks.builds.artifact import log_path

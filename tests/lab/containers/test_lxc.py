@@ -6,11 +6,11 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.containers.lxc.container import LxcContainer
 from tasks.errors import DeployError, ResourceError
@@ -40,7 +40,7 @@ def test_a_created_container_exists_stopped_and_is_ours(make_container: MakeCont
     assert (facts.exists, facts.running, facts.owner) == (True, False, container.spec.instance_id)
     desired = {
         name: getattr(container.spec, name)
-        for name in container.spec.__dataclass_fields__
+        for name in container.spec.__struct_fields__
         if name not in ("disk_size_gb", "more", "template_named")
     }
     assert dict(facts.attributes) == {**desired, "autostart": True, "identity": "recorded"}

@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from tasks.containers.lxc import init, network
 from tasks.containers.lxc.apt import read_setup

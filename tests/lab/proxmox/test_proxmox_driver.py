@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 from places import LabNetwork
 from pve.by_hand import clone, edit
 from pve.cluster import Guest, Token
@@ -123,7 +123,7 @@ def test_a_container_lives_its_whole_life(
     facts = box.observe()
     assert (facts.exists, facts.running, facts.owner) == (True, False, NAME)
     # The HA manager gets it when it runs.
-    desired = {**vars(box.spec), **box.spec.more, "container_id": VMID, "node": "pve", "ha": None}
+    desired = {**asdict(box.spec), **box.spec.more, "container_id": VMID, "node": "pve", "ha": None}
     found = {name: desired[name] for name in facts.attributes}
     assert dict(facts.attributes) == found
     box.start()
@@ -177,7 +177,7 @@ def proxmox_of(desired: DesiredProxmox, over: Cluster) -> Proxmox:
         ssh=over.reach.ssh,
         download=False,
         lock_wait_seconds=0,
-        **{name: value for name, value in vars(desired).items() if name not in ("vmid",)},
+        **{name: value for name, value in asdict(desired).items() if name not in ("vmid",)},
     )
 
 

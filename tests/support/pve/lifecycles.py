@@ -31,7 +31,7 @@ SPEC = ContainerSpec(
 DESIRED = DesiredProxmox(node="pve")
 
 
-class Managed(Lifecycle):
+class Managed(Lifecycle, frozen=True):
     """A container that the HA manager gets as soon as it has been started, as of the driver."""
 
     def start(self, progress: Progress = SILENT) -> None:

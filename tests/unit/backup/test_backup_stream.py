@@ -8,13 +8,13 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
 
 import pytest
 from backup_samples import CONTENTS, EPOCH, OWN, describe, tar_of
 from jsonschema import Draft202012Validator
+from msgspec.structs import asdict, replace
 
 from tasks.backup.manifest import Manifest
 from tasks.backup.stream import write_archive

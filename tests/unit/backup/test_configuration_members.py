@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.backup.configuration import gather, open_files, sealed_files
 from tasks.backup.container_record import noted

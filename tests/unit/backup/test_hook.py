@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.backup.hook import hook_argv, run_hook
 from tasks.errors import NetworkError

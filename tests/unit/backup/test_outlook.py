@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.checks import database as checks
 from tasks.containers.base import ContainerFacts

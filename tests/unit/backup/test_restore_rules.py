@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from backup_samples import CONTENTS
+from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import RunningInstance
 from tasks.backup.staging import refuse_other_engine, require_room

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from build_trees import COMPILE, Recorded, Repository, instance_of, shell
+from msgspec.structs import replace
 
 from tasks.builds import Artifact, artifact_key, build, find, git, prune, verify
 from tasks.builds import artifact as store

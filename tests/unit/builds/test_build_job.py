@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from build_trees import (
     package_json,
     shell,
 )
+from msgspec.structs import replace
 
 from tasks.builds import artifact_key, build, find, prune, verify
 from tasks.builds.artifact import log_path

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.commands.uninstall import asked, what_goes, what_stays
 from tasks.containers import container_for

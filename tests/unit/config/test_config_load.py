@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from configuration_samples import BASE
@@ -34,7 +34,7 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     assert instance.id == "vikunja-main"
     assert instance.version == "1.0.0"
     assert instance.proxmox is not None
-    proxmox = dataclasses.asdict(instance.proxmox)
+    proxmox = msgspec.to_builtins(instance.proxmox)
     assert {name: value for name, value in proxmox.items() if value not in (None, (), False)} == {
         "node": "pve",
         "connection": dict.fromkeys(("host", "token_file", "fingerprint", "ca_file"))
@@ -48,11 +48,11 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     assert instance.lxc is None
     assert (instance.template, instance.suite) == ("debian-13-standard", "trixie")
     assert instance.network.bridge == "vmbr0"
-    assert dataclasses.astuple(instance.resources) == (2, 4096, 20)
+    assert msgspec.structs.astuple(instance.resources) == (2, 4096, 20)
     assert instance.database == Database("sqlite", None, None, "vikunja", None, None, None, None)
-    assert dataclasses.astuple(instance.services.backend) == (3456, 3457)
-    assert dataclasses.astuple(instance.services.mcp) == (False, 8456, 8457)
-    assert dataclasses.astuple(instance.services.frontend) == (80, 443, None, None)
+    assert msgspec.structs.astuple(instance.services.backend) == (3456, 3457)
+    assert msgspec.structs.astuple(instance.services.mcp) == (False, 8456, 8457)
+    assert msgspec.structs.astuple(instance.services.frontend) == (80, 443, None, None)
     assert instance.git is not None
     assert instance.git.branch == "main"
     assert instance.release is None
@@ -214,10 +214,8 @@ def test_the_instance_has_every_key_of_the_schema_and_no_other(
     load: Callable[[str], Instance],
 ) -> None:
     def names(thing: Any) -> Any:
-        if dataclasses.is_dataclass(thing):
-            return {
-                field.name: names(getattr(thing, field.name)) for field in dataclasses.fields(thing)
-            }
+        if isinstance(thing, msgspec.Struct):
+            return {name: names(getattr(thing, name)) for name in thing.__struct_fields__}
         return None
 
     def known(schema: Any) -> Any:

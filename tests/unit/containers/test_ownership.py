@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.containers.base import NOT_RECORDED, RECORDED, ContainerSpec
 from tasks.containers.lxc import config, facts

@@ -6,10 +6,10 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.containers.lxc.apt import Setup
 from tasks.containers.lxc.rootfs import (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.containers.base import ContainerFacts
 from tasks.model.applied import NOTHING_APPLIED, Applied
@@ -37,8 +38,10 @@ def found(content: bytes = b"desired\n", **more: Any) -> Facts:
 
 def applied(*resources: Resource, pending: bool = False, **configuration: str) -> Applied:
     return Applied(
-        {r.address: replace(applied_resource(r), pending=pending) for r in resources},
-        {name.replace("_", "."): value for name, value in configuration.items()},
+        created_at="",
+        updated_at="",
+        configuration={name.replace("_", "."): value for name, value in configuration.items()},
+        resources={r.address: replace(applied_resource(r), pending=pending) for r in resources},
     )
 
 
@@ -343,8 +346,6 @@ def test_secrets_have_no_diff_and_texts_have() -> None:
         desired = file(SecretValue(b"desired\n") if secret else b"desired\n")
         facts = found(b"old\n")
         fact = facts.files[PATH]
-        facts = Facts(
-            files={PATH: FileFact(**{**fact.__dict__, "content": b"old\n"})}, container=RUNS
-        )
+        facts = Facts(files={PATH: replace(fact, content=b"old\n")}, container=RUNS)
         (entry,) = plan(Desired("a", {"system": (desired,)}), facts, applied(desired))
         assert (entry.diff != "", entry.sensitive) == (shown, secret)

@@ -6,13 +6,13 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 from model_site import NAME, Site
+from msgspec.structs import replace
 
 from tasks import builds
 from tasks.commands.apply import Apply

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 from standing_samples import INSIDE, MEASURED
 
 from tasks.errors import DeployError

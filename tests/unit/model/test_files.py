@@ -6,12 +6,13 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from tasks.errors import DeployError
-from tasks.host.files import check_record, exclusive, read_json, write_atomically, write_json
+from tasks.host.files import as_record, exclusive, read_json, write_atomically, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -153,12 +154,18 @@ def test_a_folder_in_place_of_a_file_is_an_error_that_names_it(tmp_path: Path) -
 
 
 def test_everything_wrong_with_a_record_is_said_at_once() -> None:
-    checks = {"a": lambda value: value == 1, "b": lambda value: value == 2}
-    assert check_record({"a": 1, "b": 2}, checks) == ""
-    assert check_record([], checks) == "an object is expected, not list"
-    assert check_record({"a": 2, "c": 3}, checks) == (
-        "b is missing, c is no field of it, a cannot be 2"
-    )
+    class Pair(msgspec.Struct, forbid_unknown_fields=True):
+        a: Literal[1]
+        b: Literal[2]
+        d: int = 0
+
+    assert as_record({"a": 1, "b": 2}, Pair) == Pair(1, 2)
+    with pytest.raises(ValueError, match=r"^an object is expected, not list$"):
+        as_record([], Pair)
+    with pytest.raises(
+        ValueError, match=r"^b is missing, c is no field of it, a cannot be 2, d cannot be 'x'$"
+    ):
+        as_record({"a": 2, "c": 3, "d": "x"}, Pair)
 
 
 def _count_up(path: Path, times: int) -> None:

@@ -32,6 +32,7 @@ def made(folder: Path, number: int, size: int = 1000, files: int = 3) -> Archive
         files_size_bytes=0,
         hostname="tasks.example.com",
         backup_trigger="scheduled",
+        tables={},
     )
     archive.sidecar.write_bytes(model.sidecar_text(model.sealed(contents, 0, "0" * 64)))
     return archive

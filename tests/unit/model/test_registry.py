@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.errors import DeployError, ResourceError
 from tasks.model import registry

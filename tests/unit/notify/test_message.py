@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.errors import CancelledError, DatabaseError, DeployError, RolledBackError
 from tasks.model.operations import Ended

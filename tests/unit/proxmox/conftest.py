@@ -7,10 +7,10 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from pve import pvesh
 from pve.cluster import Cluster, Token
 from pve.lifecycles import DESIRED, SPEC, Managed, finder

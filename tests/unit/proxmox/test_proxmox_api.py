@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pve.cluster import Token
 from pve.place import SECRET, USER, Place
 from pve.server import Certificate, Handler

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pve.calls import answer
 from pve.cluster import Cluster, Guest, Refused
 from pve.contract import check_call, load

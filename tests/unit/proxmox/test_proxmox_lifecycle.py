@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pve.cluster import Guest as Standing
 from pve.contract import VERSIONS, check_call, load
 from pve.lifecycles import DESIRED, SPEC
@@ -314,7 +314,7 @@ def test_the_storage_with_most_space_is_found(place: Place, box: Lifecycle) -> N
     storages = place.cluster.nodes["pve"].storages
     storages["local"].active = False
     storages["local-lvm"].used = 1 << 30
-    storages["local"] = replace(storages["local"], active=True, content="vztmpl")
+    storages["local"].active, storages["local"].content = True, "vztmpl"
     box.create()
     assert str(place.cluster.guests[100].config["rootfs"]).startswith("local-lvm:")
 
@@ -346,7 +346,7 @@ def test_a_lost_update_is_noticed(place: Place, box: Lifecycle) -> None:
     place.cluster.guests[100].config["swap"] = 0
     assert seen is not None
 
-    class Late(Lifecycle):
+    class Late(Lifecycle, frozen=True):
         def require(self, action: str) -> Any:
             return seen
 

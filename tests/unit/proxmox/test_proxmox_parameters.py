@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pve.calls import answer
 from pve.cluster import Cluster, Node, Storage
 from pve.contract import VERSIONS, check_call, load

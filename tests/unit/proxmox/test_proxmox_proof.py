@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tasks.containers.base import NOT_RECORDED, RECORDED, ContainerSpec, Refusal
 from tasks.containers.proxmox.desired import DesiredProxmox

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.containers.proxmox.access import Https, Local, OpenSsh
 from tasks.containers.proxmox.reach import Reach

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pve.contract import VERSIONS, check_call, load
 
 from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.containers.base import ContainerFacts
 from tasks.model import registry

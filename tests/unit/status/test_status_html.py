@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 from standing_samples import NEW, NOW, RUNNING, STATE, with_measured
 
 from tasks.errors import NetworkError

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from instance_samples import sample_instance
+from msgspec.structs import replace
 
 from tasks.desired.record import DOCUMENT
 from tasks.model.instance import Instance

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from instance_samples import SOURCE
+from msgspec.structs import replace
 from standing_samples import (
     INSIDE,
     LOCK,
