@@ -210,12 +210,16 @@ def _kept(session: Session, instance: Instance, work: Callable[[Instance], None]
 
 def _step(chosen: Iterable[Files], session: Session, step: str) -> Iterator[dict[str, Any]]:
     yield _group(step)
+    # Instances of one commit share its archive, and doit takes a file from one task alone.
+    made: set[Path] = set()
     for files in chosen:
         instance = files.instance
+        own = [path for path in files.artifact() if path not in made] if step == "build" else []
+        made.update(own)
         yield _task(step, instance, partial(_perform, session, instance, step)) | {
             "task_dep": [f"{earlier}:{instance.id}" for earlier in NEEDS[step] or ("render",)],
             "file_dep": _texts(files.rendered()) if step in FROM_RENDERED else [],
-            "targets": _texts(files.artifact()) if step == "build" else [],
+            "targets": _texts(own),
             "uptodate": [Planned(session, instance, step)],
         }
 

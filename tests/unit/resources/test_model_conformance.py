@@ -1,6 +1,6 @@
 """The model of a container that unit tests believe in, held to the scripts themselves.
 
-Whatever needs no systemd; tests/lab/containers/test_model_conformance.py has the rest.
+Whatever needs no systemd; tests/lab/containers/test_systemd_conformance.py has the rest.
 """
 
 from __future__ import annotations
