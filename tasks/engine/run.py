@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from tasks.engine.session import Session
@@ -13,6 +15,19 @@ from tasks.model.plan import STEPS
 
 THREADS = 4
 """Instances that are applied at once, and as many of their builds beside them."""
+
+
+class WakingQueue(queue.Queue[Any]):
+    """A queue whose reader looks up every second. A Ctrl-C that comes in the moment before Python
+    waits for a lock is seen only when that wait ends: the main thread's would last as long as what
+    another thread is at."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if not block or timeout is not None:
+            return super().get(block, timeout)
+        while True:
+            with suppress(queue.Empty):
+                return super().get(timeout=1)
 
 
 class Quiet:
@@ -44,7 +59,9 @@ def run_steps(instances: Sequence[Instance], session: Session) -> None:
     """
     from doit.cmd_base import ModuleTaskLoader
     from doit.cmd_run import Run
+    from doit.runner import MThreadRunner
 
+    MThreadRunner.Queue = staticmethod(WakingQueue)
     quiet = Quiet()
     makers = step_creators(instances, session)
     builds = sum(session.run_of(instance).builds_beside for instance in instances)
