@@ -13,6 +13,7 @@ from tasks.containers.proxmox.answers import LogLine, TaskStatus
 from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.faults import fault_of
 from tasks.errors import CancelledError, DeployError, NetworkError
+from tasks.host import cancelling
 from tasks.progress import SILENT, Progress
 
 UPID = re.compile(
@@ -202,4 +203,6 @@ def _until_stopped(
         if left <= 0:
             return None
         time.sleep(min(pause, left))
+        # The main thread is interrupted in its sleep; another one of several instances here.
+        cancelling.check()
         pause = min(2 * pause, LONGEST_PAUSE)
