@@ -1,7 +1,7 @@
 """An archive's data laid beside what is live: checked on the way, and nothing that serves touched.
 
 What a restore and a rollback over a migration have in common, up to the moment when writes stop
-(exchange.py). Killed anywhere, the next of either removes what is left.
+(cutover.py). Killed anywhere, the next of either removes what is left.
 """
 
 from __future__ import annotations

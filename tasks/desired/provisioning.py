@@ -26,7 +26,7 @@ KEYS = (
 
 
 def declare(instance: Instance, container: Container) -> tuple[Resource, ...]:
-    """The container's desired value, and that it runs."""
+    """The container as it should be, and that it runs."""
     every = frozenset((*ContainerSpec.__struct_fields__, *container.spec.more))
     driver = driver_of(instance)
     origin = origin_of(instance, (*KEYS, *driver.keys))

@@ -95,7 +95,7 @@ OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
 
 
 def origin_of(instance: Instance, keys: Iterable[str]) -> Origin:
-    """The origin of a desired thing that was made from these dotted keys of the configuration."""
+    """The origin of what was made from these dotted keys of the configuration."""
     seen: dict[str, Any] = {}
     for key in keys:
         value: Any = Tracked(instance.document, seen)

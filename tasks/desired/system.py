@@ -1,7 +1,7 @@
 """Step 4: what is desired inside the container, from packages to units.
 
 `declare` is pure. The services' own units are declared here as files; `backend_unit` and
-`mcp_unit` are what is desired that the switch starts them by.
+`mcp_unit` are the resources that the switch starts them by.
 """
 
 from __future__ import annotations

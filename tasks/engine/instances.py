@@ -11,7 +11,7 @@ from tasks.paths import host_paths
 
 def load_watched(files: Sequence[Path], warn: Callable[[str], None]) -> tuple[Instance, ...]:
     """All instances of these files; from now on the end of each of their operations is told as
-    they desired value. warn: where goes what could not be told. Raises ConfigError.
+    they are configured. warn: where goes what could not be told. Raises ConfigError.
     """
     from tasks.config import load_instances
 

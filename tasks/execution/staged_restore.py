@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class StagedUpdate(Struct, frozen=True):
-    """What lies beside what is live. secret: as of tasks.backup.staging.Laid. begun: monotonic."""
+    """What lies beside what is live. secret: see tasks.backup.staging.Staged. begun: monotonic."""
 
     exchange: Cutover
     secret: str

@@ -99,7 +99,7 @@ def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
 
 
 def orphans(applied: Applied, desired: set[str]) -> tuple[Resource, ...]:
-    """For what was applied once and is no longer configured: what is desired that it be gone.
+    """For what was applied once and is no longer configured: that it be gone.
 
     Units first, then files; packages, users, folders and secrets stay, for they may hold data. Of
     what was only announced nobody knows whose is there: it goes where it is what was announced.

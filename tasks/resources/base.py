@@ -18,7 +18,7 @@ from tasks.model.plan import Action, AttributeChange
 
 
 class Difference(Struct, frozen=True):
-    """How a fact differs from a desired thing.
+    """How a fact differs from what is desired.
 
     drift: what somebody must have done by hand where what is desired has not changed
     (`edited`, `removed`, `stopped` …). before, after: whole text contents where there are any.
@@ -37,7 +37,7 @@ class Difference(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True):
-    """Where a desired thing comes from: the configuration keys and the template that made it."""
+    """Where a desired value comes from: the configuration keys and the template that made it."""
 
     inputs: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Dotted configuration key → digest of its value."""

@@ -175,7 +175,7 @@ class Absent(Resource, frozen=True, kw_only=True):
         return Difference("delete", "put there")
 
     def _found(self, fact: FileFact) -> str:
-        """The digest of what is desired that what is there fulfils."""
+        """The digest of the desired value that what is there meets."""
         if fact.type == "link":
             return digest(Link(path=self.path, target=fact.target).desired())
         return digest(desired_file(self.path, fact.sha256, fact.mode, fact.owner, fact.group))

@@ -4,7 +4,8 @@
         restore(archive, verify(archive).contents, target, paths, op)
 
 Until the swap nothing that serves is touched; from then on the container itself knows how to put
-back what was there (exchange.py). Killed anywhere, the next restore removes what is left.
+back what was there (tasks/databases/write_freeze.py). Killed anywhere, the next restore removes
+what is left.
 """
 
 from __future__ import annotations

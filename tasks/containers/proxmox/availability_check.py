@@ -1,4 +1,4 @@
-"""Whether high availability and storage replication can be had as they are desired."""
+"""Whether high availability and storage replication can be had as configured."""
 
 from __future__ import annotations
 

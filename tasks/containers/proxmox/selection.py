@@ -50,7 +50,7 @@ def choose_template(desired: str, volumes: Sequence[str], where: str) -> str | N
 
 
 def choose_download(desired: str, available: Sequence[str], where: str) -> str:
-    """The newest template that can be downloaded for a desired thing."""
+    """The newest template that can be downloaded for what is configured."""
     found = matching(desired, available)
     if not found:
         raise ResourceError(

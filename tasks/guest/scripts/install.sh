@@ -1,5 +1,5 @@
 # Installs Debian packages; arguments: their names. Services are not started by it: their
-# configuration comes after, and starting them is a desired thing of its own.
+# configuration comes after, and starting them is a step of its own.
 set -eu
 LC_ALL=C.UTF-8
 DEBIAN_FRONTEND=noninteractive

@@ -1,6 +1,6 @@
 # The serving color is started anew without a request lost. A stand-in of the same release takes
 # over on the idle color's ports meanwhile; the idle color's own release, which a rollback goes
-# to, is not touched. Behind common.sh. arguments:
+# to, is not touched. Behind lifecycle.sh. arguments:
 #   COLOR PORT MCP_PORT             what serves; MCP_PORT `-`: none
 #   IDLE IDLE_PORT IDLE_MCP_PORT    where the stand-in is
 #   VERSION SECONDS                 what has to answer, and how long it may take

@@ -1,4 +1,4 @@
-# Everything that an instance needs to serve is enabled, runs and answers. Behind common.sh.
+# Everything that an instance needs to serve is enabled, runs and answers. Behind lifecycle.sh.
 # arguments: PORT VERSION MCP_PORT DOMAIN SSL_PORT SECONDS COLOR UNIT…; VERSION, MCP_PORT `-`: any,
 # none. Exit code 10: it runs and is not healthy.
 port=$1 version=$2 mcp=$3 domain=$4 ssl=$5 seconds=$6 color=$7

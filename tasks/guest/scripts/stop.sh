@@ -1,5 +1,5 @@
 # What serves rests, and stays at rest when the container starts anew: the proxy first, which
-# finishes the requests that it has, then what is behind it. Behind common.sh. arguments: UNIT…
+# finishes the requests that it has, then what is behind it. Behind lifecycle.sh. arguments: UNIT…
 settle
 for unit in "$@"; do
 	systemctl stop -- "$unit" || {
