@@ -27,6 +27,9 @@ from tasks.errors import DeployError, RollbackFailedError, RolledBackError
 from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
 from tasks.model.instance import Color, Instance
 
+MOVE = "database-move"
+"""What a journal says where another database takes over, and the script that goes back from it."""
+
 SAVED = "saved"
 """The place of what was live before it."""
 
@@ -35,7 +38,7 @@ class Journal(Struct, frozen=True):
     """What going back needs to know. old: the color that served, new: the one that is to; the same
     where the color stays. version: that old has to answer with, `-` for any.
 
-    carry: the database is another one afterwards, and that of before is never touched.
+    moves: the database is another one afterwards, and that of before is never touched.
     """
 
     old: Color
@@ -44,7 +47,7 @@ class Journal(Struct, frozen=True):
     version: str
     timeout: int
     mcp: bool
-    carry: bool = False
+    moves: bool = False
 
     def __str__(self) -> str:
         """As recover.sh reads it, behind the word that says how far it is."""
@@ -55,7 +58,7 @@ class Journal(Struct, frozen=True):
             "version": self.version,
             "timeout": self.timeout,
             "mcp": "yes" if self.mcp else "no",
-            "kind": "carry" if self.carry else "update",
+            "kind": MOVE if self.moves else "update",
         }
         return " ".join(f"{name}={word}" for name, word in words.items())
 
@@ -66,7 +69,7 @@ class Journal(Struct, frozen=True):
 
 
 def journal_of(
-    instance: Instance, old: Color, new: Color, version: str | None, *, carry: bool = False
+    instance: Instance, old: Color, new: Color, version: str | None, *, moves: bool = False
 ) -> Journal:
     return Journal(
         old=old,
@@ -75,7 +78,7 @@ def journal_of(
         version=version or "-",
         timeout=instance.vikunja.start_timeout_seconds,
         mcp=instance.services.mcp.enabled,
-        carry=carry,
+        moves=moves,
     )
 
 

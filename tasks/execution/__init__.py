@@ -139,7 +139,7 @@ _EFFECTS: tuple[tuple[type[Resource] | tuple[type[Resource], ...], Effect], ...]
     (WriteThaw, database_migration.let_writes_go_on),
     (InterruptedUpdate, database_migration.recover_interrupted),
     (Freeze, database_copy.stop_writes),
-    (DataCopied, database_copy.carry_over),
+    (DataCopied, database_copy.copy_over),
     (Thaw, database_copy.let_writes_go_on),
     (DatabaseRemoved, database_copy.forget),
 )

@@ -1,8 +1,8 @@
 """The data moves to another database, and the way back from it.
 
-It is a write freeze (tasks/databases/write_freeze.py) with carry.sh in the middle. What was there
-is never touched, so going back is to put the services' settings back; the new database is emptied
-again.
+It is a write freeze (tasks/databases/write_freeze.py) with database-move.sh in the middle. What was
+there is never touched, so going back is to put the services' settings back; the new database is
+emptied again.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _new(after: DatabaseAddress, work: ApplyContext) -> Database:
 def _prepare(desired: Freeze, new: Database, work: ApplyContext) -> None:
     rendered = work.inspection.sources.rendered
     contents = {
-        "carry": script_text("carry").encode(),
+        "database-move": script_text("database-move").encode(),
         "filling": (json.dumps(desired.after.as_data()) + "\n").encode(),
         "next-environment": rendered[ENVIRONMENT].content,
         "next-backend": rendered[WRAPPER].content if WRAPPER in rendered else b"",
@@ -101,7 +101,7 @@ def _prepare(desired: Freeze, new: Database, work: ApplyContext) -> None:
     )
     instance, color = work.inspection.instance, desired.color
     line = released(work.inspection.facts, color)
-    journal = journal_of(instance, color, color, line.version if line else None, carry=True)
+    journal = journal_of(instance, color, color, line.version if line else None, moves=True)
     _script(work, "keep", *PUT_BACK, *(f"{STAMPS}/{unit}" for unit in journal.units(color)))
     work.frozen = WriteFreeze(
         work.container,
@@ -123,7 +123,7 @@ def _stop(desired: Freeze, work: ApplyContext) -> None:
     work.frozen.begin(work.inspection.instance.update.upload_wait_seconds)
 
 
-def carry_over(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
+def copy_over(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
     """Dump, restore, and prove by the rows of every table that all of it arrived."""
     for entry in batch:
         assert isinstance(entry.resource, DataCopied)
@@ -189,7 +189,7 @@ def let_writes_go_on(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
         assert isinstance(entry.resource, Thaw)
         assert work.frozen is not None
         work.frozen.mark_saved()
-        measurements.write_carry(work.paths, work.where, commit(work))
+        measurements.write_database_move(work.paths, work.where, commit(work))
         recover(work.container, work.where)
 
 
@@ -209,8 +209,8 @@ def forget(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
         _keep(work, *(item for item in every if not item.database.same(found)))
 
 
-def carry_script() -> str:
-    return guarded("carry")
+def move_script() -> str:
+    return guarded("database-move")
 
 
 def _script(
@@ -219,9 +219,9 @@ def _script(
     stdin: bytes | None = None,
     kind: type[DeployError] = DatabaseError,
 ) -> list[str]:
-    """Run carry.sh; the lines that it says beside. Raises `kind` where it fails."""
+    """Run database-move.sh; the lines that it says beside. Raises `kind` where it fails."""
     completed = work.container.run(
-        work.closed([SCRIPT, "-c", carry_script(), "carry", *arguments]),
+        work.closed([SCRIPT, "-c", move_script(), "database-move", *arguments]),
         stdin=stdin,
         timeout=MOST_SECONDS + UNIT_TIMEOUT,
         check=False,
@@ -229,7 +229,7 @@ def _script(
     lines = last_lines(completed.stderr)
     if completed.returncode != 0:
         raise kind(
-            lines[-1] if lines else f"carrying the data over failed ({arguments[0]})",
+            lines[-1] if lines else f"moving the data failed ({arguments[0]})",
             where=work.where,
             evidence=lines[:-1],
             hint="Mend what the lines above name, then ./doit apply again.",

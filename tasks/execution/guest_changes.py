@@ -61,7 +61,7 @@ def land(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
 def _behind(batch: Sequence[PlanEntry], plan: InstancePlan) -> list[str]:
     """The units that the plan starts, or reloads, once these have landed."""
     later = plan.entries[plan.entries.index(batch[-1]) + 1 :]
-    if plan.carry is not None and not plan.carry.first:
+    if plan.database_move is not None and not plan.database_move.first:
         # What names the new database lands in the switch: until then, and where the old one stays,
         # the services run with what they were started with.
         later = tuple(entry for entry in later if entry.step == batch[-1].step)

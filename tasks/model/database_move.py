@@ -11,7 +11,7 @@ from msgspec import Struct
 from tasks.model.database_address import DatabaseAddress, read_address
 
 
-class PlannedCarry(Struct, frozen=True):
+class PlannedMove(Struct, frozen=True):
     """What becomes of the data. seconds: how long writes will stop, about. occupied: the new one
     holds tables already and is used as it is. first: something else has to be done before.
     replaces: since when the new one has not been in use, where it was kept."""

@@ -14,12 +14,12 @@ from tasks.paths import Paths
 class Measured(Struct, frozen=True):
     """Seconds; None where it was not measured yet. write_stop: from the first refused write to
     the first that was taken again. way_back: a rollback over a migration, as long
-    as the last one took; before there was one, as long as the backup and such a stop took. carry:
-    such a stop where the data moved to another database."""
+    as the last one took; before there was one, as long as the backup and such a stop took.
+    database_move: such a stop where the data moved to another database."""
 
     write_stop: float | None
     way_back: float | None
-    carry: float | None = None
+    database_move: float | None = None
 
 
 def read(paths: Paths, instance_id: str) -> Measured:
@@ -32,6 +32,6 @@ def write(paths: Paths, instance_id: str, measured: Measured) -> None:
     write_atomically(paths.measured(instance_id), text.encode())
 
 
-def write_carry(paths: Paths, instance_id: str, seconds: float) -> None:
+def write_database_move(paths: Paths, instance_id: str, seconds: float) -> None:
     """Note how long the data took to another database, beside what was measured of updates."""
-    write(paths, instance_id, replace(read(paths, instance_id), carry=seconds))
+    write(paths, instance_id, replace(read(paths, instance_id), database_move=seconds))

@@ -15,7 +15,7 @@ from tasks.errors import StalePlanError, UsageError
 from tasks.model.digests import digest
 
 if TYPE_CHECKING:
-    from tasks.model.database_move import KeptDatabase, PlannedCarry
+    from tasks.model.database_move import KeptDatabase, PlannedMove
     from tasks.model.update import PlannedUpdate
 
 Action = Literal["create", "update", "replace", "delete", "run"]
@@ -138,9 +138,9 @@ class InstancePlan(Struct, frozen=True):
 
     configuration: dotted key → digest of its value. observed: what was asked → what was found.
     unseen: the container is stopped; what is in it is known once it runs. update: what is known
-    of another release that is to serve, None where the release stays. carry: of another database
-    that is to serve, None where that stays. kept: databases that are not in use any more. lost:
-    what is known of data that is gone, with the container or out of it, None where none is.
+    of another release that is to serve, None where the release stays. database_move:
+    of another database that is to serve, None where that stays. kept: databases that are not in
+    use any more. lost: what is known of data that is gone, with the container or out of it, None where none is.
     """
 
     instance: str
@@ -149,7 +149,7 @@ class InstancePlan(Struct, frozen=True):
     observed: Mapping[str, str]
     unseen: bool = False
     update: PlannedUpdate | None = None
-    carry: PlannedCarry | None = None
+    database_move: PlannedMove | None = None
     kept: tuple[KeptDatabase, ...] = ()
     lost: Lost | None = None
 
@@ -168,7 +168,7 @@ class InstancePlan(Struct, frozen=True):
             "instance": self.instance,
             "unseen": self.unseen,
             "update": self.update.as_data() if self.update else None,
-            "database": self.carry.as_data() if self.carry else None,
+            "database": self.database_move.as_data() if self.database_move else None,
             "kept_databases": [item.as_data() for item in self.kept],
             "lost_container": _lost(self.lost, in_container=False),
             "lost_data": _lost(self.lost, in_container=True),

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.model.database_move import KeptDatabase, PlannedCarry
+from tasks.model.database_move import KeptDatabase, PlannedMove
 from tasks.output.plan_text import Style, duration
 
 
-def carry_lines(carry: PlannedCarry, style: Style) -> list[str]:
+def move_lines(move: PlannedMove, style: Style) -> list[str]:
     """What becomes of the data, how long writes stop, and what is left of the old database."""
-    before, after = carry.before.label, carry.after.label
-    if carry.occupied:
+    before, after = move.before.label, move.after.label
+    if move.occupied:
         text = (
             f"database: {before} → {after}, which holds tables already: it is used as it is, what "
             f"{before} holds stays there"
         )
         return [f"    {style(text, 'red')}"]
     how = f"database: {before} → {after}, data carried over by the application's dump"
-    if carry.first:
+    if move.first:
         return [f"    {how}, once this is done"]
     stop = "for an unknown time"
-    if carry.seconds is not None:
-        stop = f"for about {duration(carry.seconds)}"
+    if move.seconds is not None:
+        stop = f"for about {duration(move.seconds)}"
     lines = [f"{how}, writes stop {stop}", f"kept afterwards: {before}, as it is then"]
-    if carry.replaces is not None:
-        lines.append(f"replaced: what {after} was kept with since {carry.replaces}")
+    if move.replaces is not None:
+        lines.append(f"replaced: what {after} was kept with since {move.replaces}")
     return [f"    {line}" for line in lines]
 
 

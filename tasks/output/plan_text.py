@@ -85,10 +85,10 @@ def instance_lines(
         from tasks.output.update_text import update_lines
 
         lines += update_lines(instance.update, style)
-    if instance.carry is not None:
-        from tasks.output.database_move_text import carry_lines
+    if instance.database_move is not None:
+        from tasks.output.database_move_text import move_lines
 
-        lines += carry_lines(instance.carry, style)
+        lines += move_lines(instance.database_move, style)
     if instance.lost is not None:
         lines += [
             f"    {style(text, 'red')}" for text in lost_lines(instance.lost, instance.instance)
@@ -98,7 +98,7 @@ def instance_lines(
         lines += entry_lines(entry, width, style, diffs)
     if any(entry.address == "migrations:unfinished" for entry in instance.entries):
         lines.append("    What comes after that is planned then.")
-    elif instance.carry is not None and instance.carry.first:
+    elif instance.database_move is not None and instance.database_move.first:
         lines.append("    This comes first; the other database is planned then.")
     elif instance.unseen:
         lines.append("    The container is stopped: what is in it is (known after apply).")

@@ -19,7 +19,7 @@ from tasks.errors import DeployError, UsageError
 from tasks.model import measured as measurements
 from tasks.model.applied import Applied
 from tasks.model.database_address import DatabaseAddress
-from tasks.model.database_move import PlannedCarry
+from tasks.model.database_move import PlannedMove
 from tasks.model.instance import Color, Database, Instance
 from tasks.model.layout import SECRETS, UNITS
 from tasks.model.plan import InstancePlan
@@ -84,32 +84,32 @@ def inspect_move(
     instance = sources.instance
     after = database_address(instance)
     occupied = bool(recorded(facts, instance)) and not ours(facts, after, before)
-    carry = PlannedCarry(before, after, occupied=occupied)
+    move = PlannedMove(before, after, occupied=occupied)
     target = looking.find_target(instance, commit, paths)
     if occupied:
         update = looking.find_update(instance, target, facts, paths)
-        return looking.build_plan(sources, container, target, facts, paths, update, carry=carry)
+        return looking.build_plan(sources, container, target, facts, paths, update, move=move)
     as_is = _as_it_is(sources, container, before, paths)
     found = looking.find(as_is, container, paths)
     update = looking.find_update(as_is.instance, target, found, paths)
     first = looking.build_plan(as_is, container, target, found, paths, update)
     # Records are written at the end of every plan.
     if any(entry.step != "record" for entry in first.plan.entries):
-        plan = replace(first.plan, unseen=True, carry=replace(carry, first=True))
+        plan = replace(first.plan, unseen=True, database_move=replace(move, first=True))
         return replace(first, plan=plan, asked=instance)
     stale = None
     if after.inside:
         stale = next((i.since for i in kept_in(facts, before) if i.database.same(after)), None)
     seconds = _expected(instance, container, before, paths)
-    carry = replace(carry, seconds=seconds, replaces=stale)
-    return looking.build_plan(sources, container, target, facts, paths, carry=carry)
+    move = replace(move, seconds=seconds, replaces=stale)
+    return looking.build_plan(sources, container, target, facts, paths, move=move)
 
 
 def _expected(
     instance: Instance, container: Container, before: DatabaseAddress, paths: Paths
 ) -> float | None:
     """About how long writes will stop, in seconds: as the last time, else by the size."""
-    measured = measurements.read(paths, instance.id).carry
+    measured = measurements.read(paths, instance.id).database_move
     if measured is not None:
         return measured
     try:
@@ -182,7 +182,7 @@ def _without_what_comes(as_is: Inputs, sources: Inputs) -> Applied:
 def around(
     system: tuple[Resource, ...],
     switching: tuple[Resource, ...],
-    carry: PlannedCarry,
+    move: PlannedMove,
     facts: Facts,
     color: Color,
 ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
@@ -193,40 +193,40 @@ def around(
         path = resource.path if isinstance(resource, File) else ""
         if path in SETTINGS:
             settings.append(replace(resource, destructive_inputs=()))
-        elif path == PASSWORD and carry.before.type != "sqlite" and resource.difference(facts):
+        elif path == PASSWORD and move.before.type != "sqlite" and resource.difference(facts):
             assert isinstance(resource, File)
             early.append(replace(resource, path=NEXT))
             settings.append(resource)
         elif resource != Absent(path=NEXT):
             early.append(resource)
-    kept = kept_in(facts, carry.before)
-    before, after = carry.before, carry.after
+    kept = kept_in(facts, move.before)
+    before, after = move.before, move.after
     stop = Freeze(
         color=color,
         before=before,
         after=after,
         ours=ours(facts, after, before),
-        seconds=carry.seconds,
+        seconds=move.seconds,
     )
-    carried = DataCopied(
+    copied = DataCopied(
         color=color,
         before=before,
         after=after,
         kept=tuple(item for item in kept if not item.database.same(after)),
     )
-    started = tuple(_carried(resource, carried) for resource in switching)
+    started = tuple(_after(resource, copied) for resource in switching)
     site = next(at for at, one in enumerate(started) if isinstance(one, HealthCheck)) + 1
     reload = DaemonReload(triggers=(f"file:{UNIT_FILE}",))
     going_on = Thaw(color=color)
-    later = (stop, carried, *settings, reload, *started[:site], going_on, *started[site:])
+    later = (stop, copied, *settings, reload, *started[:site], going_on, *started[site:])
     return tuple(early), later
 
 
-def _carried(resource: Resource, carried: DataCopied) -> Resource:
+def _after(resource: Resource, copied: DataCopied) -> Resource:
     if not isinstance(resource, Unit):
         return resource
     # Writes have stopped: nothing more is interrupted.
-    return replace(resource, triggers=(*resource.triggers, carried.address), interrupts="")
+    return replace(resource, triggers=(*resource.triggers, copied.address), interrupts="")
 
 
 def losing(system: Iterable[Resource]) -> tuple[Resource, ...]:
@@ -241,7 +241,7 @@ def losing(system: Iterable[Resource]) -> tuple[Resource, ...]:
 
 def refuse(plan: InstancePlan) -> None:
     """Raise UsageError where only a part of it would be done."""
-    if plan.carry is None or plan.carry.first or plan.carry.occupied:
+    if plan.database_move is None or plan.database_move.first or plan.database_move.occupied:
         return
     resources = [entry.resource for entry in plan.entries]
     steps = [any(isinstance(one, kind) for one in resources) for kind in WHOLE]

@@ -31,13 +31,13 @@ from tasks.resources.data_move import (
     kept_in,
     moves_from,
 )
-from tasks.resources.data_move import QUESTIONS as CARRYING
+from tasks.resources.data_move import QUESTIONS as DATABASE_MOVE
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import active_color, released
 
 if TYPE_CHECKING:
-    from tasks.model.database_move import PlannedCarry
+    from tasks.model.database_move import PlannedMove
     from tasks.model.update import PlannedUpdate
 
 T = TypeVar("T")
@@ -202,7 +202,7 @@ def questions(sources: Inputs, container: Container) -> tuple[Question, ...]:
         *asked,
         migrations_question(sources.instance),
         *INTERRUPTED_UPDATE.questions(),
-        *CARRYING,
+        *DATABASE_MOVE,
         ("file", "=", record.DOCUMENT),
     )
 
@@ -216,7 +216,7 @@ def build_plan(
     update: PlannedUpdate | None = None,
     enclose: Enclose | None = None,
     *,
-    carry: PlannedCarry | None = None,
+    move: PlannedMove | None = None,
     sweep: bool = False,
 ) -> Inspection:
     """Desired and plan from what was found. No effect.
@@ -258,16 +258,16 @@ def build_plan(
     if enclose is not None:
         steps["switch"] = enclose(steps["switch"], color)
     late: frozenset[str] = frozenset()
-    used = carry.before if carry else database_address(instance)
+    used = move.before if move else database_address(instance)
     kept = tuple(i for i in kept_in(facts, used) if not i.database.same(database_address(instance)))
-    if carry is not None:
+    if move is not None:
         from tasks.planning import database_move
 
-        if carry.occupied:
+        if move.occupied:
             steps["system"] = database_move.losing(steps["system"])
         else:
             steps["system"], steps["switch"] = database_move.around(
-                steps["system"], steps["switch"], carry, facts, color
+                steps["system"], steps["switch"], move, facts, color
             )
             late = database_move.LATE
     elif sweep:
@@ -280,7 +280,7 @@ def build_plan(
         instance, facts, sources.applied, target, color, before, TextCache(paths.documents)
     )
     # Where the data is to move, what it moves to need not be there.
-    must_be_there = carry is None and serves(facts)
+    must_be_there = move is None and serves(facts)
     desired = Desired(
         instance.id, steps, late, must_be_there, must_be_there and emptied(facts, instance)
     )
@@ -290,7 +290,7 @@ def build_plan(
         desired = Desired(instance.id, {"provision": steps["provision"]})
     elif INTERRUPTED_UPDATE.difference(facts) is not None:
         # What an update that broke off left decides what else there is to do.
-        unseen, update, carry = True, None, None
+        unseen, update, move = True, None, None
         first = (INTERRUPTED_UPDATE, *record.running(facts))
         steps = {"provision": steps["provision"], "switch": first}
         desired = replace(desired, steps=steps)
@@ -303,7 +303,7 @@ def build_plan(
         observed,
         unseen,
         update,
-        carry,
+        move,
         kept,
         find_lost(sources, facts, entries, paths),
     )

@@ -89,7 +89,7 @@ def _refuse_place(inspection: Inspection, paths: Paths) -> None:
 
 
 def _refuse_parts(inspection: Inspection) -> None:
-    if inspection.plan.carry is not None:
+    if inspection.plan.database_move is not None:
         from tasks.planning import database_move
 
         database_move.refuse(inspection.plan)

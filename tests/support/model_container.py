@@ -28,7 +28,7 @@ from tasks.databases.base import script as database_script
 from tasks.databases.watchdog import recovery
 from tasks.databases.write_freeze import step_script
 from tasks.errors import DeployError, ResourceError
-from tasks.execution.database_copy import carry_script
+from tasks.execution.database_copy import move_script
 from tasks.execution.guest_changes import applying, unit_script
 from tasks.execution.previous_settings import keep_script, put_back_script
 from tasks.execution.rehearsal import rehearsal_script
@@ -166,7 +166,7 @@ def known_texts() -> dict[str, str]:
         rehearsal_script(guard=True): "rehearse",
         rehearsal_script(guard=False): "rehearse",
         step_script(): "migrate",
-        carry_script(): "carry",
+        move_script(): "database-move",
     } | {applying(name): name for name in script_names()}
 
 
@@ -400,8 +400,8 @@ class ModelContainer:
                 return Answer()
             case "rehearse", _:
                 return model_migration.rehearse(machine, arguments, told)
-            case "carry", _:
-                return model_migration.carry(machine, arguments, stdin, told)
+            case "database-move", _:
+                return model_migration.database_move(machine, arguments, stdin, told)
             case "migrate", _:
                 return model_migration.migrate(machine, arguments, told)
             case str(name), _:

@@ -107,13 +107,13 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
     return Answer()
 
 
-def carrying(machine: Machine) -> bool:
+def moving(machine: Machine) -> bool:
     """Whether the data is moving to another database."""
-    return b"kind=carry" in (machine.files.content(JOURNAL) or b"")
+    return b"kind=database-move" in (machine.files.content(JOURNAL) or b"")
 
 
-def carry(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) -> Answer:
-    """carry.sh"""
+def database_move(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) -> Answer:
+    """database-move.sh"""
     files = machine.files
     match arguments:
         case ["room", _]:
@@ -150,7 +150,7 @@ def carry(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) 
             unit = "mariadb.service" if engine == "mysql" else f"{engine}.service"
             (machine.start if verb == "wake" else machine.stop)(unit)
         case _:
-            raise AssertionError(f"carry.sh does not know {arguments}")
+            raise AssertionError(f"database-move.sh does not know {arguments}")
     return Answer()
 
 
@@ -167,7 +167,7 @@ def recover(machine: Machine, told: Told) -> Answer:
     if not journal:
         return Answer()
     phase, words = journal[0], dict(word.split("=", 1) for word in journal[1:])
-    old, new, mcp, kind = words["old"], words["new"], words["mcp"], words["kind"] == "carry"
+    old, new, mcp, kind = words["old"], words["new"], words["mcp"], words["kind"] == "database-move"
     said = b"done already\n"
     kinds = ("backend", "mcp") if mcp == "yes" else ("backend",)
     if phase != "committed":
@@ -178,7 +178,7 @@ def recover(machine: Machine, told: Told) -> Answer:
             machine.stop(unit)
             machine.unit(unit).enabled = False
         if kind:
-            carry(machine, ["undo"], b"", told)
+            database_move(machine, ["undo"], b"", told)
         elif phase == "saved" and "saved" in machine.places:
             machine.migrations = machine.places.pop("saved")
         files.remove(GREEN)
@@ -193,7 +193,7 @@ def recover(machine: Machine, told: Told) -> Answer:
             machine.start(f"vikunja-{part}@{new}.service")
             machine.unit(f"vikunja-{part}@{new}.service").enabled = True
         if kind:
-            carry(machine, ["end"], b"", told)
+            database_move(machine, ["end"], b"", told)
     files.remove(MAINTENANCE)
     machine.places.clear()
     for path in (JOURNAL, AT_BOOT, WANTED):

@@ -414,10 +414,10 @@ def _mcp(machine: Machine, name: str, arguments: Sequence[str]) -> None:
 
 
 def _migrating(machine: Machine, name: str, arguments: Sequence[str]) -> None:
-    from model_migration import carrying, started
+    from model_migration import moving, started
 
     _, port, version, seconds = arguments
-    if not carrying(machine):
+    if not moving(machine):
         started(machine)
     if machine.fails_to_migrate:
         raise Refused(f"{name} has ended: no such table", 10)

@@ -9,9 +9,11 @@ export LC_ALL
 home=/var/lib/vikunja-deploy/migration
 stamps=/var/lib/vikunja-deploy/stamps
 # What fills another database goes on for nothing.
-if grep -q '[ =]carry$' "$home/journal" 2>/dev/null; then
-	systemctl stop vikunja-backend@carry.service 2>/dev/null
-fi
+for filling in database-move carry; do
+	if grep -q "[ =]$filling\$" "$home/journal" 2>/dev/null; then
+		systemctl stop "vikunja-backend@$filling.service" 2>/dev/null
+	fi
+done
 mkdir -p /run/vikunja-deploy
 exec 5>/run/vikunja-deploy/migration.lock
 flock 5
@@ -33,7 +35,7 @@ case $words in
 		esac
 	done
 	;;
-# As vikunja-deploy 0.1 wrote it.
+# As vikunja-deploy 0.1 wrote it; `carry` was its word for a move to another database.
 *) read -r old new port version timeout mcp kind <<<"$words" ;;
 esac
 mapfile -t connection <"$home/connection"
@@ -61,7 +63,8 @@ open_again() {
 forget() {
 	rm -f "$home/journal"
 	sync "$home"
-	rm -f "$home/database" "$home/connection" "$home/recover" "$home/guard" "$home/carry" \
+	rm -f "$home/database" "$home/connection" "$home/recover" "$home/guard" \
+		"$home/database-move" "$home/carry" \
 		"$home"/next-* "$home/filling" "$home/filled" "$home/before.tar" \
 		/etc/systemd/system/multi-user.target.wants/vikunja-deploy-recover.service \
 		/etc/systemd/system/vikunja-deploy-recover.service
@@ -72,8 +75,8 @@ if [ "$phase" = committed ]; then
 	systemctl -q enable -- "${started[@]}"
 	systemctl start -- "${started[@]}"
 	open_again
-	if [ "$kind" = carry ]; then
-		bash "$home/carry" end || fail "what carried the data over could not be cleared away"
+	if [ "$kind" != update ]; then
+		bash "$home/$kind" end || fail "what copied the data could not be cleared away"
 	else
 		database drop saved || echo "the saved database could not be dropped" >&2
 	fi
@@ -91,9 +94,9 @@ done
 mapfile -t -O "${#stopped[@]}" stopped < <(units "$old")
 systemctl stop -- "${stopped[@]}"
 systemctl reset-failed -- "${stopped[@]}" 2>/dev/null
-if [ "$kind" = carry ]; then
+if [ "$kind" != update ]; then
 	# Another database was to take over: its own settings come back, and it was never touched.
-	bash "$home/carry" undo || fail "the settings could not be put back"
+	bash "$home/$kind" undo || fail "the settings could not be put back"
 elif [ "$phase" = saved ]; then
 	places=$(database places) || fail "the database does not answer"
 	case " ${places//[[:space:]]/ } " in
@@ -111,7 +114,7 @@ systemctl -q enable -- "${started[@]}"
 systemctl start -- "${started[@]}"
 health_backend "$port" "$version" "$timeout" >/dev/null || exit 12
 open_again
-if [ "$kind" != carry ]; then
+if [ "$kind" = update ]; then
 	for place in failed saved; do
 		database drop "$place" || echo "the database's place $place could not be dropped" >&2
 	done

@@ -63,7 +63,7 @@ RECORDS: dict[str, tuple[Callable[[Paths], Path], Any, Callable[[Paths], object]
     ),
     "measured": (
         lambda paths: paths.measured(NAME),
-        {"write_stop": 1.5, "way_back": 2, "carry": None},
+        {"write_stop": 1.5, "way_back": 2, "database_move": None},
         lambda paths: measured.read(paths, NAME),
     ),
     "last backup": (

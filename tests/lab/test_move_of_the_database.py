@@ -31,14 +31,15 @@ from tasks.model.database_address import DatabaseAddress
 from tasks.model.instance import DatabaseType
 from tasks.paths import Paths
 
-BROKEN = "/etc/systemd/system/vikunja-backend@carry.service.d"
+BROKEN = "/etc/systemd/system/vikunja-backend@database-move.service.d"
 SLOW = "/etc/systemd/system/vikunja-backend@blue.service.d"
 FIRST_MIGRATION = "20240105101500"
 
 LOOK_FOR_REST = r"""
 find /var/lib/vikunja-deploy/migration /var/lib/vikunja-deploy/filling-database \
-    /var/lib/vikunja/vikunja-deploy-* /run/vikunja-deploy/carry* /etc/vikunja/active/maintenance \
-    /etc/vikunja/secrets/db-password-next /run/systemd/system/vikunja-backend@carry* -type f \
+    /var/lib/vikunja/vikunja-deploy-* /run/vikunja-deploy/database-move* \
+    /etc/vikunja/active/maintenance /etc/vikunja/secrets/db-password-next \
+    /run/systemd/system/vikunja-backend@database-move* -type f \
     2>/dev/null || true
 """
 

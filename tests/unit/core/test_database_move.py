@@ -111,7 +111,7 @@ def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving:
     assert serving.machine.contents == {SQLITE: DATA, POSTGRESQL: DATA}
     assert kept(serving) == ["sqlite"]
     assert_open(serving)
-    seconds = measured.read(serving.paths, NAME).carry
+    seconds = measured.read(serving.paths, NAME).database_move
     assert seconds is not None and "Writes go on after" in serving.paths.log(NAME).read_text()
     assert addresses(serving) == []
 

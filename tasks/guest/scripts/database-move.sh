@@ -17,12 +17,12 @@ export LC_ALL
 umask 077
 home=/var/lib/vikunja-deploy/migration
 filling=/var/lib/vikunja-deploy/filling-database
-scratch=/var/lib/vikunja/vikunja-deploy-carry
+scratch=/var/lib/vikunja/vikunja-deploy-database-move
 next=/etc/vikunja/secrets/db-password-next
-unit=vikunja-backend@carry.service
+unit=vikunja-backend@database-move.service
 adds=/run/systemd/system/$unit.d
-settings=/run/vikunja-deploy/carry.environment
-log=/run/vikunja-deploy/carry.log
+settings=/run/vikunja-deploy/database-move.environment
+log=/run/vikunja-deploy/database-move.log
 
 end() {
 	systemctl stop -- "$unit" 2>/dev/null || :
@@ -55,7 +55,7 @@ run() {
 		if [ "${command%% *}" = restore ] && [ -e "$next" ]; then
 			printf 'BindReadOnlyPaths=%s:/etc/vikunja/secrets/db-password\n' "$next"
 		fi
-	} >"$adds/carry.conf"
+	} >"$adds/settings.conf"
 	systemctl daemon-reload
 	systemctl start -- "$unit" || {
 		evidence
