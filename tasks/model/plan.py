@@ -138,9 +138,9 @@ class InstancePlan(Struct, frozen=True):
 
     configuration: dotted key → digest of its value. observed: what was asked → what was found.
     unseen: the container is stopped; what is in it is known once it runs. update: what is known
-    of another release that is to serve, None where the release stays. database_move:
-    of another database that is to serve, None where that stays. kept: databases that are not in
-    use any more. lost: what is known of data that is gone, with the container or out of it, None where none is.
+    of another release that is to serve, None where the release stays. database_move: of another
+    database that is to serve, None where that stays. kept: databases that are not in use any more.
+    lost: what is known of data that is gone, with the container or out of it, None where none is.
     """
 
     instance: str
