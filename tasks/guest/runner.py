@@ -1,13 +1,17 @@
-"""How scripts of ours are run in a container: their texts, and what stands before them."""
+"""The one way to run scripts of ours in a container: their texts, and what becomes of a failure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import IO
+
+from msgspec import Struct
 
 from tasks.containers.base import Container
-from tasks.errors import LockedError
+from tasks.errors import DeployError, LockedError
+from tasks.host.process import Completed
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
@@ -50,6 +54,70 @@ def function_name(script: str) -> str:
 def guarded(*scripts: str) -> str:
     """The text of scripts of ours, behind the guard that lets only one change things."""
     return script_texts("guard", *scripts)
+
+
+Failure = Callable[[int, list[str]], DeployError]
+"""What a script's exit code and the last lines that it said become."""
+
+
+class GuestScript(Struct, frozen=True):
+    """Scripts of ours that run as one in a container.
+
+    name: what it is called there. parts: their names, in order. call: a line behind them. guard:
+    it waits for what changes something there already, and nothing else does beside it.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    call: str = ""
+    guard: bool = True
+
+    @property
+    def text(self) -> str:
+        parts = guarded(*self.parts) if self.guard else script_texts(*self.parts)
+        return f"{parts}\n{self.call}" if self.call else parts
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [SCRIPT, "-c", self.text, self.name, *arguments]
+
+    def run(
+        self,
+        container: Container,
+        *arguments: str,
+        failure: Failure | None = None,
+        stdin: bytes | IO[bytes] | None = None,
+        timeout: float = UNIT_TIMEOUT,
+        frozen: bool = False,
+    ) -> Completed:
+        """Run it to its end. frozen: within a write freeze (see while_stopped). timeout: seconds.
+
+        Raises what failure makes of an exit code that is not 0; the container's own error where
+        failure is None, it cannot be run, or takes longer.
+        """
+        argv = self.argv(*arguments)
+        if frozen:
+            argv = while_stopped(argv)
+        completed = container.run(argv, stdin=stdin, timeout=timeout, check=failure is None)
+        if failure is not None and completed.returncode != 0:
+            raise failure(completed.returncode, last_lines(completed.stderr))
+        return completed
+
+
+def last_line_says(
+    kind: type[DeployError], otherwise: str, *, where: str = "", hint: str = ""
+) -> Failure:
+    """The failure of a script whose last line says what went wrong. otherwise: where it says
+    nothing."""
+
+    def failure(_: int, lines: list[str]) -> DeployError:
+        what = lines[-1] if lines else otherwise
+        return kind(what, where=where, evidence=lines[:-1], hint=hint)
+
+    return failure
+
+
+LAND = GuestScript("land", ("land",))
+"""Puts files in place. stdin: see tasks.resources.landing."""
 
 
 def wait_for_leftovers(container: Container) -> None:
