@@ -10,7 +10,8 @@ from bench.support.colors import PLAIN_PORT, VERSIONS, Colors, in_turn, median_r
 from bench.support.lab import Lab, said
 from bench.support.measure import Void
 from tasks.desired.release import other
-from tasks.execution.switchover import CONFIRM, confirm_script, drain_script, flip_script
+from tasks.execution.guest_changes import DRAIN
+from tasks.execution.switchover import CONFIRM, FLIP, TO_BE_CONFIRMED
 from tasks.model.instance import Color
 
 NAME = "vkd-bench-switch"
@@ -98,10 +99,10 @@ class Bench:
             "0",
         )
         container = self.colors.container
-        done = container.run(["sh", "-c", flip_script(), "flip", *arguments])
-        if done.stdout.split()[-1:] != [CONFIRM]:
+        done = container.run(FLIP.argv(*arguments))
+        if done.stdout.split()[-1:] != [TO_BE_CONFIRMED]:
             raise Void(f"the flip to {color} needed no confirmation")
-        container.run(["sh", "-c", confirm_script(), "confirm"])
+        container.run(CONFIRM.argv(color))
         flipped = self.colors.active.stat().st_mtime_ns / 1e9
         # The file system's clock ticks every 4 ms.
         first = self.colors.first_answer(load, color, flipped - 0.004)
@@ -113,7 +114,7 @@ class Bench:
         unit = f"vikunja-backend@{color}.service"
         port = str(self.colors.instance.backend_port(color))
         seconds = str(DRAIN_SECONDS)
-        drain = ["sh", "-c", drain_script(), "drain", color, seconds, "60", unit]
+        drain = DRAIN.argv(color, seconds, "60", unit)
         self.colors.container.run(drain, timeout=120)
         # Streams have had their time; nothing else may be cut.
         load.cutting = True

@@ -57,7 +57,7 @@ class InstanceRun:
     plans: bool = field(init=False)
     """Whether the session makes its plans."""
     operation: Operation | None = None
-    work: ApplyContext | None = None
+    context: ApplyContext | None = None
     applied: Applied | None = None
     before: Applied | None = None
     """What was applied when it began."""

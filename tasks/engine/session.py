@@ -7,7 +7,6 @@ All that must keep them from being done is asked here, whichever command the ste
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -117,8 +116,8 @@ class Session:
                 return False
             failed: BaseException | None = None
             try:
-                assert run.work is not None
-                with cancellable(run.work.stop):
+                assert run.context is not None
+                with cancellable(run.context.stop):
                     for one in steps:
                         self._do(run, one)
             except (Exception, KeyboardInterrupt) as error:
@@ -161,8 +160,8 @@ class Session:
                 self._keep(run, failed)
             if run.threads:
                 if failed is None:
-                    if step != "build" and run.work is not None:
-                        run.work.progress.step("")
+                    if step != "build" and run.context is not None:
+                        run.context.progress.step("")
                     return False
                 assert run.failure is not None
                 raise run.failure from failed
@@ -186,12 +185,12 @@ class Session:
 
     def _keep(self, run: InstanceRun, failed: BaseException) -> None:
         """Keep what went wrong first, and tell what else did."""
-        assert run.work is not None
+        assert run.context is not None
         failure = _as_failure(failed, run.instance)
         if run.failed is None:
             run.failed, run.failure = failed, failure
             if run.threads:
-                run.work.progress.step(f"failed: {failure.what}; what is under way ends")
+                run.context.progress.step(f"failed: {failure.what}; what is under way ends")
         elif run.operation is not None and not isinstance(failure, CancelledError):
             run.operation.warn(str(failure))
 
@@ -199,16 +198,17 @@ class Session:
         """What became of what went wrong, once nothing of the instance is performed any more."""
         from tasks.execution import switchover
 
-        assert run.work is not None
+        assert run.context is not None
         with self.keeping_failure(run.instance):
             if isinstance(run.failed, KeyboardInterrupt):
-                run.failure = switchover.cancelled(run.work)
+                cancellation = switchover.cancellation(run.context)
+                outcome = switchover.fall_back(cancellation, run.context)
+                run.failure = switchover.cancelled(outcome, run.context)
             elif isinstance(run.failed, DeployError):
-                run.failure = switchover.fall_back(run.failed, run.work)
-            self._took_back(run)
+                run.failure = switchover.fall_back(run.failed, run.context)
 
     def _do(self, run: InstanceRun, step: str) -> None:
-        if run.work is not None and run.work.stop.is_set():
+        if run.context is not None and run.context.stop.is_set():
             raise CancelledError("cancelled", where=run.instance.id)
         self._apply(run, step)
         with run.turn:
@@ -216,7 +216,7 @@ class Session:
 
     def _forget(self, run: InstanceRun) -> None:
         """What comes next is planned anew, as an operation of its own."""
-        run.inspection = run.work = run.failure = run.failed = run.ended = run.uninspected = None
+        run.inspection = run.context = run.failure = run.failed = run.ended = run.uninspected = None
         run.touched = False
         run.anew = True
         run.performed.clear()
@@ -227,8 +227,8 @@ class Session:
         ended, as it would have in the main thread."""
         runs = list(self.runs.values())
         for run in runs:
-            if run.work is not None:
-                run.work.stop.set()
+            if run.context is not None:
+                run.context.stop.set()
         for run in runs:
             with run.turn:
                 run.turn.wait_for(run.works_alone)
@@ -286,15 +286,14 @@ class Session:
                 run.done.append(entry)
                 self._done(entry)
 
-        run.work = ApplyContext(
-            run.inspection,
-            self.paths,
-            self._shown(run),
-            begun.info,
-            run.inspection.target,
-            lambda name: self._write_record(run, name),
-            done,
+        run.context = ApplyContext(
+            inspection=run.inspection,
+            paths=self.paths,
             operation=begun,
+            progress=self._shown(run),
+            write_record=lambda name: self._write_record(run, name),
+            done=done,
+            settings_are_back=lambda: self._record_settings_back(run),
         )
         self._admit(run)
 
@@ -309,19 +308,19 @@ class Session:
         from tasks.model.plan import refuse_moved
         from tasks.planning import refusals
 
-        assert run.inspection is not None and run.work is not None
+        assert run.inspection is not None and run.context is not None
         found = run.inspection.facts.container
         if found is not None and found.running:
             wait_for_leftovers(run.inspection.container)
         refuse_moved(run.inspection.plan, self._inspect(run).plan)
-        refusals.refuse(run.inspection, self.paths, run.work.progress)
+        refusals.refuse(run.inspection, self.paths, run.context.progress)
         # The last before the first effect: nothing of the instance's has been made.
         prepare_machine(
             run.instance,
             run.inspection.container,
             run.inspection.plan.entries,
             self.paths,
-            run.work.progress,
+            run.context.progress,
         )
 
     def _apply(self, run: InstanceRun, step: str) -> None:
@@ -336,38 +335,34 @@ class Session:
         gone = [entry.address for entry in entries if entry.action == "delete"]
         desired = [resource for resource in resources if resource.address not in gone]
         with run.turn:
-            assert run.work is not None and run.applied is not None
-            work = run.work
+            assert run.context is not None and run.applied is not None
+            context = run.context
             beside = step == "build" and run.builds_beside
             if beside:
-                work = dataclasses.replace(work, progress=self._shown(run))
+                context = replace(context, progress=self._shown(run))
             run.touched = True
             run.applied = mark_pending(run.applied, desired)
             records.write(self.paths, run.instance.id, run.applied)
         try:
-            execution.apply(entries, work)
+            execution.apply(step, entries, context)
         finally:
             if beside:
-                work.progress.step("")
+                context.progress.step("")
         with run.turn:
-            if beside:
-                run.work.target = work.target
             run.applied = mark_applied(run.applied, desired, gone)
             if step == STEPS[-1] and run.whole:
                 self._conclude(run)
             records.write(self.paths, run.instance.id, run.applied)
 
-    def _took_back(self, run: InstanceRun) -> None:
-        """What is recorded of the configuration's files is that of before, where they are."""
+    def _record_settings_back(self, run: InstanceRun) -> None:
+        """What is recorded of the configuration's files is that of before."""
         from tasks.model import applied as records
 
-        assert run.work is not None and run.applied is not None and run.before is not None
-        if run.work.put_back:
-            assert run.inspection is not None
-            entries = run.inspection.plan.entries
-            addresses = [entry.address for entry in entries if entry.step == "system"]
-            run.applied = records.as_before(run.applied, run.before, addresses)
-            records.write(self.paths, run.instance.id, run.applied)
+        assert run.inspection is not None and run.applied is not None and run.before is not None
+        entries = run.inspection.plan.entries
+        addresses = [entry.address for entry in entries if entry.step == "system"]
+        run.applied = records.as_before(run.applied, run.before, addresses)
+        records.write(self.paths, run.instance.id, run.applied)
 
     def _write_record(self, run: InstanceRun, name: str) -> None:
         """Write one record as things are now."""
@@ -379,31 +374,31 @@ class Session:
         from tasks.model import registry
         from tasks.model.operation_log import format_time, utc_now
 
-        assert run.work is not None and run.applied is not None and run.operation is not None
+        assert run.context is not None and run.applied is not None and run.operation is not None
         now = format_time(utc_now())
         if name == "registry":
             created = run.applied.created_at or now
             applied = replace(run.applied, created_at=created)
-            found = run.work.container.observe()
-            registry.add(self.paths, entry(run.work.inspection.instance, applied, found))
+            found = run.context.container.observe()
+            registry.add(self.paths, entry(run.context.inspection.instance, applied, found))
         elif name == "log-rotation":
             write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
         elif name == "state":
-            color, line, migrations = release_changes.serving(run.work)
+            color, line, migrations = release_changes.serving(run.context)
             run.operation.record(
-                container_id=found_number(run.work.container.observe()),
+                container_id=found_number(run.context.container.observe()),
                 active_color=color,
                 deployed_version=line.version if line else None,
                 deployed_commit=line.commit if line and line.commit != "-" else None,
             )
             if line is not None:
-                release_changes.remember(line, migrations, run.work)
+                release_changes.remember(line, migrations, run.context)
         else:
             run.applied = replace(
                 run.applied, created_at=run.applied.created_at or now, updated_at=now
             )
             records.write(self.paths, run.instance.id, run.applied)
-            release_changes.write_document(run.work, run.applied)
+            release_changes.write_document(run.context, run.applied)
 
     def _conclude(self, run: InstanceRun) -> None:
         """The whole plan is done: what stood as desired before is known as applied, too."""

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tasks.execution.context import ApplyContext
 from tasks.model.plan import PlanEntry
+from tasks.resources.container import ContainerRunning, DesiredContainer
 
 
-def converge_container(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    for entry in batch:
-        if entry.action == "replace":
-            work.container.require_removable()
-            work.container.stop(work.progress)
-            work.container.destroy(work.progress)
-        if entry.action in ("create", "replace"):
-            work.container.create(work.progress)
-        else:
-            work.container.configure(work.progress)
+def converge_container(context: ApplyContext, _: DesiredContainer, entry: PlanEntry) -> None:
+    container, progress = context.container, context.progress
+    if entry.action == "replace":
+        container.require_removable()
+        container.stop(progress)
+        container.destroy(progress)
+    if entry.action in ("create", "replace"):
+        container.create(progress)
+    else:
+        container.configure(progress)
 
 
-def run_container(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    if any(entry.action == "run" for entry in batch):
-        work.container.stop(work.progress)
-    work.container.start(work.progress)
+def run_container(context: ApplyContext, _: ContainerRunning, entry: PlanEntry) -> None:
+    if entry.action == "run":
+        context.container.stop(context.progress)
+    context.container.start(context.progress)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
+from tasks.databases.write_freeze import WriteFreeze
 from tasks.errors import (
     DatabaseError,
     DeployError,
@@ -16,44 +15,52 @@ from tasks.errors import (
 from tasks.execution.context import ApplyContext
 from tasks.guest.runner import (
     INSTALL_TIMEOUT,
-    SCRIPT,
+    LAND,
     UNIT_TIMEOUT,
+    GuestScript,
     function_name,
-    guarded,
+    last_line_says,
     last_lines,
-    script_text,
 )
+from tasks.model.instance import COLORS, Color
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.planning.planner import must_be_there
 from tasks.resources.base import Resource
+from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.landing import landing
-from tasks.resources.system import APPLIED_REVISION, Package, Script, Unit
+from tasks.resources.system import (
+    APPLIED_REVISION,
+    Package,
+    Script,
+    Secret,
+    StoppedUnit,
+    Unit,
+    User,
+)
+
+LANDED = (File, Directory, Link, Absent, Secret, User)
+"""Kinds that one script brings about, many at once."""
+
+INSTALL = GuestScript("install", ("reach", "install"))
+UNIT = GuestScript("unit", ("health", "unit"))
+DRAIN = GuestScript("drain", ("health", "in-hand", "drain"))
 
 LOST = 4
 """A script's exit code where what must be there is gone."""
 
 
-def land(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    from tasks.execution import previous_settings, switchover
-
-    serving = switchover.serves_before(work.inspection)
-    if serving is not None:
-        previous_settings.keep(serving, work)
+def land(context: ApplyContext, batch: Sequence[PlanEntry], *, frozen: bool = False) -> None:
+    """frozen: within a write freeze."""
     resources = [one for entry in batch if isinstance(one := entry.resource, Resource)]
-    pending = _behind(batch, work.inspection.plan)
-    completed = work.container.run(
-        work.closed([SCRIPT, "-c", guarded("land"), "land"]),
-        stdin=landing(resources, pending),
-        timeout=UNIT_TIMEOUT,
-        check=False,
-    )
-    if completed.returncode != 0:
-        landed = completed.stdout.count(b"done ") - len(pending)
+    pending = _behind(batch, context.inspection.plan)
+    done = LAND.attempt(context.container, stdin=landing(resources, pending), frozen=frozen)
+    if done.returncode != 0:
+        landed = done.stdout.count(b"done ") - len(pending)
         failed = batch[min(max(landed, 0), len(batch) - 1)]
         raise DeployError(
             f"{failed.address} could not be landed",
-            where=work.where,
-            evidence=last_lines(completed.stderr),
+            where=context.where,
+            evidence=last_lines(done.stderr),
             hint="Is the container's disk full or read-only? Then run ./doit apply again.",
         )
 
@@ -68,142 +75,150 @@ def _behind(batch: Sequence[PlanEntry], plan: InstancePlan) -> list[str]:
     return [entry.resource.unit for entry in later if isinstance(entry.resource, Unit)]
 
 
-def install(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
+def install(context: ApplyContext, batch: Sequence[PlanEntry]) -> None:
     names = [entry.resource.package for entry in batch if isinstance(entry.resource, Package)]
-    completed = work.container.run(
-        [SCRIPT, "-c", guarded("reach", "install"), "install", *names],
-        timeout=INSTALL_TIMEOUT,
-        check=False,
-    )
-    if completed.returncode == NetworkError.exit_code:
+    done = INSTALL.attempt(context.container, *names, timeout=INSTALL_TIMEOUT)
+    if done.returncode == NetworkError.exit_code:
         raise NetworkError(
             "the container reaches no archive of packages; nothing was installed",
-            where=work.where,
-            evidence=last_lines(completed.stderr),
+            where=context.where,
+            evidence=last_lines(done.stderr),
             hint="Check network.gateway and network.nameservers, and that the way from there out is"
             " open: ./doit check looks at it. Then run ./doit apply again.",
         )
-    if completed.returncode != 0:
-        kind = NetworkError if b"Failed to fetch" in completed.stderr else DeployError
+    if done.returncode != 0:
+        kind = NetworkError if b"Failed to fetch" in done.stderr else DeployError
         hint = "Can the container reach its package sources? Then run ./doit apply again."
-        if b"Held packages" in completed.stderr or b"held broken" in completed.stderr:
+        if b"Held packages" in done.stderr or b"held broken" in done.stderr:
             hint = (
                 "`apt-mark showhold` in the container names what is held there: let it go with "
                 "`apt-mark unhold`, then run ./doit apply again."
             )
         raise kind(
             f"packages could not be installed: {' '.join(names)}",
-            where=work.where,
-            evidence=last_lines(completed.stderr or completed.stdout),
+            where=context.where,
+            evidence=last_lines(done.stderr or done.stdout),
             hint=hint,
         )
 
 
-def run_script(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    for entry in batch:
-        assert isinstance(entry.resource, Script)
-        desired = entry.resource
-        text = "\n".join(
-            (
-                "MUST_EXIST=yes" if _must_exist(entry, desired, work) else "MUST_EXIST=",
-                applying(desired.script),
-            )
+def run_script(context: ApplyContext, script: Script, entry: PlanEntry) -> None:
+    def failure(code: int, lines: list[str]) -> DeployError:
+        kind: type[DeployError] = DatabaseError if "sql" in script.script else DeployError
+        if code == NetworkError.exit_code:
+            kind = NetworkError
+        hint = "Then run ./doit apply again."
+        if code == LOST:
+            hint = f"./doit plan {context.where} says what is lost, and how it comes back."
+        return kind(
+            lines[-1] if lines else f"{entry.address} failed",
+            where=f"{context.where}/{entry.address}",
+            evidence=lines[:-1],
+            hint=hint,
         )
-        completed = work.container.run(
-            [SCRIPT, "-c", text, desired.script, *desired.arguments],
-            timeout=desired.timeout,
-            check=False,
-        )
-        if completed.returncode != 0:
-            kind: type[DeployError] = DatabaseError if "sql" in desired.script else DeployError
-            if completed.returncode == NetworkError.exit_code:
-                kind = NetworkError
-            lines = last_lines(completed.stderr)
-            hint = "Then run ./doit apply again."
-            if completed.returncode == LOST:
-                hint = f"./doit plan {work.where} says what is lost, and how it comes back."
-            raise kind(
-                lines[-1] if lines else f"{entry.address} failed",
-                where=f"{work.where}/{entry.address}",
-                evidence=lines[:-1],
-                hint=hint,
-            )
 
-
-def applying(script: str) -> str:
-    """The text that brings about what one of our scripts knows."""
-    function = f'apply_{function_name(script)} "$@"'
-    return "\n".join((guarded(), script_text(script), function))
-
-
-def _must_exist(entry: PlanEntry, desired: Script, work: ApplyContext) -> bool:
-    """Whether there was data at the last apply: unless the plan says that it is lost, nothing empty
-    must come in its place."""
-    if not desired.holds_data or entry.lost:
-        return False
-    return work.inspection.desired.deployed or must_be_there(
-        desired, work.inspection.sources.applied
+    applying(script.script, must_exist=_must_exist(context, script, entry)).run(
+        context.container, *script.arguments, failure=failure, timeout=script.timeout
     )
 
 
-def converge_unit(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    for entry in batch:
-        assert isinstance(entry.resource, Unit)
-        unit = _with_version(entry.resource, work)
-        behind = any(change.name == APPLIED_REVISION for change in entry.changes)
-        # `create`: its unit file was gone, yet it may run, with whatever it was started with.
-        takes_up = entry.action in ("run", "create") or entry.fired or behind
-        argv = [
-            SCRIPT,
-            "-c",
-            unit_script(),
-            "unit",
-            unit.unit,
-            unit.on_change if takes_up else "ensure",
-            # A new version that has yet to prove that it can migrate starts with no container.
-            "yes" if unit.enabled and work.frozen is None else "no",
-            unit.revision,
-            *unit.health,
-        ]
-        completed = work.container.run(
-            work.closed(argv),
-            timeout=UNIT_TIMEOUT + (work.frozen.start_seconds if work.frozen else 0),
-            check=False,
+def applying(script: str, *, must_exist: bool = False) -> GuestScript:
+    """What brings about what one of our scripts knows. must_exist: see _must_exist."""
+    call = f'apply_{function_name(script)} "$@"'
+    return GuestScript(script, (script,), f"MUST_EXIST={'yes' if must_exist else ''}\n{call}")
+
+
+def _must_exist(context: ApplyContext, script: Script, entry: PlanEntry) -> bool:
+    """Whether there was data at the last apply: unless the plan says that it is lost, nothing empty
+    must come in its place."""
+    if not script.holds_data or entry.lost:
+        return False
+    inspection = context.inspection
+    return inspection.desired.deployed or must_be_there(script, inspection.sources.applied)
+
+
+def converge_unit(
+    context: ApplyContext, unit: Unit, entry: PlanEntry, freeze: WriteFreeze | None = None
+) -> None:
+    """freeze: the write freeze that it starts in."""
+    behind = any(change.name == APPLIED_REVISION for change in entry.changes)
+    # `create`: its unit file was gone, yet it may run, with whatever it was started with.
+    takes_up = entry.action in ("run", "create") or entry.fired or behind
+
+    done = UNIT.attempt(
+        context.container,
+        unit.unit,
+        unit.on_change if takes_up else "ensure",
+        # A new version that has yet to prove that it can migrate starts with no container.
+        "yes" if unit.enabled and freeze is None else "no",
+        unit.revision,
+        *_health(context, unit, freeze),
+        timeout=UNIT_TIMEOUT + (freeze.start_seconds if freeze else 0),
+        frozen=freeze is not None,
+    )
+    if done.returncode == RolledBackError.exit_code:
+        raise RolledBackError(
+            f"{unit.unit} refuses its new files; those of before are back, and it serves on",
+            where=context.where,
+            evidence=last_lines(done.stderr),
+            hint="Correct what the lines above name, then ./doit apply again.",
         )
-        if completed.returncode == 11:
-            raise RolledBackError(
-                f"{unit.unit} refuses its new files; those of before are back, and it serves on",
-                where=work.where,
-                evidence=last_lines(completed.stderr),
-                hint="Correct what the lines above name, then ./doit apply again.",
-            )
-        if completed.returncode != 0:
-            unhealthy = completed.returncode == 10
-            kind = UnhealthyError if unhealthy else DeployError
-            why = completed.stderr.decode(errors="replace").strip().partition("\n")[0]
-            raise kind(
-                f"{unit.unit} {'is not healthy' if unhealthy else 'could not be started'}: {why}",
-                where=work.where,
-                evidence=last_lines(completed.stderr),
-                hint=f"Look at it: ./doit logs {work.where}, mend the cause, ./doit apply again.",
-            )
+    if done.returncode != 0:
+        unhealthy = done.returncode == UnhealthyError.exit_code
+        kind = UnhealthyError if unhealthy else DeployError
+        why = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise kind(
+            f"{unit.unit} {'is not healthy' if unhealthy else 'could not be started'}: {why}",
+            where=context.where,
+            evidence=last_lines(done.stderr),
+            hint=f"Look at it: ./doit logs {context.where}, mend the cause, ./doit apply again.",
+        )
 
 
-def unit_script() -> str:
-    return "\n".join((guarded(), script_text("health"), script_text("unit")))
-
-
-def _with_version(unit: Unit, work: ApplyContext) -> Unit:
-    """The unit with the version that its health check must see: known once it is built."""
+def _health(context: ApplyContext, unit: Unit, freeze: WriteFreeze | None) -> tuple[str, ...]:
+    """The unit's health check with the version that it must see: known once it is built."""
     if unit.health[:1] != ("backend",):
-        return unit
+        return unit.health
     name, port, _, timeout = unit.health
-    version = work.target.version or "-"
-    if work.frozen is not None:
-        seconds = str(work.frozen.start_seconds)
-        return replace(unit, health=("migrating", unit.unit, port, version, seconds))
-    return replace(unit, health=(name, port, version, timeout))
+    if freeze is not None:
+        return ("migrating", unit.unit, port, context.version, str(freeze.start_seconds))
+    return (name, port, context.version, timeout)
 
 
-def reload_daemon(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    work.container.run(["systemctl", "daemon-reload"], timeout=UNIT_TIMEOUT)
+def stop_unit(context: ApplyContext, drained: set[Color], unit: StoppedUnit, _: PlanEntry) -> None:
+    """Stop a unit; one of a color's when the requests that it has in hand are done.
+
+    drained: colors whose requests have been waited for.
+    """
+    color = color_of(unit.unit)
+    if color is not None and color not in drained:
+        _drain(context, color, unit.unit)
+        drained.add(color)
+    failure = last_line_says(DeployError, f"{unit.unit} could not be stopped", where=context.where)
+    UNIT.run(context.container, unit.unit, "stop", "no", "-", failure=failure)
+
+
+def _drain(context: ApplyContext, color: Color, unit: str) -> None:
+    update = context.inspection.instance.update
+    context.progress.step(f"waiting for what {color} has in hand")
+    done = DRAIN.run(
+        context.container,
+        color,
+        str(update.drain_seconds),
+        str(update.upload_wait_seconds),
+        unit,
+        failure=last_line_says(DeployError, "it cannot be waited for", where=context.where),
+        timeout=max(update.drain_seconds, update.upload_wait_seconds) + UNIT_TIMEOUT,
+    )
+    for line in done.stdout.decode().splitlines():
+        context.log(f"{color}: {line} when it was stopped")
+
+
+def color_of(unit: str) -> Color | None:
+    """`vikunja-backend@blue.service` → `blue`; None for what has no color."""
+    name = unit.partition("@")[2].removesuffix(".service")
+    return next((color for color in COLORS if color == name), None)
+
+
+def reload_daemon(context: ApplyContext, *_: object) -> None:
+    context.container.run(["systemctl", "daemon-reload"], timeout=UNIT_TIMEOUT)

@@ -8,62 +8,46 @@ from __future__ import annotations
 
 from tasks.errors import DeployError
 from tasks.execution.context import ApplyContext
-from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
+from tasks.guest.runner import GuestScript, last_lines
 from tasks.model.instance import Color
 from tasks.model.layout import TLS
 from tasks.resources.files import Absent, File, Link
 from tasks.resources.system import Script, Secret, Unit
 
-
-def keep_script() -> str:
-    return guarded("keep")
-
-
-def put_back_script() -> str:
-    return guarded("put-back")
+KEEP = GuestScript("keep", ("keep",))
+PUT_BACK = GuestScript("put-back", ("put-back",))
 
 
-def keep(serving: Color, work: ApplyContext) -> None:
-    """Keep what the plan changes of the configuration, once, before any of it is changed."""
-    if work.keeps is not None:
-        return
-    entries = [entry for entry in work.inspection.plan.entries if entry.step == "system"]
+def keep(serving: Color, context: ApplyContext) -> None:
+    """Keep what the plan changes of the configuration, before any of it is changed."""
+    entries = [entry for entry in context.inspection.plan.entries if entry.step == "system"]
     resources = [entry.resource for entry in entries]
     units = [one.unit for one in resources if isinstance(one, Unit)]
     paths = [one.path for one in resources if isinstance(one, (File, Link, Absent))]
     paths += [one.path for one in resources if isinstance(one, Secret) and one.of]
     if any(isinstance(one, Script) and one.script.startswith("self-signed") for one in resources):
         paths.append(f"{TLS}/self-signed")
-    completed = work.container.run(
-        [SCRIPT, "-c", keep_script(), "keep", serving, *units, "--", *paths],
-        timeout=UNIT_TIMEOUT,
-        check=False,
-    )
-    if completed.returncode != 0:
-        raise DeployError(
+
+    def failure(_: int, lines: list[str]) -> DeployError:
+        return DeployError(
             f"the configuration of {serving}, which serves, could not be kept",
-            where=work.where,
-            evidence=last_lines(completed.stderr),
+            where=context.where,
+            evidence=lines,
             hint="Is the container's disk full or read-only? Then run ./doit apply again.",
         )
-    work.keeps = serving
+
+    KEEP.run(context.container, serving, *units, "--", *paths, failure=failure)
 
 
-def put_back(work: ApplyContext) -> str:
+def put_back(serving: Color, context: ApplyContext) -> str:
     """Put back what was kept; why that did not succeed, empty where it did."""
-    if work.keeps is None:
-        return ""
     try:
-        completed = work.container.run(
-            [SCRIPT, "-c", put_back_script(), "put-back", work.keeps],
-            timeout=UNIT_TIMEOUT,
-            check=False,
-        )
+        done = PUT_BACK.attempt(context.container, serving)
     except DeployError as failure:
         return failure.what
-    if completed.returncode != 0:
-        return " ".join(last_lines(completed.stderr)[-1:]) or "no word of why"
-    work.put_back = completed.stdout.strip() == b"put back"
-    if work.put_back:
-        work.log("The configuration's files are as they were before")
+    if done.returncode != 0:
+        return " ".join(last_lines(done.stderr)[-1:]) or "no word of why"
+    if done.stdout.strip() == b"put back":
+        context.settings_are_back()
+        context.log("The configuration's files are as they were before")
     return ""

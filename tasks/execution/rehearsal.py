@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from tasks.databases import LIVE, Database, database_for
 from tasks.errors import DatabaseError, DeployError, UnhealthyError
 from tasks.execution.context import ApplyContext
-from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines, script_text
+from tasks.guest.runner import GuestScript, last_lines
 from tasks.model.instance import Instance
 from tasks.model.layout import DATA, OUTBOUND_SETTINGS
-from tasks.model.plan import PlanEntry
 from tasks.planning.migrations import shown
 from tasks.resources.files import Absent, File
-from tasks.resources.landing import landing
+from tasks.resources.landing import put_files
 from tasks.resources.migration import DATABASE_FILE, REHEARSAL, Rehearsal
+
+REHEARSE = GuestScript("rehearse", ("health", "rehearse"))
+LOOK = GuestScript("rehearse", ("health", "rehearse"), guard=False)
 
 PLACE = "rehearsal"
 """Where the copy is, beside the live database."""
@@ -37,79 +39,68 @@ class Rehearsed(Struct, frozen=True):
     seconds: float
 
 
-def rehearse(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    """Run the new version on a copy until it is healthy; what it did and how long is kept."""
-    for entry in batch:
-        assert isinstance(entry.resource, Rehearsal)
-        database = database_for(work.inspection.instance, work.container)
-        mark(work, present=True)
-        try:
-            work.progress.step("copying the database for the rehearsal")
-            database.copy(PLACE)
-            work.rehearsed = _run(entry.resource, database, work)
-        except BaseException:
-            # What cannot be cleared away now shows in the next plan; why it failed counts.
-            with contextlib.suppress(DeployError):
-                end(work, database)
-            raise
-        end(work, database)
-        ran = work.rehearsed
-        what = shown(ran.ran) if ran.ran else "no migration"
-        work.log(f"rehearsed on a copy: {what} in {ran.seconds:.1f} s")
+def rehearse(context: ApplyContext, rehearsal: Rehearsal) -> Rehearsed:
+    """Run the new version on a copy of the database until it is healthy."""
+    database = database_for(context.inspection.instance, context.container)
+    mark(context, present=True)
+    try:
+        context.progress.step("copying the database for the rehearsal")
+        database.copy(PLACE)
+        rehearsed = _run(context, rehearsal, database)
+    except BaseException:
+        # What cannot be cleared away now shows in the next plan; why it failed counts.
+        with contextlib.suppress(DeployError):
+            end(context, database)
+        raise
+    end(context, database)
+    what = shown(rehearsed.ran) if rehearsed.ran else "no migration"
+    context.log(f"rehearsed on a copy: {what} in {rehearsed.seconds:.1f} s")
+    return rehearsed
 
 
-def end(work: ApplyContext, database: Database) -> None:
+def end(context: ApplyContext, database: Database) -> None:
     """Leave nothing of a rehearsal, whatever became of it."""
-    _script(work, "end", guard=True)
+    _act(context, "end")
     database.drop(PLACE)
-    mark(work, present=False)
+    mark(context, present=False)
 
 
-def mark(work: ApplyContext, *, present: bool) -> None:
+def mark(context: ApplyContext, *, present: bool) -> None:
     """Note in the container that there may be something of a rehearsal."""
     noted = File(path=REHEARSAL, content=b"begun\n", mode="0600")
-    work.container.run(
-        [SCRIPT, "-c", guarded("land"), "land"],
-        stdin=landing([noted if present else Absent(path=REHEARSAL)]),
-        timeout=UNIT_TIMEOUT,
-    )
+    put_files(context.container, noted if present else Absent(path=REHEARSAL))
 
 
-def _run(desired: Rehearsal, database: Database, work: ApplyContext) -> Rehearsed:
-    instance = work.inspection.instance
+def _run(context: ApplyContext, rehearsal: Rehearsal, database: Database) -> Rehearsed:
+    instance = context.inspection.instance
     before = database.migrations(LIVE)
     hidden = [f"{DATA}/files"]
     if instance.database.type == "sqlite":
         hidden += [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
     begun = time.monotonic()
-    port = (
-        _script(
-            work,
-            "begin",
-            desired.color,
-            str(MOST_SECONDS),
-            instance.vikunja.secrets,
-            *hidden,
-            stdin=settings(instance, database.name(PLACE)),
-            guard=True,
-        )
-        .decode()
-        .strip()
+    port = _act(
+        context,
+        "begin",
+        rehearsal.color,
+        str(MOST_SECONDS),
+        instance.vikunja.secrets,
+        *hidden,
+        stdin=settings(instance, database.name(PLACE)),
     )
-    version = work.target.version or "-"
     migrated = 0.0
     # It answers once it has migrated, however long that takes, and then soon.
-    while (said := _script(work, "look", port, version).decode().strip()) != "healthy":
+    while (said := _look(context, port)) != "healthy":
         ids = database.migrations(PLACE) if migrated == 0.0 else ()
-        if migrated == 0.0 and not set(desired.pending or ()) - set(ids):
+        if migrated == 0.0 and not set(rehearsal.pending or ()) - set(ids):
             migrated = time.monotonic()
         if migrated and time.monotonic() - migrated > instance.vikunja.start_timeout_seconds:
             raise UnhealthyError(
-                f"the rehearsal of {desired.label} ran its migrations, but is not healthy: {said}",
-                where=work.where,
+                f"the rehearsal of {rehearsal.label} ran its migrations, but is not healthy: "
+                f"{said}",
+                where=context.where,
                 hint="Nothing was changed. Mend the new version, or wait for a better one.",
             )
-        work.progress.step("rehearsing the migrations on a copy")
+        context.progress.step("rehearsing the migrations on a copy")
         time.sleep(EVERY_SECONDS)
     seconds = time.monotonic() - begun
     return Rehearsed(tuple(sorted(set(database.migrations(PLACE)) - set(before))), seconds)
@@ -130,28 +121,28 @@ def quoted(value: str) -> str:
     return f'"{value}"'
 
 
-def rehearsal_script(*, guard: bool) -> str:
-    """guard: for what changes something."""
-    text = (script_text("health"), script_text("rehearse"))
-    return "\n".join((guarded(), *text) if guard else text)
-
-
-def _script(
-    work: ApplyContext, *arguments: str, stdin: bytes | None = None, guard: bool = False
-) -> bytes:
-    completed = work.container.run(
-        [SCRIPT, "-c", rehearsal_script(guard=guard), "rehearse", *arguments],
-        stdin=stdin,
-        timeout=UNIT_TIMEOUT,
-        check=False,
+def _act(context: ApplyContext, *arguments: str, stdin: bytes | None = None) -> str:
+    done = REHEARSE.run(
+        context.container, *arguments, stdin=stdin, failure=partial(_failed, context)
     )
-    if completed.returncode != 0 or completed.stdout == b"ended\n":
-        lines = last_lines(completed.stderr)
-        raise DatabaseError(
-            f"the rehearsal of the migrations failed: {lines[-1] if lines else 'no word of why'}",
-            where=work.where,
-            evidence=lines[:-1],
-            hint="Nothing was changed. The new version does not get on with this database: see the "
-            "lines above, and the version's own notes.",
-        )
-    return completed.stdout
+    return done.stdout.decode().strip()
+
+
+def _look(context: ApplyContext, port: str) -> str:
+    """`healthy`, or how it is."""
+    failure = partial(_failed, context)
+    done = LOOK.run(context.container, "look", port, context.version, failure=failure)
+    said = done.stdout.decode().strip()
+    if said == "ended":
+        raise failure(0, last_lines(done.stderr))
+    return said
+
+
+def _failed(context: ApplyContext, _: int, lines: list[str]) -> DatabaseError:
+    return DatabaseError(
+        f"the rehearsal of the migrations failed: {lines[-1] if lines else 'no word of why'}",
+        where=context.where,
+        evidence=lines[:-1],
+        hint="Nothing was changed. The new version does not get on with this database: see the "
+        "lines above, and the version's own notes.",
+    )

@@ -1,12 +1,10 @@
-"""Effects of the switch: the color is flipped and watched, the other one drained and stopped.
+"""nginx passes requests to another color, watched; and back to the one of before.
 
 Up to the confirmation every failure leaves the color of before serving: `fall_back` puts it in
 order and says so with exit code 11.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from tasks.desired.release import other
 from tasks.errors import (
@@ -21,74 +19,66 @@ from tasks.errors import (
 )
 from tasks.execution import previous_settings
 from tasks.execution.context import ApplyContext
-from tasks.execution.guest_changes import unit_script
-from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
-from tasks.model.instance import COLORS, Color
-from tasks.model.plan import PlanEntry
+from tasks.execution.guest_changes import color_of
+from tasks.guest.runner import GuestScript, last_lines
+from tasks.model.instance import Color
 from tasks.planning.inspection import Inspection
 from tasks.resources.release import ActiveColor, released
-from tasks.resources.system import StoppedUnit, Unit
+from tasks.resources.system import Unit
 
-CONFIRM = b"confirm"
+FLIP = GuestScript("flip", ("health", "color", "flip"))
+CONFIRM = GuestScript("confirm", ("color", "confirm"))
+BACK = GuestScript("back", ("health", "color", "back"))
+
+TO_BE_CONFIRMED = b"confirm"
 """Last line of flip.sh where its switch has to be confirmed."""
 
 SITE_SECONDS = 60
 """More than flip.sh takes beside watching."""
 
-
-def switch_color(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    for entry in batch:
-        assert isinstance(entry.resource, ActiveColor)
-        color = entry.resource.color
-        seconds = work.inspection.instance.update.observe_seconds
-        completed = work.container.run(
-            work.closed([SCRIPT, "-c", flip_script(), "flip", *_flip_arguments(color, work)]),
-            timeout=seconds + SITE_SECONDS,
-            check=False,
-        )
-        lines = completed.stdout.strip().splitlines()
-        if completed.returncode != 0:
-            raise _not_switched(completed.returncode, completed.stderr, color, work.where)
-        if lines[-1:] == [CONFIRM]:
-            work.log("; ".join(line.decode() for line in lines[:-1]) or f"{color} serves")
-            try:
-                _confirm(color, work)
-            except KeyboardInterrupt:
-                # It may have been confirmed, and all is well.
-                work.finish_late()
-                _confirm(color, work)
-        work.switched = True
+SERVES = 13
+"""back.sh's exit code where the new version serves for good."""
 
 
-def flip_script() -> str:
-    return guarded("health", "color", "flip")
+def flip(context: ApplyContext, color: Color, *, frozen: bool) -> bool:
+    """Have nginx pass requests to a color, and watch it. Returns whether it is to be confirmed.
 
-
-def _flip_arguments(color: Color, work: ApplyContext) -> tuple[str, ...]:
-    instance = work.inspection.instance
-    return (
+    frozen: within a write freeze.
+    """
+    instance = context.inspection.instance
+    seconds = instance.update.observe_seconds
+    done = FLIP.run(
+        context.container,
         color,
         str(instance.backend_port(color)),
-        work.target.version or "-",
+        context.version,
         str(instance.mcp_port(color)) if instance.services.mcp.enabled else "-",
         str(instance.backend_port(other(color))),
         instance.network.domain,
         str(instance.services.frontend.ssl_port),
-        str(instance.update.observe_seconds),
+        str(seconds),
+        failure=lambda code, lines: _not_switched(code, lines, color, context.where),
+        timeout=seconds + SITE_SECONDS,
+        frozen=frozen,
     )
+    lines = done.stdout.strip().splitlines()
+    if lines[-1:] != [TO_BE_CONFIRMED]:
+        return False
+    context.log("; ".join(line.decode() for line in lines[:-1]) or f"{color} serves")
+    return True
 
 
-def _not_switched(code: int, stderr: bytes, color: Color, where: str) -> DeployError:
-    evidence = last_lines(stderr)
+def _not_switched(code: int, evidence: list[str], color: Color, where: str) -> DeployError:
     reason = evidence[0] if evidence else "it could not be switched to"
-    if code == 12:
+    if code == RollbackFailedError.exit_code:
         return RollbackFailedError(
             f"{color} does not serve well, and {other(color)} does not serve either: {reason}",
             where=where,
             evidence=evidence[1:],
             hint=f"./doit status {where} and ./doit logs {where} show how things are.",
         )
-    what = f"{color} did not serve well" if code == 11 else f"{color} could not be switched to"
+    went_back = code == RolledBackError.exit_code
+    what = f"{color} did not serve well" if went_back else f"{color} could not be switched to"
     return UnhealthyError(
         f"{what}: {reason}",
         where=where,
@@ -97,135 +87,71 @@ def _not_switched(code: int, stderr: bytes, color: Color, where: str) -> DeployE
     )
 
 
-def confirm_script() -> str:
-    return guarded("color", "confirm")
+def confirm(context: ApplyContext, color: Color) -> None:
+    """It is not gone back to the color of before any more."""
 
-
-def _confirm(color: Color, work: ApplyContext) -> None:
-    completed = work.container.run(
-        [SCRIPT, "-c", confirm_script(), "confirm", color], timeout=UNIT_TIMEOUT, check=False
-    )
-    if completed.returncode != 0:
-        raise UnhealthyError(
+    def failure(_: int, lines: list[str]) -> DeployError:
+        return UnhealthyError(
             f"the switch to {color} was not confirmed in time: {other(color)} serves again",
-            where=work.where,
-            evidence=last_lines(completed.stderr),
+            where=context.where,
+            evidence=lines,
             hint="Run ./doit apply again.",
         )
 
-
-def stop_unit(batch: Sequence[PlanEntry], work: ApplyContext) -> None:
-    """Stop a unit; one of a color's when the requests that it has in hand are done."""
-    for entry in batch:
-        assert isinstance(entry.resource, StoppedUnit)
-        unit = entry.resource.unit
-        color = color_of(unit)
-        if color is not None and color not in work.drained:
-            _drain(color, unit, work)
-            work.drained.add(color)
-        work.container.run(
-            [SCRIPT, "-c", unit_script(), "unit", unit, "stop", "no", "-"], timeout=UNIT_TIMEOUT
-        )
+    CONFIRM.run(context.container, color, failure=failure)
 
 
-def color_of(unit: str) -> Color | None:
-    """`vikunja-backend@blue.service` → `blue`; None for what has no color."""
-    name = unit.partition("@")[2].removesuffix(".service")
-    return next((color for color in COLORS if color == name), None)
-
-
-def drain_script() -> str:
-    return guarded("health", "in-hand", "drain")
-
-
-def _drain(color: Color, unit: str, work: ApplyContext) -> None:
-    update = work.inspection.instance.update
-    work.progress.step(f"waiting for what {color} has in hand")
-    completed = work.container.run(
-        [
-            SCRIPT,
-            "-c",
-            drain_script(),
-            "drain",
-            color,
-            str(update.drain_seconds),
-            str(update.upload_wait_seconds),
-            unit,
-        ],
-        timeout=max(update.drain_seconds, update.upload_wait_seconds) + UNIT_TIMEOUT,
+def fall_back(failure: DeployError, context: ApplyContext) -> DeployError:
+    """What a failure before the confirmation becomes: RolledBackError where another version serves
+    on, once it is made sure of, with the configuration that it had; RollbackFailedError where it
+    does not; the failure itself where nothing served."""
+    serving = serves_before(context.inspection)
+    if serving is None or isinstance(failure, _AS_THEY_ARE):
+        return failure
+    inspection = context.inspection
+    line = released(inspection.facts, serving)
+    name = f"{serving} ({line.version})" if line else serving
+    port = str(inspection.instance.backend_port(serving))
+    try:
+        done = BACK.attempt(context.container, serving, port, *_started(inspection))
+    except DeployError as unseen:
+        return _failed_back(failure, name, str(unseen))
+    if done.returncode == SERVES:
+        return failure
+    if done.returncode != 0:
+        return _failed_back(failure, name, " ".join(last_lines(done.stderr)[-1:]))
+    outcome = RolledBackError(
+        f"{failure.what}; {name} serves on",
+        where=failure.where or context.where,
+        evidence=failure.evidence,
+        hint=failure.hint,
     )
-    for line in completed.stdout.decode().splitlines():
-        work.log(f"{color}: {line} when it was stopped")
+    return with_settings_back(outcome, context)
 
 
-def fall_back(failure: DeployError, work: ApplyContext) -> DeployError:
-    """What a failure becomes: RolledBackError where another version serves on, once it is made
-    sure of, with the configuration that it had; RollbackFailedError where it does not; the failure
-    itself where nothing served."""
-    outcome = _fall_back(failure, work)
-    if isinstance(outcome, RolledBackError):
-        why_not = previous_settings.put_back(work)
+def with_settings_back(outcome: DeployError, context: ApplyContext) -> DeployError:
+    """The same, once the version that serves on has the configuration's files that it had."""
+    serving = serves_before(context.inspection)
+    if serving is not None and isinstance(outcome, RolledBackError):
+        why_not = previous_settings.put_back(serving, context)
         if why_not:
             outcome.evidence += (f"The new configuration's files stay: {why_not}",)
     return outcome
 
 
-def _fall_back(failure: DeployError, work: ApplyContext) -> DeployError:
-    if work.frozen is not None:
-        from tasks.execution import database_migration
-
-        return database_migration.fall_back(failure, work)
-    if work.going_back is not None and not work.switched:
-        from tasks.execution import staged_restore
-
-        staged_restore.forget(work)
-    before = serves_before(work.inspection)
-    if before is None or work.switched or isinstance(failure, _AS_THEY_ARE):
-        return failure
-    idle = _started(work.inspection)
-    serving = other(work.inspection.color)
-    line = released(work.inspection.facts, serving)
-    name = f"{serving} ({line.version})" if line else serving
-    port = str(work.inspection.instance.backend_port(serving))
-    try:
-        completed = work.container.run(
-            [SCRIPT, "-c", back_script(), "back", serving, port, *idle],
-            timeout=UNIT_TIMEOUT,
-            check=False,
-        )
-    except DeployError as unseen:
-        return _failed_back(failure, name, str(unseen))
-    if completed.returncode == SERVES:
-        work.switched = True
-        return failure
-    if completed.returncode != 0:
-        return _failed_back(failure, name, " ".join(last_lines(completed.stderr)[-1:]))
-    return RolledBackError(
-        f"{failure.what}; {name} serves on",
-        where=failure.where or work.where,
-        evidence=failure.evidence,
-        hint=failure.hint,
-    )
-
-
-def cancelled(work: ApplyContext) -> DeployError:
-    """What a cancellation becomes: a CancelledError once things are in order, as after a failure;
-    RollbackFailedError where they are not."""
-    work.progress.step("cancelled: putting things as they were")
-    outcome = fall_back(DeployError("cancelled", where=work.where), work)
+def cancelled(outcome: DeployError, context: ApplyContext) -> DeployError:
+    """What a cancellation is told as. outcome: what became of it, as of a failure."""
     if isinstance(outcome, RollbackFailedError):
         return outcome
     kind = CancelledBackError if isinstance(outcome, RolledBackError) else CancelledError
-    hint = f"./doit plan {work.where} shows what is left to do."
+    hint = f"./doit plan {context.where} shows what is left to do."
     return kind(outcome.what, where=outcome.where, hint=hint)
 
 
-SERVES = 13
-"""back.sh's exit code where the new version serves for good."""
-
-
-def back_script() -> str:
-    return guarded("health", "color", "back")
+def cancellation(context: ApplyContext) -> DeployError:
+    """A cancellation as the failure that it is put in order as."""
+    context.progress.step("cancelled: putting things as they were")
+    return DeployError("cancelled", where=context.where)
 
 
 _AS_THEY_ARE = (UsageError, LockedError, CancelledError, RolledBackError, RollbackFailedError)

@@ -80,27 +80,36 @@ class GuestScript(Struct, frozen=True):
     def argv(self, *arguments: str) -> list[str]:
         return [SCRIPT, "-c", self.text, self.name, *arguments]
 
-    def run(
+    def attempt(
         self,
         container: Container,
         *arguments: str,
-        failure: Failure | None = None,
         stdin: bytes | IO[bytes] | None = None,
         timeout: float = UNIT_TIMEOUT,
         frozen: bool = False,
     ) -> Completed:
-        """Run it to its end. frozen: within a write freeze (see while_stopped). timeout: seconds.
-
-        Raises what failure makes of an exit code that is not 0; the container's own error where
-        failure is None, it cannot be run, or takes longer.
+        """Run it to its end, whatever that is. frozen: within a write freeze (see while_stopped).
+        timeout: seconds. Raises the container's own error where it cannot be run, or takes longer.
         """
         argv = self.argv(*arguments)
-        if frozen:
-            argv = while_stopped(argv)
-        completed = container.run(argv, stdin=stdin, timeout=timeout, check=failure is None)
-        if failure is not None and completed.returncode != 0:
-            raise failure(completed.returncode, last_lines(completed.stderr))
-        return completed
+        return container.run(
+            while_stopped(argv) if frozen else argv, stdin=stdin, timeout=timeout, check=False
+        )
+
+    def run(
+        self,
+        container: Container,
+        *arguments: str,
+        failure: Failure,
+        stdin: bytes | IO[bytes] | None = None,
+        timeout: float = UNIT_TIMEOUT,
+        frozen: bool = False,
+    ) -> Completed:
+        """The same; raises what failure makes of an exit code that is not 0."""
+        done = self.attempt(container, *arguments, stdin=stdin, timeout=timeout, frozen=frozen)
+        if done.returncode != 0:
+            raise failure(done.returncode, last_lines(done.stderr))
+        return done
 
 
 def last_line_says(

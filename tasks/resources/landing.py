@@ -6,7 +6,9 @@ import io
 import tarfile
 from collections.abc import Sequence
 
+from tasks.containers.base import Container
 from tasks.errors import DeployError
+from tasks.guest.runner import LAND, last_line_says
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.system import Secret, User
@@ -65,3 +67,16 @@ def landing(
         if isinstance(resource, File):
             contents.append(resource.data)
     return stream(operations, contents)
+
+
+def put_files(
+    container: Container, *files: Resource, final: bool = False, frozen: bool = False
+) -> None:
+    """Land these in a container, in order. frozen: within a write freeze. Raises DeployError."""
+    failure = last_line_says(
+        DeployError,
+        "files could not be written",
+        where=container.spec.instance_id,
+        hint="Is the container's disk full or read-only? Then run it again.",
+    )
+    LAND.run(container, stdin=landing(files, final=final), frozen=frozen, failure=failure)

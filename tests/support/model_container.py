@@ -28,12 +28,16 @@ from tasks.databases.base import script as database_script
 from tasks.databases.watchdog import recovery
 from tasks.databases.write_freeze import step_script
 from tasks.errors import DeployError, ResourceError
-from tasks.execution.database_copy import move_script
-from tasks.execution.guest_changes import applying, unit_script
-from tasks.execution.previous_settings import keep_script, put_back_script
-from tasks.execution.rehearsal import rehearsal_script
-from tasks.execution.switchover import back_script, confirm_script, drain_script, flip_script
-from tasks.guest.runner import SCRIPTS, function_name, guarded, script_text, while_stopped
+from tasks.execution import (
+    database_copy,
+    guest_changes,
+    previous_settings,
+    rehearsal,
+    release_changes,
+    switchover,
+)
+from tasks.execution.guest_changes import applying
+from tasks.guest.runner import LAND, SCRIPTS, function_name, guarded, script_text, while_stopped
 from tasks.host.process import Completed
 from tasks.model.instance import Instance
 from tasks.paths import Paths
@@ -150,24 +154,28 @@ def alone(method: Method) -> Method:
 @cache
 def known_texts() -> dict[str, str]:
     """Text of each command the tool sends but observers and database scripts → its name."""
+    scripts = (
+        LAND,
+        database_copy.SCRIPT,
+        guest_changes.DRAIN,
+        guest_changes.INSTALL,
+        guest_changes.UNIT,
+        previous_settings.KEEP,
+        previous_settings.PUT_BACK,
+        rehearsal.LOOK,
+        rehearsal.REHEARSE,
+        release_changes.RELEASE,
+        release_changes.SITE,
+        switchover.BACK,
+        switchover.CONFIRM,
+        switchover.FLIP,
+        *(applying(name, must_exist=one) for name in script_names() for one in (False, True)),
+    )
     return {
         guarded("leftovers"): "settle",
-        guarded("land"): "land",
-        guarded("reach", "install"): "install",
-        guarded("release"): "release",
-        unit_script(): "unit",
-        "\n".join((script_text("health"), 'health_site "$@"')): "site",
-        flip_script(): "flip",
-        confirm_script(): "confirm",
-        back_script(): "back",
-        keep_script(): "keep",
-        put_back_script(): "put-back",
-        drain_script(): "drain",
-        rehearsal_script(guard=True): "rehearse",
-        rehearsal_script(guard=False): "rehearse",
         step_script(): "migrate",
-        move_script(): "database-move",
-    } | {applying(name): name for name in script_names()}
+        **{script.text: script.name for script in scripts},
+    }
 
 
 @cache
@@ -364,8 +372,7 @@ class ModelContainer:
         if argv[:2] != ["sh", "-c"]:
             raise self.world.refuse(f"unknown command {argv}")
         text, arguments = argv[2], argv[4:]
-        must_exist = text.startswith("MUST_EXIST=yes\n")
-        text = text.removeprefix("MUST_EXIST=yes\n").removeprefix("MUST_EXIST=\n")
+        must_exist = "\nMUST_EXIST=yes\n" in text
         probes = observer_probes(text)
         if probes is not None:
             return model_scripts.observe(machine, probes, stdin)

@@ -8,7 +8,7 @@ import socket
 import ssl
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tasks.errors import DeployError
 from tasks.host.process import Completed
 from tasks.model.applied import NOTHING_APPLIED, Applied
 from tasks.model.instance import Color, Instance
+from tasks.model.operations import operation
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import ROOT, Paths
 from tasks.planning.inspection import Inputs, Inspection
@@ -52,7 +53,6 @@ class Inside:
     container: LxcContainer
     paths: Paths
     applied: Applied = NOTHING_APPLIED
-    said: list[str] = field(default_factory=list)
 
     def instance(self, **desired: Any) -> Instance:
         spec = self.container.spec
@@ -102,16 +102,19 @@ class Inside:
         inspection = Inspection(
             instance, self.container, sources, target, "blue", Facts(), desired, instance_plan
         )
-        work = execution.ApplyContext(
+        context = execution.ApplyContext(
             inspection=inspection,
             paths=self.paths,
+            operation=operation(self.paths, instance.id, "deploy"),
             progress=SILENT,
-            log=self.said.append,
-            target=target,
-            write_record=self.said.append,
+            write_record=lambda _: None,
+            done=lambda _: None,
+            settings_are_back=lambda: None,
         )
         try:
-            execution.apply(entries, work)
+            for step in desired.steps:
+                done = [entry for entry in entries if entry.step == step]
+                execution.apply(step, done, context)
         except DeployError as failure:
             failure.add_note("\n".join(failure.evidence))
             raise

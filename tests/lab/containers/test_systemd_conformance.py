@@ -17,8 +17,9 @@ from tasks.containers.lxc.container import LxcContainer
 from tasks.databases.write_freeze import step_script
 from tasks.desired import system as system_step
 from tasks.desired.rendering import render
-from tasks.execution.guest_changes import applying, unit_script
-from tasks.execution.switchover import back_script, confirm_script
+from tasks.execution import guest_changes
+from tasks.execution.guest_changes import applying
+from tasks.execution.switchover import BACK, CONFIRM
 from tasks.resources.base import UnitFact
 from tasks.resources.files import Directory, File
 from tasks.resources.system import User as UserWish
@@ -85,8 +86,9 @@ class Watched:
         return (pid, int(reloads)), (model, unit.reloads)
 
     def act(self, verb: str, *health: str, enable: str = "yes") -> UnitFact:
-        argv = ["sh", "-c", unit_script(), "unit", NAME, verb, enable, "revision 1", *health]
-        self.both.run(argv, reason=False)
+        self.both.run(
+            guest_changes.UNIT.argv(NAME, verb, enable, "revision 1", *health), reason=False
+        )
         return self.look()
 
     def look(self) -> UnitFact:
@@ -199,7 +201,7 @@ f /var/log/vikunja/two.log 0640 root adm -
 
 def test_log_files_come_back_alike(both: Both) -> None:
     question = ("probe", "log-files", "/var/log/vikunja")
-    argv = ["sh", "-c", f"MUST_EXIST=\n{applying('log-files')}", "log-files", "/var/log/vikunja"]
+    argv = applying("log-files").argv("/var/log/vikunja")
 
     def state() -> str:
         return both.observe(question).probes[question[1:]]
@@ -240,7 +242,7 @@ def test_a_switch_is_confirmed_alike(
 ) -> None:
     serving(both, color, switching)
     for _ in range(2):
-        both.run(["sh", "-c", confirm_script(), "confirm", confirmed])
+        both.run(CONFIRM.argv(confirmed))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ def test_a_switch_is_undone_alike(unit: Watched, color: str, switching: str, bac
     serving(unit.both, color, switching)
     unit.write(STANDING)
     unit.act("ensure")
-    unit.both.run(["sh", "-c", back_script(), "back", back, "1", NAME], reason=False)
+    unit.both.run(BACK.argv(back, "1", NAME), reason=False)
     unit.look()
 
 

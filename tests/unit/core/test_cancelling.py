@@ -83,7 +83,7 @@ def test_cancelled_twice_what_is_left_is_for_the_next_apply(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.execution.switchover._drain", hasty)
+        patched.setattr("tasks.execution.guest_changes._drain", hasty)
         assert apply(site) == 20
     assert len(asked) == 2
     assert "cancelled too late" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from model_site import NAME, Site, publish
 
-from tasks import builds, execution
+from tasks import builds
 from tasks.commands.apply import Apply
 from tasks.engine.instance_run import InstanceRun
 from tasks.engine.session import Session
@@ -22,7 +22,6 @@ from tasks.model import applied, operations
 from tasks.model import state as states
 from tasks.model.holder import inspect
 from tasks.model.operations import Ended
-from tasks.resources.system import Package
 
 LAST_OF_SYSTEM = "unit:logrotate.timer"
 SECONDS = 60
@@ -219,7 +218,7 @@ def test_a_build_under_way_ends_and_is_kept_where_the_container_fails(
 ) -> None:
     begun = building(lambda: _wait(failed))
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.execution._EFFECTS", _failing_packages(begun))
+        patched.setattr(INSTALL, _failing(begun))
         assert apply(site) == 1
     said = capsys.readouterr().err
     assert errors(said) == ["error: no archive answers"]
@@ -235,12 +234,15 @@ def _built_again() -> None:
     raise AssertionError("what was built is in the cache")
 
 
-def _failing_packages(begun: Event) -> Any:
+INSTALL = "tasks.execution.guest_changes.install"
+
+
+def _failing(begun: Event) -> Callable[..., None]:
     def effect(*_: object) -> None:
         _wait(begun)
         raise DeployError("no archive answers")
 
-    return ((Package, effect), *execution._EFFECTS)
+    return effect
 
 
 def test_of_two_failures_the_first_is_the_reason_and_the_other_is_told(
@@ -257,7 +259,7 @@ def test_of_two_failures_the_first_is_the_reason_and_the_other_is_told(
         raise BuildError("go build failed")
 
     begun = building(fail)
-    monkeypatch.setattr("tasks.execution._EFFECTS", _failing_packages(begun))
+    monkeypatch.setattr(INSTALL, _failing(begun))
     assert apply(site) == 1
     said = capsys.readouterr().err
     assert errors(said) == ["error: no archive answers"]
@@ -291,9 +293,7 @@ def test_cancelled_both_are_interrupted_and_the_operation_ends_as_ever(
     building(build)
     with monkeypatch.context() as patched:
         if busy != "build":
-            patched.setattr(
-                "tasks.execution._EFFECTS", _endless_packages(busy, moments, installing)
-            )
+            patched.setattr(INSTALL, _endless_packages(busy, moments, installing))
         assert apply(site) == 20
     assert errors(capsys.readouterr().err) == [
         f"error: {NAME}: cancelled",
@@ -306,11 +306,11 @@ def test_cancelled_both_are_interrupted_and_the_operation_ends_as_ever(
     check_the_next_apply_does_it(site)
 
 
-def _endless_packages(busy: str, moments: Moments, installing: Event) -> Any:
+def _endless_packages(busy: str, moments: Moments, installing: Event) -> Callable[..., None]:
     def effect(*_: object) -> None:
         if busy == "container":
             moments.wait("artifact")
             interrupt()
         wait_as_for_a_program(also=installing)
 
-    return ((Package, effect), *execution._EFFECTS)
+    return effect

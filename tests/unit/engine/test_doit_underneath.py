@@ -162,7 +162,7 @@ def test_a_programming_error_in_a_step_is_never_taken_for_success(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("tasks.execution._EFFECTS", _with(broken))
+    monkeypatch.setattr("tasks.execution.guest_changes.install", broken)
     failures = carry_out(looks, plan, site.paths, whole=True)
     assert str(failures[NAME]) == f"{NAME}: RuntimeError: a bug of ours"
     assert any("in broken" in line for line in failures[NAME].evidence)
@@ -177,13 +177,6 @@ def test_a_rendering_that_fails_is_never_taken_for_success(
     failures = carry_out(looks, plan, site.paths, whole=True)
     assert list(failures) == [NAME]
     assert site.world.log == []
-
-
-def _with(effect: object) -> Any:
-    from tasks import execution
-    from tasks.resources.system import Package
-
-    return ((Package, effect), *execution._EFFECTS)
 
 
 def statuses(site: Site, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

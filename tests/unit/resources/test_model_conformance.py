@@ -18,7 +18,7 @@ from model_machine import User
 from shells import RootedShell
 
 from tasks.execution.guest_changes import applying
-from tasks.execution.previous_settings import keep_script, put_back_script
+from tasks.execution.previous_settings import KEEP, PUT_BACK
 from tasks.guest.runner import guarded
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
@@ -202,7 +202,7 @@ PATHS = ("environment", "link", "tls", "new one")
 
 def keep(both: Both, *names: str, units: Sequence[str] = ()) -> None:
     paths = [f"/etc/vikunja/{name}" for name in names]
-    both.run(["sh", "-c", keep_script(), "keep", "blue", *units, "--", *paths])
+    both.run(KEEP.argv("blue", *units, "--", *paths))
 
 
 def change(both: Both, text: bytes) -> None:
@@ -230,7 +230,7 @@ def test_what_was_kept_comes_back_alike(both: Both, stamped: bytes, again: Seque
         change(both, b"newer\n")
     both.put({serving: Node("file", stamped), database: Node("file", b"new\n")})
     for _ in range(2):
-        both.run(["sh", "-c", put_back_script(), "put-back", "blue"])
+        both.run(PUT_BACK.argv("blue"))
 
 
 TLS = "/etc/vikunja/tls/self-signed"
@@ -242,9 +242,8 @@ def certificate(both: Both, domain: str = "a.example", address: str = "192.0.2.1
 
 
 def make_certificate(both: Both) -> None:
-    text = f"MUST_EXIST=\n{applying('self-signed-certificate')}"
-    argv = ["sh", "-c", text, "certificate", TLS, "a.example", "192.0.2.1"]
-    both.run(argv, reason=False)
+    script = applying("self-signed-certificate")
+    both.run(script.argv(TLS, "a.example", "192.0.2.1"), reason=False)
 
 
 def test_a_certificate_is_made_and_judged_alike(both: Both) -> None:
