@@ -61,7 +61,7 @@ class Cutover(Struct, frozen=True):
             # From here on, where there is a place `saved`, it is put back.
             frozen.mark_saved()
             self.progress.step("swapping in what was restored")
-            self.swap_in(secret)
+            self.activate(secret)
             self._start(journal.units(self.color)[::-1])
             frozen.commit()
         except (DeployError, KeyboardInterrupt) as failure:
@@ -73,15 +73,15 @@ class Cutover(Struct, frozen=True):
             raise frozen.put_back(cause, "what was there", done) from failure
         recover(self.container, self.where)
 
-    def swap_in(self, secret: str = "") -> None:
+    def activate(self, secret: str = "") -> None:
         """What is in the place `restored` becomes live, what was live is in the place `saved`. With
-        services stopped, and the guard on its post."""
+        services stopped, and the watchdog on its post."""
         replace(self.database, within=while_stopped).swap(RESTORED, SAVED)
         self._beside("swap-attachments", RESTORED, SAVED, within=while_stopped)
         if secret:
             self._beside("swap-secret", secret, within=while_stopped)
 
-    def bring_attachments(self, folder: str, *, keep: bool = False) -> int:
+    def stage_attachments(self, folder: str, *, keep: bool = False) -> int:
         """Move unpacked attachments beside the live ones. keep: and all live ones that they lack
         with them; how many these are."""
         if not keep:
@@ -104,7 +104,7 @@ class Cutover(Struct, frozen=True):
         *arguments: str,
         within: Callable[[Sequence[str]], Sequence[str]] = list,
     ) -> Completed:
-        argv = ["bash", "-c", script_text("attachments"), "exchange", action, *arguments]
+        argv = ["bash", "-c", script_text("attachments"), "cutover", action, *arguments]
         return self.container.run(within(argv), timeout=self.database.timeout)
 
     def post_watchdog(self) -> Watchdog:

@@ -1,4 +1,4 @@
-"""An archive's data laid beside what is live: checked on the way, and nothing that serves touched.
+"""An archive's data staged beside what is live: checked on the way, what serves never touched.
 
 What a restore and a rollback over a migration have in common, up to the moment when writes stop
 (cutover.py). Killed anywhere, the next of either removes what is left.
@@ -44,7 +44,7 @@ ENGINES: dict[DatabaseType, str] = {
     "mysql": "MySQL",
 }
 
-Judge = Callable[[Contents, Database], None]
+Evaluate = Callable[[Contents, Database], None]
 """Looks at what lies in the place RESTORED, and raises where it must not become live."""
 
 
@@ -64,49 +64,46 @@ class Staged(Struct, frozen=True):
 def stage(
     archive: Archive,
     expected: Contents | Metadata,
-    exchange: Cutover,
+    cutover: Cutover,
     paths: Paths,
     operation: Operation,
     *,
-    evaluate: Judge,
+    evaluate: Evaluate,
     keys: Sequence[Key] = (),
     safety: bool = True,
 ) -> Staged:
-    """Bring an archive beside what is live, for `exchange` to swap in.
+    """Bring an archive beside what is live, for `cutover` to activate.
 
     expected: what is known of it; how large it is counts. keys: what opens an encrypted one.
     safety: take a backup of what is there first; where its database is gone, which no backup can
     hold, attachments that are there stay with those of the archive. Where this raises, nothing was
     touched and nothing is left.
     """
-    container, progress = exchange.container, exchange.progress
-    exchange.database.require_rights()
-    clean(exchange)
-    require_room(expected, container, exchange.where)
+    container, progress = cutover.container, cutover.progress
+    cutover.database.require_rights()
+    clean(cutover)
+    require_room(expected, container, cutover.where)
     emptied = False
     saved = None
     if safety:
         with _nothing_changed():
-            emptied = not exchange.database.occupied()
-            saved = None if emptied else _safety(archive, exchange, paths, operation)
-    try:
+            emptied = not cutover.database.occupied()
+            saved = None if emptied else _back_up(archive, cutover, paths, operation)
+    with discarded_on_failure(cutover, operation):
         contents = _unpack(archive, container, keys, progress).contents
-        refuse_other_engine(contents, exchange.instance)
+        refuse_other_engine(contents, cutover.instance)
         operation.info(f"Unpacked {archive.name}: {contents.files_count} files")
         progress.step("Loading the database")
-        left_out = exchange.database.load(f"{UNPACKED}/database", RESTORED)
+        left_out = cutover.database.load(f"{UNPACKED}/database", RESTORED)
         if left_out:
             operation.warn(
                 "Left out, for only an administrator of the database's server may create it: "
                 + ", ".join(left_out)
             )
         operation.info("Loaded the database beside the live one")
-        evaluate(contents, exchange.database)
-        kept = exchange.bring_attachments(f"{UNPACKED}/files", keep=emptied)
-    except BaseException:
-        discard(exchange, operation)
-        raise
-    own_secret = archive.encrypted and contents.instance_id == exchange.where
+        evaluate(contents, cutover.database)
+        kept = cutover.stage_attachments(f"{UNPACKED}/files", keep=emptied)
+    own_secret = archive.encrypted and contents.instance_id == cutover.where
     return Staged(contents, saved, f"{UNPACKED}/{SECRET}" if own_secret else "", kept)
 
 
@@ -137,14 +134,15 @@ def require_room(expected: Contents | Metadata, container: Container, where: str
         )
 
 
-def _safety(archive: Archive, exchange: Cutover, paths: Paths, operation: Operation) -> Archive:
+def _back_up(archive: Archive, cutover: Cutover, paths: Paths, operation: Operation) -> Archive:
+    """What is live, as an archive; the one that is restored is spared."""
     return take(
-        exchange.instance,
-        exchange.container,
+        cutover.instance,
+        cutover.container,
         paths,
         operation,
         trigger="restore",
-        progress=exchange.progress,
+        progress=cutover.progress,
         spare=(archive,),
     ).archive
 
@@ -183,16 +181,26 @@ def _unpack(
     return unpack(archive, consume, progress, keys)
 
 
-def clean(exchange: Cutover) -> None:
-    """Nothing is left of what was laid beside, now or by one that was killed."""
-    inside_run(exchange.container, "end", STAGING)
-    exchange.container.run(["rm", "-rf", UNPACKED], timeout=900)
-    exchange.drop()
+def clean(cutover: Cutover) -> None:
+    """Nothing is left of what is staged, now or by one that was killed."""
+    inside_run(cutover.container, "end", STAGING)
+    cutover.container.run(["rm", "-rf", UNPACKED], timeout=900)
+    cutover.drop()
 
 
-def discard(exchange: Cutover, operation: Operation) -> None:
+@contextmanager
+def discarded_on_failure(cutover: Cutover, operation: Operation) -> Iterator[None]:
+    """Nothing that is staged stays where this does not come to its end."""
+    try:
+        yield
+    except BaseException:
+        discard(cutover, operation)
+        raise
+
+
+def discard(cutover: Cutover, operation: Operation) -> None:
     """After a failure, whose cause is what matters; the next restore removes the rest."""
     try:
-        clean(exchange)
+        clean(cutover)
     except DeployError as left:
         operation.warn(f"What was unpacked could not be removed: {left}")

@@ -86,4 +86,4 @@ def activate(context: ApplyContext, freeze: WriteFreeze, staged: StagedUpdate) -
     # From here on, where there is a place `saved`, it is put back.
     freeze.mark_saved()
     context.progress.step("swapping in what was restored")
-    staged.cutover.swap_in(staged.secret)
+    staged.cutover.activate(staged.secret)

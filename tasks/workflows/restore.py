@@ -18,7 +18,7 @@ from tasks.age import Key
 from tasks.backup import running_instance
 from tasks.backup.cutover import RESTORED, Cutover
 from tasks.backup.running_instance import RunningInstance
-from tasks.backup.staging import clean, discard, stage
+from tasks.backup.staging import clean, discarded_on_failure, stage
 from tasks.containers.base import Container, refuse_foreign
 from tasks.databases import Database, database_for
 from tasks.databases.write_freeze import recover
@@ -146,7 +146,7 @@ def restore(
     # Found before the lock was: another color may serve now.
     target = find_target(instance, container, paths)
     database = database_for(instance, container)
-    exchange = Cutover(
+    cutover = Cutover(
         instance, container, database, target.found.color, target.found.version, progress
     )
 
@@ -159,19 +159,16 @@ def restore(
                 refuse_other_schema(contents, target, database.migrations(RESTORED), live)
         prove(contents)
 
-    laid = stage(
-        archive, expected, exchange, paths, operation, evaluate=evaluate, keys=keys, safety=safety
+    staged = stage(
+        archive, expected, cutover, paths, operation, evaluate=evaluate, keys=keys, safety=safety
     )
-    try:
+    with discarded_on_failure(cutover, operation):
         operation.info("Swapping in what was restored")
-        exchange.perform(laid.secret)
-    except BaseException:
-        discard(exchange, operation)
-        raise
-    clean(exchange)
+        cutover.perform(staged.secret)
+    clean(cutover)
     operation.info(f"{archive.name} is live")
     _serve(target)
-    return Restored(laid.contents, laid.safety, laid.kept)
+    return Restored(staged.contents, staged.safety, staged.kept)
 
 
 def _live(database: Database) -> Sequence[str] | None:
