@@ -22,13 +22,15 @@ from tasks.backup.staging import clean, discarded_on_failure, stage
 from tasks.containers.base import Container, refuse_foreign
 from tasks.databases import Database, database_for
 from tasks.databases.write_freeze import recover
-from tasks.errors import DatabaseError, ResourceError, UnhealthyError
-from tasks.guest.runner import last_lines, wait_for_leftovers
+from tasks.errors import DatabaseError, DeployError, ResourceError, UnhealthyError
+from tasks.guest.runner import wait_for_leftovers
 from tasks.model.archive import Archive, Contents
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
+from tasks.status.guest_facts import look_inside
+from tasks.workflows.service_scripts import Services, start
 
 
 class RestoreTarget(Struct, frozen=True):
@@ -167,7 +169,7 @@ def restore(
         cutover.perform(staged.secret)
     clean(cutover)
     operation.info(f"{archive.name} is live")
-    _serve(target)
+    _start(target)
     return Restored(staged.contents, staged.safety, staged.kept)
 
 
@@ -184,20 +186,16 @@ def _live(database: Database) -> Sequence[str] | None:
         raise
 
 
-def _serve(target: RestoreTarget) -> None:
+def _start(target: RestoreTarget) -> None:
     """All that the instance needs runs, also where it was stopped, and its page answers."""
-    from tasks.status.guest_facts import look_inside
-    from tasks.workflows import lifecycle
-
     instance, container = target.instance, target.container
-    what = lifecycle.RunningInstance(instance, container, look_inside(instance, container))
-    argv = ["sh", "-c", lifecycle.script("start"), "start", *lifecycle.start_arguments(what)]
-    timeout = 2 * what.patience + lifecycle.GRACE_SECONDS
-    completed = container.run(argv, timeout=timeout, check=False)
-    if completed.returncode != 0:
-        raise UnhealthyError(
+
+    def failure(_: int, lines: list[str]) -> DeployError:
+        return UnhealthyError(
             "what was restored is live, and its page does not answer",
             where=instance.id,
-            evidence=last_lines(completed.stderr),
+            evidence=lines,
             hint=f"./doit status {instance.id} says what is down.",
         )
+
+    start(Services(instance, container, look_inside(instance, container)), failure)

@@ -27,7 +27,7 @@ from tasks.model.operations import Operation, operation
 from tasks.model.state import State
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
-from tasks.workflows.lifecycle import enable, retire
+from tasks.workflows.service_scripts import enable, retire
 
 if TYPE_CHECKING:
     from tasks.model.archive import Archive

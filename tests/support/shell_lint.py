@@ -37,7 +37,8 @@ from tasks.guest.runner import script_text, while_stopped  # noqa: E402
 from tasks.model.instance import Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.workflows import drill, lifecycle  # noqa: E402
+from tasks.workflows import drill  # noqa: E402
+from tasks.workflows.service_scripts import RESTART, RETIRE, START, STOP  # noqa: E402
 
 Shell = Literal["sh", "bash"]
 
@@ -82,12 +83,12 @@ def _composed() -> Iterator[Text]:
         yield Text("status", "sh", "\n".join(parts))
         names = [*needed, "migrations"]
         yield Text("observe migrations", "sh", observer([("probe", name) for name in names]))
-    for name in ("start", "stop", "restart", "retire"):
-        yield Text(f"lifecycle {name}", "sh", lifecycle.script(name))
+    for script in (START, STOP, RESTART, RETIRE):
+        yield Text(f"lifecycle {script.name}", "sh", script.text)
     for engine in ENGINES:
-        script = databases.script(engine)  # type: ignore[arg-type]
-        yield Text(f"database {engine}", "bash", script)
-        yield Text(f"exchange {engine}", "bash", f"{script_text('attachments')}\n{script}")
+        text = databases.script(engine)  # type: ignore[arg-type]
+        yield Text(f"database {engine}", "bash", text)
+        yield Text(f"cutover {engine}", "bash", f"{script_text('attachments')}\n{text}")
     yield Text("recover", "bash", watchdog.recovery())
     yield Text("guard", "bash", watchdog.guard_text("/home", 60))
     yield Text("while-stopped", "bash", while_stopped([])[2])

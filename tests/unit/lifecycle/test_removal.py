@@ -16,7 +16,7 @@ from tasks.model import registry
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 from tasks.workflows import uninstall as removing
-from tasks.workflows.lifecycle import script
+from tasks.workflows.service_scripts import RETIRE
 from tasks.workflows.uninstall import UninstallRequest, uninstall
 
 NAME = "vikunja-main"
@@ -64,7 +64,7 @@ class Box:
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
         if argv[:2] == ["sh", "-c"]:
-            assert argv[2] == script("retire")
+            assert argv[2] == RETIRE.text
             self._do("disable")
             self.enabled = False
             return Completed(tuple(argv), 0, b"nginx.service vikunja-backend@blue.service\n", b"")

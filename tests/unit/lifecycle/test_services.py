@@ -10,18 +10,20 @@ from msgspec.structs import replace
 from standing_samples import INSIDE, MEASURED
 
 from tasks.errors import DeployError
-from tasks.host.process import Completed
+from tasks.guest.runner import GuestScript
 from tasks.model.instance import Instance
 from tasks.status.measured import Answer
-from tasks.workflows import lifecycle
-from tasks.workflows.lifecycle import (
-    RunningInstance,
-    _failure,
-    _not_restarted,
-    _serves,
+from tasks.workflows.service_scripts import (
+    RESTART,
+    START,
+    STOP,
+    Services,
     restart_arguments,
+    restart_failure,
+    serves_well,
+    services_failure,
+    serving_units,
     start_arguments,
-    stop_arguments,
 )
 
 UNITS = {"nginx.service": "active", "vikunja-backend@green.service": "active"}
@@ -36,14 +38,14 @@ def full() -> Instance:
     )
 
 
-def subject(instance: Instance | None = None, **changes: Any) -> RunningInstance:
+def services(instance: Instance | None = None, **changes: Any) -> Services:
     # No container: only what is asked of it is looked at here.
-    found = replace(INSIDE, serving="green", units=UNITS, **changes)
-    return RunningInstance(instance or sample_instance(), None, found)  # type: ignore[arg-type]
+    inside = replace(INSIDE, serving="green", units=UNITS, **changes)
+    return Services(instance or sample_instance(), None, inside)  # type: ignore[arg-type]
 
 
 def test_what_is_behind_the_proxy_starts_before_it() -> None:
-    assert start_arguments(subject(full())) == [
+    assert start_arguments(services(full())) == [
         *("3457", "v1.2.0", "8457", "vikunja.example.com", "443", "40", "green"),
         "postgresql.service",
         "redis-server.service",
@@ -51,12 +53,12 @@ def test_what_is_behind_the_proxy_starts_before_it() -> None:
         "vikunja-mcp@green.service",
         "nginx.service",
     ]
-    assert start_arguments(subject())[2] == "-"
-    assert start_arguments(subject())[7:] == ["vikunja-backend@green.service", "nginx.service"]
+    assert start_arguments(services())[2] == "-"
+    assert start_arguments(services())[7:] == ["vikunja-backend@green.service", "nginx.service"]
 
 
 def test_the_proxy_stops_before_what_is_behind_it_and_the_database_goes_on() -> None:
-    assert stop_arguments(full()) == [
+    assert serving_units(full()) == [
         "nginx.service",
         "vikunja-mcp@blue.service",
         "vikunja-backend@blue.service",
@@ -66,7 +68,7 @@ def test_the_proxy_stops_before_what_is_behind_it_and_the_database_goes_on() -> 
 
 
 def test_a_stand_in_has_the_idle_color_s_ports() -> None:
-    arguments = restart_arguments(subject(full()))
+    arguments = restart_arguments(services(full()))
     assert arguments[:3] == ["green", "3457", "8457"]
     assert arguments[3:6] == ["blue", "3456", "8456"]
     assert arguments[6:8] == ["v1.2.0", "40"]
@@ -83,23 +85,23 @@ def test_a_stand_in_has_the_idle_color_s_ports() -> None:
     ],
 )
 def test_only_what_serves_has_requests_to_lose(changes: dict[str, Any], expected: bool) -> None:
-    assert _serves(subject(**changes)) is expected
+    assert serves_well(services(**changes)) is expected
 
 
 @pytest.mark.parametrize(("code", "exit_code"), [(1, 1), (10, 10), (11, 11), (12, 12)])
 def test_how_a_restart_failed_is_the_exit_code(code: int, exit_code: int) -> None:
-    error = _not_restarted(Completed(("sh",), code, b"", b"first\nlast\n"), subject())
+    error = restart_failure(services())(code, ["first", "last"])
     assert (error.exit_code, error.evidence) == (exit_code, ("first", "last"))
     assert "./doit logs vikunja-main" in error.hint
 
 
 def test_a_failure_says_the_script_s_last_words() -> None:
-    error = _failure(Completed(("sh",), 1, b"", b"x\nnginx could not be started\n"), "a", "no")
+    error = services_failure("no", "a")(1, ["x", "nginx could not be started"])
     assert str(error) == "a: no: nginx could not be started"
     assert isinstance(error, DeployError)
 
 
-@pytest.mark.parametrize("name", ["start", "stop", "restart"])
-def test_every_script_waits_for_what_a_killed_run_has_left_working(name: str) -> None:
-    text = lifecycle.script(name)
+@pytest.mark.parametrize("script", [START, STOP, RESTART], ids=lambda script: script.name)
+def test_every_script_waits_for_what_a_killed_run_has_left_working(script: GuestScript) -> None:
+    text = script.text
     assert text.index("flock -w") < text.index("health_backend()") < text.index("settle()")
