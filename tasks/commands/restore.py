@@ -61,7 +61,7 @@ class Restore(DeployCommand):
         from tasks.model.operations import operation
         from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
-        from tasks.workflows.restore import find_target, restore
+        from tasks.workflows.restore import RestoreRequest, find_target, restore
 
         instance = only(load(options), arguments, "restore")
         archive = chosen(instance, options["from"])
@@ -76,6 +76,13 @@ class Restore(DeployCommand):
             console.note(line)
         if not options["yes"]:
             confirm(instance.id)
+        request = RestoreRequest(
+            archive,
+            checked.contents,
+            keys=keys,
+            allow_version=options["allow_version"],
+            safety=not options["no_backup"],
+        )
         before = states.read(paths, instance.id)
         with (
             show_progress([instance.id], lines=options["progress"]) as progress,
@@ -84,17 +91,7 @@ class Restore(DeployCommand):
             ) as under_way,
             serving_on(under_way, before.status if before else None),
         ):
-            restored = restore(
-                archive,
-                checked.contents,
-                target,
-                paths,
-                under_way,
-                keys=keys,
-                allow_version=options["allow_version"],
-                safety=not options["no_backup"],
-                progress=progress(instance.id),
-            )
+            restored = restore(target, request, paths, under_way, progress(instance.id))
         console.result(f"{instance.id}: {archive.created_at} is back: {instance.public_url}")
         if restored.safety is not None:
             console.note(f"What was there before: {restored.safety.path}")
@@ -150,7 +147,7 @@ def comparison(archive: Archive, checked: Checked, target: RestoreTarget) -> lis
     from tasks.databases import database_for
 
     contents = checked.contents
-    found = target.found
+    running = target.running
     try:
         database = database_for(target.instance, target.container)
         there = database.occupied()
@@ -162,7 +159,7 @@ def comparison(archive: Archive, checked: Checked, target: RestoreTarget) -> lis
         secrets = "brings back the secret that signs sessions; passwords are kept"
     elif archive.encrypted:
         secrets = "has another instance's secrets, which stay in it"
-    now = f"{found.version}, {rows}, attachments of {size_text(found.files_bytes)}"
+    now = f"{running.version}, {rows}, attachments of {size_text(running.files_bytes)}"
     new = (
         f"{contents.vikunja_version}, {sum(contents.tables.values())} rows, "
         f"{contents.files_count} attachments of {size_text(contents.files_size_bytes)}"

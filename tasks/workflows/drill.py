@@ -50,7 +50,7 @@ from tasks.model.operation_log import format_time, utc_now
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
-from tasks.workflows.restore import find_target, restore
+from tasks.workflows.restore import RestoreRequest, find_target, restore
 
 if TYPE_CHECKING:
     from tasks.age import Key
@@ -173,16 +173,12 @@ def drill(
         ready = time.monotonic()
         found = find_target(double, container, own)
         restored = restore(
-            archive,
-            expected,
             found,
+            RestoreRequest(archive, expected, keys, allow_version=True, safety=False),
             own,
             operation,
-            keys=keys,
-            allow_version=True,
-            safety=False,
+            progress,
             prove=lambda contents: prove(double, container, contents),
-            progress=progress,
         )
         ended = time.monotonic()
     except (RolledBackError, RollbackFailedError) as failure:
@@ -200,7 +196,7 @@ def drill(
     went = LastDrill(
         drilled_at=format_time(utc_now()),
         archive=archive.name,
-        version=found.found.version,
+        version=found.running.version,
         rows=sum(contents.tables.values()),
         files=contents.files_count,
         restore_seconds=round(ended - ready, 1),

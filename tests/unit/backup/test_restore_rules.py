@@ -12,6 +12,7 @@ from backup_samples import CONTENTS
 from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import RunningInstance
+from tasks.backup.schema_check import refuse_other_schema
 from tasks.backup.staging import refuse_other_engine, require_room
 from tasks.commands.drill import place_at
 from tasks.commands.restore import chosen
@@ -23,7 +24,6 @@ from tasks.model.archive import Archive, Trigger, sealed, sidecar_text
 from tasks.model.instance import Instance
 from tasks.model.layout import OUTBOUND_SETTINGS
 from tasks.workflows.drill import DrillNetwork, digests, own_place, throw_away
-from tasks.workflows.restore import RestoreTarget, refuse_other_schema
 
 
 def instance(tmp_path: Path, **changes: Any) -> Instance:
@@ -45,9 +45,9 @@ def instance(tmp_path: Path, **changes: Any) -> Instance:
     return make_instance(with_defaults(document, tmp_path), tmp_path / "config.yaml")
 
 
-def target(tmp_path: Path) -> RestoreTarget:
-    found = cast(RunningInstance, type("Found", (), {"version": "v1.1.0", "commit": "1" * 40}))
-    return RestoreTarget(instance(tmp_path), cast(Any, None), found)
+def running(tmp_path: Path) -> RunningInstance:
+    gathered = cast(Any, None)
+    return RunningInstance(instance(tmp_path), "blue", "v1.1.0", "1" * 40, gathered, 0)
 
 
 def test_an_archive_of_another_engine_is_refused(tmp_path: Path) -> None:
@@ -57,29 +57,29 @@ def test_an_archive_of_another_engine_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_same_migrations_in_any_order_are_restored_whatever_the_version(tmp_path: Path) -> None:
-    refuse_other_schema(CONTENTS, target(tmp_path), ["1", "2"], ["2", "1"])
+    refuse_other_schema(CONTENTS, running(tmp_path), ["1", "2"], ["2", "1"])
 
 
 def test_a_database_that_would_be_migrated_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"v1\.1\.0 would run 2 migrations on it") as refused:
-        refuse_other_schema(CONTENTS, target(tmp_path), ["1"], ["1", "2", "3"])
+        refuse_other_schema(CONTENTS, running(tmp_path), ["1"], ["1", "2", "3"])
     assert "--allow-version" in refused.value.hint
 
 
 def test_a_database_that_is_ahead_is_refused_even_if_it_also_lacks_some(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"through 1 migrations that v1\.1\.0 does not know"):
-        refuse_other_schema(CONTENTS, target(tmp_path), ["1", "9"], ["1", "2"])
+        refuse_other_schema(CONTENTS, running(tmp_path), ["1", "9"], ["1", "2"])
 
 
 def test_what_serves_takes_its_own_archive_though_the_live_database_lost_its_migrations(
     tmp_path: Path,
 ) -> None:
     own = replace(CONTENTS, vikunja_version="v1.1.0", vikunja_commit="1" * 40)
-    refuse_other_schema(own, target(tmp_path), ["1", "2"], [])
+    refuse_other_schema(own, running(tmp_path), ["1", "2"], [])
     with pytest.raises(DatabaseError, match="does not know"):
-        refuse_other_schema(replace(own, vikunja_commit="2" * 40), target(tmp_path), ["1"], [])
+        refuse_other_schema(replace(own, vikunja_commit="2" * 40), running(tmp_path), ["1"], [])
     with pytest.raises(DatabaseError, match="does not know"):
-        refuse_other_schema(own, target(tmp_path), ["1", "9"], ["1", "2"])
+        refuse_other_schema(own, running(tmp_path), ["1", "9"], ["1", "2"])
 
 
 def test_room_for_what_lies_beside_is_asked_for_before_it_is_needed() -> None:
