@@ -24,7 +24,7 @@ from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance
-    from tasks.workflows.drill import DrillNetwork
+    from tasks.workflows.drill_site import DrillNetwork
 
 
 class Drill(DeployCommand):
@@ -48,13 +48,13 @@ class Drill(DeployCommand):
         from tasks.output.plan_text import duration
         from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
-        from tasks.workflows.drill import drill
+        from tasks.workflows.drill import DrillRequest, drill
 
         instance = only(load(options), arguments, "drill")
         archive = chosen(instance, options["from"])
         identity = caller_folder() / options["identity"] if options["identity"] else None
         keys = keys_of(instance.backup.encrypt, identity)
-        place = place_at(instance, options["address"])
+        request = DrillRequest(archive, keys, network_at(instance, options["address"]))
         paths = host_paths()
         with (
             show_progress([instance.id], lines=options["progress"]) as progress,
@@ -62,15 +62,7 @@ class Drill(DeployCommand):
                 paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
             ) as under_way,
         ):
-            went = drill(
-                instance,
-                archive,
-                paths,
-                under_way,
-                place=place,
-                keys=keys,
-                progress=progress(instance.id),
-            )
+            went = drill(instance, request, paths, under_way, progress(instance.id))
         if options["json"]:
             console.result(json.dumps({"instance_id": instance.id, **asdict(went)}, indent=2))
         else:
@@ -82,9 +74,9 @@ class Drill(DeployCommand):
         return 0
 
 
-def place_at(instance: Instance, address: str) -> DrillNetwork | None:
+def network_at(instance: Instance, address: str) -> DrillNetwork | None:
     """Where --address says. Raises UsageError where it is none of the instance's network."""
-    from tasks.workflows.drill import DrillNetwork
+    from tasks.workflows.drill_site import DrillNetwork
 
     if not address:
         return None

@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from instance_samples import sample_instance  # noqa: E402
 from model_container import known_texts, script_names  # noqa: E402
 
+from tasks.backup.staged_proof import DIGESTS  # noqa: E402
 from tasks.builds import builder, fetching, making, toolchain  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
@@ -37,7 +38,6 @@ from tasks.guest.runner import script_text, while_stopped  # noqa: E402
 from tasks.model.instance import Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.workflows import drill  # noqa: E402
 from tasks.workflows.service_scripts import RESTART, RETIRE, START, STOP  # noqa: E402
 
 Shell = Literal["sh", "bash"]
@@ -83,8 +83,8 @@ def _composed() -> Iterator[Text]:
         yield Text("status", "sh", "\n".join(parts))
         names = [*needed, "migrations"]
         yield Text("observe migrations", "sh", observer([("probe", name) for name in names]))
-    for script in (START, STOP, RESTART, RETIRE):
-        yield Text(f"lifecycle {script.name}", "sh", script.text)
+    for script in (START, STOP, RESTART, RETIRE, DIGESTS):
+        yield Text(script.name, "sh", script.text)
     for engine in ENGINES:
         text = databases.script(engine)  # type: ignore[arg-type]
         yield Text(f"database {engine}", "bash", text)
@@ -105,7 +105,6 @@ def _embedded() -> Iterator[Text]:
         "builder.END": builder.END,
         "builder.INSTALL": f"{reach}\n{builder.INSTALL}",
         "builder.PREPARE": builder.PREPARE,
-        "drill.DIGESTS": drill.DIGESTS,
         "fetching.GO_SCRIPT": fetching.GO_SCRIPT,
         "fetching.NPM_SCRIPT": fetching.NPM_SCRIPT,
         "inside.ASK": guest_access.ASK,

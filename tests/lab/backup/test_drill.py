@@ -15,7 +15,7 @@ from load import written_to
 from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.lxc.network import INTERFACES
 from tasks.paths import SCHEMAS
-from tasks.workflows.drill import own_place
+from tasks.workflows.drill_site import isolated_network
 
 
 def containers(site: Site) -> list[str]:
@@ -25,7 +25,7 @@ def containers(site: Site) -> list[str]:
 def assert_nothing_left(site: Backed) -> None:
     assert containers(site) == [site.id]
     assert not (site.paths.library / "drill").exists()
-    assert not (INTERFACES / own_place(site.id, site.paths.prefix).bridge).exists()
+    assert not (INTERFACES / isolated_network(site.id, site.paths.prefix).bridge).exists()
     assert [one["instance_id"] for one in json.loads(site.paths.registry.read_text())] == [site.id]
 
 

@@ -13,8 +13,9 @@ from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import RunningInstance
 from tasks.backup.schema_check import refuse_other_schema
+from tasks.backup.staged_proof import digests
 from tasks.backup.staging import refuse_other_engine, require_room
-from tasks.commands.drill import place_at
+from tasks.commands.drill import network_at
 from tasks.commands.restore import chosen
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
@@ -23,7 +24,7 @@ from tasks.host.process import Completed
 from tasks.model.archive import Archive, Trigger, sealed, sidecar_text
 from tasks.model.instance import Instance
 from tasks.model.layout import OUTBOUND_SETTINGS
-from tasks.workflows.drill import DrillNetwork, digests, own_place, throw_away
+from tasks.workflows.drill_site import DrillNetwork, drill_instance, isolated_network
 
 
 def instance(tmp_path: Path, **changes: Any) -> Instance:
@@ -123,23 +124,23 @@ def test_latest_is_the_newest_that_no_restore_has_taken(
         chosen(desired, "")
 
 
-def test_a_drills_double_shares_nothing_that_others_could_notice(tmp_path: Path) -> None:
+def test_a_drills_instance_shares_nothing_that_others_could_notice(tmp_path: Path) -> None:
     password = tmp_path / "password"
     original = instance(
         tmp_path,
         database={"type": "postgresql", "host": "10.0.0.9", "password_file": str(password)},
         vikunja={"environment": {"VIKUNJA_MAILER_ENABLED": "true", "VIKUNJA_X": "1"}},
     )
-    place = own_place(original.id, Path("/"))
-    double = throw_away(original, place)
-    assert (double.id, double.container_name) == ("vikunja-main-drill", "tasks-drill")
-    assert ip_interface(double.network.ip_address).network != original.network.interface.network
-    assert ip_interface(place.address).ip in ip_interface("198.18.0.0/15").network
-    assert ip_interface(place.gateway).ip in ip_interface(place.address).network
-    assert len(place.bridge) <= 15
-    assert double.database.inside and double.database.password_file is None
-    assert double.database.name == original.database.name
-    environment = double.vikunja.environment
+    network = isolated_network(original.id, Path("/"))
+    drilled = drill_instance(original, network)
+    assert (drilled.id, drilled.container_name) == ("vikunja-main-drill", "tasks-drill")
+    assert ip_interface(drilled.network.ip_address).network != original.network.interface.network
+    assert ip_interface(network.address).ip in ip_interface("198.18.0.0/15").network
+    assert ip_interface(network.gateway).ip in ip_interface(network.address).network
+    assert len(network.bridge) <= 15
+    assert drilled.database.inside and drilled.database.password_file is None
+    assert drilled.database.name == original.database.name
+    environment = drilled.vikunja.environment
     assert environment["VIKUNJA_X"] == "1"
     quiet = {f"VIKUNJA_{name}" for name in OUTBOUND_SETTINGS} - {"VIKUNJA_REDIS_ENABLED"}
     assert {name for name, value in environment.items() if value == "false"} == quiet
@@ -147,18 +148,18 @@ def test_a_drills_double_shares_nothing_that_others_could_notice(tmp_path: Path)
 
 
 def test_two_instances_drill_on_different_bridges() -> None:
-    places = {own_place(name, Path("/")) for name in ("a", "b", "c")}
-    assert len({place.bridge for place in places}) == 3
+    networks = {isolated_network(name, Path("/")) for name in ("a", "b", "c")}
+    assert len({network.bridge for network in networks}) == 3
 
 
 def test_a_drills_address_is_another_one_of_the_instances_network(tmp_path: Path) -> None:
     original = instance(tmp_path)
     wanted = DrillNetwork("br0", "10.0.0.77/24", "10.0.0.1")
-    assert place_at(original, "10.0.0.77/24") == place_at(original, "10.0.0.77") == wanted
-    assert place_at(original, "") is None
+    assert network_at(original, "10.0.0.77/24") == network_at(original, "10.0.0.77") == wanted
+    assert network_at(original, "") is None
     for wrong in ("10.0.0.5", "10.0.1.7/24", "10.0.0.7/25", "nonsense"):
         with pytest.raises(UsageError, match=f"--address {wrong}"):
-            place_at(original, wrong)
+            network_at(original, wrong)
 
 
 def test_digests_are_read_whatever_the_files_are_called() -> None:

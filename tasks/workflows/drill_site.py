@@ -1,0 +1,130 @@
+"""What a drill is done in: an instance like the real one, with a container, network and records of
+its own.
+
+The container is `<name>-drill`, on a bridge and subnet of its own where its driver makes those, or
+where the user says. Its records are in a folder of their own, so that it is in no registry.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from tasks.config.make import make_instance
+from tasks.containers import container_for
+from tasks.containers.base import Container
+from tasks.containers.drivers import driver_of
+from tasks.errors import UsageError
+from tasks.model.instance import Instance
+from tasks.model.last_drill import SUFFIX
+from tasks.model.layout import OUTBOUND_SETTINGS
+from tasks.paths import Paths
+
+
+class DrillNetwork(Struct, frozen=True):
+    """Where the throw-away container is. address: with prefix length."""
+
+    bridge: str
+    address: str
+    gateway: str
+
+
+class DrillPaths(Paths, frozen=True, kw_only=True):
+    """Paths whose records are the drill's own; containers, caches and locks are the host's.
+
+    records: their folder.
+    """
+
+    records: Path
+
+    @property
+    def registry(self) -> Path:
+        return self.records / "instances.json"
+
+    @property
+    def engine_database(self) -> Path:
+        return self.records / "doit.db"
+
+    @property
+    def log_rotation(self) -> Path:
+        return self.records / "log-rotation"
+
+    def state(self, instance_id: str) -> Path:
+        return self.records / "state"
+
+    def health(self, instance_id: str) -> Path:
+        return self.records / "health.json"
+
+    def releases(self, instance_id: str) -> Path:
+        return self.records / "releases.json"
+
+    def applied(self, instance_id: str) -> Path:
+        return self.records / "applied.json"
+
+    def rendered(self, instance_id: str) -> Path:
+        return self.records / "rendered"
+
+    def last_backup(self, instance_id: str) -> Path:
+        return self.records / "last-backup.json"
+
+    def measured(self, instance_id: str) -> Path:
+        return self.records / "measured.json"
+
+    def lock(self, instance_id: str) -> Path:
+        return self.records / "lock"
+
+    def log(self, instance_id: str) -> Path:
+        return self.records / "log"
+
+
+class DrillSite(Struct, frozen=True):
+    """original: the instance whose archive is proven, never touched. instance, container, paths:
+    the drill's own."""
+
+    original: Instance
+    instance: Instance
+    container: Container
+    paths: DrillPaths
+
+
+def drill_site(instance: Instance, network: DrillNetwork | None, paths: Paths) -> DrillSite:
+    """Where an instance's drill is done; nothing of it is made here. Raises UsageError where its
+    driver makes no networks, and none is given."""
+    if network is None and not driver_of(instance).makes_networks:
+        raise UsageError(
+            "a drill needs an address on the instance's network",
+            where=instance.id,
+            hint=f"Name one that is free: ./doit drill {instance.id} --address 192.0.2.9/24",
+        )
+    original = instance.made_from(container_for(instance, paths).observe().template)
+    own = drill_instance(original, network or isolated_network(instance.id, paths.prefix))
+    own_paths = DrillPaths(paths.prefix, records=paths.drill(instance.id))
+    return DrillSite(original, own, container_for(own, own_paths), own_paths)
+
+
+def isolated_network(instance_id: str, prefix: Path) -> DrillNetwork:
+    """A bridge and subnet that are this drill's alone: of 198.18.0.0/15, which nobody routes."""
+    number = int(sha256(f"{prefix}:{instance_id}".encode()).hexdigest()[:6], 16)
+    subnet = f"198.{18 + number // 256 % 2}.{number % 256}"
+    return DrillNetwork(f"vkdr{number:06x}", f"{subnet}.2/24", f"{subnet}.1")
+
+
+def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
+    """The same application and engine, in a container of its own, reaching nobody."""
+    document: dict[str, Any] = deepcopy(dict(instance.document))
+    document["deployment"]["instance_id"] = f"{instance.id}{SUFFIX}"
+    document[instance.driver] |= driver_of(instance).double(instance, SUFFIX)
+    document["network"] |= {
+        "bridge": network.bridge,
+        "ip_address": network.address,
+        "gateway": network.gateway,
+    }
+    for name in ("host", "port", "password_file", "admin_user", "admin_password_file"):
+        document["database"][name] = None
+    quiet = {f"VIKUNJA_{name}": "false" for name in OUTBOUND_SETTINGS if name != "REDIS_ENABLED"}
+    document["vikunja"]["environment"] = {**document["vikunja"]["environment"], **quiet}
+    return make_instance(document, instance.source)
