@@ -106,10 +106,11 @@ class Lab:
 
     def _prepare(self) -> None:
         from tasks.builds.sample import make_repository
-        from tasks.host.packages import LXC, ensure, ensure_user_ids
+        from tasks.containers.drivers import local_driver
+        from tasks.host.packages import ensure, ensure_user_ids
         from tasks.output.console import Lines
 
-        ensure(("git", *LXC), Lines())
+        ensure(("git", *local_driver().packages), Lines())
         ensure_user_ids()
         subprocess.run([sys.executable, "-m", "compileall", "-q", str(ROOT / "tasks")], check=False)
         for folder in (self.configs, self.work, self._all, self.paths.cache.parent):

@@ -22,13 +22,14 @@ class Demo(DeployCommand):
         from tasks.builds.sample import make_repository
         from tasks.commands.apply import Request, apply_all
         from tasks.config import load_instances
-        from tasks.host.packages import DEMO, ensure, ensure_user_ids
+        from tasks.containers.drivers import local_driver
+        from tasks.host.packages import ensure, ensure_user_ids
         from tasks.output.plan_text import duration
         from tasks.paths import ROOT, host_paths
 
         begun = time.monotonic()
         paths = host_paths()
-        ensure(DEMO, console.Lines())
+        ensure(("git", *local_driver().packages), console.Lines())
         ensure_user_ids()
         (instance,) = load_instances((ROOT / "examples" / "demo.yaml",))
         assert instance.git is not None

@@ -34,14 +34,15 @@ class Test(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.host.packages import LXC, ensure, ensure_user_ids
+        from tasks.containers.drivers import local_driver
+        from tasks.host.packages import ensure, ensure_user_ids
         from tasks.paths import ROOT
 
         if options["clean"]:
             if arguments or options["coverage"]:
                 raise UsageError("--clean runs no tests, and takes nothing else")
             os.execv(sys.executable, [sys.executable, str(ROOT / "tests/support/left_behind.py")])
-        ensure(("git", *LXC, *TEST_PACKAGES), console.Lines())
+        ensure(("git", *local_driver().packages, *TEST_PACKAGES), console.Lines())
         ensure_user_ids()
         workers = options["workers"] or (
             1 if arguments else min(1 + (os.cpu_count() or 1), MOST_WORKERS)

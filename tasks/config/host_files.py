@@ -79,7 +79,7 @@ def _connection_files(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Of a token: that it is one, never what it is."""
     token = value_at(document, "proxmox.connection.token_file")
     if isinstance(token, str):
-        from tasks.config.api_token import read_token
+        from tasks.containers.proxmox.api_token import read_token
         from tasks.errors import UsageError
 
         try:

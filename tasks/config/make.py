@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tasks.containers.drivers import DRIVERS, driver_named
 from tasks.model.instance import Instance
 
 Document = Mapping[str, Any]
@@ -15,15 +16,19 @@ Document = Mapping[str, Any]
 
 def make_instance(document: Document, source: Path) -> Instance:
     """document: valid, all defaults filled in, paths absolute. source: the file it came from."""
+    (driver,) = (name for name in DRIVERS if name in document)
+    section = driver_named(driver).section
     known = {
         **document,
+        "driver": driver,
+        "placement": msgspec.convert(document[driver], section, dec_hook=_decode),
         "id": document["deployment"]["instance_id"],
         "version": document["deployment"]["version"],
         "files": [_extra_file(item) for item in document["files"]],
         "source": source,
         "document": document,
     }
-    return msgspec.convert(known, Instance, dec_hook=_path)
+    return msgspec.convert(known, Instance, dec_hook=_decode)
 
 
 def _extra_file(desired: Document) -> Document:
@@ -32,5 +37,6 @@ def _extra_file(desired: Document) -> Document:
     return {**desired, "secret": secret, "mode": desired["mode"].zfill(4)}
 
 
-def _path(kind: type[Path], text: str) -> Path:
-    return kind(text)
+def _decode(kind: type[Any], value: Any) -> Any:
+    """Text as the Path that it is; the placement is a record already."""
+    return Path(value) if kind is Path else value

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tasks.model.finding import Concern, Finding
-    from tasks.model.instance import DriverName, Instance
+    from tasks.model.instance import DriverName, Instance, Placement
     from tasks.paths import Paths
 
 MARKER_PATH = "/etc/vikunja-deploy"
@@ -193,6 +193,10 @@ class Driver(Protocol):
     @property
     def name(self) -> DriverName: ...
 
+    @property
+    def section(self) -> type[Placement]:
+        """The record of its section of the configuration."""
+
     keys: tuple[str, ...]
     """Configuration keys of its own that an existing container takes on, dotted."""
 
@@ -246,6 +250,9 @@ class Driver(Protocol):
 
 class LocalDriver(Driver, Protocol):
     """A driver whose containers live on this machine, and are made from a spec alone."""
+
+    packages: tuple[str, ...]
+    """Debian packages that it needs here."""
 
     def from_spec(self, spec: ContainerSpec, paths: Paths) -> Container:
         """Of no instance in particular: a builder's."""

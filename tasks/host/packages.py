@@ -14,22 +14,6 @@ from tasks.host.process import last_lines, sync_folder
 from tasks.host.user_ids import with_root_range
 from tasks.progress import SILENT, Progress
 
-LXC = (
-    "ca-certificates",
-    "iproute2",
-    "iptables",
-    "lxc",
-    "lxcfs",
-    "mmdebstrap",
-    "mount",
-    "uidmap",
-    "util-linux",
-)
-"""What the plain LXC driver needs."""
-
-DEMO = ("git", *LXC)
-"""What `./doit demo` needs."""
-
 SAME = {"lxc": "lxc-pve"}
 """Where another package is the same: Proxmox VE brings its own, and would go with Debian's."""
 

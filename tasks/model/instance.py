@@ -6,12 +6,11 @@ default; nothing here repeats one. `tasks.config` is the only maker of these.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,118 +25,22 @@ DriverName = Literal["proxmox", "lxc"]
 the drivers themselves is in tasks/containers/drivers.py."""
 
 
+@runtime_checkable
 class Placement(Protocol):
-    """The section that chooses a driver: where the container lives. template: what it is made
-    from; None: see Instance.template."""
+    """The section that chooses a driver: where the container lives. A record in the driver's own
+    folder. template: what it is made from; None: see Instance.template."""
 
     @property
     def template(self) -> str | None: ...
+
+    @property
+    def default_template(self) -> str:
+        """What new containers are made from where the configuration names nothing."""
 
     def container_name(self, instance_id: str) -> str: ...
 
     def suite(self, template: str) -> str:
         """The Debian release that a template of this driver is of."""
-
-
-class Connection(Struct, frozen=True):
-    """How Proxmox VE's API is reached. Files are absolute paths of this machine."""
-
-    type: Literal["local", "https", "openssh"]
-    host: str | None
-    port: int
-    token_file: Path | None
-    fingerprint: str | None
-    ca_file: Path | None
-
-
-class Ssh(Struct, frozen=True):
-    """How nodes are reached by ssh. hosts: node → name or address, where the cluster's will not
-    do."""
-
-    user: str
-    port: int
-    hosts: Mapping[str, str]
-
-
-class Mount(Struct, frozen=True):
-    """A further volume of the container's own. path: absolute, in the container."""
-
-    path: str
-    storage: str
-    size_gb: int
-    backup: bool = True
-
-
-class Ha(Struct, frozen=True):
-    """group: of Proxmox VE 8, or the name of a rule of 9. nodes: `pve` or `pve:2`, that it is made
-    with and kept at; none where others see to it."""
-
-    group: str | None
-    state: Literal["started", "stopped", "ignored", "disabled"]
-    max_restart: int
-    nodes: tuple[str, ...] = ()
-
-
-class Replication(Struct, frozen=True):
-    """schedule: a calendar event of Proxmox VE."""
-
-    target: str
-    schedule: str
-
-
-class Proxmox(Struct, frozen=True):
-    """container_id None: the cluster's next free one, then kept. storage None: a sensible one.
-    template None: see Instance.template.
-
-    startup: as Proxmox VE writes it. pool, ssh_keys: of a new container only.
-    """
-
-    node: str
-    container_id: int | None
-    template: str | None
-    connection: Connection
-    ssh: Ssh
-    download: bool
-    storage: str | None
-    swap_mb: int
-    vlan: int | None
-    mtu: int | None
-    firewall: bool
-    search_domain: str | None
-    timezone: str | None
-    onboot: bool
-    startup: str | None
-    protection: bool
-    tags: tuple[str, ...]
-    pool: str | None
-    ssh_keys: tuple[str, ...]
-    mounts: tuple[Mount, ...]
-    ha: Ha | None
-    replication: tuple[Replication, ...]
-    lock_wait_seconds: int
-
-    def container_name(self, instance_id: str) -> str:
-        return instance_id
-
-    def suite(self, template: str) -> str:
-        """As far as the template's name tells; where it does not, the oldest that is supported:
-        what is built for that runs on the others, too."""
-        found = re.search(r"debian-(\d+)", template)
-        return SUITES.get(found[1] if found else "", OLDEST_SUITE)
-
-
-class Lxc(Struct, frozen=True):
-    """Plain LXC on this machine. template: a Debian suite, as its archive names it; None: see
-    Instance.template."""
-
-    name: str
-    template: str | None
-
-    def container_name(self, instance_id: str) -> str:
-        return self.name
-
-    def suite(self, template: str) -> str:
-        return template
 
 
 class Resources(Struct, frozen=True):
@@ -335,20 +238,17 @@ class ExtraFile(Struct, frozen=True):
     source: Path | None = None
 
 
-SUITES = {"12": "bookworm", "13": "trixie"}
 OLDEST_SUITE, NEWEST_SUITE = "bookworm", "trixie"
-
-DEFAULT_TEMPLATES = {"lxc": NEWEST_SUITE, "proxmox": "debian-13-standard"}
-"""What new containers are made from where the configuration names nothing."""
+"""Releases of Debian that containers may have."""
 
 
 class Instance(Struct, frozen=True, kw_only=True, dict=True):
-    """One instance. One field that is named as a driver, and one of git and release, is set."""
+    """One instance. One of git and release is set. placement: the section of the driver."""
 
     id: str
     version: str
-    proxmox: Proxmox | None = None
-    lxc: Lxc | None = None
+    driver: DriverName
+    placement: Placement
     resources: Resources
     network: Network
     database: Database
@@ -371,21 +271,9 @@ class Instance(Struct, frozen=True, kw_only=True, dict=True):
     other values: those in use (which database serves, say), or an option's."""
 
     @property
-    def driver(self) -> DriverName:
-        found: DriverName
-        (found,) = (name for name in get_args(DriverName) if getattr(self, name) is not None)
-        return found
-
-    @property
-    def placement(self) -> Placement:
-        """The section of the driver."""
-        found: Placement = getattr(self, self.driver)
-        return found
-
-    @property
     def template(self) -> str:
         """What its container is made from: as named, else what new ones are made from."""
-        return self.placement.template or DEFAULT_TEMPLATES[self.driver]
+        return self.placement.template or self.placement.default_template
 
     @property
     def suite(self) -> str:
@@ -403,8 +291,7 @@ class Instance(Struct, frozen=True, kw_only=True, dict=True):
             **self.document,
             self.driver: {**self.document[self.driver], "template": chosen},
         }
-        made: dict[str, Any] = {self.driver: replace(section, template=chosen)}
-        return replace(self, document=document, **made)
+        return replace(self, document=document, placement=replace(section, template=chosen))
 
     @property
     def container_name(self) -> str:

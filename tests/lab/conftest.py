@@ -16,9 +16,10 @@ import yaml
 from journey import Site, new_site
 from places import LabNetwork, spec_for, temporary_prefix
 
+from tasks.containers.lxc import PACKAGES
 from tasks.containers.lxc.container import LxcContainer
 from tasks.containers.lxc.preflight import preflight
-from tasks.host.packages import LXC, ensure, ensure_user_ids
+from tasks.host.packages import ensure, ensure_user_ids
 from tasks.paths import Paths
 
 
@@ -27,7 +28,7 @@ def lab_machine() -> None:
     """Fails where this machine cannot run containers."""
     if os.geteuid() != 0:
         pytest.fail("lab tests start containers and need root: run `./doit test` as root")
-    ensure(LXC)
+    ensure(PACKAGES)
     ensure_user_ids()
     problems = preflight(Paths())
     if problems:

@@ -16,6 +16,7 @@ import yaml
 from tasks.commands import init
 from tasks.commands.init import Init
 from tasks.config import load_instances
+from tasks.containers.proxmox import section_of
 from tasks.paths import ROOT
 
 FLAGS = ["--ip-address", "10.98.0.20/24", "--domain", "tasks.example.com"]
@@ -66,7 +67,7 @@ def test_flags_alone_write_a_file_that_loads(
     assert printed.err == "Next: ./doit check, then ./doit plan\n"
     instance = load_instances([here / "config.yaml"])[0]
     assert instance.id == "vikunja-main"
-    assert instance.lxc is not None
+    assert instance.driver == "lxc"
     assert instance.network.gateway == "10.98.0.1"
     assert instance.network.domain == "tasks.example.com"
     assert instance.admin.email == "me@example.com"
@@ -227,9 +228,9 @@ def test_on_a_node_of_proxmox_that_node_is_taken(here: Path) -> None:
     assert run(*FLAGS) == 0
 
     instance = load_instances([here / "config.yaml"])[0]
-    assert instance.proxmox is not None
-    assert instance.proxmox.node == os.uname().nodename.partition(".")[0]
-    assert instance.proxmox.connection.type == "local"
+    proxmox = section_of(instance)
+    assert proxmox.node == os.uname().nodename.partition(".")[0]
+    assert proxmox.connection.type == "local"
 
 
 def test_a_node_of_proxmox_may_be_used_as_a_workstation_for_another(here: Path) -> None:
@@ -237,8 +238,7 @@ def test_a_node_of_proxmox_may_be_used_as_a_workstation_for_another(here: Path) 
 
     assert run(*FLAGS, *REMOTE, "--connection", "openssh") == 0
 
-    proxmox = load_instances([here / "config.yaml"])[0].proxmox
-    assert proxmox is not None
+    proxmox = section_of(load_instances([here / "config.yaml"])[0])
     assert (proxmox.node, proxmox.connection.host) == ("pve", "pve.example.com")
 
 
@@ -267,8 +267,7 @@ def test_a_workstation_is_asked_how_proxmox_is_reached(
         "Proxmox node [pve]",
         "",
     ]
-    proxmox = load_instances([here / "config.yaml"])[0].proxmox
-    assert proxmox is not None
+    proxmox = section_of(load_instances([here / "config.yaml"])[0])
     assert (proxmox.node, proxmox.ssh.user) == ("pve", "root")
     assert (proxmox.connection.type, proxmox.connection.host) == ("https", "pve.example.com")
     assert proxmox.connection.token_file == here / "token"
@@ -283,8 +282,7 @@ def test_ssh_alone_needs_no_token(here: Path, monkeypatch: pytest.MonkeyPatch) -
     text = (here / "config.yaml").read_text()
     assert "\n    type: openssh\n" in text
     assert "\n    #token_file: /etc/vikunja-deploy/proxmox-token\n" in text
-    proxmox = load_instances([here / "config.yaml"])[0].proxmox
-    assert proxmox is not None
+    proxmox = section_of(load_instances([here / "config.yaml"])[0])
     # An address says nothing of the node's name: it is asked for until it is said.
     assert (proxmox.node, proxmox.connection.host) == ("pve3", "192.0.2.7")
     assert proxmox.ssh.user == "deploy"

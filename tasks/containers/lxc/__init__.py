@@ -9,6 +9,7 @@ from tasks.containers.base import RECORDED, ContainerSpec, DiskNeed
 
 if TYPE_CHECKING:
     from tasks.containers.lxc.container import LxcContainer
+    from tasks.containers.lxc.section import Lxc
     from tasks.model.finding import Concern, Finding
     from tasks.model.instance import DriverName, Instance
     from tasks.paths import Paths
@@ -20,13 +21,33 @@ CONTAINER_GB = 1.0
 """Packages, release and first data of a container."""
 
 
+PACKAGES = (
+    "ca-certificates",
+    "iproute2",
+    "iptables",
+    "lxc",
+    "lxcfs",
+    "mmdebstrap",
+    "mount",
+    "uidmap",
+    "util-linux",
+)
+
+
 class LxcDriver:
     """See tasks.containers.base.LocalDriver."""
 
     name: DriverName = "lxc"
     keys: tuple[str, ...] = ("lxc.template",)
     moving: tuple[str, ...] = ()
+    packages: tuple[str, ...] = PACKAGES
     makes_networks = True
+
+    @property
+    def section(self) -> type[Lxc]:
+        from tasks.containers.lxc.section import Lxc
+
+        return Lxc
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:
         return {"autostart": True, "forwarding": True, "identity": RECORDED}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.containers.lxc import PACKAGES
 from tasks.containers.lxc.preflight import missing_packages, preflight
 from tasks.errors import ResourceError
 from tasks.paths import Paths
@@ -13,13 +14,13 @@ def prepare_machine(paths: Paths, progress: Progress = SILENT) -> None:
 
     Raises ResourceError for what cannot be brought about, and what host_packages.ensure raises.
     """
-    from tasks.host.packages import LXC, ensure, ensure_user_ids
+    from tasks.host.packages import ensure, ensure_user_ids
 
     _refuse_lacking(paths)
     packages = missing_packages()
     if packages:
         # With LXC itself what it is better with.
-        ensure(LXC if "lxc" in packages else packages, progress)
+        ensure(PACKAGES if "lxc" in packages else packages, progress)
         # What only the new programs can tell.
         _refuse_lacking(paths)
     ensure_user_ids()

@@ -19,9 +19,8 @@ ANSWER_SECONDS = 10.0
 
 def check(world: World) -> Iterator[Finding]:
     """ResourceError where no apt source serves the release."""
-    assert world.instance.lxc is not None
     there = container_for(world.instance, world.paths).observe()
-    if there.exists and world.instance.lxc.template in (None, there.template):
+    if there.exists and world.instance.placement.template in (None, there.template):
         yield world.ok("template", f"the container has been made of Debian {there.template}")
         return
     suite = world.instance.template

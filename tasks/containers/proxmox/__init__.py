@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasks.containers.base import ContainerSpec, DiskNeed
     from tasks.containers.proxmox.container import ProxmoxContainer
+    from tasks.containers.proxmox.section import Proxmox
     from tasks.model.finding import Concern, Finding
-    from tasks.model.instance import DriverName, Instance, Proxmox
+    from tasks.model.instance import DriverName, Instance
     from tasks.paths import Paths
 
 
@@ -39,6 +40,12 @@ class ProxmoxDriver:
     )
     moving: tuple[str, ...] = ("node", "storage")
     makes_networks = False
+
+    @property
+    def section(self) -> type[Proxmox]:
+        from tasks.containers.proxmox.section import Proxmox
+
+        return Proxmox
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:
         from tasks.containers.proxmox.attributes import more_of
@@ -119,8 +126,10 @@ class ProxmoxDriver:
 
 def section_of(instance: Instance) -> Proxmox:
     """What the configuration says of Proxmox VE; it does of an instance of this driver."""
-    assert instance.proxmox is not None
-    return instance.proxmox
+    from tasks.containers.proxmox.section import Proxmox
+
+    assert isinstance(instance.placement, Proxmox)
+    return instance.placement
 
 
 DRIVER = ProxmoxDriver()

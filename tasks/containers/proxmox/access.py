@@ -16,8 +16,8 @@ class Local(Struct, frozen=True):
 class Https(Struct, frozen=True):
     """The API over HTTPS.
 
-    token_file: see tasks.config.api_token. The certificate is checked against ca_file where
-    given, by its SHA-256 fingerprint where given, else against the system's authorities.
+    token_file: see tasks.containers.proxmox.api_token. The certificate is checked against ca_file
+    where given, by its SHA-256 fingerprint where given, else against the system's authorities.
     """
 
     host: str

@@ -9,10 +9,10 @@ from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.availability import uses_rules
 from tasks.containers.proxmox.cluster import cluster_of
 from tasks.containers.proxmox.registration import require_group
+from tasks.containers.proxmox.section import Ha
 from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError
 from tasks.model.finding import Finding, World
-from tasks.model.instance import Ha
 
 
 def check(world: World) -> Iterator[Finding]:

@@ -30,7 +30,8 @@ from tasks.host.arp import is_up, who_has
 from tasks.model.finding import Finding, World
 
 if TYPE_CHECKING:
-    from tasks.model.instance import Instance, Proxmox
+    from tasks.containers.proxmox.section import Proxmox
+    from tasks.model.instance import Instance
 
 SUPPORTED = (8, 9)
 TEMPLATE_GB = 0.5
@@ -260,7 +261,7 @@ def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]
 
 def grants(instances: Sequence[Instance]) -> list[str]:
     """Commands that grant the API tokens of these instances what they need, each once."""
-    from tasks.config.api_token import read_token
+    from tasks.containers.proxmox.api_token import read_token
     from tasks.containers.proxmox.privileges import TOKEN, commands
 
     wanted: dict[str, list[Need]] = {}

@@ -15,6 +15,7 @@ from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.containers.proxmox.api import open_session
 from tasks.containers.proxmox.reach import Reach, reach_of
 from tasks.containers.proxmox.remote import execute
+from tasks.containers.proxmox.section import Proxmox
 from tasks.containers.proxmox.view import (
     NO_NODE,
     Member,
@@ -26,7 +27,6 @@ from tasks.containers.proxmox.view import (
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.locks import locked
 from tasks.host.process import last_lines
-from tasks.model.instance import Proxmox
 from tasks.paths import Paths
 
 LOOK_LIMIT = 60

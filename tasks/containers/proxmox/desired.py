@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from tasks.model.instance import Ha, Mount, Proxmox, Replication
+from tasks.containers.proxmox.section import Ha, Mount, Proxmox, Replication
 
 __all__ = ["DesiredProxmox", "Ha", "Mount", "Replication", "desired_of"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.config.api_token import parse_fingerprint, read_token
 from tasks.containers.proxmox.access import Https
+from tasks.containers.proxmox.api_token import parse_fingerprint, read_token
 from tasks.errors import DeployError, NetworkError, UsageError
 
 if TYPE_CHECKING:

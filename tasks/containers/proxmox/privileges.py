@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from tasks.model.instance import Proxmox
+from tasks.containers.proxmox.section import Proxmox
 
 CONTAINER = (
     "VM.Allocate",

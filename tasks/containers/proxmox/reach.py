@@ -7,9 +7,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from tasks.containers.proxmox.access import Https, Local, OpenSsh
+from tasks.containers.proxmox.section import Connection, Proxmox, Ssh
 from tasks.containers.proxmox.view import Member
 from tasks.errors import NetworkError
-from tasks.model.instance import Connection, Proxmox, Ssh
 from tasks.paths import Paths
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

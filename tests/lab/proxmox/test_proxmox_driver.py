@@ -24,9 +24,9 @@ from tasks.containers.proxmox.container import ProxmoxContainer
 from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
 from tasks.containers.proxmox.privileges import needs
 from tasks.containers.proxmox.reach import Reach
+from tasks.containers.proxmox.section import Connection, Proxmox, Ssh
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
 from tasks.model import registry
-from tasks.model.instance import Connection, Proxmox, Ssh
 from tasks.model.registry import Registered
 
 VMID = 200_000 + os.getpid()

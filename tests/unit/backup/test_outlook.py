@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tasks.checks import database as checks
 from tasks.containers.base import ContainerFacts
+from tasks.containers.lxc.section import Lxc
 from tasks.databases import doubts, greeting, read_apart
 from tasks.databases.greeting import refuse_newer_server, server_version
 from tasks.databases.outlook import Apart, Outlook, read_outlook
@@ -101,8 +102,7 @@ def outside(port: int, template: str, folder: Path) -> Instance:
     desired = {"type": "postgresql", "host": "127.0.0.1", "port": port}
     given = {"password_file": str(folder / "password")}
     sample = sample_instance(database=desired | given)
-    assert sample.lxc is not None
-    return replace(sample, lxc=replace(sample.lxc, template=template))
+    return replace(sample, placement=Lxc(sample.container_name, template))
 
 
 @pytest.mark.parametrize(

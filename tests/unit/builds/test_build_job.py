@@ -22,8 +22,8 @@ from msgspec.structs import replace
 from tasks.builds import artifact_key, build, find, prune, verify
 from tasks.builds.artifact import log_path
 from tasks.builds.builder import builder_spec
+from tasks.containers.lxc.section import Lxc
 from tasks.errors import BuildError, GitError
-from tasks.model.instance import Lxc
 from tasks.paths import Paths
 
 UI = shell("mkdir -p dist && echo '<div id=app>' > dist/index.html")
@@ -348,9 +348,9 @@ def test_what_changes_the_outcome_changes_the_key(changed: dict[str, object]) ->
 def test_a_build_in_a_container_is_for_its_release_and_newer_ones() -> None:
     commit = "a" * 40
     older = instance_of("r", where="container")
-    newer = replace(older, lxc=Lxc("r", "trixie"))
+    newer = replace(older, placement=Lxc("r", "trixie"))
     assert artifact_key(older, commit) != artifact_key(newer, commit)
-    local = replace(instance_of("r"), lxc=Lxc("r", "trixie"))
+    local = replace(instance_of("r"), placement=Lxc("r", "trixie"))
     assert artifact_key(instance_of("r"), commit) == artifact_key(local, commit)
     specs = [builder_spec(suite) for suite in ("trixie", "bookworm", "forky")]
     assert [spec.template for spec in specs] == ["trixie", "bookworm", "forky"]

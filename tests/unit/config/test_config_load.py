@@ -13,8 +13,10 @@ from configuration_samples import BASE
 
 from tasks.config import load_instances
 from tasks.config.schema import config_schema
+from tasks.containers.lxc.section import Lxc
+from tasks.containers.proxmox import section_of
 from tasks.errors import ConfigError
-from tasks.model.instance import Database, Instance, Lxc
+from tasks.model.instance import Database, Instance
 
 LXC = BASE.replace("proxmox:\n  node: pve\n", "lxc:\n")
 
@@ -33,8 +35,7 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
 
     assert instance.id == "vikunja-main"
     assert instance.version == "1.0.0"
-    assert instance.proxmox is not None
-    proxmox = msgspec.to_builtins(instance.proxmox)
+    proxmox = msgspec.to_builtins(section_of(instance))
     assert {name: value for name, value in proxmox.items() if value not in (None, (), False)} == {
         "node": "pve",
         "connection": dict.fromkeys(("host", "token_file", "fingerprint", "ca_file"))
@@ -45,7 +46,7 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
         "onboot": True,
         "lock_wait_seconds": 300,
     }
-    assert instance.lxc is None
+    assert instance.driver == "proxmox"
     assert (instance.template, instance.suite) == ("debian-13-standard", "trixie")
     assert instance.network.bridge == "vmbr0"
     assert msgspec.structs.astuple(instance.resources) == (2, 4096, 20)
@@ -67,9 +68,9 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
 def test_plain_lxc_has_its_own_defaults(load: Callable[[str], Instance]) -> None:
     instance = load(LXC)
 
-    assert instance.lxc == Lxc("vikunja-main", None)
+    assert instance.placement == Lxc("vikunja-main", None)
     assert (instance.template, instance.suite) == ("trixie", "trixie")
-    assert instance.proxmox is None
+    assert instance.driver == "lxc"
     assert instance.network.bridge == "vikunja0"
 
 
@@ -223,11 +224,13 @@ def test_the_instance_has_every_key_of_the_schema_and_no_other(
             return None
         return {name: known(inner) for name, inner in schema["properties"].items()}
 
-    both = names(load(BASE.replace("pve", "pve\n  ha: {}"))) | {"lxc": names(load(LXC))["lxc"]}
+    proxmox = load(BASE.replace("pve", "pve\n  ha: {}"))
+    both = names(proxmox)
+    both |= {i.driver: names(i.placement) for i in (proxmox, load(LXC))}
     release = f"release: {{url: 'file:///v.zip', sha256: {'a' * 64}, version: v1}}\n"
     text = BASE.replace("git:\n  repository: https://git.example.com/vikunja.git\n", release)
     both["release"] = names(load(text))["release"]
-    for name in ("source", "document"):
+    for name in ("source", "document", "driver", "placement"):
         del both[name]
     deployment = {"instance_id": both.pop("id"), "version": both.pop("version")}
 

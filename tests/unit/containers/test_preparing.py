@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.containers.lxc import preparing
+from tasks.containers.lxc import PACKAGES, preparing
 from tasks.containers.lxc.preflight import Lack, missing_packages
 from tasks.errors import ResourceError
 from tasks.host import packages as machine
@@ -56,7 +56,7 @@ def test_a_machine_without_lxc_gets_all_that_it_is_better_with(
 ) -> None:
     lack(monkeypatch, "lxc-start", "lxc-attach", "newuidmap")
     preparing.prepare_machine(Paths(tmp_path))
-    assert done[0] == ("packages", machine.LXC)
+    assert done[0] == ("packages", PACKAGES)
 
 
 def test_nothing_is_asked_of_apt_where_all_is_there(

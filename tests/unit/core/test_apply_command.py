@@ -16,9 +16,9 @@ from model_site import NAME, Site
 from tasks.commands import plan as plan_command
 from tasks.commands.apply import Apply
 from tasks.commands.plan import Plan
+from tasks.containers.lxc import section as lxc_section
 from tasks.engine.session import Session
 from tasks.errors import ResourceError, UnhealthyError
-from tasks.model import instance as instances
 from tasks.model import state as states
 from tasks.model.holder import inspect
 from tasks.model.operations import operation
@@ -149,10 +149,10 @@ def test_what_was_deployed_under_an_older_default_stays_what_it_is(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its file has never named a release, and all that this machine knows of it is of that time."""
-    monkeypatch.setitem(instances.DEFAULT_TEMPLATES, "lxc", "bookworm")
+    monkeypatch.setattr(lxc_section, "NEWEST_SUITE", "bookworm")
     assert apply(site, "--yes") == 0
     assert site.place.spec.template == "bookworm"
-    monkeypatch.setitem(instances.DEFAULT_TEMPLATES, "lxc", "trixie")
+    monkeypatch.setattr(lxc_section, "NEWEST_SUITE", "trixie")
     capsys.readouterr()
     site.world.log.clear()
     _, plan = site.plan()

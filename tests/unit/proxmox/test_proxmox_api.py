@@ -13,10 +13,10 @@ from pve.cluster import Token
 from pve.place import SECRET, USER, Place
 from pve.server import Certificate, Handler
 
-from tasks.config.api_token import parse_token, read_token
 from tasks.containers.proxmox import https as https_way
 from tasks.containers.proxmox.access import Https
 from tasks.containers.proxmox.api import ProxmoxerSession, open_session
+from tasks.containers.proxmox.api_token import parse_token, read_token
 from tasks.errors import (
     DeployError,
     LockedError,

@@ -18,6 +18,7 @@ from tasks.checks import run
 from tasks.config import load_instances
 from tasks.containers.proxmox import availability_check as availability
 from tasks.containers.proxmox import checks as proxmox
+from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.cluster import cluster_of
 from tasks.containers.proxmox.privileges import needs
 from tasks.errors import DeployError
@@ -117,7 +118,7 @@ def test_a_node_that_is_unknown_or_down_and_a_lost_quorum_are_problems(standin: 
     standin.set_down("pve2")
     standin.cluster.quorate = False
     standin.cluster.publish()
-    view = cluster_of(here.instance.proxmox, here.paths).view(0)  # type: ignore[arg-type]
+    view = cluster_of(section_of(here.instance), here.paths).view(0)
     assert proxmox.judge_quorum(here, view).exit_code == 6
     assert proxmox.judge_node(here, view, "pve2").what == "node pve2 is down"
     assert proxmox.judge_node(here, view, "pve7").hint == "Set proxmox.node to one of: pve, pve2"
@@ -161,7 +162,7 @@ def test_a_group_or_rule_is_there_or_told_to_be_missing(standin: Standin, versio
     there = [("ok", f"{kind} web is there, on pve, pve2")]
     again = world(standin, proxmox=desired)
     # A cluster is looked at once in a run: this look is another run's.
-    cluster_of(again.instance.proxmox, again.paths).view(time.monotonic())  # type: ignore[arg-type]
+    cluster_of(section_of(again.instance), again.paths).view(time.monotonic())
     assert told(availability.check(again)) == there
 
 
@@ -262,9 +263,7 @@ def test_a_role_for_one_id_alone_is_told_to_be_too_little_for_a_drill(standin: S
 
 def granted_by(here: World) -> dict[str, frozenset[str]]:
     """What `check --role` grants, and no more."""
-    desired = here.instance.proxmox
-    assert desired is not None
     rights: dict[str, frozenset[str]] = {}
-    for need in needs(desired, here.instance.network.bridge):
+    for need in needs(section_of(here.instance), here.instance.network.bridge):
         rights[need.path] = rights.get(need.path, frozenset()) | set(need.privileges)
     return rights

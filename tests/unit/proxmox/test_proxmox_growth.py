@@ -14,9 +14,9 @@ from tasks.containers.proxmox.growth import require_grown, volume_of
 from tasks.containers.proxmox.guest_access import Inside
 from tasks.containers.proxmox.guests import Found, Guest
 from tasks.containers.proxmox.parameters import Config
+from tasks.containers.proxmox.section import Mount
 from tasks.errors import DeployError
 from tasks.host.process import Completed
-from tasks.model.instance import Mount
 
 SPEC = ContainerSpec(
     name="web",

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from tasks.containers.proxmox.access import Https, Local, OpenSsh
 from tasks.containers.proxmox.reach import Reach
+from tasks.containers.proxmox.section import Connection, Ssh
 from tasks.containers.proxmox.view import Member
 from tasks.errors import NetworkError
-from tasks.model.instance import Connection, Ssh
 
 CONTROL = Path("/run/vikunja-deploy/ssh")
 ON_A_NODE = Reach(Connection("local", None, 8006, None, None, None), Ssh("root", 22, {}), CONTROL)

@@ -13,7 +13,7 @@ from tasks.containers.proxmox.guests import Found, Guest
 from tasks.containers.proxmox.parameters import Config
 from tasks.containers.proxmox.privileges import CONTAINER, Need, commands, missing, needs
 from tasks.containers.proxmox.registration import registrations
-from tasks.model.instance import Connection, Mount, Proxmox, Ssh
+from tasks.containers.proxmox.section import Connection, Mount, Proxmox, Ssh
 
 FOUND = Found(Guest(100, "pve", "lxc", ()), True, None, Config({}))
 DESIRED = DesiredProxmox("pve")
