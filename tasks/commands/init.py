@@ -14,7 +14,6 @@ from tasks.output import console
 if TYPE_CHECKING:
     from tasks.config.interview import Question
 
-PVEVERSION = Path("/usr/bin/pveversion")
 MOST_TRIES = 5
 
 
@@ -55,6 +54,7 @@ class Init(DeployCommand):
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.config.interview import absolute, document, questions
         from tasks.config.sample import commented
+        from tasks.containers.drivers import proposed
         from tasks.host.files import write_atomically
 
         if arguments:
@@ -64,8 +64,7 @@ class Init(DeployCommand):
             )
         output = caller_folder() / options["output"]
         refuse_existing(output, options["force"])
-        driver = "proxmox" if PVEVERSION.exists() else "lxc"
-        asked = questions(driver, os.uname().nodename.partition(".")[0])
+        asked = questions(proposed(), os.uname().nodename.partition(".")[0])
         given = {
             question.option: absolute(question.option, options[question.option], caller_folder())
             for question in asked

@@ -51,8 +51,8 @@ class DeploymentFacts(Struct, frozen=True):
 def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str, Any]:
     """Plain data, ready for YAML: /etc/vikunja/deployment-config.yaml in the container.
 
-    In plain LXC `proxmox` has neither node nor container id; of a release archive `git` has
-    neither repository nor branch.
+    `proxmox` is always there, with neither node nor container id where another driver has the
+    container; of a release archive `git` has neither repository nor branch.
     """
     desired = instance.document
     proxmox = desired.get("proxmox") or {"node": None}
@@ -98,11 +98,11 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
         },
         "admin": dict(desired["admin"]),
     }
-    for choice in ("lxc", "release"):
-        if choice in desired:
-            document[choice] = dict(desired[choice])
-    if "lxc" in document:
-        document["lxc"]["template"] = instance.template
+    if instance.driver not in document:
+        section = desired[instance.driver]
+        document[instance.driver] = {**section, "template": instance.template}
+    if "release" in desired:
+        document["release"] = dict(desired["release"])
     # It is for root and the application's group to read, and in plain archives.
     shown: dict[str, Any] = without_secrets(document)
     return shown

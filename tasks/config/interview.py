@@ -11,7 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from tasks.config.sample import EXAMPLE, commented
+from tasks.containers.drivers import DRIVERS, proposed
 from tasks.errors import Problem
+from tasks.model.instance import DriverName
 
 Answers = Mapping[str, str]
 """Option name (`ip_address`) → what was answered or given."""
@@ -47,8 +49,8 @@ class Question(Struct, frozen=True):
         return "--" + self.option.replace("_", "-")
 
 
-def questions(driver: str, node: str) -> tuple[Question, ...]:
-    """driver: what this machine can do, `proxmox` or `lxc`. node: its own name as a node."""
+def questions(driver: DriverName, node: str) -> tuple[Question, ...]:
+    """driver: what this machine is made for. node: its own name as a node of Proxmox VE."""
     at_node = driver == "proxmox"
 
     def remote(answers: Answers) -> bool:
@@ -117,8 +119,9 @@ def _has_server(answers: Answers) -> bool:
 
 
 def _free_address(answers: Answers) -> str:
-    """In plain LXC the bridge is the tool's own, and with it the subnet."""
-    return "10.98.0.20/24" if answers["driver"] == "lxc" else ""
+    """Where the bridge is the tool's own, so is the subnet."""
+    makers = [name for name, driver in DRIVERS.items() if driver().makes_networks]
+    return "10.98.0.20/24" if answers["driver"] in makers else ""
 
 
 def _first_address(answers: Answers) -> str:
@@ -132,7 +135,7 @@ def _first_address(answers: Answers) -> str:
 
 def document(asked: tuple[Question, ...], answers: Answers) -> dict[str, Any]:
     """What the answers say, as the configuration has it."""
-    given: dict[str, Any] = {"lxc": {}} if answers.get("driver") == "lxc" else {}
+    given: dict[str, Any] = {answers["driver"]: {}} if "driver" in answers else {}
     for question in asked:
         if question.key and (value := answers.get(question.option)):
             *sections, name = question.key.split(".")
@@ -160,14 +163,13 @@ def problems(
     from tasks.config.load import load_data
     from tasks.config.memo import Memo
 
-    driver = answers.get("driver", "lxc")
-    if driver not in ("proxmox", "lxc"):
+    driver = answers.get("driver") or proposed()
+    if driver not in DRIVERS:
         question = next(item for item in asked if item.option == "driver")
-        yield question, Problem("", 0, "", f'"{driver}" is none of proxmox, lxc')
+        yield question, Problem("", 0, "", f'"{driver}" is none of {", ".join(DRIVERS)}')
         return
-    given = {**{k: dict(v) for k, v in EXAMPLE.items() if k != "proxmox"}, driver: {}}
-    if driver == "proxmox":
-        given["proxmox"] = dict(EXAMPLE["proxmox"])
+    given = {name: dict(section) for name, section in EXAMPLE.items() if name not in DRIVERS}
+    given[driver] = dict(EXAMPLE.get(driver, {}))
     for name, section in document(asked, answers).items():
         given.setdefault(name, {}).update(section)
     text = commented(given)

@@ -206,6 +206,9 @@ class Driver(Protocol):
     makes_networks: bool
     """A bridge that is not there is made for a container, on any subnet that is free."""
 
+    def is_here(self) -> bool:
+        """Whether this machine is made for it: `init` proposes the first such driver."""
+
     def more_of(self, instance: Instance) -> Mapping[str, object]:
         """What it compares of a container beyond a ContainerSpec's fields, by name; JSON-ready."""
 

@@ -26,11 +26,16 @@ def _proxmox() -> Driver:
     return DRIVER
 
 
-DRIVERS: Mapping[DriverName, Callable[[], Driver]] = {"lxc": _lxc, "proxmox": _proxmox}
+DRIVERS: Mapping[DriverName, Callable[[], Driver]] = {"proxmox": _proxmox, "lxc": _lxc}
 """By the name of their section in the configuration."""
 
 local_driver = _lxc
 """The driver of containers that belong to no instance, such as the builder."""
+
+
+def proposed() -> DriverName:
+    """The driver for a new instance of which nothing else is said."""
+    return next(name for name, driver in DRIVERS.items() if driver().is_here())
 
 
 def driver_named(name: DriverName) -> Driver:

@@ -16,6 +16,7 @@ import yaml
 from tasks.commands import init
 from tasks.commands.init import Init
 from tasks.config import load_instances
+from tasks.containers import proxmox
 from tasks.containers.proxmox import section_of
 from tasks.paths import ROOT
 
@@ -38,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder, no terminal, and a machine without Proxmox VE."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    monkeypatch.setattr(init, "PVEVERSION", tmp_path / "no-pveversion")
+    monkeypatch.setattr(proxmox, "PVEVERSION", tmp_path / "no-pveversion")
     return tmp_path
 
 

@@ -49,6 +49,9 @@ class LxcDriver:
 
         return Lxc
 
+    def is_here(self) -> bool:
+        return True
+
     def more_of(self, instance: Instance) -> Mapping[str, object]:
         return {"autostart": True, "forwarding": True, "identity": RECORDED}
 

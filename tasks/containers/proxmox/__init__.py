@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from tasks.model.finding import Concern, Finding
     from tasks.model.instance import DriverName, Instance
     from tasks.paths import Paths
+
+PVEVERSION = Path("/usr/bin/pveversion")
+"""Every node has it."""
 
 
 class ProxmoxDriver:
@@ -46,6 +50,9 @@ class ProxmoxDriver:
         from tasks.containers.proxmox.section import Proxmox
 
         return Proxmox
+
+    def is_here(self) -> bool:
+        return PVEVERSION.exists()
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:
         from tasks.containers.proxmox.attributes import more_of
