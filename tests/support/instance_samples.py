@@ -7,7 +7,13 @@ from typing import Any
 
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
-from tasks.model.instance import Instance
+from tasks.model.instance import DriverName, Instance
+
+SECTIONS: dict[DriverName, dict[str, Any]] = {
+    "lxc": {},
+    "proxmox": {"lxc": None, "proxmox": {"node": "pve"}},
+}
+"""What a sample of each driver has otherwise."""
 
 SOURCE = Path("/etc/vikunja-deploy/main.yaml")
 

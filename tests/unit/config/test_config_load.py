@@ -10,9 +10,11 @@ import msgspec
 import pytest
 import yaml
 from configuration_samples import BASE
+from instance_samples import SECTIONS, sample_instance
 
 from tasks.config import load_instances
 from tasks.config.schema import config_schema
+from tasks.containers.drivers import DRIVERS
 from tasks.containers.lxc.section import Lxc
 from tasks.containers.proxmox import section_of
 from tasks.errors import ConfigError
@@ -226,7 +228,8 @@ def test_the_instance_has_every_key_of_the_schema_and_no_other(
 
     proxmox = load(BASE.replace("pve", "pve\n  ha: {}"))
     both = names(proxmox)
-    both |= {i.driver: names(i.placement) for i in (proxmox, load(LXC))}
+    both |= {name: names(sample_instance(**SECTIONS[name]).placement) for name in DRIVERS}
+    both["proxmox"] = names(proxmox.placement)
     release = f"release: {{url: 'file:///v.zip', sha256: {'a' * 64}, version: v1}}\n"
     text = BASE.replace("git:\n  repository: https://git.example.com/vikunja.git\n", release)
     both["release"] = names(load(text))["release"]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from typing import Any, get_args
 
 import pytest
-from instance_samples import sample_instance
+from instance_samples import SECTIONS, sample_instance
+from jsonschema import Draft202012Validator
 
+from tasks.config.document import DeploymentFacts, deployment_document
+from tasks.config.schema import DEPLOYMENT_SCHEMA
 from tasks.config.schema import keys as configuration_keys
 from tasks.containers import container_for, spec_for
 from tasks.containers.drivers import DRIVERS, by_driver, driver_named, driver_of
 from tasks.model.instance import DriverName
 from tasks.paths import ROOT, Paths
+
+WHEN = "2025-10-19T10:30:00Z"
 
 ROOMS = ("containers", "config")
 """That of the drivers, and that of their sections in the configuration."""
@@ -24,11 +30,6 @@ ASKS = re.compile(
 )
 FOLDER = re.compile(r"paths\.lxc\b")
 """Where this machine keeps containers, whoever they are of."""
-
-SECTIONS: dict[DriverName, dict[str, Any]] = {
-    "lxc": {},
-    "proxmox": {"lxc": None, "proxmox": {"node": "pve"}},
-}
 
 EACH = pytest.mark.parametrize("name", DRIVERS)
 
@@ -74,9 +75,18 @@ def test_a_drill_changes_only_what_the_section_of_a_driver_has(name: DriverName)
     assert driver_of(instance).double(instance, "-drill").keys() <= instance.document[name].keys()
 
 
+@EACH
+def test_what_the_container_is_told_of_its_driver_fits_the_schema(name: DriverName) -> None:
+    schema = json.loads(DEPLOYMENT_SCHEMA.read_bytes())
+    facts = DeploymentFacts(None, WHEN, WHEN, "blue", *[None] * 6)
+    document = deployment_document(sample_instance(**SECTIONS[name]), facts)
+    Draft202012Validator(schema).validate(document)
+    assert document[name].keys() >= {"template"}
+
+
 def test_a_container_of_plain_lxc_loads_no_code_of_another_driver() -> None:
     code = (
-        "import sys; from instance_samples import sample_instance\n"
+        "import sys; from instance_samples import SECTIONS, sample_instance\n"
         "from tasks.containers import container_for; from tasks.paths import host_paths\n"
         "container_for(sample_instance(), host_paths())\n"
         "print(*(name for name in sys.modules if name.startswith('tasks.containers.')))"
