@@ -1,6 +1,6 @@
 """What `./doit demo` needs of this machine: packages, user ids, a root file system.
 
-Run as a program, with nothing but Python's own library, while `.venv` is being made. Whoever needs
+Run as a program, with nothing but msgspec, while the rest of `.venv` is being made. Whoever needs
 the same meanwhile waits for it; what fails here fails there again, and is said there.
 """
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tasks.paths import ROOT
@@ -79,8 +81,16 @@ def test_what_a_demo_needs_of_the_machine_is_made_while_its_venv_is(wrapper: Pat
     assert "setpriv" not in log.read_text()
     (wrapper.parent / ".venv/.made").unlink()
     subprocess.run([wrapper, "demo"], env=environment, capture_output=True, check=True)
-    ahead = f"setpriv --pdeathsig TERM {programs}/python3 -P -m tasks.containers.lxc.ahead"
+    python = wrapper.parent / ".venv/bin/python"
+    ahead = f"setpriv --pdeathsig TERM {python} -P -m tasks.containers.lxc.ahead"
     deadline = time.monotonic() + 10
     while ahead not in log.read_text().splitlines():
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.01)
+
+
+def test_what_a_demo_needs_of_the_machine_takes_msgspec_alone(tmp_path: Path) -> None:
+    (tmp_path / "msgspec").symlink_to(Path(msgspec.__file__).parent)
+    environment = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    code = "import tasks.containers.lxc.ahead"
+    subprocess.run([sys.executable, "-S", "-P", "-c", code], env=environment, check=True)
