@@ -27,7 +27,10 @@ def schema_findings(document: Mapping[str, Any], texts: Mapping[Key, str]) -> li
 
     texts: how scalars that are not text are written in the file.
     """
-    errors = sorted(_validator().iter_errors(document), key=lambda error: error.validator != "type")
+    errors = sorted(
+        validator(config_schema()).iter_errors(document),
+        key=lambda error: error.validator != "type",
+    )
     findings: dict[tuple[Key, str], Finding] = {}
     wrong_type: set[Key] = set()
     for error in errors:
@@ -41,7 +44,8 @@ def schema_findings(document: Mapping[str, Any], texts: Mapping[Key, str]) -> li
     return list(findings.values())
 
 
-def _validator() -> Any:
+def validator(schema: Mapping[str, Any]) -> Any:
+    """Of a schema, read as JSON Schema says where Python's own reader is lenient."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
 
@@ -59,7 +63,7 @@ def _validator() -> Any:
     strict: Any = extend(  # type: ignore[no-untyped-call]
         Draft202012Validator, {"pattern": pattern}, type_checker=checker
     )
-    return strict(config_schema())
+    return strict(schema)
 
 
 def _findings(error: ValidationError, key: Key, texts: Mapping[Key, str]) -> Iterator[Finding]:

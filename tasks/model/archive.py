@@ -28,7 +28,7 @@ from msgspec.structs import asdict
 
 from tasks.errors import DeployError
 from tasks.host.files import named, read_record, sync_folder
-from tasks.model.fields import Commit, Count, Sha256, Text, UtcTime
+from tasks.model.fields import END, Commit, Count, Sha256, Text, UtcTime
 from tasks.model.instance import DatabaseType
 
 BACKUP_VERSION = "1.0.0"
@@ -45,7 +45,7 @@ _ASIDE = re.compile(
     r"\.\d{1,12}\.(?:json|tar\.gz(?:\.age)?(?:\.sha256)?)\.new|\.(?:latest|verified)\.new"
 )
 
-Version = Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$")]
+Version = Annotated[str, Meta(pattern=rf"^\d+\.\d+\.\d+{END}")]
 
 
 class _Described(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,9 +18,10 @@ from tasks.errors import DeployError
 from tasks.host.files import recalled, write_json
 from tasks.model import archive as model
 from tasks.model.archive import Archive
+from tasks.model.fields import END
 from tasks.paths import Paths
 
-Epoch = Annotated[str, Meta(pattern="^[0-9]+$")]
+Epoch = Annotated[str, Meta(pattern=f"^[0-9]+{END}")]
 
 Rows = Mapping[int, int]
 """The seconds in an archive's name → how many rows its database has."""

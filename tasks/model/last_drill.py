@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from tasks.host.files import read_record, write_json
-from tasks.model.fields import Count, Seconds, Text, UtcTime
+from tasks.model.fields import END, Count, Seconds, Text, UtcTime
 from tasks.paths import Paths
 
 SUFFIX = "-drill"
@@ -26,7 +26,7 @@ class LastDrill(Struct, frozen=True, forbid_unknown_fields=True):
 
     drilled_at: Annotated[UtcTime, Meta(description="When it ended, UTC.")]
     archive: Annotated[
-        str, Meta(description="The archive's name.", pattern=r"^\d+\.tar\.gz(\.age)?$")
+        str, Meta(description="The archive's name.", pattern=rf"^\d+\.tar\.gz(\.age)?{END}")
     ]
     version: Annotated[Text, Meta(description="Of the application that came up on it.")]
     rows: Annotated[Count, Meta(description="Rows that were counted.")]

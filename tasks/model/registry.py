@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tasks.errors import ResourceError
 from tasks.host.files import as_record, damaged, exclusive, read_json, write_json
-from tasks.model.fields import ContainerId, InstanceId, Text, Time
+from tasks.model.fields import END, ContainerId, InstanceId, Text, Time
 from tasks.model.instance import DriverName
 from tasks.paths import Paths
 
@@ -49,14 +49,14 @@ class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         str,
         Meta(
             description="Address with prefix length; no other instance has it.",
-            pattern="^[0-9A-Fa-f.:]+/[0-9]{1,3}$",
+            pattern=f"^[0-9A-Fa-f.:]+/[0-9]{{1,3}}{END}",
         ),
     ]
     domain: Annotated[Text, Meta(description="Public domain name.")]
     created_at: Annotated[Time, Meta(description="When the instance was first entered.")]
     config: Annotated[Text, Meta(description="Path of its configuration file.")]
     identity: Annotated[
-        Annotated[str, Meta(pattern=f"^{IDENTITY}$")] | None,
+        Annotated[str, Meta(pattern=f"^{IDENTITY}{END}")] | None,
         Meta(
             description="What its container was made with: a UUID, which the container's "
             "configuration has, too. Not there for one that was made before there were any."
