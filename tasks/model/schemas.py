@@ -2,8 +2,8 @@
 `python -m tasks.model.schemas` writes them.
 
 The configuration's, which is where everything about it is said, is written by hand, and so are
-those of what is no JSON object of one shape: the lock, the operation log, the health document and
-the configuration that is kept in the container.
+those of what is no JSON object of one shape: the lock, the operation log and the configuration that
+is kept in the container.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from tasks.model.archive import Contents, Metadata
 from tasks.model.fields import Sha256
+from tasks.model.health_document import HealthDocument
 from tasks.model.last_drill import LastDrill
 from tasks.model.registry import Registered
 from tasks.model.state import State
@@ -34,6 +35,7 @@ class ListedContents(Contents, frozen=True, kw_only=True):
 TITLES: dict[str, tuple[str, Any]] = {
     "archive-contents": ("Backup contents", ListedContents),
     "archive-metadata": ("Backup metadata", Metadata),
+    "health": ("Health check results", HealthDocument),
     "last-drill": ("Last drill", LastDrill),
     "registry": (
         "Registry",
@@ -61,7 +63,7 @@ def schema_of(name: str) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
-    """With each part in the place that refers to it: every one is referred to once."""
+    """With each part in every place that refers to it."""
     if isinstance(schema, list):
         return [_inlined(one, parts) for one in schema]
     if not isinstance(schema, dict):

@@ -19,7 +19,7 @@ from tasks.model import last_drill, layout, registry
 from tasks.model import state as states
 from tasks.model.history import Performed
 from tasks.model.holder import LockInfo, inspect
-from tasks.model.instance import Instance
+from tasks.model.instance import DatabaseType, Instance
 from tasks.model.last_drill import LastDrill
 from tasks.model.operation_log import utc_now
 from tasks.model.registry import Registered
@@ -66,7 +66,7 @@ class Standing(Struct, frozen=True):
     own_disk: bool = True
     forwarding: bool | None = None
     unproven: Refusal | None = None
-    database_type: str | None = None
+    database_type: DatabaseType | None = None
     operations: tuple[Performed, ...] = ()
     backups: Backups | None = None
     drill: LastDrill | None = None

@@ -11,17 +11,31 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from msgspec.structs import asdict
+import msgspec
+from msgspec import UNSET
 
 from tasks.errors import DeployError
+from tasks.model.health_document import (
+    BackendHealth,
+    BackupsHealth,
+    Checks,
+    Components,
+    ContainerHealth,
+    DatabaseHealth,
+    FrontendHealth,
+    HealthDocument,
+    HealthFinding,
+    McpHealth,
+    RedisHealth,
+    ResourcesUsed,
+    Status,
+)
 from tasks.model.operation_log import format_time
 from tasks.status.facts import Standing
-from tasks.status.guest_facts import Inside
-from tasks.status.measured import Answer, Measured, Usage
+from tasks.status.measured import Measured, Usage
 from tasks.status.notes import serves
 from tasks.status.rules import Component, Level, Note
 
-Status = Literal["healthy", "degraded", "unhealthy", "unknown"]
 MEASURED: tuple[Component, ...] = (
     "backend",
     "frontend",
@@ -55,23 +69,22 @@ def component(name: Component, notes: Sequence[Note], looked_at: bool = True) ->
 
 
 def document(standing: Standing, notes: Sequence[Note], now: datetime) -> dict[str, Any]:
-    """schemas/health.schema.json describes it."""
-    return {
-        "instance_id": standing.instance_id,
-        "timestamp": format_time(now),
-        "overall_status": overall(standing, notes),
-        "components": _components(standing, notes),
-        "resources": _resources(standing),
-        "backups": _backups(standing),
-        "warnings": [
-            *(_finding(note) for note in notes if note.level == "warning"),
-            *(_problem(problem) for problem in standing.problems if standing.inside),
-        ],
-        "errors": [
-            *(_finding(note) for note in notes if note.level == "unhealthy"),
-            *(_problem(problem) for problem in standing.problems if not standing.inside),
-        ],
-    }
+    """As it is written: see HealthDocument."""
+    warnings = [_finding(note) for note in notes if note.level == "warning"]
+    errors = [_finding(note) for note in notes if note.level == "unhealthy"]
+    (warnings if standing.inside else errors).extend(map(_problem, standing.problems))
+    made = HealthDocument(
+        instance_id=standing.instance_id,
+        timestamp=format_time(now),
+        overall_status=overall(standing, notes),
+        components=_components(standing, notes),
+        resources=_resources(standing),
+        backups=_backups(standing),
+        warnings=warnings,
+        errors=errors,
+    )
+    plain: dict[str, Any] = msgspec.to_builtins(made)
+    return plain
 
 
 def notes_of(document: Mapping[str, Any]) -> tuple[Note, ...]:
@@ -85,115 +98,119 @@ def notes_of(document: Mapping[str, Any]) -> tuple[Note, ...]:
     )
 
 
-def _problem(problem: DeployError) -> dict[str, str]:
+def _problem(problem: DeployError) -> HealthFinding:
     """What could not be looked at."""
-    return {"component": "container", "what": str(problem), "hint": problem.hint}
+    return HealthFinding(component="container", what=str(problem), hint=problem.hint)
 
 
-def _finding(note: Note) -> dict[str, str]:
-    return {"component": note.component, "what": note.what, "hint": note.hint}
+def _finding(note: Note) -> HealthFinding:
+    return HealthFinding(component=note.component, what=note.what, hint=note.hint)
 
 
-def _components(standing: Standing, notes: Sequence[Note]) -> dict[str, Any]:
+def _components(standing: Standing, notes: Sequence[Note]) -> Components:
     inside = standing.inside
-    place = component("container", notes, standing.container != "unknown")
-    found: dict[str, Any] = {"container": {"status": place, "state": standing.container}}
+    container = ContainerHealth(
+        status=component("container", notes, standing.container != "unknown"),
+        state=standing.container,
+    )
     if inside is None or inside.measured is None:
-        return found
+        return Components(container=container)
     measured, stopped = inside.measured, not serves(standing)
 
     def status(name: Component) -> Status:
         return "unknown" if stopped else component(name, notes)
 
-    found["backend"] = {
-        "status": status("backend"),
-        **_answer(measured.backend),
-        "version": measured.backend.version or None,
-        "uptime_seconds": measured.uptimes.get(f"vikunja-backend@{inside.serving}.service"),
-        "checks": _checks(measured),
-    }
+    backend = BackendHealth(
+        status=status("backend"),
+        response_time_ms=measured.backend.milliseconds or None,
+        http_code=measured.backend.code or None,
+        version=measured.backend.version or None,
+        uptime_seconds=_uptime(measured, f"vikunja-backend@{inside.serving}"),
+        checks=_checks(measured),
+    )
     # No note says it of a page that only a dead backend keeps away, but healthy it is not.
-    away = measured.page.code != 200 and found["backend"]["status"] == "unhealthy"
-    found["frontend"] = {
-        "status": "unhealthy" if away else status("frontend"),
-        **_answer(measured.page),
-        "nginx_status": inside.units.get("nginx.service", "unknown"),
-        "certificate_until": _time(inside.certificate_until),
-    }
-    if measured.mcp is not None:
-        found["mcp"] = {
-            "status": status("mcp"),
-            **_answer(measured.mcp.answer),
-            "version": measured.mcp.answer.version or None,
-            "uptime_seconds": measured.uptimes.get(f"vikunja-mcp@{inside.serving}.service"),
-        }
-    found["database"] = {"status": status("database"), **_database(standing, measured)}
+    away = measured.page.code != 200 and backend.status == "unhealthy"
+    return Components(
+        container=container,
+        backend=backend,
+        frontend=FrontendHealth(
+            status="unhealthy" if away else status("frontend"),
+            response_time_ms=measured.page.milliseconds or None,
+            http_code=measured.page.code or None,
+            nginx_status=inside.units.get("nginx.service", "unknown"),
+            certificate_until=_time(inside.certificate_until),
+        ),
+        mcp=UNSET
+        if measured.mcp is None
+        else McpHealth(
+            status=status("mcp"),
+            response_time_ms=measured.mcp.answer.milliseconds or None,
+            http_code=measured.mcp.answer.code or None,
+            version=measured.mcp.answer.version or None,
+            uptime_seconds=_uptime(measured, f"vikunja-mcp@{inside.serving}"),
+        ),
+        database=_database(standing, measured, status("database")),
+        redis=UNSET
+        if measured.redis is None
+        else RedisHealth(status=status("redis"), uptime_seconds=_uptime(measured, "redis-server")),
+    )
+
+
+def _checks(measured: Measured) -> Checks:
+    redis: Literal["connected", "disconnected", "not used"] = "not used"
     if measured.redis is not None:
-        found["redis"] = {"status": status("redis"), **_uptime(inside, "redis-server")}
-    return found
+        redis = "connected" if measured.redis == "PONG" else "disconnected"
+    return Checks(
+        database="connected" if measured.database.state == "present" else "disconnected",
+        redis=redis,
+        filesystem="writable" if measured.writable else "not writable",
+    )
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    """Null where no answer came."""
-    return {
-        "response_time_ms": answer.milliseconds or None,
-        "http_code": answer.code or None,
-    }
-
-
-def _checks(measured: Measured) -> dict[str, str]:
-    redis = "not used" if measured.redis is None else "disconnected"
-    return {
-        "database": "connected" if measured.database.state == "present" else "disconnected",
-        "redis": "connected" if measured.redis == "PONG" else redis,
-        "filesystem": "writable" if measured.writable else "not writable",
-    }
-
-
-def _database(standing: Standing, measured: Measured) -> dict[str, Any]:
+def _database(standing: Standing, measured: Measured, status: Status) -> DatabaseHealth:
     found = measured.database
-    return {
-        "type": standing.database_type,
-        "size_mb": None if found.size_bytes is None else round(found.size_bytes / 1024**2, 2),
-        "connections": found.connections,
-        "version": found.version or None,
-    }
+    assert standing.database_type is not None, "of an instance that was looked into"
+    return DatabaseHealth(
+        status=status,
+        type=standing.database_type,
+        size_mb=None if found.size_bytes is None else round(found.size_bytes / 1024**2, 2),
+        connections=found.connections,
+        version=found.version or None,
+    )
 
 
-def _uptime(inside: Inside, name: str) -> dict[str, Any]:
-    uptimes = inside.measured.uptimes if inside.measured else {}
-    return {"uptime_seconds": uptimes.get(f"{name}.service")}
+def _uptime(measured: Measured, unit: str) -> int | None:
+    return measured.uptimes.get(f"{unit}.service")
 
 
-def _resources(standing: Standing) -> dict[str, Any]:
+def _resources(standing: Standing) -> ResourcesUsed:
     measured = standing.inside.measured if standing.inside else None
     usage = measured.usage if measured else Usage()
     used, total = usage.memory_used_mb, usage.memory_total_mb
-    available = None if used is None or total is None else max(total - used, 0)
-    return {
-        "cpu_percent": usage.cpu_percent,
-        "memory_used_mb": used,
-        "memory_available_mb": available,
-        "disk_used_gb": _gigabytes(usage.disk_used_bytes),
-        "disk_available_gb": _gigabytes(usage.disk_available_bytes),
-    }
+    return ResourcesUsed(
+        cpu_percent=usage.cpu_percent,
+        memory_used_mb=used,
+        memory_available_mb=None if used is None or total is None else max(total - used, 0),
+        disk_used_gb=_gigabytes(usage.disk_used_bytes),
+        disk_available_gb=_gigabytes(usage.disk_available_bytes),
+    )
 
 
 def _gigabytes(size: int | None) -> float | None:
     return None if size is None else round(size / GIBIBYTE, 1)
 
 
-def _backups(standing: Standing) -> dict[str, Any] | None:
+def _backups(standing: Standing) -> BackupsHealth | None:
     found = standing.backups
     if found is None:
         return None
-    return {
-        "count": found.count,
-        "last_backup": found.newest,
-        "last_size_bytes": found.size_bytes,
-        "last_verified": found.verified,
-        "last_drill": asdict(standing.drill) if standing.drill else None,
-    }
+    return BackupsHealth(
+        count=found.count,
+        last_backup=found.newest,
+        last_size_bytes=found.size_bytes,
+        last_verified=found.verified,
+        last_drill=standing.drill,
+    )
 
 
 def _time(moment: datetime | None) -> str | None:
