@@ -13,7 +13,8 @@ from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance
-    from tasks.workflows.uninstall import Remains, UninstallRequest
+    from tasks.workflows.remains import Remains
+    from tasks.workflows.uninstall import UninstallRequest
 
 
 class Uninstall(DeployCommand):
@@ -31,7 +32,8 @@ class Uninstall(DeployCommand):
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.paths import host_paths
-        from tasks.workflows.uninstall import UninstallRequest, inspect_remains, uninstall
+        from tasks.workflows.remains import inspect_remains
+        from tasks.workflows.uninstall import UninstallRequest, uninstall
 
         paths = host_paths()
         instance = only(load(options), arguments, "uninstall")
@@ -39,43 +41,43 @@ class Uninstall(DeployCommand):
         if remains.nothing:
             console.result(f"{instance.id}: nothing is left of it")
             return 0
-        desired = UninstallRequest(
+        request = UninstallRequest(
             backup=not (options["no_backup"] or options["keep_data"]),
             keep_data=options["keep_data"],
             force=options["force"],
         )
-        for line in what_goes(instance, remains, desired):
+        for line in what_goes(instance, remains, request):
             console.note(line)
         if not options["yes"]:
-            desired = asked(instance, remains, desired)
-        archive = uninstall(instance, paths, desired, console.Lines(), console.warning)
+            request = asked(instance, remains, request)
+        archive = uninstall(instance, paths, request, console.Lines(), console.warning)
         console.result(f"{instance.id}: removed")
-        for line in what_stays(instance, remains, desired, str(archive.path) if archive else ""):
+        for line in what_stays(instance, remains, request, str(archive.path) if archive else ""):
             console.note(line)
         return 0
 
 
-def what_goes(instance: Instance, remains: Remains, desired: UninstallRequest) -> list[str]:
+def what_goes(instance: Instance, remains: Remains, request: UninstallRequest) -> list[str]:
     """What is about to be lost, a line each."""
     lines = [f"Of {instance.id} go:"]
     for container in remains.containers:
-        what = "is stopped and stays" if desired.keep_data else "with everything in it"
+        what = "is stopped and stays" if request.keep_data else "with everything in it"
         lines.append(f"  container {container.spec.name} ({instance.network.ip_address}), {what}")
     if remains.registered or remains.state or remains.records:
         lines.append("  its registry entry, records and state on this machine")
-    if remains.containers and not desired.keep_data:
+    if remains.containers and not request.keep_data:
         backup = f"a last backup is taken into {instance.backup.directory / instance.id}"
-        lines.append(f"Before that {backup if desired.backup else 'no backup is taken'}")
+        lines.append(f"Before that {backup if request.backup else 'no backup is taken'}")
     return lines
 
 
 def what_stays(
-    instance: Instance, remains: Remains, desired: UninstallRequest, archive: str
+    instance: Instance, remains: Remains, request: UninstallRequest, archive: str
 ) -> list[str]:
     lines = []
     if archive:
         lines.append(f"Its last backup: {archive}")
-    if desired.keep_data and remains.containers:
+    if request.keep_data and remains.containers:
         lines.append(
             f"Its container stays, stopped, and nothing starts it by itself: ./doit apply "
             f"{instance.id} takes it over again"
@@ -91,7 +93,7 @@ def what_stays(
     return lines
 
 
-def asked(instance: Instance, remains: Remains, desired: UninstallRequest) -> UninstallRequest:
+def asked(instance: Instance, remains: Remains, request: UninstallRequest) -> UninstallRequest:
     """Ask whether to, and for a last backup. Raises UsageError without a terminal."""
     if not console.interactive():
         raise UsageError(
@@ -99,9 +101,9 @@ def asked(instance: Instance, remains: Remains, desired: UninstallRequest) -> Un
             hint=f"Run: ./doit uninstall --yes {instance.id}; it takes a last backup"
             " unless --no-backup says otherwise",
         )
-    if desired.backup and remains.containers:
+    if request.backup and remains.containers:
         answer = console.ask("Take a last backup first? [Y/n] ").lower()
-        desired = replace(desired, backup=answer not in ("n", "no"))
+        request = replace(request, backup=answer not in ("n", "no"))
     if console.ask(f"Type {instance.id} to remove it: ") != instance.id:
         raise CancelledError("cancelled; nothing was removed", where=instance.id)
-    return desired
+    return request

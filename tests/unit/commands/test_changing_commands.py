@@ -47,7 +47,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             "tasks.workflows.rollback.container_for",
             "tasks.containers.container_for",
             "tasks.workflows.lifecycle.container_for",
-            "tasks.workflows.uninstall.container_for",
+            "tasks.workflows.remains.container_for",
         ):
             monkeypatch.setattr(place, made.world.container_for)
         made.apply()

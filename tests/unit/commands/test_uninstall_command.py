@@ -14,7 +14,8 @@ from tasks.errors import CancelledError, UsageError
 from tasks.model.instance import Instance
 from tasks.output import console
 from tasks.paths import Paths
-from tasks.workflows.uninstall import Remains, UninstallRequest
+from tasks.workflows.remains import Remains
+from tasks.workflows.uninstall import UninstallRequest
 
 NAME = "vikunja-main"
 

@@ -15,7 +15,6 @@ from tasks.host.process import Completed
 from tasks.model import registry
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
-from tasks.workflows import uninstall as removing
 from tasks.workflows.service_scripts import RETIRE
 from tasks.workflows.uninstall import UninstallRequest, uninstall
 
@@ -78,10 +77,10 @@ class Box:
 
 def keep(box: Box, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What it warned of."""
-    monkeypatch.setattr(removing, "container_for", lambda *_: box)
+    monkeypatch.setattr("tasks.workflows.remains.container_for", lambda *_: box)
     warned: list[str] = []
-    desired = UninstallRequest(backup=False, keep_data=True)
-    uninstall(sample_instance(), paths, desired, warn=warned.append)
+    request = UninstallRequest(backup=False, keep_data=True)
+    uninstall(sample_instance(), paths, request, warn=warned.append)
     return warned
 
 
