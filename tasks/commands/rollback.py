@@ -35,28 +35,28 @@ class Rollback(DeployCommand):
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.model.plan import Plan
         from tasks.paths import host_paths
-        from tasks.workflows.rollback import look_back, restored_by
+        from tasks.workflows.rollback import inspect_rollback, restored_by
 
         paths = host_paths()
         instance = only(load(options), arguments, "rollback")
         identity = caller_folder() / options["identity"] if options["identity"] else None
         refuse_locked([instance], paths)
-        looking = partial(look_back, identity=identity)
-        inspection = looking(instance, paths)
+        inspect = partial(inspect_rollback, identity=identity)
+        inspection = inspect(instance, paths)
         plan = Plan((inspection.plan,))
         show(plan, {"json": False, "diff": False}, REFUSED)
-        beside = restored_by(inspection)
+        staged = restored_by(inspection)
         question = f"Go back to {inspection.target.label}? [y/N] "
-        if beside is not None:
-            since = beside.archive.created_at
+        if staged is not None:
+            since = staged.archive.created_at
             question = (
                 f"Go back to {inspection.target.label}, and lose what was written since {since}?"
             )
             question += " [y/N] "
             refuse_loss(instance.id, since, options)
-            show_loss(inspection, beside, paths, identity)
+            show_loss(inspection, staged, paths, identity)
         if not options["yes"]:
-            confirm(instance.id, question, losing=beside is not None)
+            confirm(instance.id, question, losing=staged is not None)
         failures = carry_out(
             {instance.id: inspection},
             plan,
@@ -64,7 +64,7 @@ class Rollback(DeployCommand):
             whole=False,
             allow_destroy=True,
             name="rollback",
-            inspection=looking,
+            inspection=inspect,
         )
         for failure in failures.values():
             console.error(failure)
@@ -73,10 +73,10 @@ class Rollback(DeployCommand):
             f"{instance.id}: {inspection.target.label} serves. ./doit apply goes forward again to"
             " what is configured; ./doit plan shows it."
         )
-        if beside is not None:
+        if staged is not None:
             from tasks.model.archive import archives
 
-            console.note(f"What was there before: {archives(beside.archive.folder)[-1].path}")
+            console.note(f"What was there before: {archives(staged.archive.folder)[-1].path}")
         return 0
 
 
@@ -84,7 +84,7 @@ REFUSED = "--yes alone does not do that, --allow-destroy does"
 
 
 def show_loss(
-    inspection: Inspection, beside: StagedRestore, paths: Paths, identity: Path | None
+    inspection: Inspection, staged: StagedRestore, paths: Paths, identity: Path | None
 ) -> None:
     """Check the archive that comes back, and say what is there against what is in it."""
     from tasks.backup.keys import keys_of
@@ -98,9 +98,9 @@ def show_loss(
     instance = inspection.instance
     with show_progress([instance.id]) as progress:
         keys = keys_of(instance.backup.encrypt, identity)
-        checked = verify(beside.archive, progress(instance.id), keys)
+        checked = verify(staged.archive, progress(instance.id), keys)
     target = find_target(instance, inspection.container, paths)
-    for line in comparison(beside.archive, checked, target):
+    for line in comparison(staged.archive, checked, target):
         console.note(line)
     took = measured.read(paths, instance.id).way_back
     how_long = f"It takes about {duration(took)}. " if took is not None else ""

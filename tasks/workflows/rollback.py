@@ -7,6 +7,7 @@ migration stands between, a backup from before it comes back with that release.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -18,11 +19,10 @@ from tasks.errors import DatabaseError, ResourceError
 from tasks.model import releases
 from tasks.model.instance import Color, Instance
 from tasks.model.releases import Served
-from tasks.model.update import PlannedUpdate, Version
+from tasks.model.update import PlannedUpdate
 from tasks.paths import Paths
-from tasks.planning import inspection as looking
-from tasks.planning import migrations
-from tasks.planning.inspection import Enclose, Inspection
+from tasks.planning import inspection, migrations
+from tasks.planning.inspection import Inspection
 from tasks.resources.base import Facts, Resource
 from tasks.resources.release import ReleaseLine, active_color, released
 from tasks.resources.staged import ActivatedRestore, StagedRestore
@@ -34,7 +34,7 @@ OBSERVE_SECONDS = 1
 """How long the old release is watched: it has served before."""
 
 
-def look_back(instance: Instance, paths: Paths, identity: Path | None = None) -> Inspection:
+def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = None) -> Inspection:
     """What a rollback finds and would do. One round trip to the container, no change.
 
     identity: the file that opens an encrypted archive. Raises ResourceError where no other release
@@ -42,93 +42,104 @@ def look_back(instance: Instance, paths: Paths, identity: Path | None = None) ->
     migration stands between and there is no backup from before it.
     """
     container = container_for(instance, paths)
-    sources = looking.gather(instance, paths)
-    facts = looking.find(sources, container, paths)
-    serving, kept = _kept(instance, facts, paths)
+    inputs = inspection.gather(instance, paths)
+    facts = inspection.find(inputs, container, paths)
+    serving = _serving_release(instance, facts)
+    kept = _kept_release(instance, serving, facts, paths)
     target = ReleaseTarget(kept.commit, kept.key, kept.version, "rolled back")
-    planned = migrations.planned(instance, target, serving, facts, paths, kept)
-    enclose = _through_restore(instance, target, planned, kept, paths, identity)
-    update = replace(
-        instance.update, observe_seconds=min(instance.update.observe_seconds, OBSERVE_SECONDS)
-    )
-    inspection = looking.build_plan(sources, container, target, facts, paths, enclose=enclose)
-    if inspection.plan.unseen:
-        raise ResourceError(
-            "an update or a restore in it is not finished",
-            where=instance.id,
-            hint=f"./doit apply {instance.id} puts it in order; then roll back.",
-        )
-    entries = tuple(entry for entry in inspection.plan.entries if entry.step in STEPS)
-    return replace(
-        inspection,
-        instance=replace(instance, update=update),
-        plan=replace(inspection.plan, entries=entries),
-    )
+    update = migrations.planned(instance, target, serving, facts, paths, kept)
+    enclose = None
+    if update.beyond:
+        known = migrations.known(instance, target, paths) or kept.migrations
+        enclose = partial(_around_switch, _staged_restore(instance, update, known, identity))
+    planned = inspection.build_plan(inputs, container, target, facts, paths, enclose=enclose)
+    _refuse_unfinished(planned)
+    return _switch_and_records(planned)
 
 
-def restored_by(inspection: Inspection) -> StagedRestore | None:
+def restored_by(planned: Inspection) -> StagedRestore | None:
     """The archive that a rollback brings back; None where it needs none."""
-    resources = (entry.resource for entry in inspection.plan.entries)
+    resources = (entry.resource for entry in planned.plan.entries)
     return next((one for one in resources if isinstance(one, StagedRestore)), None)
 
 
-def _kept(instance: Instance, facts: Facts, paths: Paths) -> tuple[ReleaseLine, Served]:
-    """The release that serves and the one to go back to."""
+def _serving_release(instance: Instance, facts: Facts) -> ReleaseLine:
     where = instance.id
     if facts.container is None or not facts.container.running:
         raise ResourceError(
             "rollback needs a running container", where=where, hint=f"./doit apply {where}"
         )
-    active = active_color(facts)
-    serving = released(facts, active)
+    serving = released(facts, active_color(facts))
     if serving is None:
         raise ResourceError(
             "nothing serves that could be rolled back", where=where, hint=f"./doit apply {where}"
         )
-    kept = releases.before(releases.read(paths, where), serving.key)
-    in_place = released(facts, other(active))
-    there = kept and ((in_place and in_place.key == kept.key) or builds.find(paths, kept.key))
-    if kept is None or not there:
-        raise ResourceError(
-            f"no release that served before {serving.version} is kept",
-            where=where,
-            hint="Set git.branch to a branch or tag that holds the version you want, then"
-            f" ./doit apply {where}",
-        )
-    return serving, kept
+    return serving
 
 
-def _through_restore(
+def _kept_release(instance: Instance, serving: ReleaseLine, facts: Facts, paths: Paths) -> Served:
+    """The one that served before, which the idle color or the cache still has."""
+    kept = releases.before(releases.read(paths, instance.id), serving.key)
+    idle = released(facts, other(active_color(facts)))
+    if kept is not None and ((idle and idle.key == kept.key) or builds.find(paths, kept.key)):
+        return kept
+    raise ResourceError(
+        f"no release that served before {serving.version} is kept",
+        where=instance.id,
+        hint="Set git.branch to a branch or tag that holds the version you want, then"
+        f" ./doit apply {instance.id}",
+    )
+
+
+def _staged_restore(
     instance: Instance,
-    target: ReleaseTarget,
-    planned: PlannedUpdate,
-    kept: Served,
-    paths: Paths,
+    update: PlannedUpdate,
+    known: tuple[str, ...] | None,
     identity: Path | None,
-) -> Enclose | None:
-    """What a migration in between puts around the switch; None where none does."""
-    if not planned.beyond:
-        return None
-    beyond = migrations.shown(planned.beyond)
-    archive = migrations.backup_of(instance, Version(target.commit, target.version))
+) -> StagedRestore:
+    """The newest backup of the kept version, which knows the database's migrations no more."""
+    version, beyond = update.after.version, migrations.shown(update.beyond)
+    archive = migrations.backup_of(instance, update.after)
     if archive is None:
         raise DatabaseError(
-            f"{target.version} does not know {beyond} that the database has been through, and there"
-            f" is no backup of {target.version}",
+            f"{version} does not know {beyond} that the database has been through, and there"
+            f" is no backup of {version}",
             where=instance.id,
             hint="Migrations cannot be undone. What there is: "
             f"./doit backups {instance.id}, then ./doit restore {instance.id} --from ARCHIVE",
         )
-    beside = StagedRestore(
-        archive=archive,
-        label=target.version,
-        known=migrations.known(instance, target, paths) or kept.migrations,
-        beyond=beyond,
-        identity=identity,
+    return StagedRestore(
+        archive=archive, label=version, known=known, beyond=beyond, identity=identity
     )
 
-    def enclose(switching: tuple[Resource, ...], color: Color) -> tuple[Resource, ...]:
-        swapped = ActivatedRestore(color=color, since=archive.created_at)
-        return (beside, swapped, *migrations.going_on(switching, color))
 
-    return enclose
+def _around_switch(
+    staged: StagedRestore, switching: tuple[Resource, ...], color: Color
+) -> tuple[Resource, ...]:
+    """The switch with the archive staged before it, which becomes live while nobody writes."""
+    activated = ActivatedRestore(color=color, since=staged.archive.created_at)
+    return (staged, activated, *migrations.going_on(switching, color))
+
+
+def _refuse_unfinished(planned: Inspection) -> None:
+    if planned.plan.unseen:
+        where = planned.instance.id
+        raise ResourceError(
+            "an update or a restore in it is not finished",
+            where=where,
+            hint=f"./doit apply {where} puts it in order; then roll back.",
+        )
+
+
+def _switch_and_records(planned: Inspection) -> Inspection:
+    """Of a plan only what a rollback does, watched no longer than it takes."""
+    update = planned.instance.update
+    seconds = min(update.observe_seconds, OBSERVE_SECONDS)
+    return replace(
+        planned,
+        instance=replace(planned.instance, update=replace(update, observe_seconds=seconds)),
+        plan=replace(
+            planned.plan,
+            entries=tuple(entry for entry in planned.plan.entries if entry.step in STEPS),
+        ),
+    )

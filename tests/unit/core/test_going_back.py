@@ -24,7 +24,7 @@ from tasks.model.measured import Measured
 from tasks.model.plan import Plan
 from tasks.planning.inspection import Inspection
 from tasks.resources.migration import JOURNAL
-from tasks.workflows.rollback import look_back
+from tasks.workflows.rollback import inspect_rollback
 
 OLD = "SCHEMA_INIT 20250101000000"
 NEW = f"{OLD} 20250901120000"
@@ -65,12 +65,12 @@ def go_back(looks: Mapping[str, Inspection], plan: Plan, site: Site) -> Mapping[
         whole=False,
         allow_destroy=True,
         name="rollback",
-        inspection=look_back,
+        inspection=inspect_rollback,
     )
 
 
 def look(site: Site) -> tuple[Mapping[str, Inspection], Plan]:
-    found = look_back(site.instance, site.paths)
+    found = inspect_rollback(site.instance, site.paths)
     return {NAME: found}, Plan((found.plan,))
 
 

@@ -20,7 +20,7 @@ from tasks.model.archive import archives
 from tasks.planning.migrations import refuse_unfit
 from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.release import SWITCHING
-from tasks.workflows.rollback import look_back, restored_by
+from tasks.workflows.rollback import inspect_rollback, restored_by
 
 CERTIFICATES = Path(__file__).parents[1] / "config" / "files"
 
@@ -164,7 +164,7 @@ def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is
     assert f"{lost} is lost" in said.out and "destructive: data is lost" in said.out
     assert "--yes alone does not do that" in said.out
     assert migrated.world.log == []
-    inspection = look_back(migrated.instance, migrated.paths)
+    inspection = inspect_rollback(migrated.instance, migrated.paths)
     assert [entry.address for entry in inspection.plan.entries if entry.step == "switch"] == [
         "archive:1729338000.tar.gz",
         "writes:stop",
