@@ -130,15 +130,15 @@ def adopted(
 ) -> dict[str, DeployError]:
     """Show what of the proof of which container was lost, ask, put it back. Returns failures by
     instance."""
-    from tasks.workflows.adoption import adopt, lost
+    from tasks.workflows.adoption import adopt, find_adoptable
 
-    found, failures = lost(instances, paths)
-    for name, what in found.items():
+    adoptable, failures = find_adoptable(instances, paths)
+    for name, what in adoptable.items():
         console.note(f"{name}: {what}")
-    if found and not request.yes:
+    if adoptable and not request.yes:
         _confirm("Take it as its own? [y/N] ")
     for instance in instances:
-        if instance.id not in found:
+        if instance.id not in adoptable:
             continue
         try:
             adopt(instance, paths, console.Lines(), console.warning)

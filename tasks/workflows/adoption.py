@@ -17,12 +17,12 @@ from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
 
-def lost(
+def find_adoptable(
     instances: Iterable[Instance], paths: Paths
 ) -> tuple[dict[str, str], dict[str, DeployError]]:
     """By instance: what adopting its container would put right, or why it cannot be. Those whose
     containers are proven theirs, or not there, are in neither."""
-    found, failures = {}, {}
+    adoptable, failures = {}, {}
     for instance in instances:
         try:
             missing = container_for(instance, paths).missing()
@@ -30,8 +30,8 @@ def lost(
             failures[instance.id] = failure
         else:
             if missing is not None:
-                found[instance.id] = missing
-    return found, failures
+                adoptable[instance.id] = missing
+    return adoptable, failures
 
 
 def adopt(
