@@ -1,8 +1,8 @@
 """Carrying the data over to another database: what is asked, and the steps of it.
 
-Writes stop (`CarryStop`), the application's own dump of the old database is restored into the new
-one (`Carried`), the services take up settings that name the new one, and once they serve, writes go
-on (`CarryDone`). The old one is kept until it is said that it may go (`Forgotten`).
+Writes stop (`Freeze`), the application's own dump of the old database is restored into the new one
+(`DataCopied`), the services take up settings that name the new one, and once they serve, writes go
+on (`Thaw`). The old one is kept until it is said that it may go (`DatabaseRemoved`).
 """
 
 from __future__ import annotations

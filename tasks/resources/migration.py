@@ -1,9 +1,9 @@
 """Migrations of the database: which it has been through, and the steps of an update that has some.
 
 An update that changes the database is tried on a copy (`Rehearsal`), a backup is taken
-(`BackupBefore`); then writes stop, the database is saved (`WriteStop`), the new version starts and
-migrates, and once it serves writes go on (`WritesGoOn`). What breaks off in between is put in order
-by `Unfinished`.
+(`BackupBefore`); then writes stop, the database is saved (`WriteFreeze`), the new version starts
+and migrates, and once it serves writes go on (`WriteThaw`). What breaks off in between is put in
+order by `InterruptedUpdate`.
 """
 
 from __future__ import annotations

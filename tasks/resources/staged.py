@@ -1,8 +1,8 @@
 """The steps of a rollback over a migration, which only a backup of the old version's brings about.
 
-The archive is laid beside what serves (`Beside`); then writes stop and it becomes live
-(`SwappedIn`), the old version starts on it, and once it serves writes go on (`WritesGoOn`). What
-breaks off in between is put in order by `Unfinished`, as with an update.
+The archive is staged beside what serves (`StagedRestore`); then writes stop and it becomes live
+(`ActivatedRestore`), the old version starts on it, and once it serves writes go on (`WriteThaw`).
+What breaks off in between is put in order by `InterruptedUpdate`, as with an update.
 """
 
 from __future__ import annotations
