@@ -21,39 +21,41 @@ DIGESTS_TIMEOUT = 3600
 
 def prove_staged(instance: Instance, container: Container, contents: Contents) -> None:
     """Raise DatabaseError or DeployError where what was unpacked is not what the archive lists."""
-    _prove_rows(instance, container, contents)
-    _prove_attachments(instance, container)
+    rows = database_for(instance, container).counts(RESTORED)
+    prove_rows(contents.tables, rows, instance.id)
+    prove_attachments(container, UNPACKED, instance.id)
 
 
-def _prove_rows(instance: Instance, container: Container, contents: Contents) -> None:
-    listed, found = contents.tables, database_for(instance, container).counts(RESTORED)
+def prove_rows(listed: Mapping[str, int], found: Mapping[str, int], where: str) -> None:
+    """Rows by table."""
     differ = [
         name for name in sorted(found.keys() | listed.keys()) if found.get(name) != listed.get(name)
     ]
     if differ:
         raise DatabaseError(
             "the database has other rows than the archive lists",
-            where=instance.id,
+            where=where,
             evidence=[
                 f"{name}: {listed.get(name)} listed, {found.get(name)} found" for name in differ
             ],
         )
 
 
-def _prove_attachments(instance: Instance, container: Container) -> None:
-    members = json.loads(container.run(["cat", f"{UNPACKED}/{NAME}"]).stdout)["members"]
+def prove_attachments(container: Container, unpacked: str, where: str) -> None:
+    """unpacked: the archive's folder in the container."""
+    members = json.loads(container.run(["cat", f"{unpacked}/{NAME}"]).stdout)["members"]
     listed = {name: digest for name, digest in members.items() if name.startswith(FILES)}
     said = DIGESTS.run(
         container,
-        f"{UNPACKED}/files",
-        failure=last_line_says(DeployError, "attachments cannot be read", where=instance.id),
+        f"{unpacked}/files",
+        failure=last_line_says(DeployError, "attachments cannot be read", where=where),
         timeout=DIGESTS_TIMEOUT,
     )
     differ = sorted({name for name, _ in digests(said.stdout).items() ^ listed.items()})
     if differ:
         raise DeployError(
             f"{len(differ)} attachments are not as the archive lists them",
-            where=instance.id,
+            where=where,
             evidence=differ[:5],
         )
 

@@ -13,7 +13,6 @@ from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import RunningInstance
 from tasks.backup.schema_check import refuse_other_schema
-from tasks.backup.staged_proof import digests
 from tasks.backup.staging import refuse_other_engine, require_room
 from tasks.commands.drill import network_at
 from tasks.commands.restore import chosen
@@ -160,12 +159,6 @@ def test_a_drills_address_is_another_one_of_the_instances_network(tmp_path: Path
     for wrong in ("10.0.0.5", "10.0.1.7/24", "10.0.0.7/25", "nonsense"):
         with pytest.raises(UsageError, match=f"--address {wrong}"):
             network_at(original, wrong)
-
-
-def test_digests_are_read_whatever_the_files_are_called() -> None:
-    said = b"aa  ./1\0bb  ./with space\nand line\0"
-    assert digests(said) == {"files/1": "aa", "files/with space\nand line": "bb"}
-    assert digests(b"") == {}
 
 
 def test_what_is_noted_of_a_drill_is_read_again(tmp_path: Path) -> None:
