@@ -4,55 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from resource_samples import (
+    DERIVED,
+    NGINX,
+    NOTHING,
+    PATH,
+    RUNS,
+    applied,
+    file,
+    found,
+    origin,
+    unit_facts,
+)
 
 from tasks.containers.base import ContainerFacts
 from tasks.model.applied import NOTHING_APPLIED, Applied
 from tasks.planning.planner import Desired, plan
-from tasks.resources.applied import applied_resource
-from tasks.resources.base import Facts, FileFact, Origin, Resource, UnitFact
-from tasks.resources.files import Absent, Directory, File, Link
-from tasks.resources.system import DaemonReload, Package, Script, Secret, StoppedUnit, Unit, User
-from tasks.secret import Secret as SecretValue
-
-PATH = "/etc/thing"
-RUNS = ContainerFacts(True, True, "a", {})
-
-
-def file(content: bytes | SecretValue[bytes] = b"desired\n", **more: Any) -> File:
-    return File(path=PATH, content=content, **more)
-
-
-def origin(template: str | None = None, **inputs: str) -> Origin:
-    return Origin({name.replace("_", "."): value for name, value in inputs.items()}, template)
-
-
-def found(content: bytes = b"desired\n", **more: Any) -> Facts:
-    attributes = {"mode": "0644", "owner": "root", "group": "root", **more}
-    fact = FileFact("file", sha256=File(path="/", content=content).sha256, **attributes)
-    return Facts(files={PATH: fact}, container=RUNS)
-
-
-def applied(*resources: Resource, pending: bool = False, **configuration: str) -> Applied:
-    return Applied(
-        created_at="",
-        updated_at="",
-        configuration={name.replace("_", "."): value for name, value in configuration.items()},
-        resources={r.address: replace(applied_resource(r), pending=pending) for r in resources},
-    )
-
-
-NOTHING = Facts(container=RUNS)
-NGINX = Unit(unit="nginx.service", revision="r1", triggers=(f"file:{PATH}",))
-STAMP = {NGINX.stamp: "r1"}
-
-
-def unit_facts(active: str = "active", file: str = "enabled", load: str = "loaded") -> Facts:
-    fact = UnitFact(load, active, file, False)
-    return Facts(units={"nginx.service": fact}, texts=STAMP, container=RUNS)
+from tasks.resources.base import Facts, FileFact, Resource, UnitFact
+from tasks.resources.files import Absent, Directory, Link
+from tasks.resources.release import Record
+from tasks.resources.system import (
+    APPLIED_REVISION,
+    DaemonReload,
+    Package,
+    Script,
+    Secret,
+    StoppedUnit,
+    User,
+)
 
 
 @dataclass(frozen=True)
@@ -169,6 +151,29 @@ CASES = {
         "drift: pointed elsewhere",
         {"target": ("b", "a")},
     ),
+    "a link is gone": Case(
+        Link(path=PATH, target="a"),
+        NOTHING,
+        applied(Link(path=PATH, target="a")),
+        "create",
+        "drift: removed",
+    ),
+    "a file is in the place of a link": Case(
+        Link(path=PATH, target="a"),
+        found(),
+        applied(Link(path=PATH, target="a")),
+        "replace",
+        "drift: replaced by a file",
+        {"type": ("file", "link")},
+    ),
+    "a folder is another's": Case(
+        Directory(path=PATH, mode="0750", owner="vikunja", group="vikunja"),
+        Facts(files={PATH: FileFact("directory", "0755", "root", "vikunja")}, container=RUNS),
+        applied(Directory(path=PATH, mode="0750", owner="vikunja", group="vikunja")),
+        "update",
+        "drift: mode, owner changed",
+        {"mode": ("0755", "0750"), "owner": ("root", "vikunja")},
+    ),
     "what nobody desired is there": Case(
         Absent(path=PATH), found(), NOTHING_APPLIED, "delete", "no longer configured"
     ),
@@ -202,6 +207,49 @@ CASES = {
         "replace",
         "drift: replaced by a link",
         {"type": ("link", "file")},
+    ),
+    "a secret is another's": Case(
+        Secret(path=PATH, owner="vikunja", group="root"),
+        Facts(files={PATH: FileFact("file", "0644", "root", "root", size=9)}, container=RUNS),
+        applied(Secret(path=PATH, owner="vikunja", group="root")),
+        "update",
+        "drift: mode, owner changed",
+        {"mode": ("0644", "0600"), "owner": ("root", "vikunja")},
+    ),
+    "a secret in a program's own syntax is not that of the other any more": Case(
+        DERIVED,
+        Facts(
+            files={PATH: FileFact("file", "0600", "root", "root", size=9)},
+            probes={("derived", PATH): "differs"},
+            container=RUNS,
+        ),
+        applied(DERIVED),
+        "update",
+        "drift: edited",
+        {"content": ("(sensitive)", "(sensitive, changed)")},
+    ),
+    "a unit is not there": Case(
+        NGINX,
+        unit_facts("inactive", "", "not-found"),
+        applied(NGINX),
+        "create",
+        "drift: removed",
+        {"state": (None, "active")},
+    ),
+    "a unit was disabled while it runs with other files": Case(
+        NGINX,
+        replace(unit_facts(file="disabled"), texts={NGINX.stamp: "r0"}),
+        applied(NGINX),
+        "update",
+        "drift: disabled",
+        {"enabled": ("disabled", "enabled"), APPLIED_REVISION: ("no", "yes")},
+    ),
+    "a unit runs with other files": Case(
+        NGINX,
+        replace(unit_facts(), texts={NGINX.stamp: "r0"}),
+        applied(NGINX),
+        "run",
+        "drift: changed files not taken up yet",
     ),
     "a unit was stopped": Case(
         NGINX,
@@ -259,6 +307,45 @@ CASES = {
         "run",
         "drift: unit files newer than what systemd has loaded",
     ),
+    "a scripted thing could not be asked": Case(
+        Script(script="mysql-database", title="vikunja", arguments=("a",)),
+        Facts(probes={("mysql-database", "a"): "unasked"}, container=RUNS),
+        applied(Script(script="mysql-database", title="vikunja", arguments=("a",))),
+        "update",
+        "drift: could not be asked",
+        {"state": ("unasked", "present")},
+    ),
+    "a scripted thing is not there": Case(
+        Script(script="mysql-database", title="vikunja", arguments=("a",)),
+        NOTHING,
+        applied(Script(script="mysql-database", title="vikunja", arguments=("a",))),
+        "create",
+        "drift: absent",
+        {"state": ("absent", "present")},
+    ),
+    "a record on the host says something else": Case(
+        Record(record="state", expected="running blue"),
+        Facts(host={"record:state": "stopped blue"}, container=RUNS),
+        applied(Record(record="state", expected="running blue")),
+        "update",
+        "written when an apply is done",
+        {"says": ("stopped blue", "running blue")},
+    ),
+    "a record of which only the apply will tell": Case(
+        Record(record="state", expected=""),
+        NOTHING,
+        NOTHING_APPLIED,
+        "create",
+        "not there yet",
+        {"says": (None, "(known after apply)")},
+    ),
+    "a record in the container was edited": Case(
+        Record(record=PATH, expected="0 0640", path=PATH),
+        found(),
+        applied(Record(record=PATH, expected="0 0640", path=PATH)),
+        "update",
+        "drift: edited",
+    ),
     "a scripted thing is otherwise": Case(
         Script(script="mysql-database", title="vikunja", arguments=("a",)),
         Facts(probes={("mysql-database", "a"): "other-password"}, container=RUNS),
@@ -278,74 +365,71 @@ def test_an_entry_says_why(name: str) -> None:
     assert {c.name: (c.before, c.after) for c in entry.changes} == dict(case.changes)
 
 
-def test_what_is_as_desired_has_no_entry() -> None:
-    assert plan(Desired("a", {"system": (file(),)}), found(), applied(file())) == ()
-    assert plan(Desired("a", {"system": (NGINX,)}), unit_facts(), applied(NGINX)) == ()
+@pytest.mark.parametrize(
+    ("name", "kind", "subject"),
+    [
+        ("nothing is there and nothing was applied", "missing", ""),
+        ("the whole container is gone", "missing", ""),
+        ("it was edited by hand", "drift", ""),
+        ("something unknown is in its place", "drift", ""),
+        ("a configuration key changed", "configuration", "network.domain"),
+        ("a new desired value of a changed configuration", "configuration", "files"),
+        ("a key matters no longer", "configuration", "redis.port"),
+        ("the template changed", "template", ""),
+        ("what it was made of is another, and no key", "source", ""),
+        ("the tool itself desired something else", "tool", ""),
+        ("the last apply has not finished it", "interrupted", ""),
+        ("what nobody desired is there", "no_longer_configured", ""),
+        ("a record on the host says something else", "tool", ""),
+    ],
+)
+def test_a_reason_is_of_a_kind_and_about_a_key(name: str, kind: str, subject: str) -> None:
+    case = CASES[name]
+    (entry,) = plan(Desired("a", {"system": (case.desired,)}), case.facts, case.applied)
+    assert [(reason.kind, reason.subject) for reason in entry.reasons] == [(kind, subject)]
 
 
-def test_a_change_reaches_what_depends_on_it_over_several_steps() -> None:
-    backend = Unit(unit="b.service", revision="r1", triggers=("unit:nginx.service",))
-    facts = Facts(
-        files=found(b"mine").files,
-        units={
-            name: UnitFact("loaded", "active", "enabled", False)
-            for name in (NGINX.unit, backend.unit)
-        },
-        texts={NGINX.stamp: "r1", backend.stamp: "r1"},
-        container=RUNS,
-    )
-    desired = Desired("a", {"system": (file(), NGINX), "switch": (backend,)})
-    entries = plan(desired, facts, applied(file(), NGINX, backend))
-    assert [(entry.step, entry.address, entry.action, entry.fired) for entry in entries] == [
-        ("system", f"file:{PATH}", "update", False),
-        ("system", "unit:nginx.service", "run", True),
-        ("switch", "unit:b.service", "run", True),
-    ]
-
-
-def test_what_is_desired_no_longer_goes_before_the_first_unit_services_first() -> None:
-    old = applied(
-        file(), Unit(unit="old.service"), Package(package="kept"), Directory(path="/kept")
-    )
-    facts = Facts(
-        files=found().files,
-        units={"old.service": UnitFact("loaded", "active", "enabled", False)},
-        container=RUNS,
-    )
-    entries = plan(Desired("a", {"system": (Package(package="new"), NGINX)}), facts, old)
-    assert [(entry.action, entry.address) for entry in entries] == [
-        ("create", "package:new"),
-        ("delete", "unit:old.service"),
-        ("delete", f"file:{PATH}"),
-        ("create", "unit:nginx.service"),
-    ]
-
-
-def test_a_path_that_is_desired_as_something_else_now_is_not_removed() -> None:
-    secret = Secret(path=PATH, owner="root", group="root")
-    before = applied(file(SecretValue(b"desired\n"), mode="0600"))
-    facts = Facts(files={PATH: FileFact("file", "0600", "root", "root", size=9)}, container=RUNS)
-    assert plan(Desired("a", {"system": (secret,)}), facts, before) == ()
-
-
-@pytest.mark.parametrize("deployed", [True, False])
-def test_another_place_for_data_loses_it_only_where_an_apply_has_put_some_there(
-    deployed: bool,
-) -> None:
-    keys = ("database.type",)
-    desired = file(origin=origin(database_type="new"), destructive_inputs=keys)
-    before = applied(file(b"old", origin=origin(database_type="old")))
-    # Without that time, what was finished is of a first apply that ended before its end.
-    before = replace(before, created_at="2024-10-19T11:50:00Z" if deployed else "")
-    (entry,) = plan(Desired("a", {"system": (desired,)}), found(b"old"), before)
-    assert entry.destructive is deployed
-
-
-def test_secrets_have_no_diff_and_texts_have() -> None:
-    for secret, shown in ((True, False), (False, True)):
-        desired = file(SecretValue(b"desired\n") if secret else b"desired\n")
-        facts = found(b"old\n")
-        fact = facts.files[PATH]
-        facts = Facts(files={PATH: replace(fact, content=b"old\n")}, container=RUNS)
-        (entry,) = plan(Desired("a", {"system": (desired,)}), facts, applied(desired))
-        assert (entry.diff != "", entry.sensitive) == (shown, secret)
+@pytest.mark.parametrize(
+    ("desired", "facts"),
+    [
+        (file(), found()),
+        (Directory(path=PATH), Facts(files={PATH: FileFact("directory", "0755", "root", "root")})),
+        (
+            Link(path=PATH, target="a"),
+            Facts(files={PATH: FileFact("link", "0777", "root", "root", target="a")}),
+        ),
+        (Absent(path=PATH), NOTHING),
+        (Package(package="curl"), Facts(packages={"curl": "1"})),
+        (
+            User(user="vikunja", home="/h"),
+            Facts(users={"vikunja": "/h:/usr/sbin/nologin"}),
+        ),
+        (
+            DERIVED,
+            Facts(
+                files={PATH: FileFact("file", "0600", "root", "root", size=9)},
+                probes={("derived", PATH): "same"},
+            ),
+        ),
+        (NGINX, unit_facts()),
+        (NGINX, unit_facts("reloading", "static")),
+        (replace(NGINX, enabled=False), unit_facts(file="disabled")),
+        (StoppedUnit(unit="nginx.service"), NOTHING),
+        (StoppedUnit(unit="nginx.service"), unit_facts("failed", "disabled")),
+        (
+            DaemonReload(),
+            Facts(units={"a.service": UnitFact("masked", "inactive", "masked", True)}),
+        ),
+        (
+            Script(script="s", title="t", arguments=("a",), wanted="up"),
+            Facts(probes={("s", "a"): "up"}),
+        ),
+        (Record(record="state", expected="x"), Facts(host={"record:state": "x"})),
+        (
+            Record(record=PATH, expected="0 0640", path=PATH),
+            Facts(files={PATH: FileFact("file", "0640", "root", "root", sha256="0")}),
+        ),
+    ],
+)
+def test_what_is_as_desired_has_no_entry(desired: Resource, facts: Facts) -> None:
+    assert plan(Desired("a", {"system": (desired,)}), facts, applied(desired)) == ()
