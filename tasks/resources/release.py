@@ -43,9 +43,6 @@ class ReleaseLine(Struct, frozen=True):
     commit: str
     size: int
 
-    def text(self) -> str:
-        return f"{self.key} {self.version} {self.commit} {self.size}"
-
 
 def parse_release(text: str) -> ReleaseLine | None:
     fields = text.split(" ")
@@ -188,9 +185,6 @@ class Record(Resource, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return self.record
-
-    def questions(self) -> tuple[tuple[str, ...], ...]:
-        return (("file", "=", self.path),) if self.path else ()
 
     def desired(self) -> Mapping[str, Any]:
         return {"record": self.record}

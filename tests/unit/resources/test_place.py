@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import ResourceError
-from tasks.resources.base import Facts
+from tasks.model.plan import AttributeChange
+from tasks.resources.base import Difference, Facts
 from tasks.resources.container import FILE_SYSTEM, MTU, ContainerRunning, DesiredContainer
 
 SPEC = ContainerSpec(
@@ -104,13 +105,83 @@ def test_another_node_is_a_move_and_destroys_nothing() -> None:
     assert difference.interrupts == "the site, while the container moves"
 
 
+@pytest.mark.parametrize("container", [None, ContainerFacts(False, False, None, {})])
+def test_a_container_that_is_not_there_is_shown_by_what_tells_it(
+    container: ContainerFacts | None,
+) -> None:
+    difference = DESIRED.difference(Facts(container=container))
+    assert difference is not None
+    assert (difference.action, difference.drift) == ("create", "removed")
+    assert [(change.name, change.before, change.after) for change in difference.changes] == [
+        ("template", None, "debian-12-standard"),
+        ("cpu_cores", None, "2"),
+        ("memory_mb", None, "2048"),
+        ("disk_size_gb", None, "20"),
+        ("ip_address", None, "192.0.2.10/24"),
+        ("node", None, "pve"),
+    ]
+
+
+RUNNING = ContainerRunning(container=DESIRED)
+
+
+def state(before: str, after: str) -> tuple[AttributeChange, ...]:
+    return (AttributeChange("state", before, after),)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (found(), None),
+        # Nothing of what is desired that takes effect by a restart.
+        (found(onboot=False), None),
+        (Facts(), Difference("create", "stopped")),
+        (Facts(container=ContainerFacts(False, True, None, {})), Difference("create", "stopped")),
+        (
+            Facts(container=ContainerFacts(True, False, "vikunja-main", AS_DESIRED)),
+            Difference("update", "stopped", state("stopped", "running")),
+        ),
+        (found(template="trixie"), Difference("run", "", state("running", "started anew"))),
+        (
+            found(nameservers=()),
+            Difference(
+                "run", "", state("running", "restarted"), interrupts="the site, while it restarts"
+            ),
+        ),
+    ],
+)
+def test_the_container_runs_and_is_restarted_where_a_change_needs_that(
+    facts: Facts, expected: Difference | None
+) -> None:
+    assert RUNNING.difference(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "drift"),
+    [
+        ({"vlan": 20, "onboot": False}, "onboot, vlan changed"),
+        ({"identity": "unknown"}, "identity not noted"),
+        ({"identity": "unknown", "vlan": 20}, "vlan changed, identity not noted"),
+    ],
+)
+def test_what_differs_is_named_in_order(changes: dict[str, Any], drift: str) -> None:
+    spec = replace(SPEC, more={**SPEC.more, "identity": "recorded"})
+    difference = replace(DESIRED, spec=spec).difference(
+        found(**{"identity": "recorded", **changes})
+    )
+    assert difference is not None
+    assert (difference.action, difference.drift) == ("update", drift)
+
+
 @pytest.mark.parametrize("name", ["disk_size_gb", "mounts[/srv].size_gb"])
 def test_a_disk_grows_and_never_shrinks(name: str) -> None:
     grown = DESIRED.difference(found(**{name: 10}))
     assert grown is not None
     assert grown.action == "update"
-    with pytest.raises(ResourceError, match="a disk of 99 GiB cannot shrink"):
+    with pytest.raises(ResourceError, match="a disk of 99 GiB cannot shrink") as caught:
         DESIRED.difference(found(**{name: 99}))
+    assert caught.value.where == "vikunja-main"
+    assert caught.value.hint == "Set it to 99 or more; a smaller disk needs a new container."
 
 
 def test_a_mount_point_that_is_not_there_is_made() -> None:
@@ -123,6 +194,13 @@ def test_another_template_is_another_container() -> None:
     difference = DESIRED.difference(found(template="debian-11-standard"))
     assert difference is not None
     assert (difference.action, difference.destructive) == ("replace", True)
+    assert difference.drift == "template changed"
+    assert difference.interrupts == "everything in it is lost"
+
+
+def test_the_usual_template_is_only_for_new_containers() -> None:
+    unnamed = replace(DESIRED, spec=replace(SPEC, template_named=False))
+    assert unnamed.difference(found(template="debian-11-standard")) is None
 
 
 @pytest.mark.parametrize(
@@ -174,5 +252,8 @@ def test_an_mtu_that_is_not_in_effect_calls_for_a_restart(has: str, differs: boo
     assert (difference is not None) == differs
     if difference is not None:
         assert difference.action == "run"
-        assert difference.changes[0].before == "1500, until it is restarted"
+        assert difference.changes == (
+            AttributeChange("mtu", "1500, until it is restarted", "1400"),
+        )
+        assert difference.drift == ""
         assert difference.interrupts == "the site, while it restarts"
