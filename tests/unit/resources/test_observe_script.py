@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tasks.resources.base import Facts, UnitFact
+from tasks.errors import DeployError
+from tasks.resources.base import Facts, FileFact, UnitFact
 from tasks.resources.observe import Question, observer, parse, question_lines, unique
 
 FIXED = "#!/bin/sh\n{}\n"
@@ -185,3 +188,125 @@ def test_more_answers_than_a_pipe_holds_do_not_stop_it(programs: Path, tmp_path:
 
 def test_nothing_asked_is_answered_by_nothing(programs: Path) -> None:
     assert ask(programs).index() == {}
+
+
+def test_an_answer_is_read_line_by_line_and_what_it_does_not_know_passed_over() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = tarfile.TarInfo("/etc")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        member = tarfile.TarInfo("/etc/a")
+        member.size = 3
+        archive.addfile(member, io.BytesIO(b"one"))
+    lines = [
+        "file\t/etc/a\tf\t644\troot\tadm\t3\t",
+        "file\t/etc/b\tf\t600\ta\tb\t9\tnot a link's",
+        "file\t/etc/l\tl\t777\troot\troot\t4\tto a",
+        "file\t/dev/x\tc\t4660\troot\troot\t0\t",
+        "sum\t/etc/a\t0123",
+        "text\t/t\tone two",
+        "package\tcurl\tinstalled\t7.88",
+        "package\tnginx\tconfig-files\t1.22",
+        "user\troot\t/root:/bin/sh",
+        "unit\ta.service\tloaded\tactive\tenabled\tno",
+        "derived\t/etc/a\tsame",
+        "probe\t1\tpresent",
+        "something\telse",
+        "",
+    ]
+    asked: list[Question] = [
+        ("probe", "log-files", "/a"),
+        ("text", "/t"),
+        ("probe", "log-files", "/b"),
+    ]
+    answer = "\n".join(lines).encode() + b"\ncontents\n" + buffer.getvalue()
+    assert parse(answer, asked) == Facts(
+        files={
+            "/etc/a": FileFact("file", "0644", "root", "adm", 3, sha256="0123", content=b"one"),
+            "/etc/b": FileFact("file", "0600", "a", "b", 9),
+            "/etc/l": FileFact("link", "0777", "root", "root", 4, target="to a"),
+            "/dev/x": FileFact("other", "4660", "root", "root", 0),
+        },
+        texts={"/t": "one two"},
+        packages={"curl": "7.88"},
+        users={"root": "/root:/bin/sh"},
+        units={"a.service": UnitFact("loaded", "active", "enabled", False)},
+        probes={("derived", "/etc/a"): "same", ("log-files", "/b"): "present"},
+    )
+
+
+@pytest.mark.parametrize("answer", [b"", b"file\t/a", b"text\t/t\tcontents\n", b"x\ncontents"])
+def test_an_answer_that_is_cut_short_is_never_taken_for_one(answer: bytes) -> None:
+    with pytest.raises(DeployError, match="the container's answer is incomplete") as caught:
+        parse(answer, ())
+    assert caught.value.hint == "Look whether its disk or memory is full, then try again."
+    assert list(caught.value.evidence) == answer.decode().splitlines()
+
+
+def test_of_a_long_answer_that_is_cut_short_the_last_lines_are_evidence() -> None:
+    answer = "".join(f"text\t/t\t{number}\n" for number in range(1000)).encode()
+    with pytest.raises(DeployError) as caught:
+        parse(answer, ())
+    assert list(caught.value.evidence) == [f"text\t/t\t{number}" for number in range(995, 1000)]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("file", "-", ""),
+        ("file", "-", "/a\tb"),
+        ("file", "-", "/a\nb"),
+        ("probe", "log-files", ""),
+        ("derived", "/a", "/b", "c\td\n"),
+    ],
+)
+def test_what_would_be_another_question_is_not_asked(question: Question) -> None:
+    with pytest.raises(DeployError, match=f"{question[0]}: cannot ask about"):
+        question_lines([("text", "/t"), question])
+
+
+def test_questions_are_lines_of_fields_and_probes_go_by_number() -> None:
+    lines = question_lines(
+        [
+            ("probe", "log-files", "/a"),
+            ("derived", "/a", "/b", "pass %s\n"),
+            ("probe", "sqlite-database", "u", "/db"),
+        ]
+    )
+    assert lines.decode().splitlines() == [
+        "probe\t0\tlog_files\t/a",
+        "derived\t/a\t/b\tpass %s\\n",
+        "probe\t1\tsqlite_database\tu\t/db",
+    ]
+
+
+def test_of_several_questions_about_a_file_the_one_that_asks_for_most_stays_and_comes_last() -> (
+    None
+):
+    asked = unique(
+        [
+            ("file", "-", "/a"),
+            ("text", "/a"),
+            ("file", "=", "/a"),
+            ("file", "-", "/a"),
+            ("file", "0" * 64, "/b"),
+            ("file", "=", "/b"),
+            ("text", "/a"),
+            ("file", "-", "/c"),
+        ]
+    )
+    assert asked == (
+        ("text", "/a"),
+        ("file", "=", "/a"),
+        ("file", "0" * 64, "/b"),
+        ("file", "-", "/c"),
+    )
+
+
+def test_the_probes_that_are_asked_come_along_each_once() -> None:
+    text = observer([("text", "/t"), ("probe", "log-files", "/a"), ("probe", "log-files", "/b")])
+    assert text.count("probe_log_files()") == 1
+    assert "probe_sqlite_database" not in text and "probe_sqlite_database" in observer(
+        [("probe", "sqlite-database", "u", "/db")]
+    )
