@@ -156,7 +156,8 @@ def around(
     update: PlannedUpdate, switching: tuple[Resource, ...], color: Color
 ) -> tuple[Resource, ...]:
     """The switch of an update that changes the database: tried before, and in a write-stop."""
-    if not update.stops_writes or update.beyond:
+    if update.beyond:
+        # It is refused.
         return switching
     pending = update.pending
     return (

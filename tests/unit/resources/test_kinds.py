@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from tasks.containers.base import ContainerSpec
+from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.archive import Archive
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase
+from tasks.resources.applied import applied_resource, mark_applied, mark_pending
 from tasks.resources.base import Difference, Facts, FileFact, Origin, Resource, UnitFact
 from tasks.resources.container import ContainerRunning, DesiredContainer
 from tasks.resources.data_move import DatabaseRemoved, DataCopied, Freeze, Thaw
@@ -419,6 +421,27 @@ def test_origins_add_up_under_the_first_one_s_template() -> None:
     first, second = Origin({"a": "1", "b": "1"}, "t"), Origin({"b": "2", "c": "2"}, "other")
     assert first.merged([second]) == Origin({"a": "1", "b": "2", "c": "2"}, "t")
     assert first.inputs == {"a": "1", "b": "1"}
+
+
+def test_what_is_begun_keeps_what_it_was_when_it_was_last_finished() -> None:
+    first, again = (
+        File(path="/a", content=content, origin=Origin({"key": digest}, "t"))
+        for content, digest in ((b"1", "one"), (b"2", "two"))
+    )
+    other = Package(package="curl")
+    begun = mark_pending(NOTHING_APPLIED, [first])
+    assert begun.resources["file:/a"].pending and begun.resources["file:/a"].done is None
+    finished = mark_applied(begun, [first, other])
+    assert finished.resources["file:/a"] == applied_resource(first)
+    assert finished.resources["file:/a"].done == {"key": "one"}
+    # Twice, as where an apply is killed and the next one too.
+    edited = mark_pending(mark_pending(finished, [again]), [again])
+    assert edited.resources["file:/a"].digest == applied_resource(again).digest
+    assert edited.resources["file:/a"].pending
+    assert edited.resources["file:/a"].done == {"key": "one"}
+    assert edited.resources["package:curl"] == finished.resources["package:curl"]
+    gone = mark_applied(edited, [other], ["file:/a", "file:/never"])
+    assert set(gone.resources) == {"package:curl"}
 
 
 def test_facts_are_told_apart_by_everything_but_how_often_a_failing_service_was_tried() -> None:
