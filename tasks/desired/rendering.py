@@ -78,17 +78,6 @@ class Tracked:
         self._seen[key] = value
         return value
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(f"{self._prefix}{name} is no key of the configuration") from None
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
 
 OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
 """Mappings with names of the user's own: one value each, as a whole."""
