@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.config.document import flatten
-from tasks.config.find import find_configuration
+from tasks.config.find import CONFIG_VARIABLE, find_configuration
 from tasks.config.load import load_instances
 
-__all__ = ["find_configuration", "flatten", "load_instances"]
+__all__ = ["CONFIG_VARIABLE", "find_configuration", "flatten", "load_instances"]

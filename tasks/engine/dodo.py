@@ -15,19 +15,29 @@ from tasks.paths import host_paths
 def configured_instances(warn: Callable[[str], None]) -> tuple[Instance, ...]:
     """The instances of the configuration that the environment or the caller's folder names; the
     end of their operations is told. None where there is no configuration at all: doit's own
-    commands still work. warn: where goes what could not be told.
+    commands still work. warn: where goes what could not be told. UsageError where one is named
+    and not there, ConfigError where it is wrong.
     """
+    from tasks.config import CONFIG_VARIABLE
+
+    try:
+        files = configuration_files()
+    except UsageError:
+        if os.environ.get(CONFIG_VARIABLE):
+            raise
+        return ()
+    return load_watched(files, warn)
+
+
+def configuration_files() -> tuple[Path, ...]:
+    """See find_configuration, as called where the caller was."""
     import doit.loader
 
     from tasks.config import find_configuration
 
     # doit has changed into dodo.py's folder by now; what the caller named is relative to its own.
     caller = Path(doit.loader.initial_workdir or Path.cwd())
-    try:
-        files = find_configuration(None, caller, os.environ)
-    except UsageError:
-        return ()
-    return load_watched(files, warn)
+    return find_configuration(None, caller, os.environ)
 
 
 def database_path() -> Path:

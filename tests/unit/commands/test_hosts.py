@@ -41,12 +41,13 @@ def test_a_locale_without_our_characters_gets_plain_ones(tmp_path: Path, locales
     file = tmp_path / "config.yaml"
     file.write_text("deployment: {instance_id: Grün→}\n", encoding="utf-8")
     latin = {"LOCPATH": str(locales), "LC_ALL": "en_US.ISO-8859-1"}
-    done = run(tmp_path, "plan", "--config", str(file), **latin)
-    assert done.returncode == 3
-    # The file was read as what it is; the terminal gets what it has.
-    assert 'instance_id: "Grün->"'.encode("latin-1") in done.stderr
-    assert b"Traceback" not in done.stderr
-    for arguments in (["help"], ["help", "apply"], ["list"]):
+    for arguments in (["plan", "--config", str(file)], ["list"]):
+        done = run(tmp_path, *arguments, **latin)
+        assert done.returncode == 3
+        # The file was read as what it is; the terminal gets what it has.
+        assert 'instance_id: "Grün->"'.encode("latin-1") in done.stderr
+        assert b"Traceback" not in done.stderr
+    for arguments in (["help"], ["help", "apply"]):
         shown = run(tmp_path, *arguments, **latin)
         assert (shown.returncode, b"Traceback" in shown.stderr) == (0, False), arguments
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from instance_samples import sample_instance
 
 from tasks.commands import usage
 from tasks.commands.base import as_typed
@@ -95,6 +97,25 @@ def test_an_archive_below_a_folder_with_an_equals_sign_is_the_one_that_is_meant(
             ["--config", "x", "plan"],
             "error: --config cannot stand here\n       Options stand behin",
         ),
+        (
+            ["list", "--statsu"],
+            "error: list: option --statsu not recognized\n       Did you",
+        ),
+        (["run", "--nosuch"], "error: run: option --nosuch not recognized\n"),
+        (["list", "nosuch"], "error: 'nosuch' is no command and no step\n"),
+        (["info", "nosuch"], "error: 'nosuch' is no command and no step\n"),
+        (
+            ["ignore", "rendr"],
+            "error: 'rendr' is no command and no step\n       Did you mean render",
+        ),
+        (["info"], "error: `info` failed, must select *one* task.\n       ./doit help info"),
+        (["strace"], "error: strace failed, must select *one* task to strace.\n"),
+        (["dumpdb"], "error: dumpdb reads another kind of database\n       sqlite3 /"),
+        (["list", "--config", "gone.yaml"], "error: --config gone.yaml: no such file or folder\n"),
+        (
+            ["-n", "2", "record:main"],
+            "error: 'record:main' is no step: there is no configu",
+        ),
     ],
 )
 def test_what_is_mistyped_is_answered_in_two_lines(
@@ -104,6 +125,41 @@ def test_what_is_mistyped_is_answered_in_two_lines(
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(says)
     assert done.stderr.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["list", "--all"],
+        ["help"],
+        ["info"],
+        ["run"],
+        ["clean"],
+        ["forget"],
+        ["ignore"],
+        ["reset-dep"],
+        ["-n", "2"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_doits_own_commands_work_on_a_configuration_that_is_named(
+    typed: list[str], tmp_path: Path
+) -> None:
+    instance = sample_instance()
+    (tmp_path / "main.yaml").write_text(yaml.safe_dump(dict(instance.document)))
+    done = said(*typed, f"validate:{instance.id}", "--config", "main.yaml", folder=tmp_path)
+    # `info` ends as it says that there is something to do.
+    assert (done.returncode, done.stderr) == (1 if typed == ["info"] else 0, "")
+    assert f"validate:{instance.id}" in done.stdout or typed == ["clean"]
+
+
+def test_a_step_that_is_mistyped_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    instance = sample_instance()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(dict(instance.document)))
+    done = said(f"rendr:{instance.id}", folder=tmp_path)
+    assert done.returncode == 3
+    assert f"Did you mean render:{instance.id}? " in done.stderr
 
 
 def test_help_of_a_command_is_what_its_option_shows(tmp_path: Path) -> None:
