@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tasks.desired import system
 from tasks.desired.release import ReleaseTarget, origin_keys, other
 from tasks.desired.rendering import Rendered, origin_of
+from tasks.desired.units import site_answers
 from tasks.model.host_files import HostFiles
 from tasks.model.instance import Color, Instance
 from tasks.resources.base import Resource
@@ -58,6 +59,7 @@ def declare(
         domain=instance.network.domain,
         port=instance.services.frontend.ssl_port,
         timeout=instance.vikunja.start_timeout_seconds,
+        answers=("nginx.service", *site_answers(instance)),
         triggers=("color:active", "unit:nginx.service", *(unit.address for unit in started)),
         origin=origin_of(instance, ("network.domain", "services.frontend.ssl_port")),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.desired.rendering import Rendered, Templated, origin_of
-from tasks.desired.units import backend_unit, mcp_unit, revision_of
+from tasks.desired.units import backend_unit, mcp_unit, revision_of, site_answers
 from tasks.errors import UsageError
 from tasks.model.digests import digest
 from tasks.model.host_files import NO_HOST_FILES, HostFiles, read_host_files
@@ -350,6 +350,7 @@ def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Uni
             revision=revision_of(rendered, ["/etc/redis/redis.conf"]),
             triggers=("file:/etc/redis/redis.conf", "secret:/etc/redis/vikunja-password.conf"),
             origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),
+            answers=("redis", str(instance.redis.port)),
             interrupts="requests that need redis, for about 1 s",
         )
 
@@ -366,6 +367,8 @@ def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
     return Unit(
         unit="nginx.service",
         on_change="reload",
+        answers=site_answers(instance),
+        passes=True,
         interrupts="every request, for about 1 s",
         mounts=(LOGS,),
         revision=digest({item.path: item.sha256 for item in used}),

@@ -8,7 +8,7 @@ from tasks.desired.rendering import Rendered, origin_of
 from tasks.model.digests import digest
 from tasks.model.host_files import NO_HOST_FILES, HostFiles
 from tasks.model.instance import Color, Instance
-from tasks.model.layout import SECRETS, UNITS, database_resource
+from tasks.model.layout import SECRETS, UNITS, address, database_resource
 from tasks.resources.system import Unit
 
 
@@ -51,6 +51,7 @@ def backend_unit(
         opened=(database_resource(instance),),
         origin=origin_of(instance, [f"services.backend.port_{color}"]),
         health=("backend", str(instance.backend_port(color)), version or "-", timeout),
+        answers=("backend", str(instance.backend_port(color))),
         interrupts="requests, for 1 to 2 s",
     )
 
@@ -71,8 +72,15 @@ def mcp_unit(
         triggers=_service_triggers(paths, [f"{SECRETS}/redis-password"]),
         origin=origin_of(instance, [f"services.mcp.port_{color}"]),
         health=("mcp", str(instance.mcp_port(color)), timeout),
+        answers=("mcp", str(instance.mcp_port(color))),
         interrupts="MCP sessions, which clients open anew",
     )
+
+
+def site_answers(instance: Instance) -> tuple[str, ...]:
+    """What the site is asked, as it answers to everybody: see Unit."""
+    port = str(instance.services.frontend.ssl_port)
+    return ("site", instance.network.domain, port, address(instance))
 
 
 def _service_triggers(paths: Iterable[str], secrets: Iterable[str]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from tasks.guest.runner import (
 from tasks.model.instance import COLORS, Color
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.planning.planner import must_be_there
-from tasks.resources.base import Resource
+from tasks.resources.base import HEALTH, Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.landing import landing
 from tasks.resources.system import (
@@ -141,14 +141,14 @@ def converge_unit(
     context: ApplyContext, unit: Unit, entry: PlanEntry, freeze: WriteFreeze | None = None
 ) -> None:
     """freeze: the write freeze that it starts in."""
-    behind = any(change.name == APPLIED_REVISION for change in entry.changes)
+    names = {change.name for change in entry.changes}
     # `create`: its unit file was gone, yet it may run, with whatever it was started with.
-    takes_up = entry.action in ("run", "create") or entry.fired or behind
-
+    takes_up = entry.action in ("run", "create") or entry.fired or APPLIED_REVISION in names
+    verb = unit.on_change if takes_up else "ensure"
     done = UNIT.attempt(
         context.container,
         unit.unit,
-        unit.on_change if takes_up else "ensure",
+        "restart" if HEALTH in names else verb,
         # A new version that has yet to prove that it can migrate starts with no container.
         "yes" if unit.enabled and freeze is None else "no",
         unit.revision,

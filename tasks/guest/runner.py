@@ -39,6 +39,8 @@ def script_text(name: str) -> str:
     text = (SCRIPTS / f"{name}.sh").read_text()
     if name in DATABASE_SERVERS:
         return f"{script_text('database-login')}\n{text}"
+    if name == "answers":
+        return f"{script_text('health')}\n{text}"
     return text
 
 

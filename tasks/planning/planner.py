@@ -13,7 +13,7 @@ from tasks.resources.applied import applied_resource
 from tasks.resources.base import Difference, Facts, Resource
 from tasks.resources.container import ContainerRunning
 from tasks.resources.files import Absent, Directory, File
-from tasks.resources.release import Record
+from tasks.resources.release import HealthCheck, Record
 from tasks.resources.system import Script, StoppedUnit, Unit
 
 DIFF_LIMIT = 256 * 1024
@@ -130,7 +130,9 @@ def _entry(
 ) -> PlanEntry | None:
     fired = [trigger for trigger in resource.triggers if trigger in changed]
     fired += [one for one in resource.opened if changed.get(one) == "create"]
-    difference = resource.difference(facts)
+    # Through what changes, it answers otherwise than it will.
+    asked_in_vain = bool(fired) and isinstance(resource, HealthCheck)
+    difference = None if asked_in_vain else resource.difference(facts)
     if desired.emptied and isinstance(resource, Script) and resource.holds_data:
         difference = difference or resource.emptied()
     if difference is None:

@@ -129,6 +129,15 @@ class FileFact(Struct, frozen=True):
     content: bytes | None = None
 
 
+HEALTH = "health"
+"""Name of the change of what runs and does not answer as it should."""
+
+NO_ANSWER = "does not answer"
+WELL = ("well", "idle", "stopped", "unasked")
+"""States of the probe `answers` of which there is nothing to say: that a unit is stopped is a state
+of the unit, and what could not be asked is no fault of it."""
+
+
 class UnitFact(Struct, frozen=True):
     """systemd's own words: LoadState, ActiveState, UnitFileState, NeedDaemonReload."""
 
@@ -158,6 +167,11 @@ class Facts(Struct, frozen=True):
     host: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What was found on the host: address → state (artifacts, records)."""
     container: ContainerFacts | None = None
+
+    def unwell(self, asked: tuple[str, ...]) -> str:
+        """What the probe `answers` says is wrong, in a few words; empty where nothing is."""
+        found = self.probes.get(("answers", *asked), "unasked")
+        return "" if found in WELL else found
 
     def index(self) -> dict[str, str]:
         """What was found, by what was asked, in short: to tell what moved between two looks."""

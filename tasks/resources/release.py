@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tasks.model.instance import Color
 from tasks.model.plan import Action, AttributeChange
-from tasks.resources.base import Difference, Facts, Resource
+from tasks.resources.base import HEALTH, Difference, Facts, Resource
 
 ACTIVE_FOLDER = "/etc/vikunja/active"
 GREEN_MARKER = f"{ACTIVE_FOLDER}/green"
@@ -149,13 +149,17 @@ class ActiveColor(Resource, frozen=True, kw_only=True):
 
 
 class HealthCheck(Resource, frozen=True, kw_only=True):
-    """The page answers through nginx; looked at whenever something it hangs on has changed."""
+    """The page answers through nginx; looked at whenever something it hangs on has changed.
+
+    answers: as of the unit of nginx.
+    """
 
     kind: ClassVar[str] = "health"
 
     domain: str
     port: int
     timeout: int
+    answers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -165,7 +169,10 @@ class HealthCheck(Resource, frozen=True, kw_only=True):
         return {"domain": self.domain, "port": self.port}
 
     def difference(self, facts: Facts) -> Difference | None:
-        return None
+        unwell = facts.unwell(self.answers)
+        if not unwell:
+            return None
+        return Difference("run", unwell, (AttributeChange(HEALTH, unwell, "well"),))
 
 
 class Record(Resource, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from tasks.model.plan import AttributeChange
-from tasks.resources.base import Difference, Facts, Resource, UnitFact
+from tasks.resources.base import HEALTH, NO_ANSWER, Difference, Facts, Resource, UnitFact
 
 STAMPS = "/var/lib/vikunja-deploy/stamps"
 """In the container: per unit, the digest of what it was last (re)started or reloaded with."""
@@ -134,6 +134,8 @@ class Unit(Resource, frozen=True, kw_only=True):
 
     on_change: how it takes changed files. revision: digest of what it must have been started
     with; the stamp in the container says what it was. health: waited for after every start.
+    answers: what it is asked whether it answers, kind and arguments of the probe `answers`; passes:
+    it passes on what others say, so that only no answer at all is its own fault.
     interrupts: what stops working while it is started anew. mounts: folders that its sandbox holds
     from its start on; where one is made anew, no reload finds the new one.
     """
@@ -146,6 +148,8 @@ class Unit(Resource, frozen=True, kw_only=True):
     enabled: bool = True
     health: tuple[str, ...] = ()
     """Name of a health check and its arguments, empty for none."""
+    answers: tuple[str, ...] = ()
+    passes: bool = False
     interrupts: str = ""
     mounts: tuple[str, ...] = ()
 
@@ -159,15 +163,16 @@ class Unit(Resource, frozen=True, kw_only=True):
         fired: addresses of what changes and it takes up.
         """
         found = facts.units.get(self.unit)
-        behind = any(change.name == APPLIED_REVISION for change in difference.changes)
-        anew = fired or behind or difference.action == "run"
+        names = {change.name for change in difference.changes}
+        anew = fired or names & {APPLIED_REVISION, HEALTH} or difference.action == "run"
         running = found is not None and found.up
         # Its own unit file and drop-ins are taken up by no reload.
         own = (
             f"file:/etc/systemd/system/{self.unit}",
             *(f"directory:{one}" for one in self.mounts),
         )
-        restarted = self.on_change == "restart" or any(one.startswith(own) for one in fired)
+        restarted = self.on_change == "restart" or HEALTH in names
+        restarted = restarted or any(one.startswith(own) for one in fired)
         return self.interrupts if anew and running and restarted else ""
 
     @property
@@ -175,10 +180,17 @@ class Unit(Resource, frozen=True, kw_only=True):
         return f"{STAMPS}/{self.unit}"
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
-        return (("unit", self.unit), ("text", self.stamp))
+        asked: tuple[tuple[str, ...], ...] = (("unit", self.unit), ("text", self.stamp))
+        if self.answers:
+            asked += (("probe", "answers", self.unit, *self.answers),)
+        return asked
 
     def desired(self) -> Mapping[str, Any]:
         return {"unit": self.unit, "revision": self.revision, "enabled": self.enabled}
+
+    def _unwell(self, facts: Facts) -> str:
+        found = facts.unwell((self.unit, *self.answers)) if self.answers else ""
+        return "" if self.passes and found != NO_ANSWER else found
 
     def difference(self, facts: Facts) -> Difference | None:
         fact = facts.units.get(self.unit)
@@ -197,10 +209,16 @@ class Unit(Resource, frozen=True, kw_only=True):
             changes.append(AttributeChange("enabled", fact.file, "enabled"))
             drift = drift or "disabled"
         taken_up = facts.texts.get(self.stamp)
+        behind = taken_up != self.revision
+        # What is started anew for that anyway may be asked in vain for what it is to be.
+        asked = fact.up and (self.on_change == "reload" or not behind)
+        unwell = self._unwell(facts) if asked else ""
+        if unwell:
+            changes.append(AttributeChange(HEALTH, unwell, "well"))
+            drift = drift or unwell
         if not changes:
-            behind = taken_up != self.revision
             return Difference("run", "changed files not taken up yet") if behind else None
-        if fact.active == "active" and taken_up != self.revision:
+        if fact.active == "active" and behind:
             changes.append(AttributeChange(APPLIED_REVISION, "no", "yes"))
         return Difference("update" if taken_up else "create", drift, tuple(changes))
 

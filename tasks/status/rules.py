@@ -104,10 +104,10 @@ def _answer_notes(name: str, inside: Inside) -> Iterator[Note]:
     yield from backend
     # A page that comes from a backend that is down tells nothing new.
     if not any(note.level == "unhealthy" for note in backend):
-        yield from _page_notes(name, found)
+        yield from _page_notes(name, inside, found)
     yield from _mcp_notes(name, inside, found)
     yield from _database_notes(name, found.database)
-    yield from _redis_notes(name, found.redis)
+    yield from _redis_notes(name, inside, found.redis)
     if not found.writable:
         hint = (
             f"./doit plan {name} shows why: ./doit apply {name} mends its owner, and where it is "
@@ -130,7 +130,9 @@ def _backend_notes(name: str, inside: Inside, answer: Answer) -> Iterator[Note]:
     log = f"./doit logs {name} --component backend"
     if answer.code == 0:
         reason = f": {answer.error}" if answer.error else ""
-        hint = f"./doit start {name} starts what is down, {log} says why"
+        hint = (
+            f"{_again(name, inside, f'vikunja-backend@{inside.serving}.service')}, {log} says why"
+        )
         yield Note("unhealthy", f"{backend} does not answer{reason}", hint, "backend")
     elif level := code_level(answer.code):
         hint = f"{log} says why"
@@ -140,11 +142,20 @@ def _backend_notes(name: str, inside: Inside, answer: Answer) -> Iterator[Note]:
         yield Note("warning", what, f"./doit restart {name} runs what is there", "backend")
 
 
-def _page_notes(name: str, found: Measured) -> Iterator[Note]:
+def _again(name: str, inside: Inside, unit: str) -> str:
+    """What brings a unit back: one that runs and hangs is started by nothing that leaves alone what
+    runs, and of those a restart is only of what has a color."""
+    if inside.units.get(unit) not in WANTED:
+        return f"./doit start {name} starts it"
+    return f"./doit {'restart' if '@' in unit else 'apply'} {name} starts it anew"
+
+
+def _page_notes(name: str, inside: Inside, found: Measured) -> Iterator[Note]:
     log = f"./doit logs {name} --component nginx says why"
     if found.page.code == 0:
         what = f"nginx does not answer: {found.page.error}"
-        yield Note("unhealthy", what, f"./doit start {name} starts it, {log}", "frontend")
+        hint = f"{_again(name, inside, 'nginx.service')}, {log}"
+        yield Note("unhealthy", what, hint, "frontend")
     elif found.page.code != 200:
         what = f"the page answers with {found.page.code} through nginx"
         yield Note("unhealthy", what, log, "frontend")
@@ -160,7 +171,8 @@ def _mcp_notes(name: str, inside: Inside, found: Measured) -> Iterator[Note]:
     answer, server = found.mcp.answer, f"the MCP server ({inside.serving})"
     log = f"./doit logs {name} --component mcp says why"
     if answer.code == 0:
-        hint = f"./doit start {name} starts what is down, {log}"
+        unit = f"vikunja-mcp@{inside.serving}.service"
+        hint = f"{_again(name, inside, unit)}, {log}"
         yield Note("unhealthy", f"{server} does not answer: {answer.error}", hint, "mcp")
     elif level := code_level(answer.code):
         what = f"{server} answers /health with {answer.code}"
@@ -213,10 +225,10 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
         yield Note("unhealthy", what, hint, "database")
 
 
-def _redis_notes(name: str, answer: str | None) -> Iterator[Note]:
+def _redis_notes(name: str, inside: Inside, answer: str | None) -> Iterator[Note]:
     if answer is not None and answer != "PONG":
         what = f"redis does not answer: {answer}" if answer else "redis does not answer"
-        yield Note("unhealthy", what, f"./doit start {name} starts it", "redis")
+        yield Note("unhealthy", what, _again(name, inside, "redis-server.service"), "redis")
 
 
 def usage_notes(name: str, found: Measured, own_disk: bool = True) -> list[Note]:

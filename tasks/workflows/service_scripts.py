@@ -160,13 +160,17 @@ def services_failure(what: str, where: str) -> Failure:
     """The script's last line is why, unless what it has started does not answer."""
 
     def failure(code: int, lines: list[str]) -> DeployError:
-        reason = lines[-1] if lines and code != UNHEALTHY else ""
-        kind = UnhealthyError if code == UNHEALTHY else DeployError
+        unhealthy = code == UNHEALTHY
+        reason = lines[-1] if lines and not unhealthy else ""
+        kind = UnhealthyError if unhealthy else DeployError
+        hint = f"./doit logs {where} shows why, ./doit status {where} what is down"
+        if unhealthy:
+            hint += f"; ./doit apply {where} starts anew what runs and does not answer"
         return kind(
             f"{what}: {reason}" if reason else what,
             where=where,
             evidence=lines,
-            hint=f"./doit logs {where} shows why, ./doit status {where} what is down",
+            hint=hint,
         )
 
     return failure

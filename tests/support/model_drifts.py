@@ -141,12 +141,23 @@ def unit_stopped(machine: Machine, random: Random, names: list[str]) -> str:
     if how in ("stopped", "masked"):
         machine.stop(name)
     elif how == "failed":
-        unit.active, unit.running = "failed", None
+        unit.active, unit.running, unit.hangs = "failed", None, False
     if how == "disabled":
         unit.enabled = False
     if how == "masked":
         machine.files.put(f"/etc/systemd/system/{name}", Node("link", target="/dev/null"))
     return f"{name} {how}"
+
+
+@inside("unit")
+def unit_hung(machine: Machine, random: Random, names: list[str]) -> str:
+    asked = [n for n in names if n.startswith(("vikunja-", "nginx.", "redis-"))]
+    running = [name for name in asked if machine.unit(name).active == "active"]
+    if not running:
+        return ""
+    name = random.choice(running)
+    machine.unit(name).hangs = True
+    return f"{name} hangs"
 
 
 @inside("unit")
@@ -343,6 +354,7 @@ DRIFTS: tuple[Drift, ...] = (
     unit_stopped,
     unit_stopped,
     unit_stopped,
+    unit_hung,
     unit_started,
     daemon_reload,
     package_removed,

@@ -73,7 +73,8 @@ class User:
 class Unit:
     """loaded: of each unit file, the time of the content that systemd knows; None: not loaded.
 
-    running: path → content that the process was started with or last took up.
+    running: path → content that the process was started with or last took up. hangs: it runs, and
+    does nothing.
     """
 
     active: Literal["active", "inactive", "failed"] = "inactive"
@@ -84,6 +85,7 @@ class Unit:
     started: int = 0
     starts: int = 0
     reloads: int = 0
+    hangs: bool = False
 
 
 Key = tuple[str, str]
@@ -259,7 +261,7 @@ class Machine:
             raise Refused(f"Unit {name} is {self.load_state(name)}.")
         if unit.loaded is None:
             self.load(name)
-        unit.running = None
+        unit.running, unit.hangs = None, False
         unit.active = "inactive"
         condition = self.condition(name)
         if condition and self.files.get(condition, last=True) is None:
@@ -290,6 +292,8 @@ class Machine:
         if unit.active != "active" or unit.running is None:
             self._launch(name)
             return
+        if unit.hangs:
+            raise Refused("nginx goes on with its workers of before: see its log", 1)
         if name == "nginx.service" and self.log_files() not in ("present", "no configuration"):
             # Reloaded without root rights.
             raise Refused("nginx: open() /var/log/vikunja/nginx-access.log failed (13)", 1)
@@ -326,7 +330,7 @@ class Machine:
 
     def stop(self, name: str) -> None:
         unit = self.unit(name)
-        unit.active, unit.running, unit.loaded = "inactive", None, None
+        unit.active, unit.running, unit.loaded, unit.hangs = "inactive", None, None, False
 
     def boot(self) -> None:
         """The container starts: whatever is enabled comes up, whatever cannot has failed."""

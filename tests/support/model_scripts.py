@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from model_answers import answers
 from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
@@ -388,7 +389,7 @@ def _text(unit_running: dict[str, bytes] | None) -> str:
 
 def _backend(machine: Machine, name: str, arguments: Sequence[str]) -> None:
     port, version, _ = arguments
-    text = _text(machine.unit(name).running)
+    text = "" if machine.unit(name).hangs else _text(machine.unit(name).running)
     if f'VIKUNJA_SERVICE_INTERFACE="127.0.0.1:{port}"' not in text:
         raise Refused(f"http://127.0.0.1:{port}/health: Connection refused", 10)
     answers = re.findall(r"version=(\S+)", text)
@@ -514,6 +515,8 @@ def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answe
 def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name == "self_signed_certificate":
         return _certificate(machine, *arguments)
+    if name == "answers":
+        return answers(machine, arguments)
     if name == "log_files":
         state = machine.log_files()
         return "absent" if state == "no configuration" else state

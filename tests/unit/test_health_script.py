@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +130,70 @@ def test_the_mcp_server_is_judged_by_its_own_words(
 
     assert found == code
     assert complained.endswith(complaint)
+
+
+def answered(programs: Path, active: bool, unit: str, *arguments: object) -> str:
+    """What a plan's probe says. active: whether systemd calls the unit that, since long ago."""
+    state = "case $1 in show) echo @1000000000 ;; esac" if active else "exit 3"
+    (programs / "systemctl").write_text(f"#!/bin/sh\n{state}\n")
+    (programs / "systemctl").chmod(0o755)
+    text = f'set -fu\n{script_text("answers")}\nprobe_answers "$@"'
+    argv = ["sh", "-c", text, "answers", unit, *map(str, arguments)]
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    return subprocess.run(argv, env=path, capture_output=True, text=True, check=True).stdout
+
+
+BLUE = "vikunja-backend@blue.service"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((200, b"OK"), "well"),
+        ((500, b"database: is gone"), "answers 500"),
+        ((404, b""), "answers 404"),
+    ],
+)
+def test_a_plan_says_what_a_backend_answers(
+    application: Application, tmp_path: Path, answer: tuple[int, bytes], said: str
+) -> None:
+    application.says("/health", answer)
+    assert answered(tmp_path, True, BLUE, "backend", application.port) == f"{said}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(b'{"status":"ok"}', "well"), (b'{"status":"degraded"}', "says it is degraded")],
+)
+def test_a_plan_says_what_an_mcp_server_answers(
+    application: Application, tmp_path: Path, body: bytes, said: str
+) -> None:
+    application.says("/health", (200, body))
+    unit = "vikunja-mcp@blue.service"
+    assert answered(tmp_path, True, unit, "mcp", application.port) == f"{said}\n"
+
+
+def test_who_does_not_listen_does_not_answer_and_who_is_stopped_is_stopped(
+    tmp_path: Path,
+) -> None:
+    begun = time.monotonic()
+    assert answered(tmp_path, True, BLUE, "backend", 1) == "does not answer\n"
+    assert time.monotonic() - begun < 2
+    assert answered(tmp_path, False, BLUE, "backend", 1) == "stopped\n"
+
+
+def test_who_accepts_and_says_nothing_is_waited_for_no_longer_than_3_seconds(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        port = silent.getsockname()[1]
+        assert answered(tmp_path, True, BLUE, "backend", port) == "does not answer\n"
+    assert 2.5 < time.monotonic() - begun < 5
+
+
+def test_of_two_colors_the_one_at_rest_is_not_asked(
+    application: Application, tmp_path: Path
+) -> None:
+    green = BLUE.replace("blue", "green")
+    assert answered(tmp_path, True, green, "backend", application.port) == "idle\n"

@@ -33,10 +33,10 @@ _health_wait() {
 }
 
 _health_get() {
-	# URL [OPTION…]: the body in $body, the status in $code.
+	# URL [OPTION…]: the body in $body, the status in $code. It may take $_health_seconds, or 5.
 	url=$1
 	shift
-	body=$(curl --silent --show-error --max-time 5 --noproxy '*' --write-out '\n%{http_code}' "$@" "$url" 2>&1)
+	body=$(curl --silent --show-error --max-time "${_health_seconds:-5}" --noproxy '*' --write-out '\n%{http_code}' "$@" "$url" 2>&1)
 	failed=$?
 	code=${body##*
 }

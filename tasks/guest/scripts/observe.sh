@@ -7,8 +7,8 @@
 #   derived PATH OF FORM   whether PATH holds `printf FORM` of the first line of OF
 #   probe NUMBER NAME ARGUMENT…
 #   file SUM PATH   SUM is `-`: no digest; `=`: its digest; a digest: that, and the content if it differs
-# Starting a program costs more than what it is asked for: few are started, the slow ones beside
-# the others.
+# Starting a program costs more than what it is asked for: few are started, the slow ones and every
+# probe beside the others.
 set -fu
 LC_ALL=C
 export LC_ALL
@@ -19,6 +19,7 @@ newline='
 packages=
 users=
 units=
+probes=
 others=
 files=
 while IFS= read -r line; do
@@ -26,6 +27,7 @@ while IFS= read -r line; do
 	"package$tab"*) packages=$packages${line#*"$tab"}$newline ;;
 	"user$tab"*) users=$users${line#*"$tab"}$newline ;;
 	"unit$tab"*) units=$units${line#*"$tab"}$newline ;;
+	"probe$tab"*) probes=$probes${line#*"$tab"}$newline ;;
 	"file$tab"*)
 		files=$line$newline$(cat)
 		break
@@ -91,7 +93,19 @@ answer_probe() {
 	printf 'probe\t%s\t%s\n' "$number" "${state%%"$newline"*}"
 }
 
-slow </dev/null | {
+answers_of_probes() {
+	IFS=$newline
+	for question in $probes; do
+		IFS=$tab
+		# shellcheck disable=SC2086 # the fields of one question
+		set -- $question
+		unset IFS
+		answer_probe "$@" &
+	done
+	wait
+}
+
+answers() {
 	IFS=$newline
 	for question in $others; do
 		IFS=$tab
@@ -122,6 +136,7 @@ slow </dev/null | {
 			xargs -r -d '\n' sha256sum -z -- 2>/dev/null | tr '\0' '\n')
 	fi
 	answers_of_slow
+	cat <&3
 	printf '%s\n' "$files" "$stats" "$sums" | awk -F '\t' '
 		$1 == "file" && NF == 3 { if (length($2) == 64) wanted[$3] = $2; next }
 		$1 == "file" { size[$2] = $7; next }
@@ -135,5 +150,10 @@ slow </dev/null | {
 			fflush()
 			for (i = 1; i <= count; i++) print differing[i] | "tar -cPf - --no-recursion --verbatim-files-from -T - 2>/dev/null"
 		}'
+}
+
+answers_of_probes </dev/null | {
+	exec 3<&0
+	slow </dev/null | answers
 }
 :

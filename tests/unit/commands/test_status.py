@@ -125,7 +125,7 @@ def test_the_worst_comes_first_and_decides_the_exit_code(
     assert report([evaluated(with_inside(recorded="green", measured=down))]) == 10
     assert capsys.readouterr().err == (
         "error: vikunja-main: the backend (blue) does not answer: Connection refused\n"
-        "       ./doit start vikunja-main starts what is down, "
+        "       ./doit restart vikunja-main starts it anew, "
         "./doit logs vikunja-main --component backend says why\n"
         "warning: vikunja-main: nginx passes requests to blue, "
         "the record in the container says green\n"

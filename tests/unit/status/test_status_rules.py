@@ -100,7 +100,7 @@ CASES = [
             Note(
                 "unhealthy",
                 "the backend (blue) does not answer: Connection refused",
-                f"./doit start vikunja-main starts what is down, {BACKEND_LOG}",
+                f"./doit restart vikunja-main starts it anew, {BACKEND_LOG}",
                 "backend",
             )
         ],
@@ -243,7 +243,7 @@ CASES = [
             Note(
                 "unhealthy",
                 "nginx does not answer: Connection refused",
-                f"{START}, {NGINX_LOG}",
+                f"./doit apply vikunja-main starts it anew, {NGINX_LOG}",
                 "frontend",
             )
         ],
@@ -284,7 +284,7 @@ CASES = [
             Note(
                 "unhealthy",
                 "the MCP server (blue) does not answer: Connection refused",
-                f"./doit start vikunja-main starts what is down, {MCP_LOG}",
+                f"{START}, {MCP_LOG}",
                 "mcp",
             )
         ],

@@ -1,0 +1,126 @@
+"""What is broken behind the tool's back: a plan says what and what will be done, one apply does it.
+
+A row each: how it is broken, the plan's own entries (what follows from them left out), and what
+must hold in the container afterwards. The site must answer then, and the next plan be empty.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from inside import Inside
+from journey import Site, new_site
+
+from tasks.paths import Paths
+
+BACKEND = "unit:vikunja-backend@blue.service"
+REDIS_PASSWORD = 'export REDISCLI_AUTH="$(cat /etc/vikunja/secrets/redis-password)"'
+
+
+@dataclass(frozen=True)
+class Drift:
+    """name: what is so. damage: shell in the container. entries: lines of the plan, with what is
+    below an entry after a bar. after: shell that must succeed when it is mended."""
+
+    name: str
+    damage: str
+    entries: tuple[str, ...]
+    after: str = ":"
+
+
+TABLE = (
+    Drift(
+        "a backend that hangs",
+        "systemctl kill -s STOP vikunja-backend@blue",
+        (
+            f"~ {BACKEND} drift: does not answer | health: does not answer → well"
+            " | interrupts: requests, for 1 to 2 s",
+        ),
+    ),
+    Drift(
+        "an MCP server that hangs",
+        "systemctl kill -s STOP vikunja-mcp@blue",
+        (
+            "~ unit:vikunja-mcp@blue.service drift: does not answer"
+            " | health: does not answer → well"
+            " | interrupts: MCP sessions, which clients open anew",
+        ),
+    ),
+    Drift(
+        "a proxy that hangs",
+        "systemctl kill -s STOP nginx",
+        (
+            "~ unit:nginx.service drift: does not answer | health: does not answer → well"
+            " | interrupts: every request, for about 1 s",
+        ),
+    ),
+    Drift(
+        "redis with another password at run time",
+        f"{REDIS_PASSWORD}; redis-cli config set requirepass other",
+        (
+            "~ unit:redis-server.service drift: refuses its password"
+            " | health: refuses its password → well"
+            " | interrupts: requests that need redis, for about 1 s",
+            f"~ {BACKEND} drift: answers 500 | health: answers 500 → well"
+            " | interrupts: requests, for 1 to 2 s",
+        ),
+        f"{REDIS_PASSWORD}; redis-cli ping | grep -qx PONG",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    site = new_site(
+        lab_paths,
+        lab_network,
+        "table",
+        database={"type": "postgresql"},
+        redis={"enabled": True},
+        services={"mcp": {"enabled": True}},
+    )
+    site.run("apply", "--yes")
+    yield site
+
+
+@pytest.fixture(scope="module")
+def inside(site: Site) -> Inside:
+    return Inside(site)
+
+
+def own_entries(plan: str) -> tuple[str, ...]:
+    """The plan's entries with what is below each; without what only follows from others."""
+    found: list[str] = []
+    for line in plan.splitlines():
+        text = " ".join(line.split())
+        if line.startswith("      "):
+            found[-1] += f" | {text}"
+        elif line.startswith("  "):
+            found.append(text)
+    follows = ("changes", "more change", "written when an apply is done")
+    return tuple(one for one in found if not one.partition(" | ")[0].endswith(follows))
+
+
+def answers(site: Site) -> None:
+    """As it does to everybody."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for path, text in (("/", b'name="version"'), ("/health", b"OK")):
+        url = f"https://{site.address}{path}"
+        with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+            assert text in answer.read()
+
+
+@pytest.mark.parametrize("drift", TABLE, ids=[drift.name for drift in TABLE])
+def test_it_is_in_the_plan_and_one_apply_mends_it(site: Site, inside: Inside, drift: Drift) -> None:
+    inside.shell(drift.damage)
+    assert own_entries(site.run("plan", "--detailed-exitcode", code=2).stdout) == drift.entries
+    site.run("apply", "--yes")
+    assert site.run("plan").stdout == f"Nothing to do: {site.id} is up to date.\n"
+    answers(site)
+    site.run("status")
+    inside.shell(drift.after)

@@ -1,0 +1,123 @@
+"""What runs and does not answer as it should is in the plan, and an apply starts it anew."""
+
+from __future__ import annotations
+
+import pytest
+from model_claims import check_settled
+from model_machine import SECRETS
+from model_site import Site
+
+from tasks.model.plan import PlanEntry
+
+BACKEND = "vikunja-backend@blue.service"
+MCP = "vikunja-mcp@blue.service"
+NGINX = "nginx.service"
+REDIS = "redis-server.service"
+RECORD = "record:/etc/vikunja/deployment-config.yaml"
+
+
+@pytest.fixture
+def deployed(site: Site) -> Site:
+    site.document["services"] = {"mcp": {"enabled": True}}
+    site.document["redis"] = {"enabled": True}
+    site.write()
+    site.apply()
+    return site
+
+
+def entries(site: Site) -> list[PlanEntry]:
+    _, plan = site.plan()
+    return list(plan.entries)
+
+
+def said(entry: PlanEntry) -> tuple[str, str, list[str]]:
+    changes = [f"{change.name}: {change.before} → {change.after}" for change in entry.changes]
+    return entry.address, ", ".join(reason.text for reason in entry.reasons), changes
+
+
+@pytest.mark.parametrize("name", [BACKEND, MCP, NGINX, REDIS])
+def test_one_that_hangs_is_started_anew(deployed: Site, name: str) -> None:
+    unit = deployed.machine.unit(name)
+    unit.hangs = True
+    first, *_ = planned = entries(deployed)
+    assert said(first) == (
+        f"unit:{name}",
+        "drift: does not answer",
+        ["health: does not answer → well"],
+    )
+    assert first.interrupts
+    assert planned[-1].address == RECORD
+    deployed.apply()
+    assert (unit.starts, unit.reloads, unit.hangs) == (2, 0, False)
+    check_settled(deployed)
+
+
+def test_a_proxy_that_waits_for_what_hangs_is_let_alone(deployed: Site) -> None:
+    deployed.machine.unit(BACKEND).hangs = True
+    assert [entry.address for entry in entries(deployed)] == [
+        f"unit:{BACKEND}",
+        "health:site",
+        RECORD,
+    ]
+
+
+def test_redis_with_another_password_than_its_file_s_is_started_anew(deployed: Site) -> None:
+    running = deployed.machine.unit(REDIS).running
+    running["/etc/redis/vikunja-password.conf"] = b"requirepass other\n"
+    first, *_ = entries(deployed)
+    assert said(first)[:2] == (f"unit:{REDIS}", "drift: refuses its password")
+    deployed.apply()
+    check_settled(deployed)
+
+
+def test_what_needs_what_hangs_is_started_after_it(deployed: Site) -> None:
+    deployed.machine.unit(REDIS).hangs = True
+    first, second, *_ = entries(deployed)
+    assert said(first)[:2] == (f"unit:{REDIS}", "drift: does not answer")
+    assert said(second)[:2] == (f"unit:{BACKEND}", "drift: answers 500")
+
+
+def test_a_site_that_does_not_answer_for_no_reason_of_ours_is_looked_at(deployed: Site) -> None:
+    """Whoever closes it behind the tool's back."""
+    running = deployed.machine.unit(NGINX).running
+    site = running["/etc/nginx/conf.d/vikunja.conf"]
+    running["/etc/nginx/conf.d/vikunja.conf"] = site.replace(b"server_name", b"other_name")
+    first, *_ = entries(deployed)
+    assert said(first) == ("health:site", "drift: answers 421", ["health: answers 421 → well"])
+    failures = deployed.carry_out(*deployed.plan())
+    assert [failure.exit_code for failure in failures.values()] == [10]
+
+
+def test_what_is_to_listen_elsewhere_is_not_said_to_be_unwell(deployed: Site) -> None:
+    deployed.document["services"]["backend"] = {"port_blue": 3556}
+    deployed.document["network"]["domain"] = "other.example.com"
+    deployed.write()
+    found = {entry.address: said(entry) for entry in entries(deployed)}
+    assert "services.backend.port_blue changed" in found[f"unit:{BACKEND}"][1]
+    assert not [changes for *_, changes in found.values() if "health" in str(changes)]
+    deployed.apply()
+    assert deployed.machine.unit(NGINX).starts == 1
+    check_settled(deployed)
+
+
+def test_a_proxy_that_hangs_is_not_reloaded_whatever_else_it_takes_up(deployed: Site) -> None:
+    deployed.machine.unit(NGINX).hangs = True
+    deployed.document["network"]["domain"] = "other.example.com"
+    deployed.write()
+    deployed.apply()
+    assert deployed.machine.unit(NGINX).starts == 2
+    check_settled(deployed)
+
+
+def test_nobody_is_asked_who_is_stopped_or_at_rest(deployed: Site) -> None:
+    deployed.machine.stop(BACKEND)
+    deployed.machine.stop(NGINX)
+    reasons = {said(entry)[:2] for entry in entries(deployed)}
+    assert {(f"unit:{BACKEND}", "drift: stopped"), (f"unit:{NGINX}", "drift: stopped")} <= reasons
+    assert "answer" not in str(reasons)
+
+
+def test_a_password_of_redis_that_is_made_anew_is_no_other_one(deployed: Site) -> None:
+    deployed.machine.files.remove(f"{SECRETS}/redis-password")
+    deployed.apply()
+    check_settled(deployed)
