@@ -7,7 +7,13 @@ from msgspec import Struct
 from tasks.desired.rendering import origin_of
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.resources.base import Facts, Resource
-from tasks.resources.release import DesiredArtifact, DesiredRelease, active_color, released
+from tasks.resources.release import (
+    DesiredArtifact,
+    DesiredRelease,
+    active_color,
+    released,
+    whole_release,
+)
 
 
 class ReleaseTarget(Struct, frozen=True):
@@ -33,9 +39,9 @@ class ReleaseTarget(Struct, frozen=True):
 def wanted_color(facts: Facts, key: str) -> Color:
     """The color to bring the wanted build to: the active one where nothing else serves from it."""
     active = active_color(facts)
-    serving = released(facts, active)
-    if serving is None and released(facts, other(active)) is None:
+    if released(facts, active) is None and released(facts, other(active)) is None:
         return active
+    serving = whole_release(facts, active)
     if serving is not None and serving.key == key:
         return active
     return other(active)
@@ -70,7 +76,10 @@ def declare_build(instance: Instance, target: ReleaseTarget) -> tuple[Resource, 
     return (DesiredArtifact(key=target.key, label=label, origin=origin),)
 
 
-def declare(instance: Instance, target: ReleaseTarget, color: Color) -> tuple[Resource, ...]:
+def declare(
+    instance: Instance, target: ReleaseTarget, color: Color, because: str = ""
+) -> tuple[Resource, ...]:
+    """because: see DesiredRelease."""
     origin = origin_of(instance, origin_keys(instance))
     built = f"artifact:{target.commit[:10] if target.commit else target.version}"
     desired = DesiredRelease(
@@ -80,5 +89,6 @@ def declare(instance: Instance, target: ReleaseTarget, color: Color) -> tuple[Re
         origin=origin,
         follows=(built,),
         otherwise=target.because,
+        because=because,
     )
     return (desired,)

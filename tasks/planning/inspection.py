@@ -34,7 +34,7 @@ from tasks.resources.data_move import (
 from tasks.resources.data_move import QUESTIONS as DATABASE_MOVE
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
-from tasks.resources.release import active_color, released
+from tasks.resources.release import active_color, damage, released, whole_release
 
 if TYPE_CHECKING:
     from tasks.model.database_move import PlannedMove
@@ -237,12 +237,17 @@ def build_plan(
     serving = released(facts, active_color(facts))
     if serving is None or serving.commit == target.commit:
         target = replace(target, because="")
-    in_place = released(facts, color)
+    in_place = whole_release(facts, color)
     if in_place is not None and in_place.key == target.key:
         target = replace(target, version=in_place.version)
     present = "present" if builds.find(paths, target.key) else "absent"
     facts = with_host(facts, {f"artifact:{target.key}": present})
-    releasing = release.declare(instance, target, color)
+    active = active_color(facts)
+    damaged = damage(facts, active)
+    because = ""
+    if damaged and color != active and (serving is None or serving.key == target.key):
+        because = f"what {active} runs is not as it was released: {damaged}"
+    releasing = release.declare(instance, target, color, because)
     needed = any(desired.difference(facts) for desired in releasing)
     steps: dict[str, tuple[Resource, ...]] = {
         "provision": container_steps,

@@ -18,6 +18,10 @@ GREEN_MARKER = f"{ACTIVE_FOLDER}/green"
 SWITCHING = "/var/lib/vikunja-deploy/switching"
 """In the container: the color that a switch goes back to by itself until it is confirmed."""
 
+RELEASE_FILES = "release-files"
+UNNOTED = "unnoted"
+"""The script that looks whether a release is whole, and what it says where nothing was noted."""
+
 AFTER_APPLY = "(known after apply)"
 
 
@@ -58,6 +62,19 @@ def released(facts: Facts, color: Color) -> ReleaseLine | None:
     return line if line and found and found.size == line.size else None
 
 
+def damage(facts: Facts, color: Color) -> str:
+    """What of a color's release is not as it was put there: `backend/blue/vikunja was edited`. Empty
+    where all is, or nobody knows."""
+    state = facts.probes.get((RELEASE_FILES, color), UNNOTED)
+    return "" if state in ("whole", UNNOTED) else state
+
+
+def whole_release(facts: Facts, color: Color) -> ReleaseLine | None:
+    """The release in a color's folder; None where there is none or any of its files is not as it
+    was put there."""
+    return None if damage(facts, color) else released(facts, color)
+
+
 def active_color(facts: Facts) -> Color:
     """The color that nginx passes requests to."""
     return "green" if GREEN_MARKER in facts.files else "blue"
@@ -86,13 +103,14 @@ class DesiredArtifact(Resource, frozen=True, kw_only=True):
 
 
 class DesiredRelease(Resource, frozen=True, kw_only=True):
-    """A color's folders hold this build."""
+    """A color's folders hold this build. because: why this color, where another one serves it."""
 
     kind: ClassVar[str] = "release"
 
     color: Color
     key: str
     label: str
+    because: str = ""
 
     @property
     def name(self) -> str:
@@ -103,6 +121,7 @@ class DesiredRelease(Resource, frozen=True, kw_only=True):
             ("text", release_file(self.color)),
             ("text", mcp_release_file(self.color)),
             ("file", "-", binary(self.color)),
+            ("probe", RELEASE_FILES, self.color),
         )
 
     def desired(self) -> Mapping[str, Any]:
@@ -111,15 +130,17 @@ class DesiredRelease(Resource, frozen=True, kw_only=True):
     def difference(self, facts: Facts) -> Difference | None:
         text = facts.texts.get(release_file(self.color), "")
         line = parse_release(text)
-        whole = released(facts, self.color)
+        whole = whole_release(facts, self.color)
         if facts.texts.get(mcp_release_file(self.color)) != text:
             whole = None
         if whole is not None and whole.key == self.key:
             return None
         before = f"{whole.commit[:10]} ({whole.version})" if whole else None
-        drift = "another release" if whole else "damaged" if line else "removed"
+        damaged = damage(facts, self.color) or "damaged"
+        drift = "another release" if whole else damaged if line else "removed"
         action: Action = "create" if whole is None else "update"
-        return Difference(action, drift, (AttributeChange("build", before, self.label),))
+        changes = (AttributeChange("build", before, self.label),)
+        return Difference(action, drift, changes, because=self.because)
 
 
 class ActiveColor(Resource, frozen=True, kw_only=True):

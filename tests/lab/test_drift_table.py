@@ -6,6 +6,7 @@ must hold in the container afterwards. The site must answer then, and the next p
 
 from __future__ import annotations
 
+import re
 import ssl
 import urllib.request
 from collections.abc import Iterator
@@ -17,14 +18,19 @@ from journey import Site, new_site
 
 from tasks.paths import Paths
 
-BACKEND = "unit:vikunja-backend@blue.service"
+BACKEND = "unit:vikunja-backend@SERVING.service"
+COLORS = """
+serving=blue idle=green
+[ ! -e /etc/vikunja/active/green ] || { serving=green; idle=blue; }
+"""
 REDIS_PASSWORD = 'export REDISCLI_AUTH="$(cat /etc/vikunja/secrets/redis-password)"'
 
 
 @dataclass(frozen=True)
 class Drift:
-    """name: what is so. damage: shell in the container. entries: lines of the plan, with what is
-    below an entry after a bar. after: shell that must succeed when it is mended."""
+    """name: what is so. damage: shell in the container, which knows the colors $serving and $idle.
+    entries: lines of the plan, with what is below an entry after a bar. after: shell that must
+    succeed when it is mended."""
 
     name: str
     damage: str
@@ -35,7 +41,7 @@ class Drift:
 TABLE = (
     Drift(
         "a backend that hangs",
-        "systemctl kill -s STOP vikunja-backend@blue",
+        "systemctl kill -s STOP vikunja-backend@$serving",
         (
             f"~ {BACKEND} drift: does not answer | health: does not answer → well"
             " | interrupts: requests, for 1 to 2 s",
@@ -43,9 +49,9 @@ TABLE = (
     ),
     Drift(
         "an MCP server that hangs",
-        "systemctl kill -s STOP vikunja-mcp@blue",
+        "systemctl kill -s STOP vikunja-mcp@$serving",
         (
-            "~ unit:vikunja-mcp@blue.service drift: does not answer"
+            "~ unit:vikunja-mcp@SERVING.service drift: does not answer"
             " | health: does not answer → well"
             " | interrupts: MCP sessions, which clients open anew",
         ),
@@ -57,6 +63,26 @@ TABLE = (
             "~ unit:nginx.service drift: does not answer | health: does not answer → well"
             " | interrupts: every request, for about 1 s",
         ),
+    ),
+    Drift(
+        "one byte of the released program changed",
+        "cd /opt/vikunja/backend/$serving && cp -p vikunja other &&"
+        " printf X | dd of=other bs=1 seek=100000 conv=notrunc && mv other vikunja",
+        (
+            "+ release:IDLE what SERVING runs is not as it was released:"
+            " backend/SERVING/vikunja was edited | build: COMMIT (v1.0.0)",
+        ),
+    ),
+    Drift(
+        "a released file changed that no process has open",
+        "echo '// by hand' >>/opt/vikunja/mcp-server/$serving/dist/index.js",
+        ("± release:IDLE",),
+    ),
+    Drift(
+        "the released program without its execute bit",
+        "chmod -x /opt/vikunja/backend/$serving/vikunja"
+        " && systemctl restart vikunja-backend@$serving",
+        ("± release:IDLE",),
     ),
     Drift(
         "redis with another password at run time",
@@ -92,8 +118,12 @@ def inside(site: Site) -> Inside:
     return Inside(site)
 
 
-def own_entries(plan: str) -> tuple[str, ...]:
-    """The plan's entries with what is below each; without what only follows from others."""
+def own_entries(plan: str, serving: str) -> tuple[str, ...]:
+    """The plan's entries with what is below each; without what only follows from others. Colors and
+    commits are called what they are."""
+    idle = "blue" if serving == "green" else "green"
+    plan = plan.replace(serving, "SERVING").replace(idle, "IDLE")
+    plan = re.sub(r"\b[0-9a-f]{10}\b", "COMMIT", plan)
     found: list[str] = []
     for line in plan.splitlines():
         text = " ".join(line.split())
@@ -117,8 +147,9 @@ def answers(site: Site) -> None:
 
 @pytest.mark.parametrize("drift", TABLE, ids=[drift.name for drift in TABLE])
 def test_it_is_in_the_plan_and_one_apply_mends_it(site: Site, inside: Inside, drift: Drift) -> None:
-    inside.shell(drift.damage)
-    assert own_entries(site.run("plan", "--detailed-exitcode", code=2).stdout) == drift.entries
+    serving = inside.shell(f"{COLORS} echo $serving; {drift.damage}").split()[0]
+    plan = site.run("plan", "--detailed-exitcode", code=2).stdout
+    assert own_entries(plan, serving) == drift.entries
     site.run("apply", "--yes")
     assert site.run("plan").stdout == f"Nothing to do: {site.id} is up to date.\n"
     answers(site)

@@ -30,6 +30,8 @@ from tasks.resources.observe import Question, observe
 WATCHED = ("/etc/vikunja", "/opt/vikunja", "/srv", "/var/lib/vikunja-deploy")
 """Folders whose content is compared, in full."""
 RANDOM = "/etc/vikunja/tls/self-signed/"
+NOTE = "/.files"
+"""Has times in it."""
 NOT_IN_FILES = "/var/lib/vikunja-deploy/before"
 """What keep.sh keeps: the model has it beside its files."""
 
@@ -177,7 +179,8 @@ def _tree(nodes: Iterable[tuple[str, Node]], secrets: _Secrets) -> list[tuple[st
     for path, node in sorted(nodes, key=lambda pair: pair[0]):
         if path.startswith(NOT_IN_FILES):
             continue
-        content = b"" if path.startswith(RANDOM) else secrets.named(node.content)
+        random = path.startswith(RANDOM) or path.endswith(NOTE)
+        content = b"" if random else secrets.named(node.content)
         named = replace(node, content=content, mtime=0)
         found.append((ASIDE.sub(".replaced", path), named))
     return sorted(found, key=lambda pair: (pair[0], pair[1].type, pair[1].content))
@@ -193,10 +196,16 @@ def _facts(facts: Facts, secrets: _Secrets) -> list[object]:
     files = {}
     for path, fact in facts.files.items():
         content = fact.content and secrets.named(fact.content)
-        size = fact.size if fact.type == "file" else 0
-        sha256 = "" if content != fact.content or fact.size == 49 else fact.sha256
+        noted = path.endswith(NOTE)
+        size = fact.size if fact.type == "file" and not noted else 0
+        sha256 = "" if content != fact.content or fact.size == 49 or noted else fact.sha256
+        content = None if noted else content
         name = ASIDE.sub(".replaced", path)
         files[name] = msgspec.structs.replace(fact, size=size, content=content, sha256=sha256)
-    texts = {path: secrets.named(text.encode()).decode() for path, text in facts.texts.items()}
+    texts = {
+        path: secrets.named(text.encode()).decode()
+        for path, text in facts.texts.items()
+        if not path.endswith(NOTE)
+    }
     rest = (texts, facts.packages, facts.users, facts.units, facts.probes)
     return [pair for found in (files, *rest) for pair in sorted(found.items())]

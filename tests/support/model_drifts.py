@@ -218,9 +218,12 @@ def release_damaged(machine: Machine, random: Random, names: list[str]) -> str:
     node = machine.files.get(path)
     if node is None:
         return ""
-    if node.type == "file" and path.endswith("/vikunja") and random.random() < 0.5:
-        machine.files.put(path, replace(node, content=node.content[:7]))
-        return f"{path} cut short"
+    if node.type == "file" and path.endswith("/vikunja") and random.random() < 0.7:
+        how = random.choice(["cut short", "edited", "not executable"])
+        mode = "0644" if how == "not executable" else node.mode
+        content = {"cut short": node.content[:7], "edited": node.content[:-1] + b"#"}
+        machine.files.put(path, replace(node, content=content.get(how, node.content), mode=mode))
+        return f"{path} {how}"
     machine.files.remove(path)
     return f"{path} deleted"
 

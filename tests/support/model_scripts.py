@@ -320,8 +320,40 @@ def release(machine: Machine, color: str, line: str, archive: bytes, told: Told)
                 path = place + name[len(part) :]
                 machine.files.make_folders(posixpath.dirname(path))
                 machine.files.write(path, content, modes.get(name, "0644"))
+    noted = [f"{path}\t{text}\n" for path, text in _release_files(machine, color).items()]
+    machine.files.write(f"{backend}/.files", "".join(noted).encode())
     told(f"release:{color}", "update" if before is not None and whole else "create")
     return Answer()
+
+
+def _release_files(machine: Machine, color: str) -> dict[str, str]:
+    """What release.sh notes of each file, by path: attributes, then content."""
+    opt = "/opt/vikunja/"
+    paths = [p for part in PARTS for p in machine.files.below(f"{opt}{part}/{color}")]
+    nodes = {path: machine.files.nodes[path] for path in paths if not path.endswith("/.files")}
+    return {
+        path.removeprefix(opt): f"{node.mode} {machine.owner(node)} {machine.group(node)}"
+        f"\t{node.sha256}{node.target}"
+        for path, node in nodes.items()
+        if node.type != "directory"
+    }
+
+
+def _whole(machine: Machine, color: str) -> str:
+    """As release-files.sh says it, of one difference."""
+    note = machine.files.content(f"/opt/vikunja/backend/{color}/.files")
+    if note is None:
+        return "unnoted"
+    noted = dict(line.split("\t", 1) for line in note.decode().splitlines())
+    found = _release_files(machine, color)
+    for path, text in found.items():
+        if path not in noted:
+            return f"{path} was added"
+        if text != noted[path]:
+            same = text.partition("\t")[2] == noted[path].partition("\t")[2]
+            return f"{path} {'has other rights' if same else 'was edited'}"
+    gone = sorted(noted.keys() - found.keys())
+    return f"{gone[0]} is gone" if gone else "whole"
 
 
 # unit.sh
@@ -517,6 +549,8 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         return _certificate(machine, *arguments)
     if name == "answers":
         return answers(machine, arguments)
+    if name == "release_files":
+        return _whole(machine, *arguments)
     if name == "log_files":
         state = machine.log_files()
         return "absent" if state == "no configuration" else state

@@ -23,6 +23,15 @@ size=$(stat -c %s "$staging/backend/vikunja")
 printf '%s %s\n' "$release" "$size" >"$staging/backend/.release"
 mkdir -p "$staging/mcp-server" "$staging/frontend"
 cp "$staging/backend/.release" "$staging/mcp-server/.release"
+# What is released, for release-files.sh.
+(
+	cd "$staging"
+	find backend frontend mcp-server -type f -print0 | xargs -0 sha256sum --
+	find backend frontend mcp-server ! -type d -printf "%p\t%H/$color/%P\t%y %m %U:%G %s\t%T@\t%l\n"
+) | awk -F '\t' -v OFS='\t' '
+	NF == 1 { digest[substr($0, 67)] = substr($0, 1, 64); next }
+	{ print $2, $3, $4, ($1 in digest) ? digest[$1] : $5 }' >"$staging/.files"
+mv "$staging/.files" "$staging/backend/.files"
 sync -f "$staging"
 # Without its release line the color counts as empty: a kill between two moves is mended.
 rm -f "$opt/backend/$color/.release"

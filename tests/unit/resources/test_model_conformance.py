@@ -191,6 +191,28 @@ def test_a_release_takes_the_place_of_another_alike(both: Both, first: str, seco
     both.observe_all()
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({}, "whole"),
+        ({"backend/blue/vikunja": Node("file", b"\x7fELG", "0755")}, "was edited"),
+        ({"backend/blue/vikunja": Node("file", b"\x7fELF", "0755")}, "whole"),
+        ({"backend/blue/vikunja": Node("file", b"\x7fELF", "0644")}, "has other rights"),
+        ({"frontend/blue/more": FILE}, "was added"),
+        ({"mcp-server/blue/dist/index.js": link("/srv/other")}, "was edited"),
+    ],
+)
+def test_what_is_not_as_it_was_released_is_found_alike(
+    both: Both, damage: Mapping[str, Node], said: str
+) -> None:
+    question = ("probe", "release-files", "blue")
+    assert both.observe(question).probes[question[1:]] == "unnoted"
+    release(both, "all parts")
+    both.put({f"/opt/vikunja/{path}": node for path, node in damage.items()})
+    found = both.observe(question).probes[question[1:]]
+    assert found == " ".join([*damage, said] if said != "whole" else [said])
+
+
 KEPT = {
     "/etc/vikunja/environment": Node("file", b"OLD=1\n", "0640", group="www-data"),
     "/etc/vikunja/link": link("environment"),

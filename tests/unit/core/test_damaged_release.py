@@ -1,0 +1,80 @@
+"""A release whose files are not as they were put there is laid anew, in the other color."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from model_claims import check_settled
+from model_files import Tree
+from model_machine import GREEN
+from model_site import Site
+
+BINARY = "/opt/vikunja/backend/blue/vikunja"
+
+
+@pytest.fixture
+def deployed(site: Site) -> Site:
+    site.apply()
+    return site
+
+
+def edit(files: Tree) -> None:
+    node = files.get(BINARY)
+    assert node is not None
+    files.put(BINARY, replace(node, content=node.content[:-1] + b"#"))
+
+
+DAMAGE: dict[str, tuple[Callable[[Tree], None], str]] = {
+    "edited": (edit, "backend/blue/vikunja was edited"),
+    "rights": (
+        lambda files: files.change(BINARY, mode="0644"),
+        "backend/blue/vikunja has other rights",
+    ),
+    "added": (
+        lambda files: files.write("/opt/vikunja/frontend/blue/more", b"by hand\n"),
+        "frontend/blue/more was added",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_what_was_damaged_serves_until_the_other_color_does(deployed: Site, how: str) -> None:
+    damage, said = DAMAGE[how]
+    damage(deployed.machine.files)
+    _, plan = deployed.plan()
+    release, unit, *_ = plan.entries
+    assert (release.address, unit.address) == ("release:green", "unit:vikunja-backend@green.service")
+    reason = f"what blue runs is not as it was released: {said}"
+    assert [one.text for one in release.reasons] == [reason]
+    assert not any(entry.interrupts for entry in plan.entries)
+    deployed.apply()
+    assert deployed.machine.files.get(GREEN) is not None
+    check_settled(deployed)
+
+
+def test_a_damaged_release_is_no_reason_where_another_one_is_to_serve(deployed: Site) -> None:
+    edit(deployed.machine.files)
+    deployed.repository.commit()
+    _, plan = deployed.plan()
+    (release,) = (entry for entry in plan.entries if entry.address == "release:green")
+    assert "as it was released" not in release.reasons[0].text
+
+
+def test_what_was_released_before_anything_was_noted_is_let_alone(deployed: Site) -> None:
+    deployed.machine.files.remove("/opt/vikunja/backend/blue/.files")
+    edit(deployed.machine.files)
+    _, plan = deployed.plan()
+    assert plan.empty
+
+
+def test_what_rests_is_laid_anew_before_it_serves_again(deployed: Site) -> None:
+    deployed.repository.commit()
+    deployed.apply()
+    edit(deployed.machine.files)
+    _, plan = deployed.plan()
+    assert plan.empty
+    deployed.repository.reset("main", 1)
+    _, plan = deployed.plan()
+    assert "release:blue" in [entry.address for entry in plan.entries]
