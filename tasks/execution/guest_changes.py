@@ -28,6 +28,7 @@ from tasks.planning.planner import must_be_there
 from tasks.resources.base import HEALTH, Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.landing import landing
+from tasks.resources.overrides import Override
 from tasks.resources.system import (
     APPLIED_REVISION,
     Package,
@@ -38,7 +39,7 @@ from tasks.resources.system import (
     User,
 )
 
-LANDED = (File, Directory, Link, Absent, Secret, User)
+LANDED = (File, Directory, Link, Absent, Override, Secret, User)
 """Kinds that one script brings about, many at once."""
 
 INSTALL = GuestScript("install", ("reach", "install"))

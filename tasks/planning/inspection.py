@@ -23,6 +23,7 @@ from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.plan import InstancePlan, Lost, PlanEntry
 from tasks.paths import Paths
 from tasks.planning.planner import Desired, orphans, plan, reachable
+from tasks.resources import overrides
 from tasks.resources.base import Facts, Resource
 from tasks.resources.data_move import (
     ENVIRONMENT,
@@ -175,16 +176,7 @@ def find(
     inside = Facts()
     if found.running:
         inside = observe(container, questions(sources, container))
-    return Facts(
-        files=inside.files,
-        texts=inside.texts,
-        packages=inside.packages,
-        users=inside.users,
-        units=inside.units,
-        probes=inside.probes,
-        host=record.observe(instance, paths),
-        container=found,
-    )
+    return replace(inside, host=record.observe(instance, paths), container=found)
 
 
 def questions(sources: Inputs, container: Container) -> tuple[Question, ...]:
@@ -256,6 +248,8 @@ def build_plan(
         "release": releasing,
         "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
     }
+    aside = overrides.find(facts, steps["system"] + steps["switch"], sources.applied.resources)
+    steps |= {name: overrides.put_aside(steps[name], aside) for name in ("system", "switch")}
     if enclose is None and update is not None and update.stops_writes:
         from tasks.planning.migrations import around
 

@@ -13,6 +13,7 @@ from tasks.resources.applied import applied_resource
 from tasks.resources.base import Difference, Facts, Resource
 from tasks.resources.container import ContainerRunning
 from tasks.resources.files import Absent, Directory, File
+from tasks.resources.overrides import Override
 from tasks.resources.release import HealthCheck, Record
 from tasks.resources.system import Script, StoppedUnit, Unit
 
@@ -193,6 +194,8 @@ def _reasons(
     if isinstance(resource, ContainerRunning) and difference.action == "run":
         container = resource.container.address
         return [Reason("trigger", f"{container} changes", container)]
+    if isinstance(resource, Override):
+        return [Reason("drift", f"drift: {difference.drift}")]
     before = applied.resources.get(resource.address)
     if before is None:
         return _first_reasons(resource, difference, applied)

@@ -139,12 +139,16 @@ of the unit, and what could not be asked is no fault of it."""
 
 
 class UnitFact(Struct, frozen=True):
-    """systemd's own words: LoadState, ActiveState, UnitFileState, NeedDaemonReload."""
+    """systemd's own words: LoadState, ActiveState, UnitFileState, NeedDaemonReload.
+
+    files: paths of its file and drop-ins, as systemd has loaded them, without a package's.
+    """
 
     load: str
     active: str
     file: str
     stale: bool
+    files: tuple[str, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -162,6 +166,8 @@ class Facts(Struct, frozen=True):
     users: Mapping[str, str] = msgspec.field(default_factory=dict)
     """User → `home:shell`."""
     units: Mapping[str, UnitFact] = msgspec.field(default_factory=dict)
+    unit_files: tuple[str, ...] = ()
+    """Paths of unit files and drop-ins on disk, where systemd has loaded others."""
     probes: Mapping[tuple[str, ...], str] = msgspec.field(default_factory=dict)
     """Script and its arguments → the state it printed."""
     host: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -184,7 +190,7 @@ class Facts(Struct, frozen=True):
         found.update((f"user:{name}", value) for name, value in self.users.items())
         found.update(
             # A service that fails and is tried again changes its state at every look.
-            (f"unit:{name}", " ".join((u.load, "up" if u.up else "down", u.file)))
+            (f"unit:{name}", " ".join((u.load, "up" if u.up else "down", u.file, *u.files)))
             for name, u in self.units.items()
         )
         found.update((":".join(key), state) for key, state in self.probes.items())

@@ -11,6 +11,7 @@ from tasks.errors import DeployError
 from tasks.guest.runner import LAND, last_line_says
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
+from tasks.resources.overrides import Override
 from tasks.resources.system import Secret, User
 
 
@@ -25,6 +26,8 @@ def operation(resource: Resource, number: int) -> tuple[str, ...]:
             return ("link", target, path)
         case Absent(path=path):
             return ("absent", path)
+        case Override(path=path):
+            return ("aside", path)
         case Secret(path=path, mode=mode, owner=owner, group=group, of=""):
             return ("secret", mode, owner, group, path)
         case Secret(path=path, mode=mode, owner=owner, group=group, of=of, form=form):

@@ -12,6 +12,9 @@ from tasks.resources.base import Facts, FileFact, UnitFact
 
 TYPES = {"f": "file", "d": "directory", "l": "link"}
 
+NOT_PACKAGED = ("/etc/", "/run/")
+"""Where unit files are that no package brings."""
+
 Question = tuple[str, ...]
 
 
@@ -87,6 +90,7 @@ def parse(output: bytes, asked: Sequence[Question]) -> Facts:
     packages: dict[str, str] = {}
     users: dict[str, str] = {}
     units: dict[str, UnitFact] = {}
+    unit_files: list[str] = []
     probes: dict[tuple[str, ...], str] = {}
     probe_keys = [question[1:] for question in asked if question[0] == "probe"]
     for line in head.decode(errors="surrogateescape").split("\n"):
@@ -102,8 +106,11 @@ def parse(output: bytes, asked: Sequence[Question]) -> Facts:
         elif kind == "user":
             users[fields[0]] = fields[1]
         elif kind == "unit":
-            name, load, active, file, stale = fields
-            units[name] = UnitFact(load, active, file, stale == "yes")
+            name, load, active, file, stale, files_of_it = fields
+            paths = (path for path in files_of_it.split() if path.startswith(NOT_PACKAGED))
+            units[name] = UnitFact(load, active, file, stale == "yes", tuple(paths))
+        elif kind == "unit-file":
+            unit_files.append(fields[0])
         elif kind == "derived":
             probes[("derived", fields[0])] = fields[1]
         elif kind == "probe":
@@ -126,6 +133,7 @@ def parse(output: bytes, asked: Sequence[Question]) -> Facts:
         packages=packages,
         users=users,
         units=units,
+        unit_files=tuple(sorted(unit_files)),
         probes=probes,
     )
 

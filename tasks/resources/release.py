@@ -63,8 +63,8 @@ def released(facts: Facts, color: Color) -> ReleaseLine | None:
 
 
 def damage(facts: Facts, color: Color) -> str:
-    """What of a color's release is not as it was put there: `backend/blue/vikunja was edited`. Empty
-    where all is, or nobody knows."""
+    """What of a color's release is not as it was put there: `backend/blue/vikunja was edited`.
+    Empty where all is, or nobody knows."""
     state = facts.probes.get((RELEASE_FILES, color), UNNOTED)
     return "" if state in ("whole", UNNOTED) else state
 

@@ -169,6 +169,7 @@ class Unit(Resource, frozen=True, kw_only=True):
         # Its own unit file and drop-ins are taken up by no reload.
         own = (
             f"file:/etc/systemd/system/{self.unit}",
+            "override:",
             *(f"directory:{one}" for one in self.mounts),
         )
         restarted = self.on_change == "restart" or HEALTH in names

@@ -38,7 +38,42 @@ class Drift:
     after: str = ":"
 
 
+FOREIGN = "[Service]\\nExecStart=\\nExecStart=/bin/sleep 1000\\n"
+
 TABLE = (
+    Drift(
+        "a drop-in with another program",
+        "cd /etc/systemd/system && mkdir -p vikunja-backend@$serving.service.d &&"
+        f" printf '{FOREIGN}' >vikunja-backend@$serving.service.d/x.conf &&"
+        " systemctl daemon-reload && systemctl restart vikunja-backend@$serving",
+        (
+            "- override:/etc/systemd/system/vikunja-backend@SERVING.service.d/x.conf"
+            " drift: changes vikunja-backend@SERVING.service, and is not of the configuration"
+            " | put aside as: x.conf.replaced-…",
+        ),
+        "ls /etc/systemd/system/vikunja-backend@*.service.d/x.conf.replaced-*",
+    ),
+    Drift(
+        "a drop-in that systemd has yet to load",
+        "cd /etc/systemd/system && mkdir -p service.d"
+        " && printf '[Service]\\nNice=1\\n' >service.d/x.conf",
+        (
+            "- override:/etc/systemd/system/service.d/x.conf drift: changes postgresql.service"
+            " and 6 more, and is not of the configuration"
+            " | put aside as: x.conf.replaced-…",
+        ),
+    ),
+    Drift(
+        "a unit file in the place of a package's",
+        "cp /usr/lib/systemd/system/redis-server.service /etc/systemd/system/ &&"
+        " echo '[Service]\nNice=1' >>/etc/systemd/system/redis-server.service &&"
+        " systemctl daemon-reload",
+        (
+            "- override:/etc/systemd/system/redis-server.service drift: changes"
+            " redis-server.service, and is not of the configuration"
+            " | put aside as: redis-server.service.replaced-…",
+        ),
+    ),
     Drift(
         "a backend that hangs",
         "systemctl kill -s STOP vikunja-backend@$serving",
@@ -76,13 +111,19 @@ TABLE = (
     Drift(
         "a released file changed that no process has open",
         "echo '// by hand' >>/opt/vikunja/mcp-server/$serving/dist/index.js",
-        ("± release:IDLE",),
+        (
+            "+ release:IDLE what SERVING runs is not as it was released:"
+            " mcp-server/SERVING/dist/index.js was edited | build: COMMIT (v1.0.0)",
+        ),
     ),
     Drift(
         "the released program without its execute bit",
         "chmod -x /opt/vikunja/backend/$serving/vikunja"
         " && systemctl restart vikunja-backend@$serving",
-        ("± release:IDLE",),
+        (
+            "+ release:IDLE what SERVING runs is not as it was released:"
+            " backend/SERVING/vikunja has other rights | build: COMMIT (v1.0.0)",
+        ),
     ),
     Drift(
         "redis with another password at run time",
@@ -131,7 +172,7 @@ def own_entries(plan: str, serving: str) -> tuple[str, ...]:
             found[-1] += f" | {text}"
         elif line.startswith("  "):
             found.append(text)
-    follows = ("changes", "more change", "written when an apply is done")
+    follows = ("changes", "more change", "entries above", "written when an apply is done")
     return tuple(one for one in found if not one.partition(" | ")[0].endswith(follows))
 
 

@@ -207,5 +207,6 @@ def _facts(facts: Facts, secrets: _Secrets) -> list[object]:
         for path, text in facts.texts.items()
         if not path.endswith(NOTE)
     }
-    rest = (texts, facts.packages, facts.users, facts.units, facts.probes)
+    unit_files = dict.fromkeys(facts.unit_files)
+    rest = (texts, facts.packages, facts.users, facts.units, facts.probes, unit_files)
     return [pair for found in (files, *rest) for pair in sorted(found.items())]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import Any
 
 import msgspec
 from model_files import Node
-from model_machine import GREEN, NOLOGIN, Machine, User
+from model_machine import GREEN, NOLOGIN, Machine, Refused, User
 from model_scripts import DOCUMENT, LATER
 from model_site import NAME, Site
 
@@ -147,6 +148,22 @@ def unit_stopped(machine: Machine, random: Random, names: list[str]) -> str:
     if how == "masked":
         machine.files.put(f"/etc/systemd/system/{name}", Node("link", target="/dev/null"))
     return f"{name} {how}"
+
+
+@inside("unit")
+def unit_overridden(machine: Machine, random: Random, names: list[str]) -> str:
+    name = random.choice(names)
+    drop_in = random.choice([name, name.rpartition(".")[2], name.replace("@blue", "@")])
+    path = f"/etc/systemd/system/{drop_in}.d/by-hand.conf"
+    machine.files.make_folders(path.rpartition("/")[0])
+    machine.files.write(path, b"[Service]\nNice=1\n")
+    taken_up = random.choice(["", ", and loaded", ", and in use"])
+    if taken_up:
+        machine.daemon_reload()
+    if taken_up == ", and in use" and machine.unit(name).active == "active":
+        with suppress(Refused):
+            machine.restart(name)
+    return f"{path}{taken_up}"
 
 
 @inside("unit")
@@ -358,6 +375,7 @@ DRIFTS: tuple[Drift, ...] = (
     unit_stopped,
     unit_stopped,
     unit_hung,
+    unit_overridden,
     unit_started,
     daemon_reload,
     package_removed,

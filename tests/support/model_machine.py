@@ -212,10 +212,25 @@ class Machine:
                 found[place] = node
                 break
         if found:
-            for path in self.files.below(f"{UNITS}/{name}.d"):
-                if path.endswith(".conf"):
-                    found[path] = self.files.nodes[path]
+            drop_ins: dict[str, str] = {}
+            for folder in (name, template, name.rpartition(".")[2]):
+                for path in self.files.below(f"{UNITS}/{folder}.d"):
+                    if path.endswith(".conf"):
+                        drop_ins.setdefault(path.rpartition("/")[2], path)
+            found |= {path: self.files.nodes[path] for path in drop_ins.values()}
         return found
+
+    def loaded_files(self, name: str) -> list[str]:
+        """Paths of its file and drop-ins, as systemd knows them."""
+        loaded = self.unit(name).loaded
+        return list(self.unit_files(name) if loaded is None else loaded)
+
+    def aside_since_start(self, name: str) -> bool:
+        """Whether a file of its was put aside since it was started."""
+        kind = name.rpartition(".")[2]
+        places = (f"{UNITS}/{name}.d/", f"{UNITS}/{name}.replaced-", f"{UNITS}/{kind}.d/")
+        gone = [p for p in self.files.below(UNITS) if p.startswith(places) and ".replaced-" in p]
+        return any(int(p.rpartition("-")[2]) > self.unit(name).started for p in gone)
 
     def masked(self, name: str) -> bool:
         node = self.files.get(f"{UNITS}/{name}")

@@ -64,7 +64,8 @@ def observe(machine: Machine, probes: set[str], stdin: bytes) -> Answer:
                 stale = "yes" if machine.stale(name) else "no"
                 active = machine.unit(name).active
                 states = f"{machine.load_state(name)}\t{active}\t{machine.file_state(name)}"
-                lines.append(f"unit\t{name}\t{states}\t{stale}")
+                files = " ".join(machine.loaded_files(name))
+                lines.append(f"unit\t{name}\t{states}\t{stale}\t{files}")
             case "derived", [path, of, form]:
                 secret = _first_line(machine.files, of)
                 made = form.replace("\\n", "\n") % secret if secret else None
@@ -76,8 +77,15 @@ def observe(machine: Machine, probes: set[str], stdin: bytes) -> Answer:
                 lines.append(f"probe\t{number}\t{probe(machine, name, arguments)}")
             case _:
                 raise AssertionError(f"the observer does not know {kind} {fields}")
+    if any(line.startswith("unit\t") and line.split("\t")[5] == "yes" for line in lines):
+        lines += [f"unit-file\t{path}" for path in _unit_files(machine)]
     head = "".join(f"{line}\n" for line in lines)
     return Answer(f"{head}contents\n".encode() + _contents(machine, wanted))
+
+
+def _unit_files(machine: Machine) -> list[str]:
+    written = [p for p in machine.files.below("/etc/systemd") if machine.files.content(p)]
+    return [p for p in written if re.search(r"\.d/[^/]+\.conf$|\.service$|\.timer$", p)]
 
 
 def _file(machine: Machine, digest: str, path: str) -> list[str]:
@@ -227,6 +235,12 @@ def _land_absent(
     told(_address(path, "absent"), "none" if node is None else how)
 
 
+def _land_aside(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    (path,) = fields
+    machine.files.put_aside(path)
+    told(f"override:{path}", "delete")
+
+
 def _land_secret(
     machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
 ) -> None:
@@ -276,6 +290,7 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None
     "directory": _land_directory,
     "link": _land_link,
     "absent": _land_absent,
+    "aside": _land_aside,
     "secret": _land_secret,
     "derived": _land_derived,
     "user": _land_user,
@@ -389,7 +404,8 @@ def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         starts, reloads = state.starts, state.reloads
         was_active = state.active == "active"
         files = machine.unit_files(name).values()
-        if verb == "reload" and was_active and any(n.mtime > state.started for n in files):
+        newer = any(n.mtime > state.started for n in files) or machine.aside_since_start(name)
+        if verb == "reload" and was_active and newer:
             verb = "restart"
         {
             "restart": machine.restart,

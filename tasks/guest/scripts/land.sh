@@ -57,6 +57,9 @@ land_link() { # target path
 land_absent() { # path
 	if [ -d "$1" ] && [ ! -L "$1" ]; then put_aside "$1"; else rm -f "$1"; fi
 }
+land_aside() { # path
+	put_aside "$1"
+}
 land_secret() { # mode owner group path
 	aside=$(beside "$4")
 	if [ -L "$4" ] && [ -f "$4" ] && [ -s "$4" ]; then

@@ -40,7 +40,8 @@ done
 slow() {
 	IFS=$newline
 	[ -z "$units" ] || systemctl show \
-		-p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- $units
+		-p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload \
+		-p FragmentPath -p DropInPaths -- $units
 	echo
 	[ -z "$packages" ] || dpkg-query -W \
 		-f 'package\t${Package}\t${db:Status-Status}\t${Version}\n' -- $packages
@@ -51,24 +52,33 @@ answers_of_slow() {
 	IFS=$newline
 	# shellcheck disable=SC2086 # one name a line
 	set -- $units
-	load='' active='' file='' stale=''
+	load='' active='' file='' stale='' fragment='' drop_ins='' any_stale=''
 	while IFS= read -r line; do
 		value=${line#*=}
 		case $line in
 		LoadState=*) load=$value ;;
 		ActiveState=*) active=$value ;;
 		UnitFileState=*) file=$value ;;
-		NeedDaemonReload=*) stale=$value ;;
+		NeedDaemonReload=*)
+			stale=$value
+			[ "$value" = no ] || any_stale=yes
+			;;
+		FragmentPath=*) fragment=$value ;;
+		DropInPaths=*) drop_ins=$value ;;
 		package*) printf '%s\n' "$line" ;;
 		'')
 			[ -z "$load" ] || {
-				printf 'unit\t%s\t%s\t%s\t%s\t%s\n' "$1" "$load" "$active" "$file" "$stale"
+				printf 'unit\t%s\t%s\t%s\t%s\t%s\t%s\n' \
+					"$1" "$load" "$active" "$file" "$stale" "$fragment $drop_ins"
 				shift
 			}
-			load='' active='' file='' stale=''
+			load='' active='' file='' stale='' fragment='' drop_ins=''
 			;;
 		esac
 	done
+	# What systemd has not loaded yet, it does not know.
+	[ -z "$any_stale" ] || find /etc/systemd /run/systemd/system /run/systemd/system.control -type f \
+		\( -path '*.d/*.conf' -o -name '*.service' -o -name '*.timer' \) -printf 'unit-file\t%p\n' 2>/dev/null
 }
 
 answer_text() {

@@ -7,10 +7,10 @@ probe_release_files() {
 	# `whole`, or the first difference: `PATH was edited` · `… has other rights` · `… is gone` ·
 	# `… was added`. `unnoted`: by an older version of vikunja-deploy.
 	note=backend/$1/.files
-	cd /opt/vikunja 2>/dev/null && [ -r "$note" ] || {
+	if ! cd /opt/vikunja 2>/dev/null || ! [ -r "$note" ]; then
 		echo unnoted
 		return
-	}
+	fi
 	find "backend/$1" "frontend/$1" "mcp-server/$1" ! -type d ! -path "$note" \
 		-printf '%p\t%y %m %U:%G %s\t%T@\t%l\n' 2>/dev/null |
 		awk -F '\t' '

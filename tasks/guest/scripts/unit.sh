@@ -67,6 +67,10 @@ if [ "$verb" = reload ] && [ "$active" = active ]; then
 	files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
 	# shellcheck disable=SC2086 # paths, which systemd parts by spaces
 	if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
+	# Nor what was put aside of them since.
+	[ -z "$(find /etc/systemd /run/systemd \( -path "*/$unit.d/*.replaced-*" -o \
+		-path "*/$unit.replaced-*" -o -path "*/${unit##*.}.d/*.replaced-*" \) \
+		-newerct "$since" 2>/dev/null)" ] || verb=restart
 	# A folder that was removed and made anew is not writable in its sandbox.
 	main=$(systemctl show -p MainPID --value -- "$unit")
 	for path in $(systemctl show -p ReadWritePaths --value -- "$unit"); do

@@ -22,6 +22,7 @@ from tasks.execution.previous_settings import KEEP, PUT_BACK
 from tasks.guest.runner import guarded
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
+from tasks.resources.overrides import Override
 from tasks.resources.system import Secret
 
 FILE = Node("file", b"somebody's\n", "0640", "www-data", "adm")
@@ -61,6 +62,7 @@ LANDED: Mapping[str, Callable[[str], Resource]] = {
     "a folder": lambda path: Directory(path=path, mode="2750", group="www-data"),
     "a link": lambda path: Link(path=path, target="/srv/desired"),
     "nothing": lambda path: Absent(path=path),
+    "nothing, what is there put aside": lambda path: Override(path=path, units=("one.service",)),
     "a secret": lambda path: Secret(path=path, owner="root", group="www-data", mode="0640"),
     "a derived secret": lambda path: Secret(
         path=path, owner="root", group="root", of="/srv/of", form="requirepass %s\n"
