@@ -12,6 +12,7 @@ from tasks.desired.rendering import Rendered, origin_of
 from tasks.desired.units import site_answers
 from tasks.model.host_files import HostFiles
 from tasks.model.instance import Color, Instance
+from tasks.model.layout import MAINTENANCE
 from tasks.resources.base import Resource
 from tasks.resources.release import ActiveColor, HealthCheck
 from tasks.resources.system import StoppedUnit, Unit
@@ -60,7 +61,12 @@ def declare(
         port=instance.services.frontend.ssl_port,
         timeout=instance.vikunja.start_timeout_seconds,
         answers=("nginx.service", *site_answers(instance)),
-        triggers=("color:active", "unit:nginx.service", *(unit.address for unit in started)),
+        triggers=(
+            "color:active",
+            "unit:nginx.service",
+            f"absent:{MAINTENANCE}",
+            *(unit.address for unit in started),
+        ),
         origin=origin_of(instance, ("network.domain", "services.frontend.ssl_port")),
     )
     active = ActiveColor(color=color, follows=tuple(unit.address for unit in started))

@@ -18,6 +18,7 @@ from tasks.model.layout import (
     ACTIVE,
     DATA,
     LOGS,
+    MAINTENANCE,
     SECRETS,
     TLS,
     UNITS,
@@ -112,6 +113,7 @@ def declare(
         *files,
         # The package brings it.
         Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
+        Absent(path=MAINTENANCE, means="everybody gets a 503"),
         *_certificate(instance),
         _log_files(),
         DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),

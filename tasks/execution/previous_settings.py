@@ -10,7 +10,7 @@ from tasks.errors import DeployError
 from tasks.execution.context import ApplyContext
 from tasks.guest.runner import GuestScript, last_lines
 from tasks.model.instance import Color
-from tasks.model.layout import TLS
+from tasks.model.layout import MAINTENANCE, TLS
 from tasks.resources.files import Absent, File, Link
 from tasks.resources.system import Script, Secret, Unit
 
@@ -23,7 +23,9 @@ def keep(serving: Color, context: ApplyContext) -> None:
     entries = [entry for entry in context.inspection.plan.entries if entry.step == "system"]
     resources = [entry.resource for entry in entries]
     units = [one.unit for one in resources if isinstance(one, Unit)]
-    paths = [one.path for one in resources if isinstance(one, (File, Link, Absent))]
+    files = [one.path for one in resources if isinstance(one, (File, Link, Absent))]
+    # A failed update closes nothing that it had let in.
+    paths = [path for path in files if path != MAINTENANCE]
     paths += [one.path for one in resources if isinstance(one, Secret) and one.of]
     if any(isinstance(one, Script) and one.script.startswith("self-signed") for one in resources):
         paths.append(f"{TLS}/self-signed")

@@ -12,6 +12,9 @@ TLS = "/etc/vikunja/tls"
 ACTIVE = "/etc/vikunja/active"
 """Folder of the marker that says which color serves: `green` there means green, else blue."""
 
+MAINTENANCE = f"{ACTIVE}/maintenance"
+"""While it is there, everybody but the tool gets a 503. Only a write freeze puts it there."""
+
 DATA = "/var/lib/vikunja"
 UNITS = "/etc/systemd/system"
 LOGS = "/var/log/vikunja"

@@ -243,7 +243,9 @@ def _first_reasons(resource: Resource, difference: Difference, applied: Applied)
         return [Reason("missing", "not there yet")]
     if isinstance(resource, Record):
         return [Reason("tool", "written when an apply is done")]
-    if isinstance(resource, Absent | StoppedUnit):
+    if isinstance(resource, StoppedUnit) or (
+        isinstance(resource, Absent) and resource.was != resource.kind
+    ):
         return [Reason("no_longer_configured", "no longer configured")]
     return [Reason("drift", f"found {difference.drift}" if difference.drift else "differs")]
 

@@ -145,7 +145,8 @@ class Absent(Resource, frozen=True, kw_only=True):
     """A path at which nothing is desired (a package's default site, for one).
 
     was: the kind of resource it was once, which its address keeps. announced: digest of what
-    an apply had begun with when it broke off; anything else that is there stays.
+    an apply had begun with when it broke off; anything else that is there stays. means: what it
+    does while it is there.
     """
 
     kind: ClassVar[str] = "absent"
@@ -153,6 +154,7 @@ class Absent(Resource, frozen=True, kw_only=True):
     path: str
     was: str = "absent"
     announced: str = ""
+    means: str = ""
 
     @property
     def name(self) -> str:
@@ -172,7 +174,7 @@ class Absent(Resource, frozen=True, kw_only=True):
         fact = facts.files.get(self.path)
         if fact is None or (self.announced and self.announced != self._found(fact)):
             return None
-        return Difference("delete", "put there")
+        return Difference("delete", f"put there: {self.means}" if self.means else "put there")
 
     def _found(self, fact: FileFact) -> str:
         """The digest of the desired value that what is there meets."""

@@ -40,7 +40,7 @@ class Inside(Struct, frozen=True):
     commit: of the release in the serving color's folder, empty where there is none. measured:
     None where the container could not measure anything. releases: of each color that has one,
     version and commit. standin: one of a restart runs. kept: databases that
-    are not in use any more.
+    are not in use any more. closed: everybody gets the page that says that it will be back.
     """
 
     units: Mapping[str, str]
@@ -53,6 +53,7 @@ class Inside(Struct, frozen=True):
     releases: Mapping[Color, tuple[str, str]] = msgspec.field(default_factory=dict)
     standin: bool = False
     kept: tuple[KeptDatabase, ...] = ()
+    closed: bool = False
 
 
 def shared_units(instance: Instance) -> tuple[str, ...]:
@@ -80,6 +81,7 @@ def questions(instance: Instance) -> tuple[Question, ...]:
     return (
         *(("unit", unit) for unit in (*units, STANDIN)),
         ("file", "-", GREEN_MARKER),
+        ("file", "-", layout.MAINTENANCE),
         ("text", KEPT),
         *(("text", release_file(color)) for color in COLORS),
         *(("file", "-", binary(color)) for color in COLORS),
@@ -125,6 +127,7 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
             for color in COLORS
             if (line := released(facts, color))
         },
+        closed=layout.MAINTENANCE in facts.files,
         kept=kept_in(facts, database_address(instance)),
         standin=(found := facts.units.get(STANDIN)) is not None and found.active == "active",
     )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tasks.model.layout import MAINTENANCE
 from tasks.status.guest_facts import Inside
 from tasks.status.measured import Answer, DatabaseState, Measured, Usage
 
@@ -58,7 +59,16 @@ class Note(Struct, frozen=True):
 
 def service_notes(name: str, inside: Inside) -> list[Note]:
     """Of everything that has to run and to answer for the instance to serve."""
-    return [*_unit_notes(name, inside), *_answer_notes(name, inside)]
+    return [*_unit_notes(name, inside), *closed_notes(name, inside), *_answer_notes(name, inside)]
+
+
+def closed_notes(name: str, inside: Inside) -> list[Note]:
+    """Of a site that answers nobody but the tool, which is let through."""
+    if not inside.closed:
+        return []
+    what = f"everybody gets a 503 while {MAINTENANCE} is there"
+    hint = f"Unless an update is under way: ./doit apply {name} takes it away"
+    return [Note("unhealthy", what, hint, "frontend")]
 
 
 def _unit_notes(name: str, inside: Inside) -> Iterator[Note]:

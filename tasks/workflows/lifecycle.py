@@ -13,6 +13,7 @@ from tasks.model.operations import Operation, operation
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 from tasks.status.guest_facts import color_units, look_inside
+from tasks.status.rules import closed_notes
 from tasks.workflows import service_scripts
 from tasks.workflows.service_scripts import Services, serves_well, serving_units
 
@@ -112,6 +113,7 @@ def _start_services(services: Services, op: Operation, progress: Progress) -> No
     progress.step("services started")
     service_scripts.start(services)
     op.info(f"{services.color} ({services.inside.version}) serves")
+    _warn_of_closed(services, op)
 
 
 def _stop_color(services: Services) -> None:
@@ -129,3 +131,9 @@ def _restart_behind_standin(services: Services, op: Operation, progress: Progres
         _start_services(services, op, progress)
         raise
     op.info(f"Restarted {services.color} ({services.inside.version})")
+    _warn_of_closed(services, op)
+
+
+def _warn_of_closed(services: Services, op: Operation) -> None:
+    for note in closed_notes(services.instance.id, services.inside):
+        op.warn(f"{services.instance.id}: {note.what}. {note.hint}")

@@ -75,6 +75,11 @@ TABLE = (
         ),
     ),
     Drift(
+        "a site that was left closed",
+        "touch /etc/vikunja/active/maintenance",
+        ("- absent:/etc/vikunja/active/maintenance drift: put there: everybody gets a 503",),
+    ),
+    Drift(
         "a backend that hangs",
         "systemctl kill -s STOP vikunja-backend@$serving",
         (

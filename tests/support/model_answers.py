@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from model_machine import GREEN, SECRETS, Machine, Unit
 
-MAINTENANCE = "/etc/vikunja/active/maintenance"
+from tasks.model.layout import MAINTENANCE
+
 NO_ANSWER = "does not answer"
 
 

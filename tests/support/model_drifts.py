@@ -19,6 +19,8 @@ from model_machine import GREEN, NOLOGIN, Machine, Refused, User
 from model_scripts import DOCUMENT, LATER
 from model_site import NAME, Site
 
+from tasks.model.layout import MAINTENANCE
+
 Drift = Callable[[Site, Random], str]
 Inside = Callable[[Machine, Random, list[str]], str]
 
@@ -263,6 +265,14 @@ def put_back(machine: Machine, random: Random, names: list[str]) -> str:
 
 
 @inside()
+def closed(machine: Machine, random: Random, names: list[str]) -> str:
+    if machine.files.place(MAINTENANCE) is None:
+        return ""
+    machine.files.write(MAINTENANCE, b"")
+    return f"{MAINTENANCE} left behind"
+
+
+@inside()
 def database_changed(machine: Machine, random: Random, names: list[str]) -> str:
     if not machine.databases:
         return ""
@@ -384,6 +394,7 @@ DRIFTS: tuple[Drift, ...] = (
     release_damaged,
     release_damaged,
     put_back,
+    closed,
     database_changed,
     certificate_expires,
     log_touched,

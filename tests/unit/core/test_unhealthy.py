@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import model_scripts
 import pytest
 from model_claims import check_settled
-from model_machine import SECRETS
+from model_machine import SECRETS, Refused
 from model_site import Site
 
+from tasks.model.layout import MAINTENANCE
 from tasks.model.plan import PlanEntry
 
 BACKEND = "vikunja-backend@blue.service"
@@ -86,6 +88,34 @@ def test_a_site_that_does_not_answer_for_no_reason_of_ours_is_looked_at(deployed
     assert said(first) == ("health:site", "drift: answers 421", ["health: answers 421 → well"])
     failures = deployed.carry_out(*deployed.plan())
     assert [failure.exit_code for failure in failures.values()] == [10]
+
+
+def test_a_site_that_was_left_closed_is_opened_and_stays_so(deployed: Site) -> None:
+    deployed.machine.files.write(MAINTENANCE, b"")
+    first, second, *_ = entries(deployed)
+    assert (first.action, *said(first)[:2]) == (
+        "delete",
+        f"absent:{MAINTENANCE}",
+        "drift: put there: everybody gets a 503",
+    )
+    assert said(second) == ("health:site", f"absent:{MAINTENANCE} changes", [])
+    deployed.apply()
+    assert deployed.machine.files.get(MAINTENANCE) is None
+    check_settled(deployed)
+
+
+def test_an_update_that_fails_does_not_close_what_it_had_opened(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise Refused("it does not come up", 10)
+
+    deployed.machine.files.write(MAINTENANCE, b"")
+    deployed.repository.commit()
+    monkeypatch.setitem(model_scripts._HEALTH, "backend", refused)
+    failures = deployed.carry_out(*deployed.plan())
+    assert [failure.exit_code for failure in failures.values()] == [11]
+    assert deployed.machine.files.get(MAINTENANCE) is None
 
 
 def test_what_is_to_listen_elsewhere_is_not_said_to_be_unwell(deployed: Site) -> None:

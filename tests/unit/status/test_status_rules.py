@@ -108,6 +108,19 @@ CASES = [
         id="no answer of the backend, and its page not mentioned",
     ),
     pytest.param(
+        with_inside(closed=True),
+        [
+            Note(
+                "unhealthy",
+                "everybody gets a 503 while /etc/vikunja/active/maintenance is there",
+                "Unless an update is under way: ./doit apply vikunja-main takes it away",
+                "frontend",
+            )
+        ],
+        "unhealthy",
+        id="closed",
+    ),
+    pytest.param(
         with_measured(backend=Answer(500, 9), page=Answer(500, 9)),
         [
             Note(
