@@ -20,6 +20,8 @@ REPLACING = ("template",)
 FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system")
 """Asked of a path in the container."""
 
+HOST_NAME: tuple[str, ...] = ("text", "/proc/sys/kernel/hostname")
+
 MTU: tuple[str, ...] = ("text", "/sys/class/net/eth0/mtu")
 
 GROWING = re.compile(r"disk_size_gb|mounts\[(?P<path>.+)\]\.size_gb")
@@ -40,7 +42,13 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
         paths = self._disks().values() if self.own_disk else ()
-        return tuple((*FILE_SYSTEM, path) for path in paths)
+        sizes = tuple((*FILE_SYSTEM, path) for path in paths)
+        return (*sizes, HOST_NAME) if self._named_by_us else sizes
+
+    @property
+    def _named_by_us(self) -> bool:
+        """Whether its driver writes the container's name into it, and so can write it again."""
+        return "/etc/hostname" in self.spec.more
 
     def _disks(self) -> dict[str, str]:
         """Where the file system of each disk is, by the attribute that says how large it is."""
@@ -74,6 +82,7 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
             and (key != "template" or self.spec.template_named)
         )
         changes += self._behind_its_disk(facts, found)
+        changes += self._renamed(facts, found)
         if not changes:
             return None
         names = {change.name for change in changes}
@@ -96,6 +105,14 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
                 before = f"{size:.1f} (its file system, on a disk of {desired[name]})"
                 changes.append(AttributeChange(name, before, str(desired[name])))
         return tuple(changes)
+
+    def _renamed(self, facts: Facts, found: ContainerFacts) -> tuple[AttributeChange, ...]:
+        """Whether it runs by another name than it was started by."""
+        name = facts.texts.get(HOST_NAME[1])
+        as_started = found.attributes.get("hostname") == self.spec.hostname
+        if not (self._named_by_us and as_started and name and name != self.spec.hostname):
+            return ()
+        return (AttributeChange("hostname", name, self.spec.hostname),)
 
     def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
         """ResourceError where what it takes would be refused."""

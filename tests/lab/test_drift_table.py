@@ -75,6 +75,25 @@ TABLE = (
         ),
     ),
     Drift(
+        "another host name",
+        "hostname other && echo other >/etc/hostname",
+        (
+            "~ container:SITE drift: /etc/hostname, hostname changed"
+            " | /etc/hostname: edited → as vikunja-deploy writes it"
+            " | hostname: other → SITE",
+        ),
+        'test "$(cat /etc/hostname)" = "$(hostname)" && ! hostname | grep other',
+    ),
+    Drift(
+        "another /etc/hosts",
+        "echo 203.0.113.1 localhost >/etc/hosts",
+        (
+            "~ container:SITE drift: /etc/hosts changed"
+            " | /etc/hosts: edited → as vikunja-deploy writes it",
+        ),
+        "grep '127.0.0.1 localhost' /etc/hosts",
+    ),
+    Drift(
         "a site that was left closed",
         "touch /etc/vikunja/active/maintenance",
         ("- absent:/etc/vikunja/active/maintenance drift: put there: everybody gets a 503",),
@@ -195,7 +214,7 @@ def answers(site: Site) -> None:
 def test_it_is_in_the_plan_and_one_apply_mends_it(site: Site, inside: Inside, drift: Drift) -> None:
     serving = inside.shell(f"{COLORS} echo $serving; {drift.damage}").split()[0]
     plan = site.run("plan", "--detailed-exitcode", code=2).stdout
-    assert own_entries(plan, serving) == drift.entries
+    assert own_entries(plan.replace(site.id, "SITE"), serving) == drift.entries
     site.run("apply", "--yes")
     assert site.run("plan").stdout == f"Nothing to do: {site.id} is up to date.\n"
     answers(site)

@@ -53,7 +53,11 @@ class LxcDriver:
         return True
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:
-        return {"autostart": True, "forwarding": True, "identity": RECORDED}
+        from tasks.containers.lxc.identity import AS_WRITTEN, NAME_FILES
+
+        own = {file.path for file in instance.files}
+        names = {path: AS_WRITTEN for path in NAME_FILES if path not in own}
+        return {"autostart": True, "forwarding": True, "identity": RECORDED, **names}
 
     def from_spec(self, spec: ContainerSpec, paths: Paths) -> LxcContainer:
         from tasks.containers.lxc.container import LxcContainer

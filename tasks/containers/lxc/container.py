@@ -247,14 +247,14 @@ class LxcContainer:
                 network.check_free(self.spec, self.paths)
             pid = init.running_init(self.folder)
             if pid is not None:
-                self._apply_live(pid, found, desired)
+                self._apply_live(pid, desired)
                 network.bring_up(desired, self.paths, self.spec.name)
             identity.write_identity(self._root(), desired, (ids.uids, ids.gids))
             desired = self.ownership.note(desired)
             # Last: while the file says the old values, the next plan finishes this.
             self._write_config(self.folder, desired, ids)
 
-    def _apply_live(self, pid: int, found: config.Settings, desired: config.Settings) -> None:
+    def _apply_live(self, pid: int, desired: config.Settings) -> None:
         try:
             cgroup.group_of_process(pid).apply(self.spec.cpu_cores, self.spec.memory_mb)
         except OSError as error:
@@ -264,8 +264,7 @@ class LxcContainer:
                 hint="less memory than is in use needs services stopped first",
                 evidence=[str(error)],
             ) from error
-        if desired.hostname != found.hostname:
-            self.run(["hostname", desired.hostname])
+        self.run(["hostname", desired.hostname])
 
     def _root(self) -> Path:
         """Where files of the container are written: changing a mounted overlay's upper folder

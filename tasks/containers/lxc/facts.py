@@ -60,6 +60,7 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
         forwards = network.forwards(settings.bridge)
         if forwards is not None:
             attributes["forwarding"] = forwards
+    attributes |= identity.observed_names(folder / "upper", settings)
     nameservers = identity.observed_nameservers(folder / "upper", settings)
     if nameservers is not None:
         attributes["nameservers"] = nameservers

@@ -20,13 +20,34 @@ def resolver_file(nameservers: tuple[str, ...]) -> str:
     return "".join(f"nameserver {server}\n" for server in servers)
 
 
+AS_WRITTEN = "as vikunja-deploy writes it"
+
+
+NAME_FILES = ("/etc/hostname", "/etc/hosts")
+
+
+def name_files(hostname: str) -> dict[str, str]:
+    """What says the container's name: path → text."""
+    return dict(zip(NAME_FILES, (f"{hostname}\n", hosts_file(hostname)), strict=True))
+
+
+def observed_names(upper: Path, settings: Settings) -> dict[str, str]:
+    """Of each of these files, whether it is so."""
+    found = {}
+    for path, text in name_files(settings.hostname).items():
+        data = guest_files.read(upper, path)
+        edited = "missing" if data is None else "edited"
+        found[path] = AS_WRITTEN if data == text.encode() else edited
+    return found
+
+
 def write_identity(root: Path, settings: Settings, owner: tuple[int, int]) -> None:
     """root: the container's file system as the host sees it; owner: its root's ids."""
-    for path, text in (
-        ("etc/hostname", f"{settings.hostname}\n"),
-        ("etc/hosts", hosts_file(settings.hostname)),
-        ("etc/resolv.conf", resolver_file(settings.nameservers)),
-    ):
+    files = {
+        **name_files(settings.hostname),
+        "/etc/resolv.conf": resolver_file(settings.nameservers),
+    }
+    for path, text in files.items():
         guest_files.write(root, path, text.encode(), owner)
 
 

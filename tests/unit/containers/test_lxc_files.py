@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tasks.containers.base import ContainerSpec
-from tasks.containers.lxc import boot, cgroup, config, init, network
+from tasks.containers.lxc import boot, cgroup, config, identity, init, network
 from tasks.containers.lxc.attach import Seen, attach_argv, belonging_to
 from tasks.containers.lxc.cgroup import Hierarchy, Layout
 from tasks.containers.lxc.identity import hosts_file
@@ -323,3 +324,16 @@ def test_a_boot_that_failed_is_an_error_with_its_state() -> None:
         boot.evaluate(completed(3, "running\n"), "10.1.2.1", "box")
     with pytest.raises(DeployError, match="did not come up: maintenance"):
         boot.evaluate(completed(4, "maintenance\n"), "10.1.2.1", "box")
+
+
+def test_files_that_name_the_container_are_looked_at_as_they_were_written(tmp_path: Path) -> None:
+    identity.write_identity(tmp_path, SETTINGS, (os.getuid(), os.getgid()))
+    written = dict.fromkeys(("/etc/hostname", "/etc/hosts"), identity.AS_WRITTEN)
+    assert identity.observed_names(tmp_path, SETTINGS) == written
+    with (tmp_path / "etc/hosts").open("a") as file:
+        file.write("192.0.2.1 elsewhere\n")
+    (tmp_path / "etc/hostname").unlink()
+    assert identity.observed_names(tmp_path, SETTINGS) == {
+        "/etc/hostname": "missing",
+        "/etc/hosts": "edited",
+    }

@@ -11,7 +11,13 @@ from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
 from tasks.errors import ResourceError
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts
-from tasks.resources.container import FILE_SYSTEM, MTU, ContainerRunning, DesiredContainer
+from tasks.resources.container import (
+    FILE_SYSTEM,
+    HOST_NAME,
+    MTU,
+    ContainerRunning,
+    DesiredContainer,
+)
 
 SPEC = ContainerSpec(
     name="vikunja-main",
@@ -257,3 +263,19 @@ def test_an_mtu_that_is_not_in_effect_calls_for_a_restart(has: str, differs: boo
         )
         assert difference.drift == ""
         assert difference.interrupts == "the site, while it restarts"
+
+
+def test_a_container_that_was_given_another_name_is_named_again_where_we_name_it() -> None:
+    renamed = replace(found(hostname="vikunja-main"), texts={HOST_NAME[1]: "other"})
+    assert DESIRED.difference(renamed) is None
+    more = {**SPEC.more, "/etc/hostname": "as written", "/etc/hosts": "as written"}
+    ours = replace(DESIRED, spec=replace(SPEC, more=more))
+    assert HOST_NAME in ours.questions()
+    difference = ours.difference(renamed)
+    assert difference is not None
+    assert [(c.name, c.before, c.after) for c in difference.changes] == [
+        ("hostname", "other", "vikunja-main")
+    ]
+    edited = ours.difference(found(**{"/etc/hosts": "edited"}))
+    assert edited is not None
+    assert (edited.drift, edited.interrupts) == ("/etc/hosts changed", "")
