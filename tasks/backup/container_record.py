@@ -23,9 +23,8 @@ def note_inside(container: Container, document: bytes, created_at: str) -> None:
     content = noted(document, created_at)
     if content == document:
         return
-    from tasks.guest.runner import SCRIPT, guarded
     from tasks.resources.files import File
-    from tasks.resources.landing import landing
+    from tasks.resources.landing import put_files
 
     record = File(path=f"{FOLDER}/{DOCUMENT}", content=content, mode="0640", group="vikunja")
-    container.run([SCRIPT, "-c", guarded("land"), "land"], stdin=landing([record]), timeout=60)
+    put_files(container, record)

@@ -7,7 +7,7 @@ was restored. So the next `apply`, or `restore`, finds at most a journal, and go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,10 +22,16 @@ from tasks.errors import (
     DeployError,
     UnhealthyError,
 )
-from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, last_lines, script_text, while_stopped
+from tasks.guest.runner import UNIT_TIMEOUT, GuestScript, run, while_stopped
 from tasks.host.process import Completed
-from tasks.model.instance import Color, Instance
+from tasks.model.instance import Color, DatabaseType, Instance
 from tasks.progress import Progress
+
+ATTACHMENTS = GuestScript("cutover", ("attachments",), guard=False, shell="bash")
+"""What changes places with the database. Arguments: ACTION …"""
+
+HEALTH = GuestScript("health", ("health",), call='"$@"', guard=False)
+"""One of its checks. Arguments: its function and that one's."""
 
 RESTORED = "restored"
 """The place of what was restored, until it is live."""
@@ -77,9 +83,9 @@ class Cutover(Struct, frozen=True):
         """What is in the place `restored` becomes live, what was live is in the place `saved`. With
         services stopped, and the watchdog on its post."""
         replace(self.database, within=while_stopped).swap(RESTORED, SAVED)
-        self._beside("swap-attachments", RESTORED, SAVED, within=while_stopped)
+        self._beside("swap-attachments", RESTORED, SAVED, frozen=True)
         if secret:
-            self._beside("swap-secret", secret, within=while_stopped)
+            self._beside("swap-secret", secret, frozen=True)
 
     def stage_attachments(self, folder: str, *, keep: bool = False) -> int:
         """Move unpacked attachments beside the live ones. keep: and all live ones that they lack
@@ -95,43 +101,38 @@ class Cutover(Struct, frozen=True):
         self.database.drop(RESTORED)
         self._beside("drop", RESTORED)
 
-    def _text(self) -> str:
-        return f"{script_text('attachments')}\n{script(self.database.engine)}"
-
-    def _beside(
-        self,
-        action: str,
-        *arguments: str,
-        within: Callable[[Sequence[str]], Sequence[str]] = list,
-    ) -> Completed:
-        argv = ["bash", "-c", script_text("attachments"), "cutover", action, *arguments]
-        return self.container.run(within(argv), timeout=self.database.timeout)
+    def _beside(self, *arguments: str, frozen: bool = False) -> Completed:
+        timeout = self.database.timeout
+        return ATTACHMENTS.run(self.container, *arguments, timeout=timeout, frozen=frozen)
 
     def post_watchdog(self) -> Watchdog:
         """Lay what puts everything back in the container, and have somebody there who does."""
-        return post_watchdog(self.container, self.database, self._text())
+        return post_watchdog(self.container, self.database, cutover_script(self.database.engine))
 
     def _start(self, units: Sequence[str]) -> None:
         instance, timeout = self.instance, self.instance.vikunja.start_timeout_seconds
         self.progress.step("starting on what was restored")
-        start = while_stopped(["systemctl", "start", "--", *units])
-        self.container.run(start, timeout=UNIT_TIMEOUT)
+        run(self.container, while_stopped(["systemctl", "start", "--", *units]))
         checks: list[tuple[str, ...]] = [
             ("health_backend", str(instance.backend_port(self.color)), self.version)
         ]
         if instance.services.mcp.enabled:
             checks.append(("health_mcp", str(instance.mcp_port(self.color))))
-        for name, *arguments in checks:
-            text = f'{script_text("health")}\n{name} "$@"'
-            completed = self.container.run(
-                [SCRIPT, "-c", text, "health", *arguments, str(timeout)],
+        for check in checks:
+            HEALTH.run(
+                self.container,
+                *check,
+                str(timeout),
                 timeout=timeout + UNIT_TIMEOUT,
-                check=False,
-            )
-            if completed.returncode != 0:
-                raise UnhealthyError(
+                failure=lambda _, lines: UnhealthyError(
                     "the application does not come up with what was restored",
                     where=self.where,
-                    evidence=last_lines(completed.stderr),
+                    evidence=lines,
                     hint=f"./doit logs {self.where} --component backend shows why.",
-                )
+                ),
+            )
+
+
+def cutover_script(engine: DatabaseType) -> GuestScript:
+    """That knows how to put back the database and what changed places with it."""
+    return replace(ATTACHMENTS, parts=(*ATTACHMENTS.parts, *script(engine).parts))

@@ -13,13 +13,16 @@ from tasks.backup import configuration
 from tasks.backup.configuration import DOCUMENT, FOLDER, Gathered
 from tasks.containers.base import Container, refuse_foreign
 from tasks.errors import ResourceError
-from tasks.guest.runner import script_text
+from tasks.guest.runner import GuestScript
 from tasks.host.process import Completed
 from tasks.model.instance import COLORS, Color, Database, Instance
 from tasks.model.layout import DATA
 from tasks.paths import Paths
 from tasks.resources.observe import observe
 from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
+
+CONTENTS = GuestScript("backup-contents", ("backup-contents",), guard=False)
+"""What a backup needs done. Arguments hold no secrets: ACTION PATH…"""
 
 FILES = f"{DATA}/files"
 
@@ -84,9 +87,8 @@ def find(instance: Instance, container: Container, paths: Paths) -> RunningInsta
 
 
 def inside_run(container: Container, *arguments: str, timeout: float = 120) -> Completed:
-    """Run backup-contents.sh in the container. Arguments hold no secrets. Raises DeployError."""
-    script = "backup-contents"
-    return container.run(["sh", "-c", script_text(script), script, *arguments], timeout=timeout)
+    """Run backup-contents.sh in the container. Raises DeployError."""
+    return CONTENTS.run(container, *arguments, timeout=timeout)
 
 
 def as_deployed(instance: Instance, document: bytes) -> Instance:

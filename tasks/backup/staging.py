@@ -24,7 +24,7 @@ from tasks.backup.verify import Checked
 from tasks.containers.base import Container
 from tasks.databases import Database
 from tasks.errors import DatabaseError, DeployError, ResourceError
-from tasks.guest.runner import last_lines
+from tasks.guest.runner import GuestScript, run
 from tasks.model.archive import Archive, Contents, Metadata
 from tasks.model.instance import DatabaseType, Instance
 from tasks.model.layout import DATA
@@ -34,6 +34,9 @@ from tasks.progress import Progress
 
 UNPACKED = f"{STAGING}/restore"
 """In the container, while an archive is brought back."""
+
+MAKE_FOLDER = GuestScript("make-folder", call='umask 077 && mkdir -p "$1"', guard=False)
+"""Root's alone."""
 
 SECRET = "secrets/service-secret"
 """In encrypted archives: what signs sessions."""
@@ -164,19 +167,21 @@ def _nothing_changed() -> Iterator[None]:
 def _unpack(
     archive: Archive, container: Container, keys: Sequence[Key], progress: Progress
 ) -> Checked:
-    container.run(["sh", "-c", 'umask 077 && mkdir -p "$1"', "sh", UNPACKED])
+    MAKE_FOLDER.run(container, UNPACKED)
 
     def consume(stream: IO[bytes]) -> None:
-        completed = container.run(
-            extract_argv(UNPACKED), stdin=stream, timeout=STREAM_TIMEOUT, check=False
-        )
-        if completed.returncode != 0:
-            raise DeployError(
+        run(
+            container,
+            extract_argv(UNPACKED),
+            stdin=stream,
+            timeout=STREAM_TIMEOUT,
+            failure=lambda _, lines: DeployError(
                 f"{archive.name} could not be unpacked in the container; nothing was changed",
                 where=container.spec.instance_id,
-                evidence=last_lines(completed.stderr),
+                evidence=lines,
                 hint="Is the container's disk full or read-only? Mend that, then run it again.",
-            )
+            ),
+        )
 
     return unpack(archive, consume, progress, keys)
 

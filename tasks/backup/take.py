@@ -30,7 +30,7 @@ from tasks.backup.stream import write_archive
 from tasks.containers.base import Container
 from tasks.databases import Apart, counts_in, database_for, read_apart
 from tasks.errors import DatabaseError, DeployError
-from tasks.guest.runner import wait_for_leftovers
+from tasks.guest.runner import GuestScript, wait_for_leftovers
 from tasks.model import archive as model
 from tasks.model import holdings, last_backup
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
@@ -39,6 +39,9 @@ from tasks.model.layout import DATA
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
+
+SHOW = GuestScript("show", call='if [ -e "$1" ]; then cat "$1"; fi', guard=False)
+"""A file's content; nothing where there is none."""
 
 STREAM_TIMEOUT = 24 * 3600.0
 
@@ -191,8 +194,7 @@ def _attachments_in(
 
 
 def _apart(container: Container, folder: str) -> tuple[Apart, ...]:
-    argv = ["sh", "-c", 'if [ -e "$1" ]; then cat "$1"; fi', "sh", f"{folder}/apart.tsv"]
-    return read_apart(container.run(argv).stdout.decode())
+    return read_apart(SHOW.run(container, f"{folder}/apart.tsv").stdout.decode())
 
 
 @contextmanager

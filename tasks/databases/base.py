@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from tasks.containers.base import Container
 from tasks.databases.outlook import Outlook, read_outlook
-from tasks.errors import DatabaseError, NetworkError
-from tasks.guest.runner import script_texts
+from tasks.errors import DatabaseError, DeployError, NetworkError
+from tasks.guest.runner import GuestScript, run
 from tasks.host.process import Completed
 from tasks.model.instance import DatabaseType
 
@@ -139,25 +139,27 @@ class Database(Struct, frozen=True):
     # Scripts
 
     def _run(self, action: str, failed: str, *arguments: str) -> Completed:
-        text = script(self.engine)
-        argv = ["bash", "-c", text, self.engine, action, *self.connection, *arguments]
-        done = self.container.run(self.within(argv), timeout=self.timeout, check=False)
-        if done.returncode == 0:
-            return done
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        what = f"{self.title} {failed}"
+        argv = script(self.engine).argv(action, *self.connection, *arguments)
+        return run(
+            self.container,
+            self.within(argv),
+            failure=lambda code, lines: self._failure(f"{self.title} {failed}", code, lines),
+            timeout=self.timeout,
+        )
+
+    def _failure(self, what: str, code: int, lines: list[str]) -> DeployError:
         host = "" if self.engine == "sqlite" else self.connection[0]
         if host and any(_UNREACHED.search(line) for line in lines):
-            raise NetworkError(
+            return NetworkError(
                 f"{what}: {host} port {self.connection[1]} was waited for and does not answer",
                 where=self.container.spec.instance_id,
                 evidence=lines[-_EVIDENCE:],
                 hint="Nothing that is live was changed. Check that the server runs, its firewall "
                 "and the way there from the container; then run the command again.",
             )
-        if done.returncode == _REFUSED and lines:
+        if code == _REFUSED and lines:
             what = f"{what}: {lines.pop()}"
-        raise DatabaseError(
+        return DatabaseError(
             what,
             where=self.container.spec.instance_id,
             evidence=lines[-_EVIDENCE:],
@@ -171,9 +173,11 @@ class Database(Struct, frozen=True):
         return tuple(self._run(action, failed, *arguments).stdout.decode().splitlines())
 
 
-def script(engine: DatabaseType) -> str:
+def script(engine: DatabaseType) -> GuestScript:
+    """All that is done with databases of an engine. Arguments: ACTION CONNECTION… ARGUMENT…"""
     shared = () if engine == "sqlite" else ("database-login",)
-    return script_texts("database", *shared, f"database-{engine}")
+    parts = ("database", *shared, f"database-{engine}")
+    return GuestScript(engine, parts, guard=False, shell="bash")
 
 
 def counts_in(text: str) -> Mapping[str, int]:

@@ -16,11 +16,14 @@ from typing import BinaryIO
 from tasks.containers.base import Container
 from tasks.databases.base import Database
 from tasks.errors import DeployError
-from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines, script_texts
+from tasks.guest.runner import LAND, GuestScript, last_lines
 from tasks.host.process import Completed
 from tasks.resources.files import File, Link
 from tasks.resources.landing import landing
 from tasks.resources.migration import HOME, JOURNAL
+
+RECOVER = GuestScript("recover", ("health", "color", "recover"), guard=False, shell="bash")
+"""Puts in order what a write freeze that broke off has left; says what it did."""
 
 RECOVERY_SECONDS = 7200.0
 
@@ -137,16 +140,16 @@ class Watchdog:
         self._thread.join()
 
 
-def post_watchdog(container: Container, database: Database, text: str) -> Watchdog:
+def post_watchdog(container: Container, database: Database, script: GuestScript) -> Watchdog:
     """Lay what puts the database back in the container, and have somebody there who does.
 
-    text: of the script that knows how, in the database's engine. Raises DeployError where not all
-    of it is there; nothing has been touched then.
+    script: that knows how, in the database's engine. Raises DeployError where not all of it is
+    there; nothing has been touched then.
     """
     contents = {
         "guard": guard_text(HOME, SILENCE),
-        "recover": recovery(),
-        "database": text,
+        "recover": RECOVER.text,
+        "database": script.text,
         "connection": "".join(f"{word}\n" for word in database.connection),
     }
     files = [
@@ -154,19 +157,16 @@ def post_watchdog(container: Container, database: Database, text: str) -> Watchd
         for name, content in contents.items()
     ]
     landed = [*files, File(path=AT_BOOT, content=AT_BOOT_UNIT), Link(path=WANTED, target=AT_BOOT)]
-    completed = container.run(
-        [SCRIPT, "-c", guarded("land"), "land"],
+    LAND.run(
+        container,
         stdin=landing(landed),
-        timeout=UNIT_TIMEOUT,
-        check=False,
-    )
-    if completed.returncode != 0:
-        raise DeployError(
+        failure=lambda _, lines: DeployError(
             "what would put everything back could not be laid ready; nothing was changed",
             where=container.spec.instance_id,
-            evidence=last_lines(completed.stderr),
+            evidence=lines,
             hint="Is the container's disk full or read-only? Mend that, then run it again.",
-        )
+        ),
+    )
     watchdog = Watchdog(container)
     watchdog.must_be_there()
     return watchdog
@@ -174,7 +174,3 @@ def post_watchdog(container: Container, database: Database, text: str) -> Watchd
 
 COMMITTED = "The update was done already: the new version serves"
 """What recover.sh says where there was nothing to put back."""
-
-
-def recovery() -> str:
-    return script_texts("health", "color", "recover")

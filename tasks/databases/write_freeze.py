@@ -22,10 +22,13 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from tasks.containers.base import Container
-from tasks.databases.watchdog import COMMITTED, RECOVERY_SECONDS, Watchdog, recovery
+from tasks.databases.watchdog import COMMITTED, RECOVER, RECOVERY_SECONDS, Watchdog
 from tasks.errors import DeployError, RollbackFailedError, RolledBackError
-from tasks.guest.runner import SCRIPT, UNIT_TIMEOUT, guarded, last_lines
+from tasks.guest.runner import UNIT_TIMEOUT, GuestScript, last_line_says
 from tasks.model.instance import Color, Instance
+
+FREEZE = GuestScript("migrate", ("health", "in-hand", "migrate"))
+"""The steps of one."""
 
 MOVE = "database-move"
 """What a journal says where another database takes over, and the script that goes back from it."""
@@ -143,21 +146,10 @@ class WriteFreeze:
         return said or recover(self.container, where)
 
     def _step(self, words: Sequence[str], timeout: float = UNIT_TIMEOUT) -> None:
-        completed = self.container.run(
-            [SCRIPT, "-c", step_script(), "migrate", *words], timeout=timeout, check=False
-        )
-        if completed.returncode != 0:
-            lines = last_lines(completed.stderr)
-            raise DeployError(
-                lines[-1] if lines else f"the write freeze failed ({words[0]})",
-                where=self.container.spec.instance_id,
-                evidence=lines[:-1],
-            )
-
-
-def step_script() -> str:
-    """For sh: the steps of it."""
-    return guarded("health", "in-hand", "migrate")
+        failed = f"the write freeze failed ({words[0]})"
+        where = self.container.spec.instance_id
+        failure = last_line_says(DeployError, failed, where=where)
+        FREEZE.run(self.container, *words, failure=failure, timeout=timeout)
 
 
 def recover(container: Container, where: str) -> str:
@@ -166,15 +158,14 @@ def recover(container: Container, where: str) -> str:
 
     Raises RollbackFailedError where what was there does not serve yet.
     """
-    completed = container.run(
-        ["bash", "-c", recovery(), "recover"], timeout=RECOVERY_SECONDS, check=False
-    )
-    if completed.returncode != 0:
-        lines = last_lines(completed.stderr)
-        raise RollbackFailedError(
+
+    def failure(_: int, lines: list[str]) -> DeployError:
+        return RollbackFailedError(
             f"what was there is not back: {lines[-1] if lines else 'no word of why'}",
             where=where,
             evidence=lines[:-1],
             hint=f"No request is taken until it is. Mend the cause, then: ./doit apply {where}",
         )
-    return completed.stdout.decode().strip()
+
+    recovered = RECOVER.run(container, failure=failure, timeout=RECOVERY_SECONDS)
+    return recovered.stdout.decode().strip()

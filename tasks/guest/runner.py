@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from msgspec import Struct
 
@@ -23,7 +23,6 @@ DATABASE_SERVERS = (
 )
 """Scripts that log in to a server, and share how."""
 
-SCRIPT = "sh"
 GUARD_SECONDS = 960
 """How long a script of a killed run is waited for; its guard gives up somewhat earlier."""
 STILL_WORKING = 75
@@ -44,22 +43,34 @@ def script_text(name: str) -> str:
     return text
 
 
-def script_texts(*names: str) -> str:
-    """The text of scripts that are run as one."""
-    return "\n".join(script_text(name) for name in names)
-
-
 def function_name(script: str) -> str:
     return script.replace("-", "_")
 
 
-def guarded(*scripts: str) -> str:
-    """The text of scripts of ours, behind the guard that lets only one change things."""
-    return script_texts("guard", *scripts)
-
-
 Failure = Callable[[int, list[str]], DeployError]
-"""What a script's exit code and the last lines that it said become."""
+"""What an exit code that is not 0 and the last lines that were said become."""
+
+
+def run(
+    container: Container,
+    argv: Sequence[str],
+    *,
+    failure: Failure | None = None,
+    stdin: bytes | IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+    timeout: float = UNIT_TIMEOUT,
+) -> Completed:
+    """Run a program in a container to its end. stdout: takes what it writes. timeout: seconds.
+
+    Raises what failure makes of an exit code that is not 0; the container's own error where
+    failure is None, it cannot be run, or takes longer.
+    """
+    completed = container.run(
+        argv, stdin=stdin, stdout=stdout, timeout=timeout, check=failure is None
+    )
+    if failure is not None and completed.returncode != 0:
+        raise failure(completed.returncode, last_lines(completed.stderr))
+    return completed
 
 
 class GuestScript(Struct, frozen=True):
@@ -70,17 +81,18 @@ class GuestScript(Struct, frozen=True):
     """
 
     name: str
-    parts: tuple[str, ...]
+    parts: tuple[str, ...] = ()
     call: str = ""
     guard: bool = True
+    shell: Literal["sh", "bash"] = "sh"
 
     @property
     def text(self) -> str:
-        parts = guarded(*self.parts) if self.guard else script_texts(*self.parts)
-        return f"{parts}\n{self.call}" if self.call else parts
+        parts = ("guard", *self.parts) if self.guard else self.parts
+        return "\n".join([*map(script_text, parts), *([self.call] if self.call else [])])
 
     def argv(self, *arguments: str) -> list[str]:
-        return [SCRIPT, "-c", self.text, self.name, *arguments]
+        return [self.shell, "-c", self.text, self.name, *arguments]
 
     def attempt(
         self,
@@ -102,16 +114,22 @@ class GuestScript(Struct, frozen=True):
         self,
         container: Container,
         *arguments: str,
-        failure: Failure,
+        failure: Failure | None = None,
         stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
         timeout: float = UNIT_TIMEOUT,
         frozen: bool = False,
     ) -> Completed:
-        """The same; raises what failure makes of an exit code that is not 0."""
-        done = self.attempt(container, *arguments, stdin=stdin, timeout=timeout, frozen=frozen)
-        if done.returncode != 0:
-            raise failure(done.returncode, last_lines(done.stderr))
-        return done
+        """Run it as `run` does. frozen: within a write freeze (see while_stopped)."""
+        argv = self.argv(*arguments)
+        return run(
+            container,
+            while_stopped(argv) if frozen else argv,
+            failure=failure,
+            stdin=stdin,
+            stdout=stdout,
+            timeout=timeout,
+        )
 
 
 def last_line_says(
@@ -130,6 +148,9 @@ def last_line_says(
 LAND = GuestScript("land", ("land",))
 """Puts files in place. stdin: see tasks.resources.landing."""
 
+LEFTOVERS = GuestScript("leftovers", ("leftovers",))
+"""Waits for what is working, and tidies up after it."""
+
 
 def wait_for_leftovers(container: Container) -> None:
     """Wait for what a killed run may have left working in a running container, and forget there
@@ -137,19 +158,20 @@ def wait_for_leftovers(container: Container) -> None:
 
     Raises LockedError where that has no end.
     """
-    argv = [SCRIPT, "-c", guarded("leftovers")]
-    waited = container.run(argv, timeout=GUARD_SECONDS, check=False)
-    if waited.returncode == 0:
-        return
-    what = "what an earlier run left working in it does not end"
-    if waited.returncode != STILL_WORKING:
-        what = "what an earlier run may have left working in it cannot be waited for"
-    raise LockedError(
-        what,
-        where=container.spec.name,
-        evidence=last_lines(waited.stderr),
-        hint="Nothing was changed. Restart the container where it never ends; then run it again.",
-    )
+
+    def failure(code: int, lines: list[str]) -> DeployError:
+        what = "what an earlier run left working in it does not end"
+        if code != STILL_WORKING:
+            what = "what an earlier run may have left working in it cannot be waited for"
+        return LockedError(
+            what,
+            where=container.spec.name,
+            evidence=lines,
+            hint="Nothing was changed. Restart the container where it never ends; then run it "
+            "again.",
+        )
+
+    LEFTOVERS.run(container, failure=failure, timeout=GUARD_SECONDS)
 
 
 def while_stopped(argv: Sequence[str]) -> list[str]:

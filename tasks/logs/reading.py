@@ -9,12 +9,15 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.containers.base import Container
-from tasks.guest.runner import script_text
+from tasks.guest.runner import GuestScript
 from tasks.host.files import named
 from tasks.logs.lines import FIRST, Line, merged, moment_of, timed
 from tasks.logs.sources import Source
 from tasks.model.operation_log import format_entry, read_entries
 from tasks.paths import Paths
+
+LOGS = GuestScript("logs", ("logs",), guard=False)
+"""What services, and files, have logged; and what they log. See `arguments`."""
 
 READ_SECONDS = 120.0
 FOLLOW_SECONDS = 7 * 86400.0
@@ -28,14 +31,10 @@ DEPLOY = "deploy"
 def arguments(
     sources: Sequence[Source], since: datetime, newest: int | None, follow: bool
 ) -> list[str]:
-    """argv of the script in the container."""
+    """Of the script in the container."""
     words = [word for source in sources for word in (source.name, source.place)]
     wanted = "all" if newest is None or since > FIRST else str(newest)
-    return [
-        *("sh", "-c", script_text("logs"), "logs"),
-        *(wanted, str(int(since.timestamp())), "yes" if follow else "no"),
-        *words,
-    ]
+    return [wanted, str(int(since.timestamp())), "yes" if follow else "no", *words]
 
 
 def past(
@@ -48,7 +47,8 @@ def past(
     """What is there, in the order of its times. container: None where it does not run."""
     logs = []
     if container is not None and sources:
-        answer = container.run(arguments(sources, since, newest, False), timeout=READ_SECONDS)
+        asked = arguments(sources, since, newest, False)
+        answer = LOGS.run(container, *asked, timeout=READ_SECONDS)
         by_name: dict[str, list[str]] = {}
         for name, text in _parted(answer.stdout.decode("utf-8", "replace").splitlines()):
             by_name.setdefault(name, []).append(text)
@@ -103,9 +103,8 @@ def follow(
         _start(threads)
         with os.fdopen(ours, "wb") as stream:
             # Ctrl-C reaches this thread: the driver ends what it started in the container.
-            container.run(
-                arguments(sources, since, newest, True), stdout=stream, timeout=FOLLOW_SECONDS
-            )
+            asked = arguments(sources, since, newest, True)
+            LOGS.run(container, *asked, stdout=stream, timeout=FOLLOW_SECONDS)
     finally:
         _end(threads, stop)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 
 from tasks.containers.base import Container
 from tasks.errors import DeployError
-from tasks.guest.runner import function_name, script_text
+from tasks.guest.runner import GuestScript, function_name
 from tasks.resources.base import Facts, FileFact, UnitFact
 
 TYPES = {"f": "file", "d": "directory", "l": "link"}
@@ -18,15 +17,10 @@ NOT_PACKAGED = ("/etc/", "/run/")
 Question = tuple[str, ...]
 
 
-@cache
-def observer_text() -> str:
-    return script_text("observe")
-
-
-def observer(questions: Iterable[Question]) -> str:
-    """The observer's shell text with the probes that these questions need."""
-    names = sorted({question[1] for question in questions if question[0] == "probe"})
-    return "\n".join([*(script_text(name) for name in names), observer_text()])
+def observer(questions: Iterable[Question], beside: Sequence[str] = ()) -> GuestScript:
+    """The observer with the probes that these questions need. beside: scripts that probes call."""
+    probes = sorted({question[1] for question in questions if question[0] == "probe"})
+    return GuestScript("observe", (*beside, *probes, "observe"), guard=False)
 
 
 def question_lines(questions: Sequence[Question]) -> bytes:
@@ -59,12 +53,17 @@ def unique(questions: Iterable[Question]) -> tuple[Question, ...]:
     return tuple(sorted(kept.values(), key=lambda question: question[0] == "file"))
 
 
-def observe(container: Container, questions: Iterable[Question], timeout: float = 60) -> Facts:
+def observe(
+    container: Container,
+    questions: Iterable[Question],
+    *,
+    beside: Sequence[str] = (),
+    timeout: float = 60,
+) -> Facts:
     """What is found in a running container. One round trip, whatever the number of questions."""
     asked = unique(questions)
-    answer = container.run(
-        ["sh", "-c", observer(asked), "observe"], stdin=question_lines(asked), timeout=timeout
-    )
+    script = observer(asked, beside)
+    answer = script.run(container, stdin=question_lines(asked), timeout=timeout)
     return parse(answer.stdout, asked)
 
 

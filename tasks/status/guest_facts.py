@@ -11,13 +11,12 @@ from msgspec import Struct
 
 from tasks.containers.base import Container
 from tasks.desired.record import DOCUMENT
-from tasks.guest.runner import script_text
 from tasks.model import layout
 from tasks.model.database_move import KeptDatabase
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.resources.base import Facts
 from tasks.resources.data_move import KEPT, database_address, kept_in
-from tasks.resources.observe import Question, observer, parse, question_lines, unique
+from tasks.resources.observe import Question, observe
 from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
 from tasks.status import measured
 from tasks.status.measured import Measured
@@ -97,14 +96,13 @@ def certificate_file(instance: Instance) -> str:
 
 def look_inside(instance: Instance, container: Container) -> Inside:
     """One round trip."""
-    asked = unique(questions(instance))
-    text = [*map(script_text, measured.needed_scripts(instance)), observer(asked)]
-    answer = container.run(
-        ["sh", "-c", "\n".join(text), "observe"],
-        stdin=question_lines(asked),
+    facts = observe(
+        container,
+        questions(instance),
+        beside=measured.needed_scripts(instance),
         timeout=ROUND_TRIP_SECONDS,
     )
-    return build_plan(instance, parse(answer.stdout, asked))
+    return build_plan(instance, facts)
 
 
 def build_plan(instance: Instance, facts: Facts) -> Inside:

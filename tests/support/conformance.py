@@ -21,7 +21,7 @@ from model_files import Node
 from model_machine import Machine
 
 from tasks.containers import spec_for
-from tasks.guest.runner import guarded
+from tasks.guest.runner import LAND
 from tasks.host.process import Completed
 from tasks.resources.base import Facts, Resource
 from tasks.resources.landing import landing
@@ -117,7 +117,7 @@ class Both:
 
     def land(self, *resources: Resource, unstamped: Sequence[str] = ()) -> Completed:
         stream = landing(resources, unstamped)
-        return self.run(["sh", "-c", guarded("land"), "land"], stream)
+        return self.run(LAND.argv(), stream)
 
     def observe(self, *questions: Question) -> Facts:
         real, model = observe(self.real, questions), observe(self.model, questions)  # type: ignore[arg-type]

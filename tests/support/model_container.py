@@ -22,11 +22,12 @@ import model_scripts
 from model_machine import Database, Machine
 from model_scripts import Answer
 
+from tasks.backup.cutover import ATTACHMENTS
 from tasks.containers import spec_for
 from tasks.containers.base import MARKER_PATH, Container, ContainerFacts, ContainerSpec
 from tasks.databases.base import script as database_script
-from tasks.databases.watchdog import recovery
-from tasks.databases.write_freeze import step_script
+from tasks.databases.watchdog import RECOVER
+from tasks.databases.write_freeze import FREEZE
 from tasks.errors import DeployError, ResourceError
 from tasks.execution import (
     database_copy,
@@ -37,13 +38,20 @@ from tasks.execution import (
     switchover,
 )
 from tasks.execution.guest_changes import applying
-from tasks.guest.runner import LAND, SCRIPTS, function_name, guarded, script_text, while_stopped
+from tasks.guest.runner import (
+    LAND,
+    LEFTOVERS,
+    SCRIPTS,
+    function_name,
+    script_text,
+    while_stopped,
+)
 from tasks.host.process import Completed
 from tasks.model.instance import Instance
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 from tasks.resources.migration import JOURNAL
-from tasks.resources.observe import observer_text
+from tasks.resources.observe import observer
 
 RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
 ATTRIBUTES = (
@@ -155,7 +163,9 @@ def alone(method: Method) -> Method:
 def known_texts() -> dict[str, str]:
     """Text of each command the tool sends but observers and database scripts → its name."""
     scripts = (
+        FREEZE,
         LAND,
+        LEFTOVERS,
         database_copy.SCRIPT,
         guest_changes.DRAIN,
         guest_changes.INSTALL,
@@ -171,11 +181,7 @@ def known_texts() -> dict[str, str]:
         switchover.FLIP,
         *(applying(name, must_exist=one) for name in script_names() for one in (False, True)),
     )
-    return {
-        guarded("leftovers"): "settle",
-        step_script(): "migrate",
-        **{script.text: script.name for script in scripts},
-    }
+    return {script.text: script.name for script in scripts}
 
 
 @cache
@@ -187,9 +193,10 @@ def script_names() -> tuple[str, ...]:
 
 def observer_probes(text: str) -> set[str] | None:
     """The probes that an observer's text brings; None where it is no observer."""
-    if not text.endswith(observer_text()):
+    bare = observer(()).text
+    if not text.endswith(bare):
         return None
-    rest = text.removesuffix(observer_text())
+    rest = text.removesuffix(bare)
     found = set()
     for name in script_names():
         if script_text(name) in rest:
@@ -356,13 +363,13 @@ class ModelContainer:
                 return Answer(stderr=b"what was there before serves again\n", returncode=7)
             argv = argv[4:]
         if argv[:2] == ["bash", "-c"]:
-            if argv[2] == recovery():
+            if argv[2] == RECOVER.text:
                 return model_migration.recover(machine, self.world.told)
-            if argv[2] == script_text("attachments"):
+            if argv[2] == ATTACHMENTS.text:
                 # The model has no attachments.
                 return Answer()
             engine, action, *arguments = argv[3:]
-            if argv[2] == database_script(engine):  # type: ignore[arg-type]
+            if argv[2] == database_script(engine).text:  # type: ignore[arg-type]
                 words = 2 if engine == "sqlite" else 6
                 connection, arguments = arguments[:words], arguments[words:]
                 return model_migration.database(machine, engine, action, connection, arguments)
@@ -381,7 +388,7 @@ class ModelContainer:
             # The tool reads its scripts anew for every command: one may have been edited since.
             known_texts.cache_clear()
         match known_texts().get(text), arguments:
-            case "settle", []:
+            case "leftovers", []:
                 return Answer(returncode=75 if machine.works_for_ever else 0)
             case "land", []:
                 return model_scripts.land(machine, stdin, told)

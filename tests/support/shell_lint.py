@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from instance_samples import sample_instance  # noqa: E402
 from model_container import known_texts, script_names  # noqa: E402
 
-from tasks.backup.staged_proof import DIGESTS  # noqa: E402
+from tasks.backup import cutover, running_instance, staged_proof, staging, take  # noqa: E402
 from tasks.builds import builder, fetching, making, toolchain  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
@@ -34,15 +34,30 @@ from tasks.databases import base as databases  # noqa: E402
 from tasks.databases import watchdog  # noqa: E402
 from tasks.desired.rendering import render  # noqa: E402
 from tasks.desired.system import templated  # noqa: E402
-from tasks.guest.runner import script_text, while_stopped  # noqa: E402
-from tasks.model.instance import Instance  # noqa: E402
+from tasks.guest.runner import GuestScript, script_text, while_stopped  # noqa: E402
+from tasks.logs import reading  # noqa: E402
+from tasks.model.instance import DatabaseType, Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.workflows.service_scripts import RESTART, RETIRE, START, STOP  # noqa: E402
+from tasks.workflows import service_scripts  # noqa: E402
 
 Shell = Literal["sh", "bash"]
 
-ENGINES = ("sqlite", "postgresql", "mysql")
+ENGINES: tuple[DatabaseType, ...] = ("sqlite", "postgresql", "mysql")
+SENT = (
+    cutover.ATTACHMENTS,
+    cutover.HEALTH,
+    reading.LOGS,
+    running_instance.CONTENTS,
+    service_scripts.RESTART,
+    service_scripts.RETIRE,
+    service_scripts.START,
+    service_scripts.STOP,
+    staged_proof.DIGESTS,
+    staging.MAKE_FOLDER,
+    take.SHOW,
+    watchdog.RECOVER,
+)
 WITHOUT_REASON = re.compile(r"#\s*shellcheck\s+disable=[\w,]++(?! # \S)", re.MULTILINE)
 UNUSED = (2034, 2317)
 """shellcheck's codes for a variable that nobody reads, and for a command that is never reached."""
@@ -76,25 +91,24 @@ def _composed() -> Iterator[Text]:
             yield Text(name, "sh", text)
     for name in script_names():
         if "probe_" in script_text(name):
-            yield Text(f"observe {name}", "sh", observer([("probe", name)]))
+            yield _sent(observer([("probe", name)]), name)
     for instance in _instances():
         needed = measured.needed_scripts(instance)
-        parts = [*map(script_text, needed), observer([("probe", "measure")])]
-        yield Text("status", "sh", "\n".join(parts))
+        yield _sent(observer([("probe", "measure")], needed), "measure")
         names = [*needed, "migrations"]
-        yield Text("observe migrations", "sh", observer([("probe", name) for name in names]))
-    for script in (START, STOP, RESTART, RETIRE, DIGESTS):
-        yield Text(script.name, "sh", script.text)
+        yield _sent(observer([("probe", name) for name in names]), "migrations")
     for engine in ENGINES:
-        text = databases.script(engine)  # type: ignore[arg-type]
-        yield Text(f"database {engine}", "bash", text)
-        yield Text(f"cutover {engine}", "bash", f"{script_text('attachments')}\n{text}")
-    yield Text("recover", "bash", watchdog.recovery())
+        yield _sent(databases.script(engine))
+        yield _sent(cutover.cutover_script(engine), engine)
+    for script in SENT:
+        yield _sent(script)
     yield Text("guard", "bash", watchdog.guard_text("/home", 60))
     yield Text("while-stopped", "bash", while_stopped([])[2])
-    yield Text("logs", "sh", script_text("logs"))
-    yield Text("backup", "sh", script_text("backup-contents"))
     yield Text("look", "sh", view.look_text())
+
+
+def _sent(script: GuestScript, what: str = "") -> Text:
+    return Text(f"{script.name} {what}".strip(), script.shell, script.text)
 
 
 def _embedded() -> Iterator[Text]:

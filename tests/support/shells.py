@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.guest.runner import script_text
+from msgspec.structs import replace
+
+from tasks.guest.runner import LAND
 from tasks.host.process import Completed
 from tasks.resources.base import Facts
 from tasks.resources.observe import Question, observe
@@ -61,7 +63,7 @@ class HostShell:
 
     def land(self, stream: bytes, home: Path) -> Completed:
         """land.sh with its own folder (stamps, landing) below `home`."""
-        text = script_text("land")
+        text = replace(LAND, guard=False).text
         assert "home=/var/lib/vikunja-deploy\n" in text
         text = text.replace("home=/var/lib/vikunja-deploy\n", f"home={home}\n")
         return self.run(["sh", "-c", text, "land"], stdin=stream)

@@ -70,7 +70,7 @@ class Table:
 
 def tables(database: Database, place: str = LIVE) -> Mapping[str, Table]:
     """Every table by its name. Of a database that nobody writes to."""
-    functions, _, actions = script(database.engine).partition("\ncase $action in\n")
+    functions, _, actions = script(database.engine).text.partition("\ncase $action in\n")
     assert actions
     text = functions + DIGESTS[database.engine]
     argv = ["bash", "-c", text, database.engine, "tables", *database.connection, place]

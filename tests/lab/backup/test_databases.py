@@ -161,7 +161,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_database_or_the_other(lab: LabDat
         bash -c "$text" x load "$@" FOLDER restored
         exec bash -c "$text" x swap "$@" restored replaced
     """.replace("FOLDER", FOLDER)
-    call = ["bash", "-ec", steps, "bash", script(database.engine), *database.connection]
+    call = ["bash", "-ec", steps, "bash", script(database.engine).text, *database.connection]
     measured = 'begun=$(date +%s%N); "$@" >&2; echo $((($(date +%s%N) - begun) / 1000000))'
     limit = int(lab.sh(measured, *call)) / 1000
     assert tables(database) == new

@@ -12,11 +12,11 @@ from tasks.containers.lxc.container import LxcContainer
 from tasks.databases.base import Database
 from tasks.databases.watchdog import Watchdog, guard_text, post_watchdog
 from tasks.databases.write_freeze import Journal
-from tasks.guest.runner import wait_for_leftovers
+from tasks.guest.runner import GuestScript, wait_for_leftovers
 from tasks.paths import Paths
 from tasks.resources.migration import HOME, JOURNAL
 
-NEVER_BACK = "exit 7"
+NEVER_BACK = GuestScript("never-back", call="exit 7", guard=False)
 """A database that does not answer: going back ends with exit code 12."""
 
 

@@ -14,7 +14,7 @@ from model_files import Node, folder
 from model_machine import UNITS, VENDOR_UNITS, User
 
 from tasks.containers.lxc.container import LxcContainer
-from tasks.databases.write_freeze import step_script
+from tasks.databases.write_freeze import FREEZE
 from tasks.desired import system as system_step
 from tasks.desired.rendering import render
 from tasks.execution import guest_changes
@@ -259,7 +259,7 @@ def test_a_switch_is_undone_alike(unit: Watched, color: str, switching: str, bac
 
 
 def migrate(both: Both, *arguments: str) -> None:
-    both.run(["sh", "-c", step_script(), "migrate", *arguments], reason=False)
+    both.run(FREEZE.argv(*arguments), reason=False)
 
 
 def test_writes_stop_and_go_on_alike(unit: Watched) -> None:

@@ -19,7 +19,7 @@ from shells import RootedShell
 
 from tasks.execution.guest_changes import applying
 from tasks.execution.previous_settings import KEEP, PUT_BACK
-from tasks.guest.runner import guarded
+from tasks.execution.release_changes import RELEASE
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.overrides import Override
@@ -179,7 +179,7 @@ BUILDS = {
 
 
 def release(both: Both, name: str, color: str = "blue") -> None:
-    argv = ["sh", "-c", guarded("release"), "release", color, "1 v1.0.0 abc"]
+    argv = RELEASE.argv(color, "1 v1.0.0 abc")
     both.run(argv, BUILDS[name])
 
 

@@ -34,7 +34,7 @@ def put(folder: Path, name: str, script: str) -> None:
 def ask(programs: Path, *questions: Question) -> Facts:
     asked = unique(questions)
     done = subprocess.run(
-        ["sh", "-c", observer(asked), "observe"],
+        observer(asked).argv(),
         input=question_lines(asked),
         stdout=subprocess.PIPE,
         env={"PATH": f"{programs}:{os.environ['PATH']}"},
@@ -305,8 +305,8 @@ def test_of_several_questions_about_a_file_the_one_that_asks_for_most_stays_and_
 
 
 def test_the_probes_that_are_asked_come_along_each_once() -> None:
-    text = observer([("text", "/t"), ("probe", "log-files", "/a"), ("probe", "log-files", "/b")])
+    asked = [("text", "/t"), ("probe", "log-files", "/a"), ("probe", "log-files", "/b")]
+    text = observer(asked).text
     assert text.count("probe_log_files()") == 1
-    assert "probe_sqlite_database" not in text and "probe_sqlite_database" in observer(
-        [("probe", "sqlite-database", "u", "/db")]
-    )
+    other = observer([("probe", "sqlite-database", "u", "/db")]).text
+    assert "probe_sqlite_database" not in text and "probe_sqlite_database" in other
