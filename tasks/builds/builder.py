@@ -17,7 +17,7 @@ from tasks.builds.workplace import Outcome, too_long
 from tasks.containers.base import Container, ContainerSpec
 from tasks.containers.drivers import local_driver
 from tasks.errors import BuildError, DeployError, NetworkError
-from tasks.guest.runner import script_text
+from tasks.guest.runner import GuestScript
 from tasks.host import locks
 from tasks.model.instance import NEWEST_SUITE
 from tasks.paths import Paths
@@ -32,33 +32,18 @@ HOME = f"/home/{USER}"
 TREE = "/srv/build"
 APT_SECONDS = 1200.0
 
-END = """exec setpriv --reuid="$1" --regid="$1" --clear-groups /bin/sh -c 'kill -KILL -1'"""
-PREPARE = """set -eu
-id -u "$1" >/dev/null 2>&1 || useradd --create-home --shell /bin/sh "$1"
-rm -rf "$2"
-install -d -o "$1" -g "$1" -m 0755 "$2"
-"""
-INSTALL = """set -eu
-missing=
-for name; do
-  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$name" 2>/dev/null) || status=
-  [ "$status" = installed ] || missing="$missing $name"
-done
-[ -n "$missing" ] || exit 0
-export DEBIAN_FRONTEND=noninteractive
-dpkg --configure -a
-reach_archive
-# Of a root file system that was made today, they are there.
-mark=/var/lib/apt/lists/.vikunja-deploy
-[ -n "$(find "$mark" -mmin -720 2>/dev/null)" ] || apt-get update --quiet=2 || :
-# shellcheck disable=SC2086 # package names have no blanks: the splitting is meant
-apt-get install --quiet=2 --yes --no-install-recommends \
-  -o DPkg::Options::=--force-unsafe-io \
-  -o DPkg::Options::=--path-exclude=/usr/share/doc/* \
-  -o DPkg::Options::=--path-exclude=/usr/share/man/* \
-  -o Acquire::Languages=none -- $missing
-apt-get clean
-"""
+END = GuestScript(
+    "end",
+    call="""exec setpriv --reuid="$1" --regid="$1" --clear-groups sh -c 'kill -KILL -1'""",
+    guard=False,
+)
+"""Ends all that a user runs."""
+
+PREPARE = GuestScript("build-tree", ("build-tree",), guard=False)
+"""Arguments: USER FOLDER."""
+
+INSTALL = GuestScript("build-packages", ("reach", "build-packages"), guard=False)
+"""Arguments: packages of Debian."""
 
 
 def builder_spec(suite: str = SUITE) -> ContainerSpec:
@@ -99,26 +84,23 @@ class BuilderWorkplace:
 
     def provide(self, packages: Sequence[str], progress: Progress) -> bool:
         progress.step(f"packages of {self.name}")
-        done = self._container.run(
-            ["/bin/sh", "-c", f"{script_text('reach')}{INSTALL}", "sh", *packages],
-            timeout=APT_SECONDS,
-            check=False,
-        )
-        if done.returncode == NetworkError.exit_code:
-            raise NetworkError(
-                "the builder reaches no archive of packages",
-                where=self.name,
-                hint="check the network: this machine's NAT and name servers are its own, too",
-                evidence=done.stderr.decode(errors="replace").splitlines()[-20:],
-            )
-        if done.returncode:
-            output = (done.stdout + done.stderr).decode(errors="replace")
-            raise BuildError(
+
+        def failure(code: int, lines: list[str]) -> DeployError:
+            if code == NetworkError.exit_code:
+                return NetworkError(
+                    "the builder reaches no archive of packages",
+                    where=self.name,
+                    hint="check the network: this machine's NAT and name servers are its own, too",
+                    evidence=lines,
+                )
+            return BuildError(
                 f"the builder cannot install its packages: {' '.join(packages)}",
                 where=self.name,
                 hint="check build.packages, this machine's apt sources and the network",
-                evidence=output.splitlines()[-20:],
+                evidence=lines,
             )
+
+        INSTALL.run(self._container, *packages, timeout=APT_SECONDS, failure=failure)
         return True
 
     def execute(
@@ -179,7 +161,7 @@ def builder_workplace(
         if facts.running:
             # A build that was killed left it so, perhaps with commands that still run.
             progress.step(f"ending what a killed build left in {name}")
-            container.run(["/bin/sh", "-c", END, "sh", USER], check=False)
+            END.attempt(container, USER)
             container.stop(progress)
         if facts.exists and facts.template != container.spec.template:
             progress.step(f"removing {name}, which is of Debian {facts.template}")
@@ -190,7 +172,7 @@ def builder_workplace(
             container.create(progress)
         container.start(progress)
         try:
-            container.run(["/bin/sh", "-c", PREPARE, "sh", USER, TREE])
+            PREPARE.run(container, USER, TREE)
             place = BuilderWorkplace(container)
             place.provide(packages, progress)
             yield place

@@ -45,6 +45,9 @@ Shell = Literal["sh", "bash"]
 
 ENGINES: tuple[DatabaseType, ...] = ("sqlite", "postgresql", "mysql")
 SENT = (
+    builder.END,
+    builder.INSTALL,
+    builder.PREPARE,
     cutover.ATTACHMENTS,
     cutover.HEALTH,
     reading.LOGS,
@@ -113,12 +116,8 @@ def _sent(script: GuestScript, what: str = "") -> Text:
 
 def _embedded() -> Iterator[Text]:
     """Too short for a file of their own."""
-    reach = script_text("reach")
     for name, text in {
         "boot.WAIT_FOR_SYSTEM": boot.WAIT_FOR_SYSTEM,
-        "builder.END": builder.END,
-        "builder.INSTALL": f"{reach}\n{builder.INSTALL}",
-        "builder.PREPARE": builder.PREPARE,
         "fetching.GO_SCRIPT": fetching.GO_SCRIPT,
         "fetching.NPM_SCRIPT": fetching.NPM_SCRIPT,
         "inside.ASK": guest_access.ASK,
