@@ -6,12 +6,10 @@ not touch the archive.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Sequence
 
 from tasks.errors import NetworkError
+from tasks.host.process import TimedOut, run
 from tasks.model.archive import Archive
 from tasks.model.instance import Instance
 
@@ -46,35 +44,15 @@ def run_hook(instance: Instance, archive: Archive) -> None:
     argv = hook_argv(instance.backup.after, archive, instance.id)
     timeout = instance.backup.after_timeout_seconds
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=archive.folder,
-            start_new_session=True,
-        )
+        done = run(argv, folder=str(archive.folder), timeout=timeout, merge=True, group=True)
     except OSError as error:
         raise _failed(instance, archive, f"cannot be run: {error.strerror}") from error
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        output = _end(process)
-        raise _failed(
-            instance, archive, f"did not finish in {timeout} s and was killed", output
-        ) from error
-    except BaseException:
-        _end(process)
-        raise
-    if process.returncode != 0:
-        raise _failed(instance, archive, f"failed with exit code {process.returncode}", output)
-
-
-def _end(process: subprocess.Popen[bytes]) -> bytes:
-    """Kill it with all that it started; its output."""
-    os.killpg(process.pid, signal.SIGKILL)
-    output, _ = process.communicate()
-    return output
+    except TimedOut as error:
+        what = f"did not finish in {timeout} s and was killed"
+        raise _failed(instance, archive, what, error.output) from error
+    if done.returncode != 0:
+        what = f"failed with exit code {done.returncode}"
+        raise _failed(instance, archive, what, done.stdout)
 
 
 def _failed(instance: Instance, archive: Archive, what: str, output: bytes = b"") -> NetworkError:

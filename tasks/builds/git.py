@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from tasks.builds import remote as runner
 from tasks.builds.remote import Remote
 from tasks.errors import DeployError, GitError
 from tasks.host.locks import locked, tried
+from tasks.host.process import Completed, start
 from tasks.model.instance import Git
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -195,12 +195,9 @@ def show(mirror: Path, commit: str, path: str) -> str | None:
 @contextmanager
 def tree(mirror: Path, commit: str) -> Iterator[IO[bytes]]:
     """The commit's files as a tar stream from a process: read it to its end."""
-    process = subprocess.Popen(
+    process = start(
         ["git", "-C", str(mirror), "archive", "--format=tar", commit],
-        env=runner.environment(Remote(str(mirror)), os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        environment=runner.environment(Remote(str(mirror)), os.environ),
     )
     assert process.stdout and process.stderr
     try:
@@ -222,6 +219,6 @@ def tree(mirror: Path, commit: str) -> Iterator[IO[bytes]]:
         )
 
 
-def _local(arguments: list[str], *, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+def _local(arguments: list[str], *, check: bool = True) -> Completed:
     mirror = Remote("the mirror")
     return runner.run(arguments, mirror, timeout=LOCAL_SECONDS, check=check, local=True)

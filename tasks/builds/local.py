@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -19,6 +17,7 @@ from tasks.builds.workplace import Outcome, too_long
 from tasks.errors import BuildError
 from tasks.host import locks
 from tasks.host.cancelling import ended_by
+from tasks.host.process import DEVNULL, PIPE, STDOUT, TimedOut, kill_group, start
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
@@ -71,29 +70,23 @@ class LocalWorkplace:
     ) -> Outcome:
         # env changes the folder after the user was changed: root follows no link of the tree.
         confined = confine(["/usr/bin/env", "-C", folder, "--", *argv], self._identity)
-        process = subprocess.Popen(
+        process = start(
             confined,
-            executable=shutil.which(confined[0]),
-            env=dict(environment),
-            stdin=stdin or subprocess.DEVNULL,
+            program=shutil.which(confined[0]),
+            environment=environment,
+            stdin=stdin or DEVNULL,
             stdout=stdout,
-            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            start_new_session=True,
+            stderr=STDOUT if merge else PIPE,
         )
         try:
-            with ended_by(partial(_kill, process)):
+            with ended_by(partial(kill_group, process)):
                 _, stderr = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as error:
+        except TimedOut as error:
             raise too_long(argv, timeout) from error
         finally:
-            _kill(process)
+            kill_group(process)
             process.wait()
         return Outcome(process.returncode, stderr or b"")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def build_identity() -> tuple[int, int] | None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import re
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
 from tasks.errors import DeployError, GitError, NetworkError
+from tasks.host.process import Completed, TimedOut, run_quickly
 
 # What git would otherwise take from a hook or a shell that happens to be around.
 FOREIGN = (
@@ -97,34 +95,20 @@ def run(
     *,
     timeout: float,
     check: bool = True,
-    stdout: IO[bytes] | int = subprocess.PIPE,
     local: bool = False,
-) -> subprocess.CompletedProcess[bytes]:
+) -> Completed:
     """Run git with the arguments; a failure is a GitError or a NetworkError.
 
     It runs in a session without a terminal, so that ssh cannot ask either, and that ends with it.
     timeout: seconds. local: what is asked is on this machine.
     """
-    argv = ["git", *arguments]
     try:
-        process = subprocess.Popen(
-            argv,
-            env=environment(remote, os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+        completed = run_quickly(
+            ["git", *arguments], environment=environment(remote, os.environ), timeout=timeout
         )
-        with process:
-            try:
-                written, said = process.communicate(timeout=timeout)
-            except BaseException:
-                # What it has started, ssh above all, would wait on.
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
     except FileNotFoundError as error:
         raise GitError("git is not installed", hint="apt-get install git") from error
-    except subprocess.TimeoutExpired as error:
+    except TimedOut as error:
         if local:
             raise GitError(
                 f"git had not finished after {timeout:.0f} s",
@@ -136,9 +120,9 @@ def run(
             where=remote.url,
             hint="check the network and the address under git.repository",
         ) from error
-    if check and process.returncode:
-        raise failure(remote, said.decode(errors="replace"))
-    return subprocess.CompletedProcess(argv, process.returncode, written, said)
+    if check and completed.returncode:
+        raise failure(remote, completed.stderr.decode(errors="replace"))
+    return completed
 
 
 def failure(remote: Remote, stderr: str) -> DeployError:

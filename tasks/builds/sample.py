@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from tasks.errors import GitError
+from tasks.host.process import last_lines, run
 from tasks.paths import ROOT
 
 SOURCE = ROOT / "examples" / "sample"
@@ -68,18 +68,14 @@ def _git(repository: Path, *arguments: str, work_tree: Path | None = None) -> st
         argv.append(f"--work-tree={work_tree}")
     if arguments[0] == "init":
         argv = ["git"]
-    completed = subprocess.run(
-        [*argv, *arguments],
-        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", **IDENTITY},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = os.environ.get("PATH", "/usr/bin:/bin")
+    environment = {"PATH": path, "HOME": "/nonexistent", **IDENTITY}
+    completed = run([*argv, *arguments], environment=environment)
     if completed.returncode != 0:
         raise GitError(
             f"git {arguments[0]} failed",
             where=str(repository),
-            evidence=completed.stderr.strip().splitlines()[-5:],
+            evidence=last_lines(completed.stderr, 5),
             hint="Is git installed, and the folder writable?",
         )
-    return completed.stdout
+    return completed.stdout.decode()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.locks import locked
-from tasks.host.process import last_lines, sync_folder
+from tasks.host.process import Completed, last_lines, run, sync_folder
 from tasks.host.user_ids import with_root_range
 from tasks.progress import SILENT, Progress
 
@@ -57,13 +56,13 @@ def missing(packages: Sequence[str]) -> list[str]:
     form = "--showformat=${db:Status-Status} ${Package}\n"
     query = ["dpkg-query", "--show", form, *packages, *same]
     try:
-        completed = subprocess.run(query, capture_output=True, text=True, check=False)
+        completed = run(query)
     except FileNotFoundError as error:
         raise ResourceError(
             "this machine has no dpkg: it is no Debian",
             hint=f"install by hand what these Debian packages hold: {' '.join(packages)}",
         ) from error
-    installed = parse_installed(completed.stdout)
+    installed = parse_installed(completed.stdout.decode())
     return [one for one in packages if not {one, SAME.get(one, one)} & installed]
 
 
@@ -93,7 +92,7 @@ def ensure(packages: Sequence[str], progress: Progress = SILENT) -> list[str]:
         progress.step(installing)
         second = _apt(install_argv(wanted))
     if second.returncode != 0:
-        raise failure(wanted, update.stderr + second.stderr)
+        raise failure(wanted, (update.stderr + second.stderr).decode(errors="replace"))
     return wanted
 
 
@@ -107,17 +106,9 @@ def failure(packages: Sequence[str], output: str) -> DeployError:
     )
 
 
-def _apt(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _apt(argv: Sequence[str]) -> Completed:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-    return subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=environment,
-        check=False,
-    )
+    return run(argv, environment=environment)
 
 
 def ensure_user_ids(etc: Path = Path("/etc")) -> list[Path]:

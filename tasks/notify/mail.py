@@ -7,7 +7,6 @@ import shutil
 import smtplib
 import socket
 import ssl
-import subprocess
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -15,6 +14,7 @@ from functools import partial
 from typing import assert_never
 
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host.process import TimedOut, last_lines, run
 from tasks.model.instance import Instance, Smtp
 from tasks.model.operation_log import utc_now
 from tasks.model.redaction import protect
@@ -67,23 +67,13 @@ def by_sendmail(mail: EmailMessage, environment: Mapping[str, str]) -> None:
         )
     argv = [program, "-i", "-f", mail["From"], "--", mail["To"]]
     try:
-        subprocess.run(
-            argv,
-            input=mail.as_bytes(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=LIMIT_SECONDS,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        lines = error.output.decode(errors="replace").strip().splitlines()
-        raise DeployError(
-            f"sendmail failed with exit code {error.returncode}: {' '.join(lines[-1:])}".rstrip(
-                ": "
-            )
-        ) from error
-    except (subprocess.TimeoutExpired, OSError) as error:
+        completed = run(argv, stdin=mail.as_bytes(), merge=True, timeout=LIMIT_SECONDS)
+    except (TimedOut, OSError) as error:
         raise DeployError(f"sendmail could not be run: {error}") from error
+    if completed.returncode != 0:
+        last = "".join(last_lines(completed.stdout, 1))
+        failed = f"sendmail failed with exit code {completed.returncode}: {last}"
+        raise DeployError(failed.rstrip(": "))
 
 
 def by_server(mail: EmailMessage, smtp: Smtp, host: str) -> None:

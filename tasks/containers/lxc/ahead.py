@@ -1,7 +1,7 @@
 """What `./doit demo` needs of this machine: packages, user ids, a root file system.
 
-Run as a program, with nothing but msgspec, while the rest of `.venv` is being made. Whoever needs
-the same meanwhile waits for it; what fails here fails there again, and is said there.
+Run as a program, with nothing but msgspec and sh, while the rest of `.venv` is being made. Whoever
+needs the same meanwhile waits for it; what fails here fails there again, and is said there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -14,10 +13,10 @@ from typing import IO
 
 from msgspec import Struct
 
-from tasks.containers.interrupts import PutOff
 from tasks.errors import DeployError, ResourceError
 from tasks.host.cancelling import ended_by
-from tasks.host.process import Completed, last_lines
+from tasks.host.interrupts import PutOff
+from tasks.host.process import DEVNULL, PIPE, Completed, Process, TimedOut, last_lines, start
 
 COLLECT_LIMIT = 5
 """Seconds lxc-attach has to collect a program that was killed."""
@@ -83,7 +82,7 @@ def _processes() -> list[Seen]:
     return found
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: Process[bytes]) -> None:
     """Kill the program, its process group and all below it.
 
     lxc-attach is the leader of the group and session that the program in the container shares
@@ -105,7 +104,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGCONT if below else signal.SIGKILL)
     try:
         process.wait(COLLECT_LIMIT)
-    except subprocess.TimeoutExpired:
+    except TimedOut:
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -126,13 +125,11 @@ def attach(
     file = None if isinstance(stdin, bytes) else stdin
     with PutOff() as interrupts:
         try:
-            process = subprocess.Popen(
+            process = start(
                 attach_argv(name, lxc_path, [*through, *argv]),
-                stdin=subprocess.DEVNULL if stdin is None else (file or subprocess.PIPE),
-                stdout=stdout or subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd="/",
-                start_new_session=True,
+                stdin=DEVNULL if stdin is None else (file or PIPE),
+                stdout=stdout or PIPE,
+                folder="/",
             )
         except FileNotFoundError as error:
             raise ResourceError(
@@ -144,7 +141,7 @@ def attach(
             try:
                 with interrupts.let_through(), ended_by(partial(_kill, process)):
                     output, errors = process.communicate(data, timeout=timeout)
-            except subprocess.TimeoutExpired as error:
+            except TimedOut as error:
                 _kill(process)
                 _, errors = process.communicate()
                 raise DeployError(

@@ -182,12 +182,12 @@ def forwards(bridge: str) -> bool | None:
         return False
     with contextlib.suppress(ResourceError):
         # Nearly always all is there: one program says so in half the time that two take.
-        if _lets_out(bridge, lines(execute(["iptables-save"], check=False))):
+        if _lets_out(bridge, lines(execute(["iptables-save"], check=False, quickly=True))):
             return True
     for program in IPTABLES:
         try:
             nat, forward = (
-                execute([program, "-w", *table, "-S", chain], check=False)
+                execute([program, "-w", *table, "-S", chain], check=False, quickly=True)
                 for table, chain in ((("-t", "nat"), "POSTROUTING"), ((), "FORWARD"))
             )
         except ResourceError:

@@ -22,7 +22,7 @@ from tasks.containers.lxc import guest_files
 from tasks.containers.lxc.apt import Setup
 from tasks.errors import NetworkError
 from tasks.host.locks import locked
-from tasks.host.process import last_lines, remove_tree, sync_folder
+from tasks.host.process import last_lines, remove_tree, run_by_line, sync_folder
 from tasks.host.user_ids import COUNT, IdMap
 from tasks.progress import SILENT, Progress
 
@@ -257,33 +257,19 @@ def _files_before(
 
 
 def _run(argv: list[str], sources: Path, setup: Setup, progress: Progress) -> None:
-    import subprocess
-
     (suite,) = setup.base.suites
     lines: list[str] = []
-    with (
-        sources.open() as stdin,
-        subprocess.Popen(
-            argv,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**setup.environment, "PATH": PATH, "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"},
-            cwd="/",
-            text=True,
-            errors="replace",
-        ) as process,
-    ):
-        try:
-            for line in process.stdout or ():
-                lines.append(line)
-                progress.step(f"Debian {suite}: root file system", min(0.99, len(lines) / LINES))
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
+
+    def show(line: str) -> None:
+        lines.append(line)
+        progress.step(f"Debian {suite}: root file system", min(0.99, len(lines) / LINES))
+
+    environment = {**setup.environment, "PATH": PATH, "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"}
+    with sources.open("rb") as stdin:
+        code = run_by_line(argv, show, stdin=stdin, environment=environment)
+    if code != 0:
         raise NetworkError(
-            f"mmdebstrap of {suite} failed with exit code {process.returncode}",
+            f"mmdebstrap of {suite} failed with exit code {code}",
             where=setup.base.uri,
             hint="check that this machine's apt sources answer (`apt-get update`)",
             evidence=last_lines("".join(lines)),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
-import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +12,7 @@ from typing import IO
 
 from tasks.containers.proxmox.access import Local, OpenSsh
 from tasks.errors import DeployError, NetworkError, ResourceError
+from tasks.host.process import Completed, ends_within, start
 
 KEEP_CONNECTION = 60
 """Seconds that ssh keeps the connection after the last use."""
@@ -65,20 +64,6 @@ def ssh_argv(access: OpenSsh) -> list[str]:
     return ["ssh", "-T", *words, "-p", str(access.port), "-l", access.user, "--", access.host]
 
 
-def ends_within(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Wait for a process; without the pauses of up to 50 ms that Popen.wait(timeout) takes."""
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        if not poll.poll(timeout * 1000):
-            return False
-    finally:
-        os.close(descriptor)
-    process.wait()
-    return True
-
-
 def content(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
@@ -113,7 +98,7 @@ def execute(
     timeout: float,
     where: str = "",
     urgent: bool = False,
-) -> subprocess.CompletedProcess[bytes]:
+) -> Completed:
     """Run a program on the node as root, without input of its own. Any exit code comes back.
 
     timeout: seconds; the program is left running then, and when this process is interrupted:
@@ -123,9 +108,7 @@ def execute(
         return _execute(access, argv, timeout, where)
 
 
-def _execute(
-    access: Local | OpenSsh, argv: Sequence[str], timeout: float, where: str
-) -> subprocess.CompletedProcess[bytes]:
+def _execute(access: Local | OpenSsh, argv: Sequence[str], timeout: float, where: str) -> Completed:
     place = where or access.where
     if isinstance(access, OpenSsh):
         access.control.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -139,14 +122,13 @@ def _execute(
         stdin.write(given)
         stdin.seek(0)
         try:
-            process = subprocess.Popen(
+            process = start(
                 command,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                env={**os.environ, **ENVIRONMENT},
-                cwd="/",
-                start_new_session=True,
+                environment={**os.environ, **ENVIRONMENT},
+                folder="/",
             )
         except FileNotFoundError as error:
             raise ResourceError(
@@ -154,13 +136,13 @@ def _execute(
                 where=place,
                 hint="is this a Proxmox VE node?" if command[0] != "ssh" else "apt install ssh",
             ) from error
-        if not ends_within(process, timeout):
+        if not ends_within(process.pid, timeout):
             raise DeployError(
                 f"{argv[0]} did not finish in {timeout:g} s and still runs",
                 where=place,
                 hint="`pvesh get /cluster/tasks` shows what the cluster is busy with",
             )
-        output, errors = content(stdout), content(stderr)
-    if isinstance(access, OpenSsh) and process.returncode == SSH_FAILED:
+        code, output, errors = process.wait(), content(stdout), content(stderr)
+    if isinstance(access, OpenSsh) and code == SSH_FAILED:
         raise unreachable(access, place, errors)
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+    return Completed(tuple(command), code, output, errors)

@@ -6,14 +6,12 @@ import contextlib
 import os
 import secrets
 import select
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from tempfile import TemporaryFile
 from typing import IO
 
-from tasks.containers.interrupts import PutOff
 from tasks.containers.proxmox.access import OpenSsh
 from tasks.containers.proxmox.remote import (
     ENVIRONMENT,
@@ -28,7 +26,8 @@ from tasks.containers.proxmox.remote import (
 )
 from tasks.errors import DeployError
 from tasks.host.cancelling import ended_by
-from tasks.host.process import Completed, last_lines
+from tasks.host.interrupts import PutOff
+from tasks.host.process import PIPE, Completed, Process, TimedOut, last_lines, start
 
 MARK = "VIKUNJA_DEPLOY_RUN"
 """Variable that tells a program on a node, and what belongs to it, from all others."""
@@ -73,7 +72,7 @@ def stream(
     access.control.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = secrets.token_hex(8)
     variables = [f"{key}={value}" for key, value in {**ENVIRONMENT, MARK: token}.items()]
-    start = head(["env", *variables, *argv])
+    words = head(["env", *variables, *argv])
     # Files, no pipes, for what comes back: the shared connection would hold a pipe open.
     with (
         slot(access),
@@ -81,18 +80,17 @@ def stream(
         TemporaryFile() as output,
         PutOff() as interrupts,
     ):
-        process = subprocess.Popen(
+        process = start(
             [*ssh_argv(access), RECEIVE],
-            stdin=subprocess.PIPE,
+            stdin=PIPE,
             stdout=stdout or output,
             stderr=errors,
-            env={**os.environ, **ENVIRONMENT},
-            cwd="/",
-            start_new_session=True,
+            environment={**os.environ, **ENVIRONMENT},
+            folder="/",
         )
         try:
             with interrupts.let_through(), ended_by(partial(_kill, access, token, process)):
-                ended = _feed(process, start, stdin, timeout)
+                ended = _feed(process, words, stdin, timeout)
         except BaseException:
             _kill(access, token, process)
             raise
@@ -110,7 +108,7 @@ def stream(
 
 
 def _feed(
-    process: subprocess.Popen[bytes], start: bytes, data: bytes | IO[bytes] | None, timeout: float
+    process: Process[bytes], words: bytes, data: bytes | IO[bytes] | None, timeout: float
 ) -> bool:
     """Give a program the arguments, then its input; whether it ended within the timeout.
 
@@ -120,7 +118,7 @@ def _feed(
     assert process.stdin is not None
     deadline = time.monotonic() + timeout
     # Who gives the input may take hours to say a word; the program starts now.
-    waiting = memoryview(start + data if isinstance(data, bytes) else start)
+    waiting = memoryview(words + data if isinstance(data, bytes) else words)
     source = data.fileno() if data is not None and not isinstance(data, bytes) else None
     with process.stdin as stdin, _descriptor_of(process) as ended:
         pipe = stdin.fileno()
@@ -152,7 +150,7 @@ def _feed(
 
 
 @contextlib.contextmanager
-def _descriptor_of(process: subprocess.Popen[bytes]) -> Iterator[int]:
+def _descriptor_of(process: Process[bytes]) -> Iterator[int]:
     """One that is readable when the process has ended."""
     descriptor = os.pidfd_open(process.pid)
     try:
@@ -161,7 +159,7 @@ def _descriptor_of(process: subprocess.Popen[bytes]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _kill(access: OpenSsh, token: str, process: subprocess.Popen[bytes]) -> None:
+def _kill(access: OpenSsh, token: str, process: Process[bytes]) -> None:
     """End the program on the node, then ssh here.
 
     What had not come to start it yet will, just after it was looked for: as long as ssh has not
@@ -170,7 +168,7 @@ def _kill(access: OpenSsh, token: str, process: subprocess.Popen[bytes]) -> None
     try:
         for _ in range(KILL_ATTEMPTS):
             execute(access, ["sh", "-c", KILL, "sh", token], timeout=KILL_LIMIT, urgent=True)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(TimedOut):
                 process.wait(1)
                 return
     finally:

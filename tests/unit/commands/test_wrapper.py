@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sh
 
 from tasks.paths import ROOT
 
@@ -89,8 +90,12 @@ def test_what_a_demo_needs_of_the_machine_is_made_while_its_venv_is(wrapper: Pat
         time.sleep(0.01)
 
 
-def test_what_a_demo_needs_of_the_machine_takes_msgspec_alone(tmp_path: Path) -> None:
-    (tmp_path / "msgspec").symlink_to(Path(msgspec.__file__).parent)
+def test_what_a_demo_needs_of_the_machine_takes_msgspec_and_sh_alone(tmp_path: Path) -> None:
+    for module in (msgspec, sh):
+        assert module.__file__ is not None
+        (tmp_path / module.__name__).symlink_to(Path(module.__file__).parent)
     environment = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
-    code = "import tasks.containers.lxc.ahead"
+    code = (
+        "import tasks.containers.lxc.ahead; from tasks.host.process import run; run(['/bin/true'])"
+    )
     subprocess.run([sys.executable, "-S", "-P", "-c", code], env=environment, check=True)

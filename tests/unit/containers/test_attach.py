@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tasks.containers import interrupts
-from tasks.containers.interrupts import PutOff
 from tasks.containers.lxc import attach as module
 from tasks.containers.lxc.attach import attach
 from tasks.errors import DeployError
+from tasks.host import interrupts, process
+from tasks.host.interrupts import PutOff
 
 STAND_IN = """#!/bin/sh
 # Becomes the program, as lxc-attach starts it.
@@ -27,7 +27,7 @@ while [ "$1" != -- ]; do shift; done
 shift
 exec "$@"
 """
-WATCHED = {module.__file__, interrupts.__file__, subprocess.__file__}
+WATCHED = {module.__file__, interrupts.__file__, process.__file__, subprocess.__file__}
 LEFT_OUT = {"_processes", "communicate", "_communicate", "wait", "_wait", "_internal_poll"}
 """How many lines these take depends on what else runs; or Python waits a while for the program."""
 LIMIT = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from tasks.containers.lxc.sources import Source
 from tasks.errors import NetworkError, ResourceError
 from tasks.host import packages
 from tasks.host.locks import locked
+from tasks.host.process import Completed
 from tasks.host.user_ids import IdMap
 
 BASE = Source("http://deb.example.org/debian", ("bookworm",), ("main", "contrib"), "/k.gpg")
@@ -118,9 +118,9 @@ def test_two_that_need_packages_install_one_after_the_other(
 ) -> None:
     installed = threading.Event()
 
-    def apt(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def apt(argv: Sequence[str]) -> Completed:
         installed.set()
-        return subprocess.CompletedProcess(argv, 0)
+        return Completed(tuple(argv), 0, b"", b"")
 
     monkeypatch.setattr(packages, "DPKG", tmp_path)
     monkeypatch.setattr(packages, "missing", list)
