@@ -114,7 +114,7 @@ class Bench:
         unit = f"vikunja-backend@{color}.service"
         port = str(self.colors.instance.backend_port(color))
         seconds = str(DRAIN_SECONDS)
-        drain = DRAIN.argv(color, seconds, "60", unit)
+        drain = DRAIN.argv(color, seconds, "60", seconds, unit)
         self.colors.container.run(drain, timeout=120)
         # Streams have had their time; nothing else may be cut.
         load.cutting = True

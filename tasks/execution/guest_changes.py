@@ -22,6 +22,7 @@ from tasks.guest.runner import (
     last_line_says,
     last_lines,
 )
+from tasks.guest.websockets import WEBSOCKETS_ENDED, ended
 from tasks.model.instance import COLORS, Color
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.planning.planner import must_be_there
@@ -44,7 +45,7 @@ LANDED = (File, Directory, Link, Absent, Override, Secret, User)
 
 INSTALL = GuestScript("install", ("reach", "install"))
 UNIT = GuestScript("unit", ("health", "unit"))
-DRAIN = GuestScript("drain", ("health", "in-hand", "drain"))
+DRAIN = GuestScript("drain", ("health", "in-hand", "proxy-log", "drain"))
 
 LOST = 4
 """A script's exit code where what must be there is gone."""
@@ -192,27 +193,38 @@ def stop_unit(context: ApplyContext, drained: set[Color], unit: StoppedUnit, _: 
     drained: colors whose requests have been waited for.
     """
     color = color_of(unit.unit)
+    mark: list[str] = []
     if color is not None and color not in drained:
-        _drain(context, color, unit.unit)
+        mark = _drain(context, color, unit.unit)
         drained.add(color)
     failure = last_line_says(DeployError, f"{unit.unit} could not be stopped", where=context.where)
     UNIT.run(context.container, unit.unit, "stop", "no", "-", failure=failure)
+    if color is not None and mark:
+        for line in ended(WEBSOCKETS_ENDED.attempt(context.container, color, *mark).stdout):
+            context.log(line)
 
 
-def _drain(context: ApplyContext, color: Color, unit: str) -> None:
-    update = context.inspection.instance.update
+def _drain(context: ApplyContext, color: Color, unit: str) -> list[str]:
+    """Wait until it has no request in hand, and for WebSockets a little. Returns from where on the
+    proxy's log tells how many of these end with it; nothing where none is open."""
+    waits = context.inspection.instance.update.waits
     context.progress.step(f"waiting for what {color} has in hand")
     done = DRAIN.run(
         context.container,
         color,
-        str(update.drain_seconds),
-        str(update.upload_wait_seconds),
+        *map(str, waits),
         unit,
         failure=last_line_says(DeployError, "it cannot be waited for", where=context.where),
-        timeout=max(update.drain_seconds, update.upload_wait_seconds) + UNIT_TIMEOUT,
+        timeout=max(waits) + UNIT_TIMEOUT,
     )
+    mark: list[str] = []
     for line in done.stdout.decode().splitlines():
-        context.log(f"{color}: {line} when it was stopped")
+        kind, *values = line.split()
+        if kind == "websockets":
+            mark = values
+        else:
+            context.log(f"{color}: {kind} were still in hand when it was stopped")
+    return mark
 
 
 def color_of(unit: str) -> Color | None:

@@ -26,7 +26,7 @@ from tasks.planning.inspection import Inspection
 from tasks.resources.release import ActiveColor, released
 from tasks.resources.system import Unit
 
-FLIP = GuestScript("flip", ("health", "color", "flip"))
+FLIP = GuestScript("flip", ("health", "color", "proxy-log", "flip"))
 CONFIRM = GuestScript("confirm", ("color", "confirm"))
 BACK = GuestScript("back", ("health", "color", "back"))
 

@@ -164,7 +164,13 @@ class Update(Struct, frozen=True):
     observe_seconds: int
     drain_seconds: int
     upload_wait_seconds: int
+    websocket_seconds: int
     keep_releases: int
+
+    @property
+    def waits(self) -> tuple[int, int, int]:
+        """How long a color that is to be stopped may take for requests, uploads, WebSockets."""
+        return self.drain_seconds, self.upload_wait_seconds, self.websocket_seconds
 
 
 class Encrypt(Struct, frozen=True):

@@ -49,7 +49,8 @@ def stop(
             return
         wait_for_leftovers(container)
         progress.step("services stopped")
-        service_scripts.stop(instance, container, serving_units(instance))
+        for line in service_scripts.stop(instance, container, serving_units(instance)):
+            op.info(line)
         op.info("Stopped nginx, backend and MCP server")
 
 
@@ -125,11 +126,13 @@ def _stop_color(services: Services) -> None:
 def _restart_behind_standin(services: Services, op: Operation, progress: Progress) -> None:
     progress.step(f"{services.color} started anew, behind a stand-in")
     try:
-        service_scripts.restart(services)
+        said = service_scripts.restart(services)
     except KeyboardInterrupt:
         # Its script was killed wherever it was: the stand-in goes, the color serves.
         _start_services(services, op, progress)
         raise
+    for line in said:
+        op.info(line)
     op.info(f"Restarted {services.color} ({services.inside.version})")
     _warn_of_closed(services, op)
 

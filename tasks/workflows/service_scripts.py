@@ -11,6 +11,7 @@ from tasks.containers.base import Container
 from tasks.desired.release import other
 from tasks.errors import DeployError, RollbackFailedError, RolledBackError, UnhealthyError
 from tasks.guest.runner import Failure, GuestScript, last_lines
+from tasks.guest.websockets import ended
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.status.guest_facts import Inside, color_units, shared_units
 
@@ -22,7 +23,7 @@ UNIT_SECONDS = 30
 UNHEALTHY = 10
 """With which a script ends where what it has started does not answer."""
 
-_SHARED = ("health", "in-hand", "color", "lifecycle")
+_SHARED = ("health", "in-hand", "proxy-log", "websockets", "color", "lifecycle")
 START = GuestScript("start", (*_SHARED, "start"))
 STOP = GuestScript("stop", (*_SHARED, "stop"))
 RESTART = GuestScript("restart", (*_SHARED, "restart"))
@@ -68,27 +69,30 @@ def start(services: Services, failure: Failure | None = None) -> None:
     )
 
 
-def stop(instance: Instance, container: Container, units: Sequence[str]) -> None:
-    """Stop and disable these, in their order."""
-    STOP.run(
+def stop(instance: Instance, container: Container, units: Sequence[str]) -> tuple[str, ...]:
+    """Stop and disable these, in their order. Returns what there is to log of it."""
+    websocket_seconds = instance.update.websocket_seconds
+    done = STOP.run(
         container,
+        str(websocket_seconds),
         *units,
         failure=services_failure("its services could not be stopped", instance.id),
-        timeout=UNIT_SECONDS * len(units) + GRACE_SECONDS,
+        timeout=UNIT_SECONDS * len(units) + websocket_seconds + GRACE_SECONDS,
     )
+    return tuple(ended(done.stdout))
 
 
-def restart(services: Services) -> None:
-    """Start the color anew while a stand-in serves. Raises RolledBackError where that does not come
-    up, RollbackFailedError where it is all that serves."""
-    update = services.instance.update
-    waits = 2 * (services.start_timeout * 2 + update.drain_seconds + update.upload_wait_seconds)
-    RESTART.run(
+def restart(services: Services) -> tuple[str, ...]:
+    """Start the color anew while a stand-in serves. Returns what there is to log of it. Raises
+    RolledBackError where that does not come up, RollbackFailedError where it is all that serves."""
+    waits = 2 * (services.start_timeout * 2 + sum(services.instance.update.waits))
+    done = RESTART.run(
         services.container,
         *restart_arguments(services),
         failure=restart_failure(services),
         timeout=waits + GRACE_SECONDS,
     )
+    return tuple(ended(done.stdout))
 
 
 def retire(instance: Instance, container: Container) -> tuple[str, ...]:
@@ -147,8 +151,7 @@ def restart_arguments(services: Services) -> list[str]:
         *(idle, str(instance.backend_port(idle)), _mcp_port(instance, idle)),
         services.inside.version or "-",
         str(services.start_timeout),
-        str(instance.update.drain_seconds),
-        str(instance.update.upload_wait_seconds),
+        *map(str, instance.update.waits),
     ]
 
 

@@ -18,6 +18,8 @@ from inside import Inside
 from journey import DOIT, Site
 from mail_server import MailServer
 
+from bench.support import clients as load
+
 LIMIT_SECONDS = 60
 MARKER = "etc/vikunja/active/green"
 LEFT = "ls /run/systemd/system/vikunja-standin-* /var/lib/vikunja-deploy/switching 2>/dev/null || :"
@@ -143,6 +145,39 @@ def test_a_restart_costs_no_request(deployed: Site, inside: Inside) -> None:
     assert process() != before
     assert inside.seen() == files
     assert inside.shell(LEFT) == ""
+    assert deployed.plan() == []
+
+
+NOISE_SECONDS = 5
+"""Everything takes so much longer at times where the machine is busy."""
+
+
+@pytest.mark.parametrize(("command", "noun"), [("restart", "restart"), ("stop", "shutdown")])
+def test_open_websockets_hold_neither_a_restart_nor_a_stop_up(
+    deployed: Site, command: str, noun: str
+) -> None:
+    def seconds() -> float:
+        begun = time.monotonic()
+        deployed.run(command)
+        return time.monotonic() - begun
+
+    deployed.edit({"update": {"websocket_seconds": 1}})
+    try:
+        alone = seconds()
+        deployed.run("start")
+        tabs = load.Clients(deployed.address, deployed.document["network"]["domain"])
+        with tabs.web_sockets(4, 0.1):
+            # They end with their color.
+            tabs.cutting = True
+            wait_for(lambda: len(tabs.tally.answered) > 8, "they are open")
+            beside_tabs = seconds()
+    finally:
+        deployed.run("start")
+        deployed.edit({"update": {"websocket_seconds": None}})
+    said = deployed.log().rpartition(f"Starting {noun}")[2]
+    assert "blue: 4 WebSockets ended when it was stopped" in said
+    # A restart stops two: the color, and its stand-in.
+    assert beside_tabs < alone + 2 * 1 + NOISE_SECONDS
     assert deployed.plan() == []
 
 

@@ -238,6 +238,56 @@ def test_an_update_and_its_rollback_fail_no_request(site: Site) -> None:
     assert Inside(site).shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
 
 
+def seconds_of_an_update(site: Site) -> float:
+    begun = time.monotonic()
+    site.run("apply", "--yes")
+    return time.monotonic() - begun
+
+
+def test_open_websockets_do_not_hold_an_update_up_and_an_upload_does(site: Site) -> None:
+    before_an_update(site)
+    limits = site.document["update"]
+    site.edit({"update": {"drain_seconds": 60, "websocket_seconds": 2}})
+    alone = seconds_of_an_update(site)
+    site.run("rollback", "--yes")
+
+    with Clients(site.address, site.document["network"]["domain"]).web_sockets(4, 0.1) as tabs:
+        # They end with their color, and are opened again.
+        tabs.cutting = True
+        tabs.one_more()
+        beside_tabs = seconds_of_an_update(site)
+        assert ENDED in last_update(site)
+        tabs.one_more()
+        site.run("rollback", "--yes")
+    assert beside_tabs < alone + 2 + NOISE_SECONDS
+    assert tabs.tally.failures == []
+
+    # Requests get no time here: whatever waits, waits for the upload.
+    site.edit({"update": {"drain_seconds": 0}})
+    with clients(site) as load:
+        load.one_more()
+    task = load.tally.acknowledged[0]
+    both = Clients(site.address, site.document["network"]["domain"]).web_sockets(4, 0.1)
+    with both.uploading(1, 2 << 20, 12, task):
+        both.cutting = True
+        both.one_more()
+        site.run("apply", "--yes")
+        assert ENDED in last_update(site)
+    assert both.tally.failures == []
+    assert both.tally.of("upload")
+    site.edit({"update": limits})
+
+
+NOISE_SECONDS = 10
+"""An update takes so much longer at times where the machine is busy."""
+ENDED = "blue: 4 WebSockets ended when it was stopped"
+
+
+def last_update(site: Site) -> str:
+    """What the log has of it."""
+    return site.log().rpartition("Starting update")[2]
+
+
 def test_a_reload_of_the_proxy_fails_no_request(site: Site) -> None:
     with clients(site) as load:
         for _ in range(2):

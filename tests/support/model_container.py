@@ -46,6 +46,7 @@ from tasks.guest.runner import (
     script_text,
     while_stopped,
 )
+from tasks.guest.websockets import WEBSOCKETS_ENDED
 from tasks.host.process import Completed
 from tasks.model.instance import Instance
 from tasks.paths import Paths
@@ -179,6 +180,7 @@ def known_texts() -> dict[str, str]:
         switchover.BACK,
         switchover.CONFIRM,
         switchover.FLIP,
+        WEBSOCKETS_ENDED,
         *(applying(name, must_exist=one) for name in script_names() for one in (False, True)),
     )
     return {script.text: script.name for script in scripts}
@@ -410,8 +412,10 @@ class ModelContainer:
                 return model_keeping.keep(machine, color, rest)
             case "put-back", [color]:
                 return model_keeping.put_back(machine, color)
-            case "drain", _:
-                return Answer()
+            case "drain", [color, requests, uploads, websockets, unit]:
+                return model_scripts.drain(machine, (requests, uploads, websockets), unit)
+            case "websockets", [color, "7", "42"]:
+                return model_scripts.websockets(machine, color)
             case "rehearse", _:
                 return model_migration.rehearse(machine, arguments, told)
             case "database-move", _:

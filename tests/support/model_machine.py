@@ -137,6 +137,10 @@ class Machine:
     """What the application's dump holds."""
     fails_to_restore: bool = False
     """Whether the application brings nothing of a dump in, and says so by no exit code."""
+    web_sockets: int = 0
+    """How many are open to a color that is drained."""
+    drained_within: tuple[str, ...] = ()
+    """What a color that was drained was given for requests, uploads, WebSockets."""
     works_for_ever: bool = False
     """Whether what a killed run left working in it does not end."""
 

@@ -371,6 +371,20 @@ def _whole(machine: Machine, color: str) -> str:
     return f"{gone[0]} is gone" if gone else "whole"
 
 
+# drain.sh, websockets.sh
+
+
+def drain(machine: Machine, limits: tuple[str, ...], unit: str) -> Answer:
+    if machine.unit(unit).active != "active":
+        return Answer()
+    machine.drained_within = limits
+    return Answer(stdout=b"websockets 7 42\n" if machine.web_sockets else b"")
+
+
+def websockets(machine: Machine, color: str) -> Answer:
+    return Answer(stdout=f"{color} {machine.web_sockets}\n".encode())
+
+
 # unit.sh
 
 

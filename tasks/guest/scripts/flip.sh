@@ -1,5 +1,5 @@
 # Lets nginx pass requests to another color, watches what it answers, and goes back on trouble.
-# Behind the guard, health.sh and color.sh. arguments:
+# Behind the guard, health.sh, color.sh and proxy-log.sh. arguments:
 #   COLOR PORT VERSION MCP_PORT   what is to serve; VERSION, MCP_PORT `-`: any, none
 #   OLD_PORT                      of the backend that serves until now
 #   DOMAIN SSL_PORT               of the site
@@ -12,7 +12,6 @@ LC_ALL=C
 export LC_ALL
 color=$1 port=$2 version=$3 mcp=$4 old_port=$5 domain=$6 ssl=$7 seconds=$8
 home=/var/lib/vikunja-deploy
-log=/var/log/vikunja/nginx-access.log
 old=blue
 [ "$color" = green ] || old=green
 mkdir -p "$home" || exit 1
@@ -26,14 +25,6 @@ answers() { # failed requests and all of them that this color answered, from a l
 		}
 		END { print failed + 0, all + 0 }'
 }
-since() { # what the proxy has logged since the flip, over a rotation of its log
-	if [ "$(stat -c %i "$log" 2>/dev/null)" = "$log_file" ]; then
-		tail -c "+$log_from" "$log"
-	else
-		tail -c "+$log_from" "$log.1"
-		cat "$log"
-	fi 2>/dev/null
-}
 well() {
 	_health_backend_once "$port" "$version" &&
 		{ [ "$mcp" = - ] || _health_mcp_once "$mcp"; } &&
@@ -41,7 +32,7 @@ well() {
 }
 erring() {
 	# shellcheck disable=SC2046 # two numbers
-	set -- $(since | answers "$color")
+	set -- $(since_mark | answers "$color")
 	seen="$1 of $2 requests failed since the switch"
 	[ "$1" -ge 5 ] && [ $(($1 * 1000)) -gt $(($2 * (usual + 50))) ]
 }
@@ -65,11 +56,10 @@ fi
 	exit 1
 }
 # shellcheck disable=SC2046 # two numbers
-set -- $(tail -n 2000 "$log" 2>/dev/null | answers "$old")
+set -- $(tail -n 2000 "$proxy_log" 2>/dev/null | answers "$old")
 usual=0
 [ "$2" -lt 20 ] || usual=$(($1 * 1000 / $2))
-log_file=$(stat -c %i "$log" 2>/dev/null)
-log_from=$(($(stat -c %s "$log" 2>/dev/null || echo 0) + 1))
+mark_log
 arm "$old" "$((seconds + 20))" || {
 	disarm
 	exit 1

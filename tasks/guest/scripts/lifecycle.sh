@@ -1,4 +1,5 @@
-# What start, stop and restart share. Behind the guard, health.sh, in-hand.sh and color.sh.
+# What start, stop and restart share. Behind the guard, health.sh, in-hand.sh, proxy-log.sh,
+# websockets.sh and color.sh.
 set -u
 LC_ALL=C.UTF-8
 export LC_ALL

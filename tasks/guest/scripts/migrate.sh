@@ -6,7 +6,8 @@
 #   committed   the new version serves, for good
 # Arguments: ACTION, then
 #   stop JOURNAL COLOR SECONDS UNIT…   JOURNAL: its line but for the first word. Uploads to COLOR that
-#                                      are under way may take so many SECONDS, then the units stop
+#                                      are under way may take so many SECONDS, then the units stop;
+#                                      WebSockets are not waited for
 #   saved
 #   commit UNIT…                       they serve from now on
 set -eu

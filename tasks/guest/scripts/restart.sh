@@ -4,13 +4,14 @@
 #   COLOR PORT MCP_PORT             what serves; MCP_PORT `-`: none
 #   IDLE IDLE_PORT IDLE_MCP_PORT    where the stand-in is
 #   VERSION SECONDS                 what has to answer, and how long it may take
-#   DRAIN UPLOADS                   how long requests, and uploads, in hand may take: seconds
+#   DRAIN UPLOADS WEBSOCKETS        how long requests, uploads, and WebSockets in hand may take: seconds
+# stdout: `COLOR N` for each color that N WebSockets ended with.
 # Exit codes: 10 it was not healthy before it was touched, or is not now · 11 the stand-in did not
 # come up, and what ran serves on · 12 only the stand-in serves · 13 it could not be prepared, as
 # the last line says, and what ran serves on
 color=$1 port=$2 mcp=$3 idle=$4 idle_port=$5 idle_mcp=$6 version=$7 seconds=$8 drain=$9
 shift 9
-uploads=$1
+uploads=$1 websockets=$2
 
 make_standin() { # PART
 	# The color's unit with its drop-ins: of the serving color's files, with the idle one's ports.
@@ -20,6 +21,17 @@ make_standin() { # PART
 	sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
 	printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
 	mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
+}
+
+let_go() { # COLOR: it is about to be stopped
+	drained "$1" "$drain" "$uploads" "$websockets" || :
+	mark_log
+	open=no
+	! in_hand websockets "$1" || open=yes
+}
+
+let_gone() { # COLOR: it was
+	[ "$open" = no ] || tell_ended "$1"
 }
 
 parts=backend
@@ -41,7 +53,7 @@ healthy "$idle_port" "$version" "$idle_mcp" "$seconds" "$idle" || {
 	exit 11
 }
 # Until it is disarmed, a reboot or an end of this script lets the color's own units serve.
-arm "$color" "$((seconds * 2 + drain + uploads + 60))" || {
+arm "$color" "$((seconds * 2 + drain + uploads + websockets + 60))" || {
 	disarm
 	remove_standins
 	fail 13 'the way back could not be prepared'
@@ -50,11 +62,12 @@ flip "$idle" || {
 	settle
 	fail 13 'the marker could not be put'
 }
-drained "$color" "$drain" "$uploads" || :
+let_go "$color"
 for part in $parts; do
 	systemctl reset-failed -- "vikunja-$part@$color.service" 2>/dev/null
 	systemctl restart -- "vikunja-$part@$color.service"
 done
+let_gone "$color"
 healthy "$port" "$version" "$mcp" "$seconds" "$color" || {
 	# It must not be gone back to.
 	disarm
@@ -62,5 +75,6 @@ healthy "$port" "$version" "$mcp" "$seconds" "$color" || {
 }
 flip "$color" || exit 12
 disarm
-drained "$idle" "$drain" "$uploads" || :
+let_go "$idle"
 remove_standins
+let_gone "$idle"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -110,17 +111,22 @@ def test_a_body_reaches_the_backend_before_it_is_complete(site: Site) -> None:
     assert files == 0
 
 
+def upgrade(connection: socket.socket, path: str, token: str) -> bytes:
+    """The beginning of the answer to somebody who wants a WebSocket."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    connection.sendall(
+        f"GET {path}?token={token} HTTP/1.1\r\nHost: {DOMAIN}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nOrigin: https://{DOMAIN}\r\n"
+        f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    )
+    return connection.recv(4096)
+
+
 @pytest.mark.parametrize("path", ["/api/v1/ws"])
 def test_a_websocket_is_upgraded_and_stays_open(site: Site, path: str) -> None:
     token = login(site)["Authorization"].removeprefix("Bearer ")
     with site.connect() as connection:
-        key = base64.b64encode(os.urandom(16)).decode()
-        connection.sendall(
-            f"GET {path}?token={token} HTTP/1.1\r\nHost: {DOMAIN}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nOrigin: https://{DOMAIN}\r\n"
-            f"Sec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        )
-        answer = connection.recv(4096)
+        answer = upgrade(connection, path, token)
         assert answer.startswith(b"HTTP/1.1 101 ")
         # A masked ping; its pong proves that frames pass both ways.
         connection.sendall(b"\x89\x84" + b"\0\0\0\0" + b"ping")
@@ -354,9 +360,9 @@ def in_hand(site: Site, kind: str, color: str) -> str:
     )
 
 
-def await_in_hand(site: Site, answer: str) -> None:
+def await_in_hand(site: Site, answer: str, kind: str = "requests") -> None:
     until = time.monotonic() + 60
-    while in_hand(site, "requests", "blue") != answer and time.monotonic() < until:
+    while in_hand(site, kind, "blue") != answer and time.monotonic() < until:
         time.sleep(0.05)
 
 
@@ -374,11 +380,23 @@ def test_the_proxy_knows_which_color_has_requests_and_uploads_in_hand(site: Site
         during = [in_hand(site, kind, color) for kind, color in PAIRS]
     await_in_hand(site, "204")
 
-    assert during == ["503", "503", "204", "204"]
-    assert [in_hand(site, kind, color) for kind, color in PAIRS] == ["204"] * 4
+    assert during == ["503", "503", "204", "204", "204", "204"]
+    assert [in_hand(site, kind, color) for kind, color in PAIRS] == ["204"] * 6
 
 
-PAIRS = [(kind, color) for color in ("blue", "green") for kind in ("requests", "uploads")]
+def test_an_open_websocket_is_no_request_in_hand(site: Site) -> None:
+    token = login(site)["Authorization"].removeprefix("Bearer ")
+    with site.connect() as connection:
+        assert upgrade(connection, "/api/v1/ws", token).startswith(b"HTTP/1.1 101 ")
+        during = [in_hand(site, kind, color) for kind, color in PAIRS]
+    await_in_hand(site, "204", "websockets")
+
+    assert during == ["204", "204", "503", "204", "204", "204"]
+    assert [in_hand(site, kind, color) for kind, color in PAIRS] == ["204"] * 6
+
+
+KINDS = ("requests", "uploads", "websockets")
+PAIRS = [(kind, color) for color in ("blue", "green") for kind in KINDS]
 
 
 def test_the_event_stream_of_the_mcp_server_is_not_held_back(site: Site) -> None:

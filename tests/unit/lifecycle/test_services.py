@@ -72,7 +72,7 @@ def test_a_stand_in_has_the_idle_color_s_ports() -> None:
     assert arguments[:3] == ["green", "3457", "8457"]
     assert arguments[3:6] == ["blue", "3456", "8456"]
     assert arguments[6:8] == ["v1.2.0", "40"]
-    assert arguments[8:] == ["30", "300"]
+    assert arguments[8:] == ["30", "300", "5"]
 
 
 @pytest.mark.parametrize(
