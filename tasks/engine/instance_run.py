@@ -84,6 +84,11 @@ class InstanceRun:
     def __post_init__(self) -> None:
         self.plans = self.inspection is None
 
+    def entries(self, step: str) -> list[PlanEntry]:
+        """What the plan has of a step."""
+        assert self.inspection is not None
+        return [entry for entry in self.inspection.plan.entries if entry.step == step]
+
     def left(self, step: str) -> list[str]:
         """What performing this step is to do now: itself, and what it may find before it."""
         return self._undone([*before(step), step] if self.anew else [step])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from tasks.engine import recording
 from tasks.engine.instance_run import InstanceRun, defect, operation_name, serve_on
 from tasks.errors import CancelledError, DeployError, StalePlanError
 from tasks.host.caller import add_system_folders, require_root
@@ -291,9 +292,9 @@ class Session:
             paths=self.paths,
             operation=begun,
             progress=self._shown(run),
-            write_record=lambda name: self._write_record(run, name),
+            write_record=lambda name: recording.write_record(run, name, self.paths),
             done=done,
-            settings_are_back=lambda: self._record_settings_back(run),
+            settings_are_back=lambda: recording.record_settings_back(run, self.paths),
         )
         self._admit(run)
 
@@ -327,13 +328,9 @@ class Session:
         from tasks import execution
         from tasks.model import applied as records
         from tasks.resources.applied import mark_applied, mark_pending
-        from tasks.resources.base import Resource
 
-        assert run.inspection is not None
-        entries = [entry for entry in run.inspection.plan.entries if entry.step == step]
-        resources = [one for entry in entries if isinstance(one := entry.resource, Resource)]
-        gone = [entry.address for entry in entries if entry.action == "delete"]
-        desired = [resource for resource in resources if resource.address not in gone]
+        entries = run.entries(step)
+        desired, gone = recording.marked(run, step)
         with run.turn:
             assert run.context is not None and run.applied is not None
             context = run.context
@@ -351,68 +348,8 @@ class Session:
         with run.turn:
             run.applied = mark_applied(run.applied, desired, gone)
             if step == STEPS[-1] and run.whole:
-                self._conclude(run)
+                recording.conclude(run)
             records.write(self.paths, run.instance.id, run.applied)
-
-    def _record_settings_back(self, run: InstanceRun) -> None:
-        """What is recorded of the configuration's files is that of before."""
-        from tasks.model import applied as records
-
-        assert run.inspection is not None and run.applied is not None and run.before is not None
-        entries = run.inspection.plan.entries
-        addresses = [entry.address for entry in entries if entry.step == "system"]
-        run.applied = records.as_before(run.applied, run.before, addresses)
-        records.write(self.paths, run.instance.id, run.applied)
-
-    def _write_record(self, run: InstanceRun, name: str) -> None:
-        """Write one record as things are now."""
-        from tasks.containers.registry_entry import entry, found_number
-        from tasks.desired import record
-        from tasks.execution import release_changes
-        from tasks.host.files import write_atomically
-        from tasks.model import applied as records
-        from tasks.model import registry
-        from tasks.model.operation_log import format_time, utc_now
-
-        assert run.context is not None and run.applied is not None and run.operation is not None
-        now = format_time(utc_now())
-        if name == "registry":
-            created = run.applied.created_at or now
-            applied = replace(run.applied, created_at=created)
-            found = run.context.container.observe()
-            registry.add(self.paths, entry(run.context.inspection.instance, applied, found))
-        elif name == "log-rotation":
-            write_atomically(self.paths.log_rotation, record.log_rotation(self.paths))
-        elif name == "state":
-            color, line, migrations = release_changes.serving(run.context)
-            run.operation.record(
-                container_id=found_number(run.context.container.observe()),
-                active_color=color,
-                deployed_version=line.version if line else None,
-                deployed_commit=line.commit if line and line.commit != "-" else None,
-            )
-            if line is not None:
-                release_changes.remember(line, migrations, run.context)
-        else:
-            run.applied = replace(
-                run.applied, created_at=run.applied.created_at or now, updated_at=now
-            )
-            records.write(self.paths, run.instance.id, run.applied)
-            release_changes.write_document(run.context, run.applied)
-
-    def _conclude(self, run: InstanceRun) -> None:
-        """The whole plan is done: what stood as desired before is known as applied, too."""
-        from tasks.desired import record
-        from tasks.resources.applied import mark_applied
-
-        assert run.applied is not None and run.inspection is not None
-        # Where the database is to be another one, this may have been a plan with the one of before.
-        configuration = record.configuration_digests(run.inspection.instance)
-        run.applied = replace(run.applied, configuration=configuration)
-        # What is no longer configured is gone by now: whatever comes in its place is not ours.
-        kept = {resource.address for resource in run.inspection.desired.resources}
-        gone = [address for address in run.applied.resources if address not in kept]
-        run.applied = mark_applied(run.applied, run.inspection.desired.resources, gone)
 
     def close(self) -> None:
         """End every operation that has not ended: success where the run has no failure."""
