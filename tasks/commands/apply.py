@@ -176,13 +176,10 @@ def _confirm(question: str = "Apply this? [y/N] ") -> None:
 
 def refuse_locked(instances: Sequence[Instance], paths: Paths) -> None:
     """Raise LockedError where a live operation holds one of the instances."""
-    from tasks.model.holder import inspect
-    from tasks.model.lock import locked
+    from tasks.model.lock import refuse_held
 
     for instance in instances:
-        held = inspect(paths, instance.id)
-        if held is not None and held.holder == "alive":
-            raise locked(held)
+        refuse_held(paths, instance.id)
 
 
 def carry_out(
@@ -223,7 +220,9 @@ def carry_out(
                 )
                 session.runs[run.instance.id] = run
                 try:
-                    session.begin(run, name)
+                    session.prepare(run, name)
+                    if not run.builds_first:
+                        session.begin(run)
                     ready.append(run.instance)
                 except DeployError as failure:
                     run.failure = failure

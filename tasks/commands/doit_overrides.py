@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase, check_tasks_exist
@@ -149,6 +150,7 @@ class Run(_OfSteps, DoitRun):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Run the steps. The exit code is that of the first instance that failed, as an apply's."""
+        self._params = params
         interrupted = False
         code = DeployError.exit_code
         try:
@@ -169,6 +171,16 @@ class Run(_OfSteps, DoitRun):  # type: ignore[misc]
             console.error(failure)
         # What doit calls an error would be changes that are pending.
         return failures[0].exit_code if failures else min(code, DeployError.exit_code)
+
+    @wraps(DoitRun._execute)
+    def _execute(self, **options: Any) -> Any:
+        """Run them, once doit has read dodo.py: its session is told which."""
+        session: Session | None = self._params.get("session")
+        if session is not None:
+            from tasks.engine.instance_run import chosen_steps
+
+            session.steps = chosen_steps(self.sel_tasks, alone=options["single"])
+        return super()._execute(**options)
 
 
 def known_commands() -> list[str]:

@@ -25,7 +25,7 @@ from tasks.resources.release import Record, active_color, released
 
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
 
-LAST_BACKUP = "last-backup:"
+LAST_BACKUP = "record:last-backup"
 """Of the host's facts: when the last backup was taken; not there before the first."""
 
 NOTHING_KEPT = TextCache(None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from tasks.errors import DeployError
+from tasks.errors import CancelledError, DeployError
 from tasks.model.instance import Instance
 from tasks.model.plan import STEPS, PlanEntry
 from tasks.paths import Paths
@@ -38,6 +39,15 @@ def before(step: str) -> list[str]:
     for one in NEEDS[step]:
         found.update(before(one))
     return [one for one in STEPS if one in found]
+
+
+def chosen_steps(tasks: Iterable[str], *, alone: bool) -> frozenset[str]:
+    """The steps that doit does where it is asked for these tasks, by name or pattern. alone:
+    without those that they stand on."""
+    names = [task.partition(":")[0] for task in tasks]
+    chosen = [step for step in STEPS if any(fnmatchcase(step, name) for name in names)]
+    under = [] if alone else [one for step in chosen for one in before(step)]
+    return frozenset([*chosen, *under])
 
 
 @dataclass
@@ -75,6 +85,8 @@ class InstanceRun:
     """Who performs steps of it: one, or two while it is built beside what its container needs."""
     failed: BaseException | None = None
     """What went wrong first: what is done about it waits until nobody performs anything."""
+    building: bool = False
+    """Whether it is being built before its operation begins."""
     done: list[PlanEntry] = field(default_factory=list)
     performed: set[str] = field(default_factory=set)
     """Steps whose entries are done."""
@@ -98,9 +110,19 @@ class InstanceRun:
         return self._undone([one for one in STEPS if one not in before(step)])
 
     @property
+    def builds_first(self) -> bool:
+        """Whether it has a build that comes before its operation, and so before its lock. An
+        instance that has no container yet has nothing that anybody could want it for."""
+        assert self.inspection is not None
+        there = self.inspection.facts.container
+        unbegun = self.operation is None and there is not None and there.exists
+        return unbegun and bool(self._undone(["build"]))
+
+    @property
     def builds_beside(self) -> bool:
         """Whether it has a build, and something to do meanwhile."""
-        return bool(self._undone(["build"]) and self._undone([*before("system"), "system"]))
+        meanwhile = self._undone([*before("system"), "system"])
+        return bool(self._undone(["build"]) and meanwhile) and not self.builds_first
 
     @property
     def continues(self) -> bool:
@@ -117,7 +139,16 @@ class InstanceRun:
         return [step for step in steps if step in wanted]
 
 
-def defect(error: BaseException, where: str) -> DeployError:
+def as_failure(error: BaseException, instance: Instance) -> DeployError:
+    """What whatever went wrong is to the user."""
+    if isinstance(error, DeployError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CancelledError("cancelled", where=instance.id)
+    return _defect(error, instance.id)
+
+
+def _defect(error: BaseException, where: str) -> DeployError:
     """What to say of an error that nobody foresaw: with where it comes from."""
     import traceback
 

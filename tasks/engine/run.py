@@ -64,8 +64,10 @@ def run_steps(instances: Sequence[Instance], session: Session) -> None:
     MThreadRunner.Queue = staticmethod(WakingQueue)
     quiet = Quiet()
     makers = step_creators(instances, session)
-    builds = sum(session.run_of(instance).builds_beside for instance in instances)
-    threads = min(len(instances), THREADS) + min(builds, THREADS)
+    runs = [session.run_of(instance) for instance in instances]
+    # Where a build comes first, another step of the same instance waits for it.
+    builds = sum(run.builds_beside or (len(runs) > 1 and run.builds_first) for run in runs)
+    threads = min(len(runs), THREADS) + min(builds, THREADS)
     configuration = {
         "GLOBAL": {
             "backend": "write-through",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tasks.engine import recording
-from tasks.engine.instance_run import InstanceRun, defect, operation_name, serve_on
+from tasks.engine.build_first import build_first
+from tasks.engine.instance_run import InstanceRun, as_failure, operation_name, serve_on
 from tasks.errors import CancelledError, DeployError, StalePlanError
 from tasks.host.caller import add_system_folders, require_root
 from tasks.host.cancelling import CancellableProgress, cancellable
@@ -26,16 +27,9 @@ from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tasks.execution import ApplyContext
     from tasks.model.operation_log import OperationName
     from tasks.planning.inspection import Inspection
-
-
-def _as_failure(error: BaseException, instance: Instance) -> DeployError:
-    if isinstance(error, DeployError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return CancelledError("cancelled", where=instance.id)
-    return defect(error, instance.id)
 
 
 ROUNDS = 4
@@ -57,8 +51,10 @@ class Session:
         self.paths = paths
         self.runs: dict[str, InstanceRun] = {}
         self._progress = progress
-        self._warn = warn
+        self.warn = warn
         self._done = done
+        self.steps = frozenset(STEPS)
+        """Those that are to be done."""
         self._allow_destroy = allow_destroy
         self._mutex = threading.Lock()
 
@@ -126,7 +122,7 @@ class Session:
             return self._leave(run, step, failed) and again
         except StalePlanError as moved:
             if run.plans and again:
-                self._warn(f"{instance.id}: {moved.what}; planned anew")
+                self.warn(f"{instance.id}: {moved.what}; planned anew")
                 self._forget(run)
                 return True
             raise
@@ -134,6 +130,7 @@ class Session:
     def _enter(self, run: InstanceRun, step: str) -> list[str]:
         """Begin the operation where nobody has, and to perform. Returns the steps that are to be
         done; none where all are. Raises DeployError: nothing has been changed by it then."""
+        build_first(self, run, step)
         with run.turn:
             if run.failure is not None:
                 raise run.failure
@@ -143,7 +140,7 @@ class Session:
                     if steps:
                         self.begin(run)
             except DeployError:
-                self._end(run)
+                self.end(run)
                 raise
             if steps:
                 run.threads.append(threading.get_ident())
@@ -167,15 +164,15 @@ class Session:
                 assert run.failure is not None
                 raise run.failure from failed
             if run.failed is not None:
-                self._put_in_order(run)
-                self._end(run)
+                self.put_in_order(run)
+                self.end(run)
                 if failed is None:
                     return False
                 assert run.failure is not None
                 raise run.failure from run.failed
             if run.later(step):
                 return False
-            self._end(run)
+            self.end(run)
             if run.failure is not None:
                 raise run.failure
             assert run.inspection is not None
@@ -187,7 +184,7 @@ class Session:
     def _keep(self, run: InstanceRun, failed: BaseException) -> None:
         """Keep what went wrong first, and tell what else did."""
         assert run.context is not None
-        failure = _as_failure(failed, run.instance)
+        failure = as_failure(failed, run.instance)
         if run.failed is None:
             run.failed, run.failure = failed, failure
             if run.threads:
@@ -195,7 +192,7 @@ class Session:
         elif run.operation is not None and not isinstance(failure, CancelledError):
             run.operation.warn(str(failure))
 
-    def _put_in_order(self, run: InstanceRun) -> None:
+    def put_in_order(self, run: InstanceRun) -> None:
         """What became of what went wrong, once nothing of the instance is performed any more."""
         from tasks.execution import switchover
 
@@ -245,13 +242,13 @@ class Session:
         try:
             yield
         except KeyboardInterrupt as interrupt:
-            run.failure = _as_failure(interrupt, instance)
+            run.failure = as_failure(interrupt, instance)
             raise
         except DeployError as failure:
             run.failure = failure
             raise
         except Exception as error:
-            run.failure = _as_failure(error, instance)
+            run.failure = as_failure(error, instance)
             raise run.failure from error
 
     def begin(self, run: InstanceRun, name: OperationName | None = None) -> None:
@@ -263,40 +260,52 @@ class Session:
         """
         if run.operation is not None:
             return
-        from tasks.execution import ApplyContext
-        from tasks.model import applied as records
-        from tasks.model.operations import operation
+        self.refuse_loss(run)
+        self.open(run, name)
+        self._admit(run)
+
+    def refuse_loss(self, run: InstanceRun) -> None:
+        """The plan alone says it: no operation begins for that."""
         from tasks.planning import refusals
 
         assert run.inspection is not None
         if not self._allow_destroy:
-            # The plan alone says it: no operation begins for that.
             refusals.refuse_loss([run.inspection.plan])
-        begun = operation(
-            self.paths,
-            run.instance.id,
-            name or operation_name(run.inspection),
-            warn=self._warn,
-        )
-        begun.__enter__()
-        run.operation = begun
-        run.applied = run.before = records.read(self.paths, run.instance.id)
+
+    def prepare(self, run: InstanceRun, name: OperationName | None = None) -> ApplyContext:
+        """What is done to it is given this, once. Its operation has not begun by that."""
+        from tasks.execution import ApplyContext
+        from tasks.model.operations import operation
 
         def done(entry: PlanEntry) -> None:
             with run.turn:
                 run.done.append(entry)
                 self._done(entry)
 
-        run.context = ApplyContext(
+        assert run.inspection is not None
+        name = name or operation_name(run.inspection)
+        run.context = run.context or ApplyContext(
             inspection=run.inspection,
             paths=self.paths,
-            operation=begun,
+            operation=operation(self.paths, run.instance.id, name, warn=self.warn),
             progress=self._shown(run),
             write_record=lambda name: recording.write_record(run, name, self.paths),
             done=done,
             settings_are_back=lambda: recording.record_settings_back(run, self.paths),
         )
-        self._admit(run)
+        return run.context
+
+    def open(self, run: InstanceRun, name: OperationName | None = None) -> None:
+        """Take the instance's lock and write the start line."""
+        from tasks.model import applied as records
+        from tasks.resources.applied import mark_applied
+
+        begun = self.prepare(run, name).operation
+        begun.__enter__()
+        run.operation = begun
+        run.applied = run.before = records.read(self.paths, run.instance.id)
+        if "build" in run.performed:
+            run.applied = mark_applied(run.applied, *recording.marked(run, "build"))
 
     def _shown(self, run: InstanceRun) -> Progress:
         """A way to say how far one thread is with an instance."""
@@ -305,16 +314,9 @@ class Session:
     def _admit(self, run: InstanceRun) -> None:
         """Under the lock: nothing is working, the plan's ground still holds, nothing forbids it."""
         from tasks.desired.provisioning import prepare_machine
-        from tasks.guest.runner import wait_for_leftovers
-        from tasks.model.plan import refuse_moved
-        from tasks.planning import refusals
 
         assert run.inspection is not None and run.context is not None
-        found = run.inspection.facts.container
-        if found is not None and found.running:
-            wait_for_leftovers(run.inspection.container)
-        refuse_moved(run.inspection.plan, self._inspect(run).plan)
-        refusals.refuse(run.inspection, self.paths, run.context.progress)
+        self.refuse(run)
         # The last before the first effect: nothing of the instance's has been made.
         prepare_machine(
             run.instance,
@@ -323,6 +325,22 @@ class Session:
             self.paths,
             run.context.progress,
         )
+
+    def refuse(self, run: InstanceRun) -> None:
+        """Raise DeployError where what a killed run left is working for ever, the plan's ground has
+        moved, or something forbids what is left of it."""
+        from tasks.guest.runner import wait_for_leftovers
+        from tasks.model.plan import refuse_moved
+        from tasks.planning import refusals
+
+        assert run.inspection is not None and run.context is not None
+        plan, found = run.inspection.plan, run.inspection.facts.container
+        if found is not None and found.running:
+            wait_for_leftovers(run.inspection.container)
+        refuse_moved(plan, self._inspect(run).plan)
+        entries = tuple(entry for entry in plan.entries if entry.step not in run.performed)
+        left = replace(run.inspection, plan=replace(plan, entries=entries))
+        refusals.refuse(left, self.paths, run.context.progress)
 
     def _apply(self, run: InstanceRun, step: str) -> None:
         from tasks import execution
@@ -354,9 +372,9 @@ class Session:
     def close(self) -> None:
         """End every operation that has not ended: success where the run has no failure."""
         for run in self.runs.values():
-            self._end(run)
+            self.end(run)
 
-    def _end(self, run: InstanceRun) -> None:
+    def end(self, run: InstanceRun) -> None:
         """End its operation, once.
 
         Where its records cannot be written (a full disk), that becomes the run's failure, and keeps

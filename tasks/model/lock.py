@@ -165,6 +165,13 @@ def locked(info: LockInfo) -> LockedError:
     return LockedError(f"locked by {info.describe()}", where=info.instance_id, hint=hint)
 
 
+def refuse_held(paths: Paths, instance_id: str) -> None:
+    """Raise LockedError where a live operation holds the instance."""
+    held = inspect(paths, instance_id)
+    if held is not None and held.holder == "alive":
+        raise locked(held)
+
+
 def _try(
     paths: Paths, instance_id: str, operation: str, warn: Callable[[str], None]
 ) -> int | LockInfo:

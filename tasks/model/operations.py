@@ -143,6 +143,8 @@ class Operation:
         self._depth = 0
         self._begun = 0.0
         self._unlogged = False
+        self._early: list[tuple[Level, str]] = []
+        """What was noted before it began: it comes behind the start line."""
 
     def debug(self, text: str) -> None:
         self._note("DEBUG", text)
@@ -161,6 +163,9 @@ class Operation:
     def _note(self, level: Level, text: str) -> None:
         """A line for the log. Where it cannot be written, work under way goes on: to break it off
         in the middle would be the greater harm. Whoever watches is told, once."""
+        if not self._begun:
+            self._early.append((level, text))
+            return
         try:
             self.log.write(level, text)
         except DeployError as unwritten:
@@ -252,6 +257,8 @@ class Operation:
             found = recovered
         walk = self._walk(found)
         self.log.write("INFO", start_message(self.name, self.instance_id), sync=True)
+        for level, text in self._early:
+            self._note(level, text)
         try:
             self._start(found, walk)
         except DeployError as error:

@@ -295,6 +295,9 @@ def build_plan(
         desired = replace(desired, steps=steps)
     entries = plan(desired, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
+    if serves(facts):
+        # A backup writes into it, and moves nothing by that.
+        observed[f"file:{record.DOCUMENT}"] = "present"
     instance_plan = InstancePlan(
         instance.id,
         entries,

@@ -332,6 +332,34 @@ def test_a_switch_that_nobody_confirms_is_undone_by_itself(site: Site) -> None:
     assert_unharmed(site, load)
 
 
+def test_a_backup_is_taken_while_an_update_is_built(site: Site) -> None:
+    before_an_update(site)
+    before, state = site.document, site.paths.state(site.id).read_text()
+    go_on = site.paths.prefix / "go-on"
+    waiting = f"until [ -e {go_on} ]; do sleep 0.1; done; node build.mjs"
+    site.edit({"build": {"where": "local", "frontend": [["sh", "-c", waiting]]}})
+    argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+    process = subprocess.Popen(
+        argv, env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if "frontend: sh -c" in line:
+                break
+        assert site.paths.state(site.id).read_text() == state
+        site.run("backup")
+    finally:
+        go_on.touch()
+        said = process.stderr.read()
+        code = process.wait(timeout=300)
+    assert code == 0, said
+    assert version(site) == NEW
+    assert "Backup completed" in site.log().rpartition("Starting update")[0].splitlines()[-2]
+    site.document = before
+    site.edit({})
+
+
 CANCELLED = {
     "while it starts": ("create unit:vikunja-backend@green", OLD, 20),
     "while it is watched": ("update color:active", OLD, 20),

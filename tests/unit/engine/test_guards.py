@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
-from doit.cmd_base import ModuleTaskLoader
-from doit.doit_cmd import DoitMain
 from mail_server import MailServer
 from model_container import Place
 from model_site import NAME, Site, model_site
+from single_steps import by_step, errors, step
 
 from tasks import builds
 from tasks.commands.apply import Apply
@@ -38,17 +37,6 @@ def by_apply(site: Site) -> int:
     return code
 
 
-def by_step(site: Site) -> int:
-    """The last step with all before it, through the project's own dodo.py."""
-    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
-    return step(f"record:{NAME}")
-
-
-def step(name: str) -> int:
-    code: int = DoitMain(ModuleTaskLoader(runpy.run_path(str(ROOT / "dodo.py")))).run([name])
-    return code
-
-
 @dataclass
 class Outcome:
     """What came of one way: all that a user, the records and whoever is told see of it."""
@@ -59,13 +47,6 @@ class Outcome:
     state: tuple[str, ...] | None
     told: list[tuple[str, str]]
     done: list[tuple[str, str]]
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VIKUNJA_DEPLOY_CONFIG", "")
-    yield
-    operations._listeners.clear()
 
 
 def outcome(
@@ -114,12 +95,6 @@ def arranged(held: Any) -> Iterator[None]:
     else:
         with held:
             yield
-
-
-def errors(said: list[str]) -> list[str]:
-    """The errors of what was said, with what stands below them."""
-    first = next((at for at, line in enumerate(said) if line.startswith("error: ")), len(said))
-    return said[first:]
 
 
 def built_first(lines: list[Line]) -> list[Line]:
@@ -193,6 +168,7 @@ def everything_moves(site: Site, patch: pytest.MonkeyPatch) -> None:
 
 def leftovers_never_end(site: Site, *_: object) -> None:
     edited(site)
+    site.repository.commit()
     site.machine.works_for_ever = True
 
 
