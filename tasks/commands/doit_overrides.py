@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -174,13 +175,21 @@ class Run(_OfSteps, DoitRun):  # type: ignore[misc]
 
     @wraps(DoitRun._execute)
     def _execute(self, **options: Any) -> Any:
-        """Run them, once doit has read dodo.py: its session is told which."""
+        """Run them, once doit has read dodo.py: its session is told which, and how to show them."""
         session: Session | None = self._params.get("session")
-        if session is not None:
-            from tasks.engine.instance_run import chosen_steps
+        if session is None:
+            return super()._execute(**options)
+        from tasks.engine.instance_run import chosen_steps
+        from tasks.output.show_progress import show_progress
 
-            session.steps = chosen_steps(self.sel_tasks, alone=options["single"])
-        return super()._execute(**options)
+        session.steps = chosen_steps(self.sel_tasks, alone=options["single"])
+        if not session.steps:
+            return super()._execute(**options)
+        with show_progress(lines=True) as session.progress:
+            if sys.stdout.isatty():
+                # What writes above the bar.
+                options["outfile"] = sys.stdout
+            return super()._execute(**options)
 
 
 def known_commands() -> list[str]:

@@ -50,7 +50,7 @@ class Session:
     ) -> None:
         self.paths = paths
         self.runs: dict[str, InstanceRun] = {}
-        self._progress = progress
+        self.progress = progress
         self.warn = warn
         self._done = done
         self.steps = frozenset(STEPS)
@@ -309,7 +309,7 @@ class Session:
 
     def _shown(self, run: InstanceRun) -> Progress:
         """A way to say how far one thread is with an instance."""
-        return CancellableProgress(self._progress(run.instance.id))
+        return CancellableProgress(self.progress(run.instance.id))
 
     def _admit(self, run: InstanceRun) -> None:
         """Under the lock: nothing is working, the plan's ground still holds, nothing forbids it."""

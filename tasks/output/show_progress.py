@@ -15,8 +15,8 @@ Of = Callable[[str], Progress]
 
 
 @contextmanager
-def show_progress(names: Sequence[str], *, lines: bool = False) -> Iterator[Of]:
-    """Show on stderr, while the block runs, how far each of these is.
+def show_progress(names: Sequence[str] = (), *, lines: bool = False) -> Iterator[Of]:
+    """Show on stderr, while the block runs, how far each of these is, and whatever else is named.
 
     lines: a line as each step begins where stderr is no terminal, which is quiet otherwise.
     """
@@ -27,7 +27,13 @@ def show_progress(names: Sequence[str], *, lines: bool = False) -> Iterator[Of]:
 
     with display() as shown:
         bars = {name: StepBar(shown, name) for name in names}
-        yield lambda name: bars[name]
+
+        def of(name: str) -> Progress:
+            if name not in bars:
+                bars[name] = StepBar(shown, name)
+            return bars[name]
+
+        yield of
 
 
 def _lines(name: str) -> Progress:

@@ -311,16 +311,21 @@ def test_a_step_that_needs_no_build_builds_nothing(
     assert ("file:/etc/nginx/conf.d/vikunja.conf", "update") in serving.world.log
 
 
-def test_a_build_alone_is_no_operation(
+def test_a_build_alone_shows_how_far_it_is_and_is_no_operation(
     environment: None,
     serving: Site,
     building: Callable[[Build], list[str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = status(serving), log(serving)
     commits = building(lambda: None)
     os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(serving.config)
+    capsys.readouterr()
     assert step(f"build:{NAME}") == 0
     assert len(commits) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in said] == [NAME] * len(said)
+    assert said[-1].endswith("go build")
     assert (status(serving), log(serving)) == before
 
 
