@@ -127,7 +127,7 @@ def run_script(context: ApplyContext, script: Script, entry: PlanEntry) -> None:
 def applying(script: str, *, must_exist: bool = False) -> GuestScript:
     """What brings about what one of our scripts knows. must_exist: see _must_exist."""
     call = f'apply_{function_name(script)} "$@"'
-    return GuestScript(script, (script,), f"MUST_EXIST={'yes' if must_exist else ''}\n{call}")
+    return GuestScript(script, (script,), f"MUST_EXIST=yes\n{call}" if must_exist else call)
 
 
 def _must_exist(context: ApplyContext, script: Script, entry: PlanEntry) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shells import HostShell
 
-from tasks.guest.runner import script_texts
+from tasks.guest.runner import GuestScript
 
 CURL = 'for url; do :; done; kind=${url#http://localhost/}; cat "$ANSWERS/${kind%/blue}"'
 
@@ -34,9 +34,9 @@ def test_what_is_in_hand_is_waited_for_as_long_as_its_kind_may_take(
     shell.program("curl", CURL)
     for kind in ("requests", "uploads", "websockets"):
         (tmp_path / kind).write_text("503" if kind in in_hand.split() else "204")
-    text = f'{script_texts("health", "in-hand")}\ndrained blue "$@"'
+    drained = GuestScript("drained", ("health", "in-hand"), 'drained blue "$@"', guard=False)
     begun = time.monotonic()
-    done = shell.run(["sh", "-c", text, "drained", *limits], environment={"ANSWERS": str(tmp_path)})
+    done = shell.run(drained.argv(*limits), environment={"ANSWERS": str(tmp_path)})
     assert done.returncode == code, done.stderr
     assert seconds <= time.monotonic() - begun < seconds + 2
 
@@ -63,7 +63,7 @@ def test_of_the_websockets_that_ended_since_are_counted_those_of_the_color(
     log = tmp_path / "log"
     log.write_text(line("blue", 101))
     rotate = 'mv "$proxy_log" "$proxy_log.1"' if rotated else ":"
-    text = f"""{script_texts("health", "in-hand", "proxy-log", "websockets")}
+    call = f"""
         proxy_log=$1
         mark_log
         printf %s "$2" >>"$proxy_log"
@@ -71,5 +71,7 @@ def test_of_the_websockets_that_ended_since_are_counted_those_of_the_color(
         printf %s "$3" >>"$proxy_log"
         tell_ended blue
         tell_ended none"""
-    done = shell.run(["sh", "-c", text, "ended", str(log), *("".join(SINCE),) * 2])
+    parts = ("health", "in-hand", "proxy-log", "websockets")
+    ended = GuestScript("ended", parts, call, guard=False)
+    done = shell.run(ended.argv(str(log), *("".join(SINCE),) * 2))
     assert (done.stdout, done.stderr) == (b"blue 4\n", b"")
