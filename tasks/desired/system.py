@@ -116,6 +116,7 @@ def declare(
         Absent(path=MAINTENANCE, means="everybody gets a 503"),
         *_certificate(instance),
         _log_files(),
+        _nginx_files(files),
         DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),
         *_database(instance, rendered, given),
         *_redis(instance, rendered),
@@ -294,6 +295,13 @@ def _log_files() -> Script:
         arguments=(LOGS,),
         triggers=("file:/etc/tmpfiles.d/vikunja.conf",),
     )
+
+
+def _nginx_files(files: Iterable[File]) -> Script:
+    """What somebody else has put where nginx reads it, and keeps it from its next reload."""
+    folder = "/etc/nginx/conf.d"
+    ours = [file.path.removeprefix(f"{folder}/") for file in files if file.path.startswith(folder)]
+    return Script(script="nginx-files", title=folder, arguments=(folder, *sorted(ours)))
 
 
 def _database(

@@ -75,6 +75,15 @@ TABLE = (
         ),
     ),
     Drift(
+        "a broken file beside nginx's own",
+        "echo broken >/etc/nginx/conf.d/zz.conf",
+        (
+            "~ nginx-files:/etc/nginx/conf.d drift: nginx refuses zz.conf"
+            " | state: nginx refuses zz.conf → present",
+        ),
+        "nginx -t -q && ls /etc/nginx/conf.d/zz.conf.replaced-*",
+    ),
+    Drift(
         "another host name",
         "hostname other && echo other >/etc/hostname",
         (

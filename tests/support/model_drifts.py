@@ -256,20 +256,14 @@ def put_back(machine: Machine, random: Random, names: list[str]) -> str:
             "/etc/systemd/system/vikunja-mcp@.service",
             "/etc/redis/redis.conf",
             "/etc/motd",
+            "/etc/nginx/conf.d/broken.conf",
+            MAINTENANCE,
         ]
     )
     if machine.files.place(path) is None or machine.files.get(path) is not None:
         return ""
     machine.files.write(path, b"# put back\n")
     return f"{path} put there"
-
-
-@inside()
-def closed(machine: Machine, random: Random, names: list[str]) -> str:
-    if machine.files.place(MAINTENANCE) is None:
-        return ""
-    machine.files.write(MAINTENANCE, b"")
-    return f"{MAINTENANCE} left behind"
 
 
 @inside()
@@ -394,7 +388,6 @@ DRIFTS: tuple[Drift, ...] = (
     release_damaged,
     release_damaged,
     put_back,
-    closed,
     database_changed,
     certificate_expires,
     log_touched,

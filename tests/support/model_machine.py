@@ -7,7 +7,7 @@ it was started with, systemd with the unit files it has loaded, a failed start l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -385,13 +385,22 @@ class Machine:
             taken[path] = content
         return taken
 
+    def refused_by_nginx(self, folder: str, ours: Sequence[str] = ()) -> str:
+        """The path of a file there that is not ours and broken; empty where none is."""
+        known = {f"{folder}/{name}" for name in ours}
+        others = [p for p in self.files.below(folder) if p.endswith(".conf") and p not in known]
+        return next((p for p in others if "/broken" in p), "")
+
     def _named_inputs(self, name: str, taken: dict[str, bytes]) -> list[str]:
         if name.startswith("vikunja-"):
             return self._service_inputs(name)
         if name == "nginx.service":
+            if self.refused_by_nginx("/etc/nginx/conf.d"):
+                raise Refused("nginx: unknown directive", 1)
             # One folder of everything that nginx's configuration includes.
             # What somebody else put there is taken up whenever it is, not our business.
-            found = [p for p in self.files.below("/etc/nginx") if "somebody" not in p]
+            below = self.files.below("/etc/nginx")
+            found = [p for p in below if "somebody" not in p and ".replaced-" not in p]
             paths = [path for path in found if self.files.content(path) is not None]
             text = b"".join(self.files.content(path) or b"" for path in paths).decode()
             return [*paths, *re.findall(r"ssl_certificate(?:_key)? (\S+);", text)]

@@ -581,6 +581,10 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         return answers(machine, arguments)
     if name == "release_files":
         return _whole(machine, *arguments)
+    if name == "nginx_files":
+        folder, *ours = arguments
+        refused = machine.refused_by_nginx(folder, ours)
+        return f"nginx refuses {posixpath.basename(refused)}" if refused else "present"
     if name == "log_files":
         state = machine.log_files()
         return "absent" if state == "no configuration" else state
@@ -700,6 +704,10 @@ def run_script(
         (title,) = arguments
         machine.files.remove(f"{STAMPS}/nginx.service")
         machine.make_log_files()
+    elif function == "nginx_files":
+        title, *ours = arguments
+        while refused := machine.refused_by_nginx(title, ours):
+            machine.files.put_aside(refused)
     elif must_exist and before == "absent":
         return Answer(stderr=f"{name}: it is gone\n".encode(), returncode=4)
     elif function == "sqlite_database":

@@ -118,6 +118,27 @@ def test_an_update_that_fails_does_not_close_what_it_had_opened(
     assert deployed.machine.files.get(MAINTENANCE) is None
 
 
+def test_a_file_that_keeps_nginx_from_its_next_reload_is_put_aside(deployed: Site) -> None:
+    files = deployed.machine.files
+    files.write("/etc/nginx/conf.d/ours-by-hand.conf", b"# well\n")
+    files.write("/etc/nginx/conf.d/broken.conf", b"")
+    files.write("/etc/nginx/conf.d/broken-too.conf", b"")
+    first, *_ = entries(deployed)
+    assert said(first)[:2] == (
+        "nginx-files:/etc/nginx/conf.d",
+        "drift: nginx refuses broken-too.conf",
+    )
+    deployed.document["network"]["domain"] = "other.example.com"
+    deployed.write()
+    deployed.apply()
+    kept = [path.rpartition("/")[2] for path in files.below("/etc/nginx/conf.d")]
+    assert [name for name in kept if name.endswith(".conf")] == [
+        "ours-by-hand.conf",
+        "vikunja.conf",
+    ]
+    assert len([name for name in kept if ".conf.replaced-" in name]) == 2
+
+
 def test_what_is_to_listen_elsewhere_is_not_said_to_be_unwell(deployed: Site) -> None:
     deployed.document["services"]["backend"] = {"port_blue": 3556}
     deployed.document["network"]["domain"] = "other.example.com"
