@@ -20,6 +20,7 @@ from tasks.model.layout import (
     LOGS,
     MAINTENANCE,
     SECRETS,
+    SERVICE_SECRET,
     TLS,
     UNITS,
     USER,
@@ -179,7 +180,12 @@ def _directories(instance: Instance) -> Iterator[Directory]:
 
 
 def _secrets(instance: Instance, given: HostFiles) -> Iterator[Resource]:
-    yield Secret(path=f"{SECRETS}/service-secret", owner=USER, group=USER)
+    yield Secret(
+        path=SERVICE_SECRET,
+        owner=USER,
+        group=USER,
+        noted="what is there now, and everybody signs in anew",
+    )
     if instance.database.type != "sqlite":
         origin = origin_of(instance, ["database.type", "database.password_file"])
         path = f"{SECRETS}/db-password"

@@ -8,6 +8,7 @@ from tasks.model.instance import Instance
 
 USER = "vikunja"
 SECRETS = "/etc/vikunja/secrets"
+SERVICE_SECRET = f"{SECRETS}/service-secret"
 TLS = "/etc/vikunja/tls"
 ACTIVE = "/etc/vikunja/active"
 """Folder of the marker that says which color serves: `green` there means green, else blue."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tasks.containers.base import Container
 from tasks.errors import DeployError
 from tasks.guest.runner import LAND, last_line_says
+from tasks.model.layout import SERVICE_SECRET
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.overrides import Override
@@ -59,11 +60,12 @@ def landing(
 ) -> bytes:
     """The stream that lands these resources in order, after taking these units' stamps away.
 
-    final: what is there is for good, and what keep.sh kept is not put back any more.
+    final: what is there is for good, and what keep.sh kept is not put back any more; of secrets it
+    is noted which they are.
     """
     operations: list[tuple[str, ...]] = [("unstamp", unit) for unit in unstamped]
     if final:
-        operations.append(("forget", "before"))
+        operations += [("forget", "before"), ("note", SERVICE_SECRET)]
     contents: list[bytes] = []
     for resource in resources:
         operations.append(operation(resource, len(contents)))

@@ -12,6 +12,8 @@ STAMPS = "/var/lib/vikunja-deploy/stamps"
 """In the container: per unit, the digest of what it was last (re)started or reloaded with."""
 
 
+NOTED_SECRET = "noted-secret"
+
 APPLIED_REVISION = "files taken up"
 """Name of the change of a unit that runs with other files than those it should run with."""
 
@@ -72,7 +74,9 @@ class Secret(Resource, frozen=True, kw_only=True):
     """A random value made once, in the container, and kept: 48 hex digits in a file of its own.
 
     The value is made where it lives and never travels. form: a `printf` format with one `%s`,
-    for a file that must hold the value of another secret (`of`) in a program's own syntax.
+    for a file that must hold the value of another secret (`of`) in a program's own syntax. noted:
+    what counts from then on where somebody has put another value there; empty where what uses it
+    shows that by itself.
     """
 
     kind: ClassVar[str] = "secret"
@@ -83,6 +87,7 @@ class Secret(Resource, frozen=True, kw_only=True):
     mode: str = "0600"
     of: str = ""
     form: str = "%s"
+    noted: str = ""
 
     @property
     def name(self) -> str:
@@ -96,6 +101,8 @@ class Secret(Resource, frozen=True, kw_only=True):
         asked: tuple[tuple[str, ...], ...] = (("file", "-", self.path),)
         if self.of:
             asked += (("derived", self.path, self.of, self.form),)
+        if self.noted:
+            asked += (("probe", NOTED_SECRET, self.path),)
         return asked
 
     def desired(self) -> Mapping[str, Any]:
@@ -122,7 +129,10 @@ class Secret(Resource, frozen=True, kw_only=True):
         )
         changes = tuple(AttributeChange(n, now, then) for n, now, then in pairs if now != then)
         stale = self.of and facts.probes.get(("derived", self.path)) != "same"
-        if stale or fact.size == 0:
+        other = facts.probes.get((NOTED_SECRET, self.path)) == "differs"
+        if other and fact.size:
+            changes = (*changes, AttributeChange("from now on", None, self.noted))
+        if stale or other or fact.size == 0:
             return Difference("update", "edited", changes)
         if changes:
             return Difference("update", ", ".join(c.name for c in changes) + " changed", changes)

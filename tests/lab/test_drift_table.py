@@ -75,6 +75,18 @@ TABLE = (
         ),
     ),
     Drift(
+        "another service secret",
+        "printf 'another value, put there by somebody\\n' >/etc/vikunja/secrets/service-secret",
+        (
+            "~ secret:/etc/vikunja/secrets/service-secret drift: edited"
+            " | from now on: what is there now, and everybody signs in anew"
+            " | content: (sensitive) → (sensitive, changed)",
+        ),
+        "digest=$(sha256sum </etc/vikunja/secrets/service-secret | cut -c 1-64);"
+        ' ! grep -rlE "another value|$digest"'
+        " /etc/vikunja/deployment-config.yaml /var/lib/vikunja-deploy",
+    ),
+    Drift(
         "a broken file beside nginx's own",
         "echo broken >/etc/nginx/conf.d/zz.conf",
         (

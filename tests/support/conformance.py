@@ -32,8 +32,8 @@ WATCHED = ("/etc/vikunja", "/opt/vikunja", "/srv", "/var/lib/vikunja-deploy")
 RANDOM = "/etc/vikunja/tls/self-signed/"
 NOTE = "/.files"
 """Has times in it."""
-NOT_IN_FILES = "/var/lib/vikunja-deploy/before"
-"""What keep.sh keeps: the model has it beside its files."""
+NOT_IN_FILES = ("/var/lib/vikunja-deploy/before", "/var/lib/vikunja-deploy/noted")
+"""What keep.sh keeps and what is noted of secrets: the model has it beside its files."""
 
 TYPES = {tarfile.REGTYPE: "file", tarfile.DIRTYPE: "directory", tarfile.SYMTYPE: "link"}
 SECRET = re.compile(rb"[0-9a-f]{48}")
@@ -126,7 +126,8 @@ class Both:
 
     def observe_all(self) -> Facts:
         """Of everything that is there, each in all the ways in which it can be asked after."""
-        paths = [path for path, _ in _nodes(self._stream()) if not ASIDE.search(path)]
+        found = [path for path, _ in _nodes(self._stream()) if not path.startswith(NOT_IN_FILES)]
+        paths = [path for path in found if not ASIDE.search(path)]
         digests = ("-", "=", "0" * 64)
         for digest in digests:
             self.observe(*(("file", digest, path) for path in paths))

@@ -136,6 +136,16 @@ def secret_emptied(machine: Machine, random: Random, names: list[str]) -> str:
     return f"{path} emptied"
 
 
+@inside("secret")
+def secret_edited(machine: Machine, random: Random, names: list[str]) -> str:
+    path = random.choice(names)
+    node = machine.files.get(path)
+    if node is None or node.type != "file" or path not in machine.noted:
+        return ""
+    machine.files.put(path, replace(node, content=f"{random.random()}\n".encode()))
+    return f"{path} has another value"
+
+
 @inside("unit")
 def unit_stopped(machine: Machine, random: Random, names: list[str]) -> str:
     name = random.choice(names)
@@ -375,6 +385,7 @@ DRIFTS: tuple[Drift, ...] = (
     another_type,
     folder_replaced,
     secret_emptied,
+    secret_edited,
     unit_stopped,
     unit_stopped,
     unit_stopped,

@@ -141,6 +141,8 @@ class Machine:
     """How many are open to a color that is drained."""
     drained_within: tuple[str, ...] = ()
     """What a color that was drained was given for requests, uploads, WebSockets."""
+    noted: dict[str, bytes] = field(default_factory=dict)
+    """What land.sh has noted of secrets, by path: here their very content."""
     works_for_ever: bool = False
     """Whether what a killed run left working in it does not end."""
 

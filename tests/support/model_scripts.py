@@ -252,9 +252,20 @@ def _land_secret(
         made = hashlib.sha256(f"secret {machine.serial}".encode()).hexdigest()[:48]
         node = Node("file", kept or f"{made}\n".encode(), mode, owner, group)
         told(f"secret:{path}", _settle(machine, path, node))
+        machine.noted[path] = node.content
         return
     _own(machine, mode, owner, group, path)
-    told(f"secret:{path}", "none" if machine.files.get(path) == before else "update")
+    taken = machine.noted.get(path) not in (None, before.content)
+    machine.noted[path] = before.content
+    same = machine.files.get(path) == before and not taken
+    told(f"secret:{path}", "none" if same else "update")
+
+
+def _land_note(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+    (path,) = fields
+    content = machine.files.content(path)
+    if content is not None:
+        machine.noted.setdefault(path, content)
 
 
 def _land_derived(
@@ -292,6 +303,7 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None
     "absent": _land_absent,
     "aside": _land_aside,
     "secret": _land_secret,
+    "note": _land_note,
     "derived": _land_derived,
     "user": _land_user,
     "unstamp": _unstamp,
@@ -585,6 +597,11 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         folder, *ours = arguments
         refused = machine.refused_by_nginx(folder, ours)
         return f"nginx refuses {posixpath.basename(refused)}" if refused else "present"
+    if name == "noted_secret":
+        (path,) = arguments
+        if path not in machine.noted:
+            return "unnoted"
+        return "same" if machine.files.content(path) == machine.noted[path] else "differs"
     if name == "log_files":
         state = machine.log_files()
         return "absent" if state == "no configuration" else state

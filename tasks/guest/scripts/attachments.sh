@@ -21,7 +21,8 @@ swap_attachments() {
 }
 
 put_secret() {
-	# FILE: its content, under the owner and mode that the secret has.
+	# FILE: its content, under the owner and mode that the secret has. It is another one than was noted.
+	rm -f "/var/lib/vikunja-deploy/noted$secret"
 	install -m 0600 -o vikunja -g vikunja "$1" "$secret.new" && sync "$secret.new" &&
 		mv -fT "$secret.new" "$secret" && sync "${secret%/*}"
 }

@@ -36,6 +36,15 @@ settle() { # mode owner group from to
 	if [ -d "$5" ] && [ ! -L "$5" ]; then put_aside "$5" || return 1; fi
 	sync "$4" && mv -fT "$4" "$5"
 }
+note_secret() { # path: a digest by which noted-secret.sh tells it from another one
+	if [ ! -s "$home/noted.key" ]; then
+		od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$home/noted.key.new" || return 1
+		sync "$home/noted.key.new" && mv -fT "$home/noted.key.new" "$home/noted.key" || return 1
+	fi
+	mkdir -p "$home/noted${1%/*}" || return 1
+	digest=$(cat "$home/noted.key" "$1" "$home/noted.key" | sha256sum) || return 1
+	printf '%s\n' "${digest%% *}" >"$home/noted$1.new" && mv -fT "$home/noted$1.new" "$home/noted$1"
+}
 land_file() { # number mode owner group path
 	aside=$(beside "$5")
 	make_way "$5" || return 1
@@ -74,7 +83,10 @@ land_secret() { # mode owner group path
 		settle "$1" "$2" "$3" "$aside" "$4"
 	else
 		own "$1" "$2" "$3" "$4"
-	fi
+	fi && note_secret "$4"
+}
+land_note() { # path: of a secret that was made before any was noted, or restored
+	[ -e "$home/noted$1" ] || [ ! -f "$1" ] || note_secret "$1"
 }
 land_derived() { # mode owner group path of form
 	aside=$(beside "$4")

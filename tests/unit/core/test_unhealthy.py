@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import model_scripts
 import pytest
 from model_claims import check_settled
@@ -172,3 +174,33 @@ def test_a_password_of_redis_that_is_made_anew_is_no_other_one(deployed: Site) -
     deployed.machine.files.remove(f"{SECRETS}/redis-password")
     deployed.apply()
     check_settled(deployed)
+
+
+def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed: Site) -> None:
+    path = f"{SECRETS}/service-secret"
+    files = deployed.machine.files
+    node = files.get(path)
+    files.put(path, replace(node, content=b"another\n"))
+    first, *_ = planned = entries(deployed)
+    assert said(first) == (
+        f"secret:{path}",
+        "drift: edited",
+        [
+            "from now on: None → what is there now, and everybody signs in anew",
+            "content: (sensitive) → (sensitive, changed)",
+        ],
+    )
+    assert f"unit:{BACKEND}" in [entry.address for entry in planned]
+    assert "another" not in "".join(str(entry.as_data()) for entry in planned)
+    deployed.apply()
+    assert files.content(path) == b"another\n"
+    assert deployed.machine.unit(BACKEND).running[path] == b"another\n"
+    check_settled(deployed)
+
+
+def test_one_that_was_never_noted_is_noted_by_the_next_apply(deployed: Site) -> None:
+    deployed.machine.noted.clear()
+    assert entries(deployed) == []
+    deployed.repository.commit()
+    deployed.apply()
+    assert list(deployed.machine.noted) == [f"{SECRETS}/service-secret"]

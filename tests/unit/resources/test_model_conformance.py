@@ -110,6 +110,23 @@ def test_a_secret_of_another_follows_it_alike(both: Both, of: Node | None) -> No
     both.observe(("derived", "/srv/it", "/srv/of", form))
 
 
+def test_a_secret_with_another_value_than_was_noted_is_told_alike(both: Both) -> None:
+    question = ("probe", "noted-secret", "/srv/it")
+    secret = Secret(path="/srv/it", owner="root", group="root")
+
+    def state() -> str:
+        return both.observe(question).probes[question[1:]]
+
+    both.put({"/srv/it": Node("file", b"value\n")})
+    assert state() == "unnoted"
+    both.land(secret)
+    assert state() == "same"
+    both.put({"/srv/it": Node("file", b"other\n")})
+    assert state() == "differs"
+    both.land(secret)
+    assert state() == "same"
+
+
 def test_what_fails_ends_the_rest_alike_and_stamps_go_first(both: Both) -> None:
     stamps = "/var/lib/vikunja-deploy/stamps"
     both.put({stamps: folder("0700"), f"{stamps}/a.service": FILE, f"{stamps}/b.service": FILE})
