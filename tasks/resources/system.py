@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from tasks.model.plan import AttributeChange
+from tasks.model.plan import Action, AttributeChange
 from tasks.resources.base import HEALTH, NO_ANSWER, Difference, Facts, Resource, UnitFact
 
 STAMPS = "/var/lib/vikunja-deploy/stamps"
 """In the container: per unit, the digest of what it was last (re)started or reloaded with."""
 
+
+EXPOSED = "exposed"
+"""State of a database whose server is reached from outside of the container."""
 
 NOTED_SECRET = "noted-secret"
 
@@ -326,7 +329,9 @@ class Script(Resource, frozen=True, kw_only=True):
             return None
         change = AttributeChange("state", found, self.wanted)
         drift = "could not be asked" if found == "unasked" else found
-        return Difference("create" if found == "absent" else "update", drift, (change,))
+        action: Action = "create" if found == "absent" else "update"
+        interrupts = "requests, for 2 to 4 s" if found == EXPOSED else ""
+        return Difference(action, drift, (change,), interrupts=interrupts)
 
     def emptied(self) -> Difference:
         """How a database without a table differs from one that was deployed."""

@@ -209,6 +209,7 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
         "other-password": ("the database is there, and lets Vikunja's user not in", mend),
         "other-owner": ("the database belongs to another user", mend),
         "other-charset": ("the database has another character set", mend),
+        "exposed": ("the database's server is reached from outside of the container", mend),
         "absent": (
             "the database is gone",
             f"./doit restore {name} --from latest brings back the newest backup",
@@ -225,7 +226,9 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
     if found.state != "present":
         what, hint = said.get(found.state, (f"the database is {found.state}", mend))
         level: Level = (
-            "warning" if found.state in ("other-charset", "unknown", "unasked") else "unhealthy"
+            "warning"
+            if found.state in ("other-charset", "unknown", "unasked", "exposed")
+            else "unhealthy"
         )
         yield Note(level, what, hint, "database")
     elif found.tables == 0:

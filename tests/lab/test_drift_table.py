@@ -75,6 +75,16 @@ TABLE = (
         ),
     ),
     Drift(
+        "PostgreSQL on all addresses",
+        "sed -i \"s/^#*listen_addresses.*/listen_addresses = '*'/\""
+        " /etc/postgresql/*/main/postgresql.conf && systemctl restart postgresql",
+        (
+            "~ postgresql-database:vikunja drift: exposed | state: exposed → present"
+            " | interrupts: requests, for 2 to 4 s",
+        ),
+        "! ss -ltn | grep -E '(0.0.0.0|\\*|\\[::\\]):5432'",
+    ),
+    Drift(
         "another service secret",
         "printf 'another value, put there by somebody\\n' >/etc/vikunja/secrets/service-secret",
         (

@@ -284,6 +284,9 @@ def database_changed(machine: Machine, random: Random, names: list[str]) -> str:
     if random.random() < 0.5:
         del machine.databases[key]
         return f"database {key} dropped"
+    if random.random() < 0.3:
+        machine.exposed = True
+        return "PostgreSQL listens on all addresses"
     machine.databases[key].password = b"other"
     return f"database {key} has another password"
 

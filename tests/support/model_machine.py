@@ -143,6 +143,8 @@ class Machine:
     """What a color that was drained was given for requests, uploads, WebSockets."""
     noted: dict[str, bytes] = field(default_factory=dict)
     """What land.sh has noted of secrets, by path: here their very content."""
+    exposed: bool = False
+    """Whether its PostgreSQL listens on all addresses."""
     works_for_ever: bool = False
     """Whether what a killed run left working in it does not end."""
 

@@ -610,7 +610,9 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         return "present" if found is not None and found.size else "absent"
     if name in ("postgresql_database", "mysql_database"):
         database, user = arguments
-        return _login(machine, _LOCAL[name], database, user)
+        state = _login(machine, _LOCAL[name], database, user)
+        exposed = machine.exposed and name == "postgresql_database" and state == "present"
+        return "exposed" if exposed else state
     if name in ("external_postgresql", "external_mysql"):
         host, port, database, user, *_ = arguments
         return _login(machine, f"{host}:{port}", database, user)
@@ -748,6 +750,7 @@ def _make_database(machine: Machine, function: str, arguments: Sequence[str]) ->
         if machine.unit(service).active != "active":
             machine.restart(service)
         machine.databases[place, title] = Database(user, secret)
+        machine.exposed = False
         return title
     host, port, name, user, *administrator = arguments
     if administrator and machine.files.content(f"{SECRETS}/db-admin-password"):

@@ -22,6 +22,24 @@ _postgresql_exists() {
 		_local_psql --dbname=postgres --set=name="$1" 2>/dev/null
 }
 
+_postgresql_only_here() (
+	# Addresses as PostgreSQL lists them: whether nobody outside reaches one.
+	IFS=', '
+	for address in $1; do
+		case $address in
+		localhost | 127.* | ::1) ;;
+		*) return 1 ;;
+		esac
+	done
+)
+
+_postgresql_keep_here() {
+	# Before any file that somebody has edited; taken up by a start only.
+	echo "alter system set listen_addresses = 'localhost'" | _local_psql --dbname=postgres &&
+		systemctl restart postgresql.service &&
+		_until 100 "$programs/pg_isready" --quiet --timeout=3
+}
+
 probe_postgresql_database() {
 	if ! _postgresql_programs; then
 		# A package that was removed leaves the data where it is.
@@ -29,11 +47,16 @@ probe_postgresql_database() {
 		if [ -e "$1" ]; then echo unasked; else echo absent; fi
 		return
 	fi
-	owner=
-	[ ! -s "/etc/vikunja/secrets/$DB_SECRET" ] ||
-		owner=$(echo 'select pg_get_userbyid(datdba) from pg_database where datname = current_database()' |
-			_local_login "$1" "$2" 2>/dev/null)
-	if [ "$owner" = "$2" ]; then
+	owner='' listens=''
+	[ ! -s "/etc/vikunja/secrets/$DB_SECRET" ] || {
+		query='select pg_get_userbyid(datdba), current_setting('\''listen_addresses'\'')
+			from pg_database where datname = current_database()'
+		found=$(echo "$query" | _local_login "$1" "$2" 2>/dev/null)
+		owner=${found%%|*} listens=${found#*|}
+	}
+	if [ "$owner" = "$2" ] && ! _postgresql_only_here "$listens"; then
+		echo exposed
+	elif [ "$owner" = "$2" ]; then
 		echo present
 	elif [ -n "$owner" ]; then
 		echo other-owner
@@ -71,6 +94,11 @@ apply_postgresql_database() {
 			return 4
 		}
 	fi
+	listens=$(echo 'show listen_addresses' | _local_psql --dbname=postgres) || return 1
+	_postgresql_only_here "$listens" || _postgresql_keep_here || {
+		echo "PostgreSQL in the container listens on $listens, and cannot be kept from it." >&2
+		return 1
+	}
 	{
 		_psql_password
 		cat <<-'SQL'

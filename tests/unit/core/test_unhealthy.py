@@ -198,6 +198,18 @@ def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed:
     check_settled(deployed)
 
 
+def test_a_database_server_that_is_reached_from_outside_is_shut(site: Site) -> None:
+    site.document["database"] = {"type": "postgresql"}
+    site.write()
+    site.apply()
+    site.machine.exposed = True
+    first, *_ = entries(site)
+    assert said(first)[:2] == ("postgresql-database:vikunja", "drift: exposed")
+    assert first.interrupts == "requests, for 2 to 4 s"
+    site.apply()
+    check_settled(site)
+
+
 def test_one_that_was_never_noted_is_noted_by_the_next_apply(deployed: Site) -> None:
     deployed.machine.noted.clear()
     assert entries(deployed) == []
