@@ -286,12 +286,16 @@ def build_plan(
     there = facts.container
     unseen = bool(there and there.exists and not there.running)
     if unseen:
-        desired = Desired(instance.id, {"provision": steps["provision"]})
+        # That it runs again is recorded with the first that is done, whatever comes after.
+        first = record.running(facts)
+        desired = Desired(instance.id, {"provision": steps["provision"], "switch": first})
     elif INTERRUPTED_UPDATE.difference(facts) is not None:
         # What an update that broke off left decides what else there is to do.
         unseen, update, move = True, None, None
-        first = (INTERRUPTED_UPDATE, *record.running(facts))
-        steps = {"provision": steps["provision"], "switch": first}
+        steps = {
+            "provision": steps["provision"],
+            "switch": (INTERRUPTED_UPDATE, *record.running(facts)),
+        }
         desired = replace(desired, steps=steps)
     entries = plan(desired, facts, sources.applied)
     observed["git:commit"] = target.commit or ""

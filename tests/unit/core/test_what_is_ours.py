@@ -6,6 +6,9 @@ import pytest
 from model_claims import check_settled
 from model_machine import GREEN, SECRETS
 from model_site import NAME, Site
+from msgspec.structs import replace
+
+from tasks.model import state as states
 
 
 @pytest.fixture
@@ -141,4 +144,17 @@ def test_the_records_on_the_host_may_be_lost_without_harm(deployed: Site) -> Non
     assert [address for address, _ in deployed.world.log] == [
         "record:/etc/vikunja/deployment-config.yaml"
     ]
+    check_settled(deployed)
+
+
+def test_a_stopped_container_s_plan_says_that_its_record_will_say_that_it_runs(
+    deployed: Site,
+) -> None:
+    state = states.read(deployed.paths, NAME)
+    assert state is not None
+    states.write(deployed.paths, replace(state, status="failed"))
+    deployed.place.running = False
+    assert addresses(deployed) == [f"running:{NAME}", "record:state"]
+    deployed.apply()
+    assert (found := states.read(deployed.paths, NAME)) and found.status == "running"
     check_settled(deployed)
