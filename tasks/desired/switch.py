@@ -47,6 +47,8 @@ def declare(
         replace(
             unit,
             follows=(f"release:{color}",),
+            # Laid anew in its own folder, it is taken up by a start.
+            triggers=(*unit.triggers, f"release:{color}"),
             origin=unit.origin.merged([releasing]),
             otherwise=target.because,
         )

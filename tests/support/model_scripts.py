@@ -336,6 +336,8 @@ def release(machine: Machine, color: str, line: str, archive: bytes, told: Told)
     before = machine.files.content(f"{backend}/vikunja")
     whole = _first_line(machine.files, f"{backend}/.release").endswith(f" {len(before or b'')}")
     machine.files.remove(f"{backend}/.release")
+    for service in ("backend", "mcp"):
+        machine.files.remove(f"{STAMPS}/vikunja-{service}@{color}.service")
     files["backend/.release"] = f"{line} {len(binary)}\n".encode()
     files["mcp-server/.release"] = files["backend/.release"]
     for part in PARTS:

@@ -35,6 +35,9 @@ mv "$staging/.files" "$staging/backend/.files"
 sync -f "$staging"
 # Without its release line the color counts as empty: a kill between two moves is mended.
 rm -f "$opt/backend/$color/.release"
+# Whatever happens now, its services have not taken up what comes.
+rm -f "/var/lib/vikunja-deploy/stamps/vikunja-backend@$color.service" \
+	"/var/lib/vikunja-deploy/stamps/vikunja-mcp@$color.service"
 for part in mcp-server frontend backend; do
 	rm -rf "$staging/old"
 	if [ -e "$opt/$part/$color" ]; then mv -T "$opt/$part/$color" "$staging/old"; fi

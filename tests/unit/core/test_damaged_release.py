@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from model_claims import check_settled
+from model_claims import apply_killed, check_settled
 from model_files import Tree
 from model_machine import GREEN
 from model_site import Site
@@ -79,3 +79,26 @@ def test_what_rests_is_laid_anew_before_it_serves_again(deployed: Site) -> None:
     deployed.repository.reset("main", 1)
     _, plan = deployed.plan()
     assert "release:blue" in [entry.address for entry in plan.entries]
+
+
+def test_a_release_that_is_laid_anew_in_place_is_taken_up(deployed: Site) -> None:
+    """Where the other color has none, and nothing is left to serve from."""
+    deployed.machine.files.remove(BINARY)
+    _, plan = deployed.plan()
+    assert [entry.address for entry in plan.entries][:3] == [
+        "release:blue",
+        "unit:vikunja-backend@blue.service",
+        "health:site",
+    ]
+    deployed.apply()
+    assert deployed.machine.unit("vikunja-backend@blue.service").starts == 2
+    check_settled(deployed)
+
+
+def test_one_that_was_killed_between_the_two_is_taken_up_by_the_next(deployed: Site) -> None:
+    deployed.machine.files.remove(BINARY)
+    looks, plan = deployed.plan()
+    assert apply_killed(deployed, looks, plan, 10)
+    deployed.apply()
+    assert deployed.machine.unit("vikunja-backend@blue.service").starts == 2
+    check_settled(deployed)
