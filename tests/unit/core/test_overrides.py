@@ -139,3 +139,9 @@ def test_what_systemd_reads_for_a_unit_is_known_by_where_it_is(path: str, found:
     loaded = Facts(units={BACKEND: UnitFact("loaded", "active", "enabled", False, (path,))})
     if found:
         assert find(loaded, [Unit(unit=BACKEND)], {})
+
+
+def test_of_a_masked_unit_the_link_that_masks_it_is_none() -> None:
+    masked = UnitFact("masked", "inactive", "masked", False, (f"{UNITS}/{BACKEND}", DROP_IN))
+    (found,) = find(Facts(units={BACKEND: masked}), [Unit(unit=BACKEND)], {})
+    assert (found.path, found.units) == (DROP_IN, (BACKEND,))

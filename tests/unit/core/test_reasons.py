@@ -174,8 +174,11 @@ CASES = {
         "drift: mode, owner changed",
         {"mode": ("0755", "0750"), "owner": ("root", "vikunja")},
     ),
-    "what nobody desired is there": Case(
-        Absent(path=PATH), found(), NOTHING_APPLIED, "delete", "no longer configured"
+    "what must not be there is": Case(
+        Absent(path=PATH), found(), NOTHING_APPLIED, "delete", "found put there"
+    ),
+    "what nobody desires any more is there": Case(
+        Absent(path=PATH, was="file"), found(), NOTHING_APPLIED, "delete", "no longer configured"
     ),
     "a package is missing": Case(
         Package(package="curl"),
@@ -379,7 +382,8 @@ def test_an_entry_says_why(name: str) -> None:
         ("what it was made of is another, and no key", "source", ""),
         ("the tool itself desired something else", "tool", ""),
         ("the last apply has not finished it", "interrupted", ""),
-        ("what nobody desired is there", "no_longer_configured", ""),
+        ("what must not be there is", "drift", ""),
+        ("what nobody desires any more is there", "no_longer_configured", ""),
         ("a record on the host says something else", "tool", ""),
     ],
 )

@@ -467,6 +467,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         assert unit.otherwise == TARGET.because
         assert keys(unit) == {port, *release.origin_keys(MCP)}
     assert backend.health == ("backend", "3457", "v2.0.0", "60")
+    assert (backend.answers, mcp.answers) == (("backend", "3457"), ("mcp", "8457"))
     assert backend.interrupts == "requests, for 1 to 2 s"
     assert backend.opened == ("sqlite-database:/var/lib/vikunja/vikunja.db",)
     assert mcp.interrupts == "MCP sessions, which clients open anew"
@@ -475,7 +476,14 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         domain="vikunja.example.com",
         port=443,
         timeout=60,
-        triggers=("color:active", "unit:nginx.service", backend.address, mcp.address),
+        answers=("nginx.service", "site", "vikunja.example.com", "443", "10.98.0.10"),
+        triggers=(
+            "color:active",
+            "unit:nginx.service",
+            "absent:/etc/vikunja/active/maintenance",
+            backend.address,
+            mcp.address,
+        ),
         origin=origin_of(MCP, ["network.domain", "services.frontend.ssl_port"]),
     )
     assert idle == [

@@ -30,6 +30,7 @@ from tasks.resources.migration import (
     WriteFreeze,
     WriteThaw,
 )
+from tasks.resources.overrides import Override
 from tasks.resources.release import (
     ActiveColor,
     DesiredArtifact,
@@ -157,6 +158,22 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
         {"unit": "a.service", "active": False},
     ),
     "daemon reload": (DaemonReload(), "systemd:unit-files", (), {}),
+    "unit that is asked": (
+        Unit(unit="a.service", answers=("backend", "3456")),
+        "unit:a.service",
+        (
+            ("unit", "a.service"),
+            ("text", "/var/lib/vikunja-deploy/stamps/a.service"),
+            ("probe", "answers", "a.service", "backend", "3456"),
+        ),
+        {"unit": "a.service", "revision": "", "enabled": True},
+    ),
+    "override": (
+        Override(path="/etc/systemd/system/a.service.d/x.conf", units=("a.service",)),
+        "override:/etc/systemd/system/a.service.d/x.conf",
+        (),
+        {"path": "/etc/systemd/system/a.service.d/x.conf"},
+    ),
     "script": (
         Script(script="log-files", title="logs", arguments=("/a", "/b")),
         "log-files:logs",
@@ -201,6 +218,7 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
             ("text", "/opt/vikunja/backend/green/.release"),
             ("text", "/opt/vikunja/mcp-server/green/.release"),
             ("file", "-", "/opt/vikunja/backend/green/vikunja"),
+            ("probe", "release-files", "green"),
         ),
         {"color": "green", "key": "k"},
     ),
@@ -452,7 +470,7 @@ def test_facts_are_told_apart_by_everything_but_how_often_a_failing_service_was_
         packages={"curl": "1.2"},
         users={"vikunja": "/h:/sh"},
         units={
-            "a.service": UnitFact("loaded", "active", "enabled", False),
+            "a.service": UnitFact("loaded", "active", "enabled", False, ("/u/a", "/u/b")),
             "b.service": UnitFact("loaded", "activating", "enabled", True),
             "c.service": UnitFact("loaded", "failed", "enabled", False),
         },
@@ -465,7 +483,7 @@ def test_facts_are_told_apart_by_everything_but_how_often_a_failing_service_was_
         "text:/t": "one",
         "package:curl": "installed",
         "user:vikunja": "/h:/sh",
-        "unit:a.service": "loaded up enabled",
+        "unit:a.service": "loaded up enabled /u/a /u/b",
         "unit:b.service": "loaded down enabled",
         "unit:c.service": "loaded down enabled",
         "log-files:/a": "present",

@@ -209,7 +209,9 @@ def test_an_answer_is_read_line_by_line_and_what_it_does_not_know_passed_over() 
         "package\tcurl\tinstalled\t7.88",
         "package\tnginx\tconfig-files\t1.22",
         "user\troot\t/root:/bin/sh",
-        "unit\ta.service\tloaded\tactive\tenabled\tno",
+        "unit\ta.service\tloaded\tactive\tenabled\tno\t/usr/lib/systemd/system/a.service /etc/x",
+        "unit-file\t/etc/z",
+        "unit-file\t/etc/y",
         "derived\t/etc/a\tsame",
         "probe\t1\tpresent",
         "something\telse",
@@ -231,7 +233,8 @@ def test_an_answer_is_read_line_by_line_and_what_it_does_not_know_passed_over() 
         texts={"/t": "one two"},
         packages={"curl": "7.88"},
         users={"root": "/root:/bin/sh"},
-        units={"a.service": UnitFact("loaded", "active", "enabled", False)},
+        units={"a.service": UnitFact("loaded", "active", "enabled", False, ("/etc/x",))},
+        unit_files=("/etc/y", "/etc/z"),
         probes={("derived", "/etc/a"): "same", ("log-files", "/b"): "present"},
     )
 
