@@ -15,6 +15,7 @@ from tasks.containers.registry_entry import entry
 from tasks.desired import record, release, switch, system
 from tasks.desired.release import ReleaseTarget, other, wanted_color
 from tasks.desired.rendering import Rendered, origin_of, render
+from tasks.host.text_cache import TextCache
 from tasks.model import last_backup, registry
 from tasks.model import state as states
 from tasks.model.applied import Applied
@@ -466,6 +467,20 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         assert unit.follows == ("release:green",)
         assert unit.otherwise == TARGET.because
         assert keys(unit) == {port, *release.origin_keys(MCP)}
+    assert backend.triggers == (
+        "file:/etc/vikunja/environment",
+        "file:/etc/vikunja/environment.green",
+        f"file:{UNITS}/vikunja-backend@.service",
+        f"secret:{SECRETS}/service-secret",
+        f"file:{SECRETS}/service-secret",
+    )
+    assert mcp.triggers == (
+        "file:/etc/vikunja/mcp-environment.green",
+        f"file:{UNITS}/vikunja-mcp@.service",
+        "file:/usr/local/lib/vikunja/mcp",
+        f"secret:{SECRETS}/redis-password",
+        f"file:{SECRETS}/redis-password",
+    )
     assert backend.health == ("backend", "3457", "v2.0.0", "60")
     assert (backend.answers, mcp.answers) == (("backend", "3457"), ("mcp", "8457"))
     assert backend.interrupts == "requests, for 1 to 2 s"
@@ -539,6 +554,23 @@ def test_the_document_says_when_it_was_deployed_and_backed_up() -> None:
     assert found["backup"]["last_backup"] == "2025-03-01T00:00:00Z"
     text = record.document(SQLITE, facts, APPLIED)
     assert text.startswith(b"# Written by vikunja-deploy at every apply; edits are lost.\n")
+
+
+def test_the_document_is_for_people_to_read() -> None:
+    instance = sample_instance(git={"repository": "https://example.com/größe.git"})
+    text = record.document(instance, Facts(), APPLIED).decode()
+    assert "repository: https://example.com/größe.git" in text
+    assert text.index("deployment:") < text.index("network:") < text.index("admin:")
+
+
+def test_a_document_that_was_made_before_is_not_made_again(tmp_path: Path) -> None:
+    kept = TextCache(tmp_path)
+    record.document(SQLITE, Facts(), APPLIED, kept)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(b"made before")
+    assert record.document(SQLITE, Facts(), APPLIED, kept) == b"made before"
+    assert record.document(MYSQL, Facts(), APPLIED, kept) != b"made before"
+    assert record.document(SQLITE, Facts(), APPLIED) != b"made before"
 
 
 def test_records_are_declared_with_what_each_should_say() -> None:
