@@ -145,6 +145,8 @@ class Machine:
     """What land.sh has noted of secrets, by path: here their very content."""
     exposed: bool = False
     """Whether its PostgreSQL listens on all addresses."""
+    fails_to_measure: bool = False
+    """Whether nobody can tell how large the database is."""
     works_for_ever: bool = False
     """Whether what a killed run left working in it does not end."""
 

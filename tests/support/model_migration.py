@@ -30,6 +30,8 @@ def database(
         key = (f"{host}:{port}" if host else engine.replace("postgresql", "postgres"), name)
     match action, arguments:
         case "size", []:
+            if machine.fails_to_measure:
+                return Answer(stderr=b"its size cannot be read\n", returncode=7)
             return Answer(b"1000000\n")
         case "occupied", []:
             return Answer(b"no\n" if machine.contents.get(key, "none") == "none" else b"yes\n")

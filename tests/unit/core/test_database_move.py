@@ -11,10 +11,12 @@ from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
 from tasks.commands.apply import Apply
+from tasks.desired.record import DOCUMENT
 from tasks.execution.database_copy import differences
 from tasks.model import measured
 from tasks.model.database_address import DatabaseAddress, address_in
-from tasks.model.database_move import read_kept
+from tasks.model.database_move import PlannedMove, read_kept
+from tasks.model.measured import Measured
 from tasks.resources.data_move import FILLING, KEPT, NEXT
 from tasks.resources.migration import JOURNAL
 
@@ -64,6 +66,12 @@ def addresses(site: Site) -> list[str]:
     return [entry.address for entry in site.plan()[1].entries]
 
 
+def moving(site: Site) -> PlannedMove:
+    found = site.plan()[1].instances[0].database_move
+    assert found is not None
+    return found
+
+
 def assert_open(site: Site) -> None:
     """Requests are taken, and nothing is left of the move."""
     for path in (MAINTENANCE, JOURNAL, NEXT, FILLING):
@@ -91,6 +99,63 @@ def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> N
     ]
     assert not plan.destructive
     assert plan.instances[0].as_data()["database"]["write_stop_seconds"] == 5.5
+
+
+def test_it_takes_as_long_as_the_last_time_or_nobody_knows(serving: Site) -> None:
+    desired(serving, type="postgresql")
+    measured.write_database_move(serving.paths, NAME, 12.0)
+    assert moving(serving).seconds == 12.0
+    measured.write(serving.paths, NAME, Measured(None, None))
+    assert moving(serving).seconds == 5.5
+    serving.machine.fails_to_measure = True
+    assert moving(serving).seconds is None
+    assert addresses(serving)[-1] == "record:/etc/vikunja/deployment-config.yaml"
+    assert "writes:stop" in addresses(serving)
+
+
+@pytest.mark.parametrize("text", [b"", b"by hand: [", b"database: {type: mysql}\n"])
+def test_where_the_record_says_nothing_of_the_database_the_settings_do(
+    serving: Site, text: bytes
+) -> None:
+    desired(serving, type="postgresql", name="todo")
+    assert apply(serving) == 0
+    serving.machine.files.write(DOCUMENT, text)
+    desired(serving, type="mysql")
+    found = moving(serving)
+    assert (found.before.label, found.after.label) == ("postgresql todo", "mysql vikunja")
+    assert not found.first
+    assert apply(serving) == 0
+    assert serving.machine.contents[MYSQL] == DATA
+    assert kept(serving) == ["sqlite", "postgresql todo"]
+    assert_open(serving)
+    assert addresses(serving) == []
+
+
+def test_another_database_of_one_server_takes_the_user_s_new_password_before(
+    serving: Site,
+) -> None:
+    secret = "file:/etc/vikunja/secrets/db-password"
+    desired(serving, **outside(serving, "db.example.com", "one"))
+    assert apply(serving) == 0
+    desired(serving, **outside(serving, "db.example.com", "two"), name="todo")
+    found, planned = moving(serving), addresses(serving)
+    assert found.first and secret in planned and "writes:stop" not in planned
+    assert apply(serving) == 0
+    assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
+    assert serving.machine.contents["db.example.com:5432", "todo"] == DATA
+    assert_open(serving)
+
+
+def test_a_password_of_the_old_server_that_was_edited_is_not_given_to_it(serving: Site) -> None:
+    desired(serving, **outside(serving, "db.example.com", "one"))
+    assert apply(serving) == 0
+    (serving.folder / "one").write_text("canary-edited\n")
+    desired(serving, **outside(serving, "new.example.com", "two"))
+    assert "file:/etc/vikunja/secrets/db-password" not in addresses(serving)
+    assert apply(serving) == 0
+    assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
+    assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
+    assert_open(serving)
 
 
 def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving: Site) -> None:
