@@ -22,10 +22,13 @@ from tasks.containers import container_for
 from tasks.containers.lxc import network
 from tasks.containers.lxc import network_check as checked
 from tasks.containers.lxc.container import LxcContainer
+from tasks.errors import DatabaseError, UsageError
 from tasks.host.routes import Route
 from tasks.model import registry
+from tasks.model.plan import InstancePlan, Lost, PlanEntry
 from tasks.model.registry import Registered
 from tasks.paths import Paths
+from tasks.planning.refusals import all_refused, refuse, refuse_loss
 
 FIRST, SECOND = "20250101000000", "20250901120000"
 
@@ -251,6 +254,61 @@ def test_a_plan_with_nothing_to_do_asks_nothing_of_what_could_refuse_it(
     monkeypatch.setattr(registry, "refuse_conflicts", asked)
     assert Plan().parse_execute(["--config", str(site.config)]) == 0
     assert re.search("as desired|up to date", capsys.readouterr().out)
+
+
+def test_a_plan_of_which_nothing_is_left_is_refused_for_nothing(site: Site) -> None:
+    database_is_newer(site)
+    looks, _ = site.plan()
+    with pytest.raises(DatabaseError, match="is newer than"):
+        refuse(looks[NAME], site.paths)
+    nothing = replace(looks[NAME], plan=replace(looks[NAME].plan, entries=()))
+    refuse(nothing, site.paths)
+    assert all_refused([nothing], site.paths) == {}
+    assert list(all_refused(looks.values(), site.paths)) == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("lost", "backup", "what", "hint"),
+    [
+        (
+            True,
+            "2025-01-01T00:00:00Z",
+            "data is gone: one/database:a",
+            "Bring back the newest backup: ./doit restore one --from latest. To go on",
+        ),
+        (True, None, "data is gone: one/database:a", "There is no backup of it. To go on"),
+        (False, None, "data would be lost by one/database:a", "Take a backup first: ./doit backup"),
+    ],
+)
+def test_data_that_is_gone_is_told_before_data_that_would_be_lost(
+    lost: bool, backup: str | None, what: str, hint: str
+) -> None:
+    entry = PlanEntry("one", "system", "database:a", "create", (), destructive=True, lost=lost)
+    other = PlanEntry("two", "system", "database:b", "create", (), destructive=lost)
+    harmless = PlanEntry("one", "system", "file:/a", "create", ())
+    plans = [
+        InstancePlan("one", (harmless, entry), {}, {}, lost=Lost(backup, ("database:a",), None)),
+        InstancePlan("two", (other,), {}, {}),
+    ]
+    with pytest.raises(UsageError) as caught:
+        refuse_loss(plans)
+    assert caught.value.what == what
+    assert caught.value.hint.startswith(hint)
+    refuse_loss([InstancePlan("one", (harmless,), {}, {})])
+
+
+def test_each_instance_with_a_backup_is_named_once() -> None:
+    gone = [
+        PlanEntry("one", "system", f"database:{name}", "create", (), destructive=True, lost=True)
+        for name in "ab"
+    ]
+    lost = Lost("2025-01-01T00:00:00Z", ("database:a", "database:b"), None)
+    with pytest.raises(UsageError) as caught:
+        refuse_loss([InstancePlan("one", tuple(gone), {}, {}, lost=lost)])
+    assert caught.value.what == "data is gone: one/database:a, one/database:b"
+    assert caught.value.hint.startswith(
+        "Bring back the newest backup: ./doit restore one --from latest. To go on"
+    )
 
 
 def test_a_plan_that_is_refused_is_shown_and_saved_all_the_same(
