@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from instance_samples import sample_instance
 
+from tasks.containers import container_for, spec_for
 from tasks.containers.lxc import PACKAGES, preparing
 from tasks.containers.lxc.preflight import Lack, missing_packages
+from tasks.desired import provisioning
 from tasks.errors import ResourceError
 from tasks.host import packages as machine
+from tasks.model.plan import Action, PlanEntry
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
+from tasks.resources.base import Resource
+from tasks.resources.container import DesiredContainer
 
 Done = list[tuple[str, Sequence[str]]]
 
@@ -90,3 +96,41 @@ def test_what_is_only_better_with_it_keeps_nobody(
     monkeypatch.setattr(preparing, "preflight", lambda _: [limits, packages])
     preparing.prepare_machine(Paths(tmp_path))
     assert done == [("ids", ())]
+
+
+def entry(step: str, action: Action, resource: Resource | None = None) -> PlanEntry:
+    return PlanEntry("vikunja-main", step, "x:y", action, (), resource=resource)
+
+
+SAMPLE = sample_instance()
+CONTAINER = DesiredContainer(spec=spec_for(SAMPLE))
+BUILD = entry("build", "create")
+
+
+@pytest.mark.parametrize(
+    ("where", "entries", "times"),
+    [
+        ("container", [entry("provision", "create", CONTAINER)], 1),
+        ("container", [entry("provision", "replace", CONTAINER)], 1),
+        ("container", [entry("provision", "update", CONTAINER)], 0),
+        ("container", [entry("system", "create")], 0),
+        # A builder is a container of its own.
+        ("container", [BUILD], 1),
+        ("container", [entry("provision", "create", CONTAINER), BUILD], 2),
+        ("local", [BUILD], 0),
+        ("local", [entry("provision", "create", CONTAINER), BUILD], 1),
+    ],
+)
+def test_a_machine_is_prepared_for_what_a_plan_makes_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+    done: Done,
+    tmp_path: Path,
+    where: str,
+    entries: list[PlanEntry],
+    times: int,
+) -> None:
+    lack(monkeypatch, "mmdebstrap")
+    instance, paths = sample_instance(build={"where": where}), Paths(tmp_path)
+    container = container_for(instance, paths)
+    provisioning.prepare_machine(instance, container, entries, paths, SILENT)
+    assert done == [("packages", ["mmdebstrap"]), ("ids", ())] * times
