@@ -268,7 +268,6 @@ def _files(
                 where=instance.id,
                 hint="Give the file another path; vikunja.environment sets variables",
             )
-        taken.add(extra.path)
         written = extra.content
         desired = given.extra[extra.path] if written is None else SecretValue(written.encode())
         yield File(

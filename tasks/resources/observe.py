@@ -72,16 +72,14 @@ def parse(output: bytes, asked: Sequence[Question]) -> Facts:
 
     Raises DeployError where the answer is cut short: half an answer must never look like drift.
     """
-    head, separator, archive = output.partition(b"\ncontents\n")
+    # There may be no line of it before the contents.
+    head, separator, archive = (b"\n" + output).partition(b"\ncontents\n")
     if not separator:
-        if output.startswith(b"contents\n"):
-            head, archive = b"", output.removeprefix(b"contents\n")
-        else:
-            raise DeployError(
-                "the container's answer is incomplete",
-                hint="Look whether its disk or memory is full, then try again.",
-                evidence=output[-400:].decode(errors="replace").splitlines()[-5:],
-            )
+        raise DeployError(
+            "the container's answer is incomplete",
+            hint="Look whether its disk or memory is full, then try again.",
+            evidence=output[-400:].decode(errors="replace").splitlines()[-5:],
+        )
     contents = _contents(archive)
     sums: dict[str, str] = {}
     files: dict[str, tuple[str, ...]] = {}
