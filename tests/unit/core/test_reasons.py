@@ -166,6 +166,16 @@ CASES = {
         "drift: replaced by a file",
         {"type": ("file", "link")},
     ),
+    "a folder is gone": Case(
+        Directory(path=PATH), NOTHING, applied(Directory(path=PATH)), "create", "drift: removed"
+    ),
+    "a secret is gone": Case(
+        Secret(path=PATH, owner="root", group="root"),
+        NOTHING,
+        applied(Secret(path=PATH, owner="root", group="root")),
+        "create",
+        "drift: removed",
+    ),
     "a folder is another's": Case(
         Directory(path=PATH, mode="0750", owner="vikunja", group="vikunja"),
         Facts(files={PATH: FileFact("directory", "0755", "root", "vikunja")}, container=RUNS),
@@ -290,6 +300,22 @@ CASES = {
     "a unit was masked": Case(
         NGINX,
         unit_facts("inactive", "masked", "masked"),
+        applied(NGINX),
+        "update",
+        "drift: masked",
+        {"state": ("masked", "active")},
+    ),
+    "a unit is masked until the next start": Case(
+        NGINX,
+        unit_facts("active", "masked-runtime"),
+        applied(NGINX),
+        "update",
+        "drift: masked",
+        {"state": ("masked", "active")},
+    ),
+    "a unit is loaded as masked": Case(
+        NGINX,
+        unit_facts("inactive", "", "masked"),
         applied(NGINX),
         "update",
         "drift: masked",

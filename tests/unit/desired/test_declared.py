@@ -7,23 +7,27 @@ from typing import Any
 
 import pytest
 import yaml
-from instance_samples import sample_instance
+from instance_samples import SECTIONS, sample_instance
 from msgspec.structs import replace
 
-from tasks.containers.base import ContainerFacts
+from tasks.containers import container_for
+from tasks.containers.base import ContainerFacts, ContainerSpec
+from tasks.containers.drivers import driver_of
 from tasks.containers.registry_entry import entry
-from tasks.desired import record, release, switch, system
+from tasks.desired import provisioning, record, release, switch, system
 from tasks.desired.release import ReleaseTarget, other, wanted_color
 from tasks.desired.rendering import Rendered, origin_of, render
+from tasks.errors import UsageError
 from tasks.host.text_cache import TextCache
 from tasks.model import last_backup, registry
 from tasks.model import state as states
 from tasks.model.applied import Applied
 from tasks.model.host_files import HostFiles
-from tasks.model.instance import Instance
+from tasks.model.instance import DriverName, Instance
 from tasks.model.state import State
 from tasks.paths import Paths
 from tasks.resources.base import Facts, FileFact, Resource
+from tasks.resources.container import ContainerRunning, DesiredContainer
 from tasks.resources.files import Directory, File
 from tasks.resources.release import (
     GREEN_MARKER,
@@ -232,6 +236,7 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
         ),
         (SQLITE, "sqlite-database:/var/lib/vikunja/vikunja.db", {"database.type"}, ()),
         (MYSQL, "mysql-database:vikunja", DATABASE_KEYS, DB_PASSWORD),
+        (MYSQL, DB_PASSWORD[1], {"database.type", "database.password_file"}, ()),
         (
             MYSQL,
             "unit:mariadb.service",
@@ -369,6 +374,37 @@ def test_a_unit_is_behind_where_a_file_that_it_takes_up_is_another(
     ]
     moved = {name for name, revision in revisions[0].items() if revisions[1][name] != revision}
     assert moved == ({unit} if unit else set())
+
+
+def test_a_users_own_file_in_the_place_of_one_of_ours_says_what_to_do() -> None:
+    taken = sample_instance(files=[{"path": "/etc/nginx/nginx.conf", "content": "x"}])
+    with pytest.raises(UsageError) as caught:
+        declared(taken)
+    assert (caught.value.where, caught.value.hint) == (
+        "vikunja-main",
+        "Give the file another path; vikunja.environment sets variables",
+    )
+
+
+# The container
+
+
+@pytest.mark.parametrize("driver", SECTIONS)
+def test_the_container_and_that_it_runs_come_from_the_keys_of_its_driver(
+    driver: DriverName, tmp_path: Path
+) -> None:
+    instance = sample_instance(**SECTIONS[driver])
+    container, made_by = container_for(instance, Paths(tmp_path)), driver_of(instance)
+    desired, running = provisioning.declare(instance, container)
+    expected = origin_of(instance, (*provisioning.KEYS, *made_by.keys))
+    assert isinstance(desired, DesiredContainer) and desired.spec == container.spec
+    assert (desired.moving, desired.own_disk) == (made_by.moving, container.own_disk)
+    fields = {*ContainerSpec.__struct_fields__, *container.spec.more}
+    assert desired.restarting == container.needs_restart(frozenset(fields))
+    assert desired.restarting and "memory_mb" not in desired.restarting
+    assert running == ContainerRunning(container=desired, origin=expected)
+    assert desired.origin == expected
+    assert {"resources.memory_mb", "network.ip_address"} <= keys(desired)
 
 
 # Releases and the switch

@@ -61,6 +61,7 @@ def test_a_file_knows_the_keys_that_its_template_reads(templates: Path) -> None:
         "network.domain": digest("vikunja.example.com"),
         "services.mcp.port_blue": digest(8456),
     }
+    assert made.origin.template == template_digest(Templated("one.j2", "/etc/one"))
 
 
 def test_a_mapping_of_the_user_s_own_names_is_one_key(templates: Path) -> None:

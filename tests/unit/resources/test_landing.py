@@ -204,7 +204,7 @@ def test_the_stream_holds_the_operations_and_each_content_by_number() -> None:
 
 @pytest.mark.parametrize("path", ["/a\tb", "/a\nb", ""])
 def test_a_path_that_would_part_an_operation_is_refused(path: str) -> None:
-    with pytest.raises(DeployError, match="cannot land"):
+    with pytest.raises(DeployError, match="file: cannot land"):
         landing([File(path=path, content=b"")])
 
 

@@ -12,6 +12,7 @@ from tasks.resources.release import (
     ActiveColor,
     DesiredArtifact,
     DesiredRelease,
+    Record,
     ReleaseLine,
     active_color,
     binary,
@@ -95,6 +96,11 @@ def build(before: str | None, after: str) -> tuple[AttributeChange, ...]:
             Difference("create", "removed", (AttributeChange("version", None, AFTER),)),
         ),
         (DesiredArtifact(key="k", label="v1"), Facts(host={"artifact:k": "present"}), None),
+        (
+            Record(record="state", expected="running"),
+            Facts(host={"record:state": "stopped"}),
+            Difference("update", "edited", (AttributeChange("says", "stopped", "running"),)),
+        ),
         (
             StoppedUnit(unit="a.service"),
             Facts(units={"a.service": UnitFact("loaded", "activating", "disabled", False)}),
