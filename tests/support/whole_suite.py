@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-MADE = frozenset({"build", "dist", "test-output"})
+MADE = frozenset({"build", "dist", "mutants", "test-output"})
 """What tools put at the root; hidden folders and node_modules are nobody's tests at any depth."""
 SELECTIONS = (
     "keyword",

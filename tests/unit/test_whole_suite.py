@@ -82,7 +82,7 @@ def test_a_run_that_was_ended_early_says_only_that(tree: Path) -> None:
 
 def test_what_tools_and_hidden_folders_hold_are_no_tests_of_the_tree(tree: Path) -> None:
     (tree / "tests/unit/build").rename(tree / "tests/unit/builds")
-    for folder in (".venv/lib", "build/lib", "tests/node_modules/x"):
+    for folder in (".venv/lib", "build/lib", "mutants/tests", "tests/node_modules/x"):
         (tree / folder).mkdir(parents=True)
         (tree / folder / "test_other.py").write_text("")
     done = run(tree)
