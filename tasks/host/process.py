@@ -175,7 +175,7 @@ def start(
     program: its path, where that is not to be looked for in the environment's PATH. Whoever starts
     it waits for it, and kills it. Raises OSError.
     """
-    return Process(
+    return subprocess.Popen(
         argv,
         executable=program,
         stdin=stdin,

@@ -237,7 +237,11 @@ def test_observing_starts_nothing_but_the_questions_about_nat(
         started.append(argv[0])
         return begin(argv, *arguments, **named)
 
+    def refused() -> int:
+        raise AssertionError("sh starts a program")
+
     monkeypatch.setattr("subprocess.Popen", watched)
+    monkeypatch.setattr("os.fork", refused)
     facts = box.observe()
     assert facts.running
     assert facts.attributes["forwarding"] is True
