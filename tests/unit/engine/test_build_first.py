@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from threading import Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from tasks.commands.apply import Apply
 from tasks.desired.record import DOCUMENT
 from tasks.engine import build_first
 from tasks.errors import BuildError
+from tasks.host.cancelling import ended_by
 from tasks.model import last_backup, operations, registry
 from tasks.model import state as states
 from tasks.model.holder import inspect
@@ -358,3 +359,39 @@ def test_of_several_instances_one_does_not_wait_for_another_s_build(
     building(wait)
     assert Apply().parse_execute(["--yes", "--config", str(folder)]) == 0
     assert len(registry.read(serving.paths)) == 2
+
+
+def test_cancelled_while_several_are_built_each_is_as_it_was(
+    serving: Site,
+    building: Callable[[Build], list[str]],
+    told: list[Ended],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = serving.folder / "both"
+    folder.mkdir()
+    for name, host in ((NAME, 10), ("other", 11)):
+        document = {**serving.document, "deployment": {"instance_id": name}}
+        document["network"] = {**document["network"], "ip_address": f"10.99.0.{host}/24"}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document))
+    building(lambda: None)
+    assert Apply().parse_execute(["--yes", "--config", str(folder)]) == 0
+    serving.repository.commit()
+    told.clear()
+    both = Barrier(2)
+
+    def wait_as_for_a_program() -> None:
+        killed = Event()
+        with ended_by(killed.set):
+            if both.wait(60) == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+            assert killed.wait(60), "was not cancelled"
+
+    building(wait_as_for_a_program)
+    assert Apply().parse_execute(["--yes", "--config", str(folder)]) == 20
+    assert "cancelled; blue (v1.0.0-" in capsys.readouterr().err
+    assert {end.instance_id for end in told} == {NAME, "other"}
+    for name in (NAME, "other"):
+        state = states.read(serving.paths, name)
+        assert state is not None
+        assert (state.status, state.last_operation_status) == ("running", "failure")
+        assert inspect(serving.paths, name) is None
