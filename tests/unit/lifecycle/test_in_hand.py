@@ -38,7 +38,7 @@ def test_what_is_in_hand_is_waited_for_as_long_as_its_kind_may_take(
     begun = time.monotonic()
     done = shell.run(drained.argv(*limits), environment={"ANSWERS": str(tmp_path)})
     assert done.returncode == code, done.stderr
-    assert seconds <= time.monotonic() - begun < seconds + 2
+    assert seconds <= time.monotonic() - begun < seconds + 20
 
 
 def line(color: str, status: int, path: str = "/api/v1/ws") -> str:
