@@ -65,8 +65,8 @@ class Problem(Struct, frozen=True, order=True):
     hint: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.key, self.what) if part)
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (where, self.key, self.what) if part)
 
 
 class ConfigError(UsageError):

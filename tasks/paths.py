@@ -66,8 +66,8 @@ class Paths(Struct, frozen=True):
         """Folder of the records of a drill's throw-away instance; gone after it."""
         return self.library / "drill" / instance_id
 
-    def told(self, instance_id: str) -> Path:
-        """Of which failures of the instance somebody was told."""
+    def notified(self, instance_id: str) -> Path:
+        """Of which failures of the instance somebody was notified."""
         return self.library / "told" / f"{instance_id}.json"
 
     def measured(self, instance_id: str) -> Path:

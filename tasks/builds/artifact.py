@@ -195,8 +195,8 @@ def sweep_abandoned(paths: Paths) -> None:
 
 def keys(paths: Paths) -> set[str]:
     """Every key of which anything is in the cache."""
-    places = (paths.cache / "artifacts", paths.cache / "build")
-    names = (entry.name for place in places if place.is_dir() for entry in place.iterdir())
+    folders = (paths.cache / "artifacts", paths.cache / "build")
+    names = (entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir())
     return {found[0] for name in names if (found := KEY.search(name))}
 
 

@@ -173,8 +173,8 @@ def builder_workplace(
         container.start(progress)
         try:
             PREPARE.run(container, USER, TREE)
-            place = BuilderWorkplace(container)
-            place.provide(packages, progress)
-            yield place
+            workplace = BuilderWorkplace(container)
+            workplace.provide(packages, progress)
+            yield workplace
         finally:
             container.stop(progress)

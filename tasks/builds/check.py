@@ -41,8 +41,10 @@ def check_toolchain(instance: Instance, commit: str, paths: Paths) -> list[str]:
     wanted = recipe.asks_for(chosen, show)
     fetch = instance.build.toolchains == "fetch"
     here = paths.cache if paths.cache.is_dir() else paths.prefix
-    place = LocalWorkplace(here, here, build_identity())
-    found = probe(place, wanted, environment(str(here), instance.build.environment, fetch=fetch))
+    workplace = LocalWorkplace(here, here, build_identity())
+    found = probe(
+        workplace, wanted, environment(str(here), instance.build.environment, fetch=fetch)
+    )
     if fetch:
         found = after(missing(wanted, found, os.uname().machine), found)
-    return problems(wanted, found, place.name, fetch=fetch)
+    return problems(wanted, found, workplace.name, fetch=fetch)

@@ -55,7 +55,7 @@ mv -T "$target.partial" "$target"
 
 
 def ready(
-    place: Workplace,
+    workplace: Workplace,
     wanted: Requirements,
     desired: Mapping[str, str],
     *,
@@ -69,24 +69,24 @@ def ready(
     Raises BuildError with every problem where it has not, and fetching is off or does not help;
     NetworkError where nobody answers from whom it could be had.
     """
-    values = environment(place.home, desired, fetch=fetch)
-    found = probe(place, wanted, values)
+    values = environment(workplace.home, desired, fetch=fetch)
+    found = probe(workplace, wanted, values)
     if fetch:
         getting = missing(wanted, found, machine)
         if "npm" not in found and (getting.packages or "npm" in wanted.commands):
             progress.step("getting npm")
-            place.provide(("npm",), progress)
-            found = probe(place, wanted, values)
+            workplace.provide(("npm",), progress)
+            found = probe(workplace, wanted, values)
             getting = missing(wanted, found, machine)
-        folders = _get(place, getting, values, progress)
+        folders = _get(workplace, getting, values, progress)
         if folders:
-            values = environment(place.home, desired, fetch=fetch, tools=folders)
-            found = probe(place, wanted, values)
-    wrong = problems(wanted, found, place.name, fetch=fetch)
+            values = environment(workplace.home, desired, fetch=fetch, tools=folders)
+            found = probe(workplace, wanted, values)
+    wrong = problems(wanted, found, workplace.name, fetch=fetch)
     if wrong:
         raise BuildError(
             wrong[0] if len(wrong) == 1 else "the tools for this build are not there",
-            where=place.name,
+            where=workplace.name,
             hint="nothing was changed; docs/building.md says how toolchains are chosen",
             evidence=wrong if len(wrong) > 1 else (),
         )
@@ -94,7 +94,7 @@ def ready(
 
 
 def probe(
-    place: Workplace, wanted: Requirements, values: Mapping[str, str]
+    workplace: Workplace, wanted: Requirements, values: Mapping[str, str]
 ) -> dict[str, Version | None]:
     """Which tools the place has, in one command."""
     # Go and the package managers would otherwise answer with the version that some project wants.
@@ -103,38 +103,38 @@ def probe(
         "npm_config_manage_package_manager_versions": "",
     }
     argv = ["/bin/sh", "-c", PROBE, "sh", *tools(wanted)]
-    returncode, output = capture(place, argv, environment=quiet, timeout=60)
+    returncode, output = capture(workplace, argv, environment=quiet, timeout=60)
     if returncode:
         raise BuildError(
             "the tools of this place cannot be listed",
-            where=place.name,
+            where=workplace.name,
             evidence=output.splitlines()[-20:],
         )
     return read_probe(output)
 
 
 def _get(
-    place: Workplace, getting: Fetch, values: Mapping[str, str], progress: Progress
+    workplace: Workplace, getting: Fetch, values: Mapping[str, str], progress: Progress
 ) -> tuple[str, ...]:
     folders = []
-    store = f"{place.home}/toolchains"
+    store = f"{workplace.home}/toolchains"
     if getting.go:
         progress.step(f"getting {getting.go}")
         target = f"{store}/{getting.go}"
-        _script(place, GO_SCRIPT, (target, getting.go), values, getting.go)
+        _script(workplace, GO_SCRIPT, (target, getting.go), values, getting.go)
         folders.append(f"{target}/bin")
     if getting.packages:
         names = ", ".join(getting.packages)
         progress.step(f"getting {names}")
         digest = hashlib.sha256("\n".join(getting.packages).encode()).hexdigest()[:16]
         target = f"{store}/npm-{digest}"
-        _script(place, NPM_SCRIPT, (target, *getting.packages), values, names)
+        _script(workplace, NPM_SCRIPT, (target, *getting.packages), values, names)
         folders.append(f"{target}/node_modules/.bin")
     return tuple(folders)
 
 
 def _script(
-    place: Workplace,
+    workplace: Workplace,
     script: str,
     arguments: tuple[str, ...],
     values: Mapping[str, str],
@@ -143,7 +143,7 @@ def _script(
     argv = ["/bin/sh", "-c", script, "sh", *arguments]
     # What builds are given to compile with is not for getting what they compile with.
     own = {**values, "GOFLAGS": GOFLAGS}
-    returncode, output = capture(place, argv, environment=own, timeout=SECONDS)
+    returncode, output = capture(workplace, argv, environment=own, timeout=SECONDS)
     if returncode:
         lines = output.splitlines()[-20:]
         server = unreached(lines)
@@ -155,7 +155,7 @@ def _script(
             said = f"{said}: {server} was waited for and did not answer"
         raise kind(
             said,
-            where=place.name,
+            where=workplace.name,
             hint=f"{first}, or install it and set build.toolchains: packaged",
             evidence=lines,
         )

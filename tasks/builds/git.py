@@ -181,8 +181,8 @@ def apart(mirror: Path, old: str, new: str) -> tuple[int, int] | None:
 
 def files(mirror: Path, commit: str, folder: str = "") -> tuple[str, ...]:
     """Names directly in a folder of the commit's tree; empty where there is no such folder."""
-    place = f"{commit}:{folder.strip('/')}"
-    done = _local(["-C", str(mirror), "ls-tree", "-z", "--name-only", place], check=False)
+    tree = f"{commit}:{folder.strip('/')}"
+    done = _local(["-C", str(mirror), "ls-tree", "-z", "--name-only", tree], check=False)
     return tuple(name for name in done.stdout.decode(errors="replace").split("\0") if name)
 
 

@@ -93,9 +93,9 @@ def _from_tree(
     log = store.log_path(paths, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     partial = store.partial_path(paths, key)
-    with _workplace(instance, paths, key, progress, builder) as place:
+    with _workplace(instance, paths, key, progress, builder) as workplace:
         values = ready(
-            place,
+            workplace,
             recipe.asks_for(chosen, show),
             {"RELEASE_VERSION": version, "SOURCE_DATE_EPOCH": str(modified)}
             | dict(instance.build.environment),
@@ -105,15 +105,15 @@ def _from_tree(
         )
         progress.step("unpacking the tree")
         with git.tree(mirror, commit) as tree:
-            receive(place, tree, values)
+            receive(workplace, tree, values)
         with log.open("w", encoding="utf-8", buffering=1) as lines:
-            lines.write(f"{commit} {version} in {place.name}\n")
-            run = BuildRun(place, values, lines, log, instance.build.timeout_seconds, progress)
+            lines.write(f"{commit} {version} in {workplace.name}\n")
+            run = BuildRun(workplace, values, lines, log, instance.build.timeout_seconds, progress)
             made = tuple(make(run, part, show) for part in chosen)
         progress.step("packing")
         with pack.packing(partial, modified) as packer:
             for part, slim in zip(chosen, made, strict=True):
-                collect(packer, place, part, slim, values)
+                collect(packer, workplace, part, slim, values)
     names = [part.name for part in chosen]
     ordered = tuple(name for name in ("backend", "frontend", "mcp-server") if name in names)
     return finish(paths, key, partial, commit, version, ordered, time.monotonic() - begun)
@@ -165,13 +165,13 @@ def check_binary(head: bytes, machine: str) -> None:
 def _workplace(
     instance: Instance, paths: Paths, key: str, progress: Progress, builder: ContainerSpec | None
 ) -> Iterator[Workplace]:
-    place: AbstractContextManager[Workplace]
+    workplace: AbstractContextManager[Workplace]
     if instance.build.where == "local":
-        place = local_workplace(paths, key, progress)
+        workplace = local_workplace(paths, key, progress)
     else:
         from tasks.builds.builder import builder_spec, builder_workplace
 
         spec = builder or builder_spec(instance.suite)
-        place = builder_workplace(paths, instance.build.packages, progress, spec)
-    with place as opened:
+        workplace = builder_workplace(paths, instance.build.packages, progress, spec)
+    with workplace as opened:
         yield opened

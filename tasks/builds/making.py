@@ -29,7 +29,7 @@ def make(run: BuildRun, part: Part, show: Show) -> bool:
         _write_version(run)
     for argv in part.commands:
         run.command(part, argv)
-    tree = run.place.tree
+    tree = run.workplace.tree
     if part.name == "frontend":
         run.test(
             ("test", "-s", f"{tree}/frontend/dist/index.html"),
@@ -64,7 +64,7 @@ def version_text(version: str) -> str:
 
 def _write_version(run: BuildRun) -> None:
     text = version_text(run.values["RELEASE_VERSION"])
-    file = f"{run.place.tree}/{VERSION_FILE}"
+    file = f"{run.workplace.tree}/{VERSION_FILE}"
     run.test(
         ("/bin/sh", "-c", WRITE, "sh", text, file),
         f"{VERSION_FILE} cannot be written",
@@ -73,21 +73,21 @@ def _write_version(run: BuildRun) -> None:
 
 
 def _check_backend(run: BuildRun) -> None:
-    binary = f"{run.place.tree}/vikunja"
+    binary = f"{run.workplace.tree}/vikunja"
     hint = "build.backend must leave the compiled binary as vikunja in the tree's root"
     run.test(("test", "-f", binary, "-a", "-x", binary), "the build left no vikunja binary", hint)
     run.test(
-        ("/usr/bin/env", "-C", run.place.tree, "./vikunja", "version"),
+        ("/usr/bin/env", "-C", run.workplace.tree, "./vikunja", "version"),
         "the built binary does not run: `vikunja version` failed",
         hint,
     )
 
 
-def receive(place: Workplace, tree: IO[bytes], values: Mapping[str, str]) -> None:
+def receive(workplace: Workplace, tree: IO[bytes], values: Mapping[str, str]) -> None:
     with Path(os.devnull).open("wb") as nowhere:
-        outcome = place.execute(
+        outcome = workplace.execute(
             ("tar", "--extract", "--file=-"),
-            folder=place.tree,
+            folder=workplace.tree,
             environment=values,
             stdin=tree,
             stdout=nowhere,
@@ -97,24 +97,24 @@ def receive(place: Workplace, tree: IO[bytes], values: Mapping[str, str]) -> Non
     if outcome.returncode:
         raise BuildError(
             "the tree cannot be unpacked",
-            where=place.name,
+            where=workplace.name,
             hint="is the disk full?",
             evidence=outcome.stderr.decode(errors="replace").splitlines()[-EVIDENCE_LINES:],
         )
 
 
 def collect(
-    packer: Packer, place: Workplace, part: Part, packages: bool, values: Mapping[str, str]
+    packer: Packer, workplace: Workplace, part: Part, packages: bool, values: Mapping[str, str]
 ) -> None:
     """Let the place's own user stream what is wanted of a part, and take it into the archive."""
     if part.name == "frontend":
-        folder, names = f"{place.tree}/frontend/dist", ["."]
+        folder, names = f"{workplace.tree}/frontend/dist", ["."]
     elif part.name == "backend":
-        folder, names = place.tree, ["vikunja"]
+        folder, names = workplace.tree, ["vikunja"]
     else:
-        folder, names = f"{place.tree}/mcp-server", ["package.json", "dist"]
+        folder, names = f"{workplace.tree}/mcp-server", ["package.json", "dist"]
         names += ["node_modules"] if packages else []
     packer.folder(part.name)
     argv = ("tar", "--create", "--file=-", "--sort=name", "--hard-dereference", "--", *names)
-    with piped(place, argv, folder=folder, environment=values) as stream:
+    with piped(workplace, argv, folder=folder, environment=values) as stream:
         packer.take(stream, part.name)

@@ -23,14 +23,14 @@ class BuildRun:
 
     def __init__(
         self,
-        place: Workplace,
+        workplace: Workplace,
         values: Mapping[str, str],
         log: IO[str],
         log_path: Path,
         seconds: float,
         progress: Progress,
     ) -> None:
-        self.place, self.values = place, values
+        self.workplace, self.values = workplace, values
         self._log, self._log_path, self._progress = log, log_path, progress
         self._seconds, self._end = seconds, time.monotonic() + seconds
         self._shown = 0.0
@@ -53,10 +53,10 @@ class BuildRun:
 
         self._progress.step(f"{part.name}: {short}")
         self._log.write(f"$ ({part.folder or '.'}) {masked(name)}\n")
-        folder = f"{self.place.tree}/{part.folder}".rstrip("/")
+        folder = f"{self.workplace.tree}/{part.folder}".rstrip("/")
         try:
             returncode = follow(
-                self.place,
+                self.workplace,
                 argv,
                 folder=folder,
                 environment=self.values,
@@ -85,7 +85,7 @@ class BuildRun:
 
     def test(self, argv: tuple[str, ...], what: str, hint: str) -> None:
         """Run a check at the place, in the home; BuildError with `what` where it fails."""
-        returncode, output = capture(self.place, argv, environment=self.values, timeout=60)
+        returncode, output = capture(self.workplace, argv, environment=self.values, timeout=60)
         if returncode:
             evidence = output.splitlines()[-EVIDENCE_LINES:]
             raise BuildError(what, hint=f"{hint}; the log is {self._log_path}", evidence=evidence)

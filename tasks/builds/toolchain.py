@@ -129,7 +129,7 @@ def read_probe(output: str) -> dict[str, Version | None]:
 
 
 def problems(
-    wanted: Requirements, found: Mapping[str, Version | None], place: str, *, fetch: bool
+    wanted: Requirements, found: Mapping[str, Version | None], workplace: str, *, fetch: bool
 ) -> list[str]:
     """Each thing that would stop a build at that place, in one line that says what to do."""
     result = []
@@ -137,34 +137,36 @@ def problems(
     go = found.get("go")
     if wanted.go and "go" not in found:
         result.append(
-            f"the tree is written in Go, {place} has none: add golang-go to build.packages"
+            f"the tree is written in Go, {workplace} has none: add golang-go to build.packages"
         )
     elif wanted.go and go and go < wanted.go and not (fetch and go >= GO_SELF_FETCHING):
         result.append(
-            f"the tree wants Go {written(wanted.go)}, {place} has {written(go)}: {remedy}"
+            f"the tree wants Go {written(wanted.go)}, {workplace} has {written(go)}: {remedy}"
         )
-    result += _node_problems(wanted, found, place, remedy)
+    result += _node_problems(wanted, found, workplace, remedy)
     for name in wanted.commands:
         known = name in found or "/" in name or (name == "go" and wanted.go)
         if not known:
-            result.append(f"a build command calls {name}, {place} has no such command: {remedy}")
+            result.append(
+                f"a build command calls {name}, {workplace} has no such command: {remedy}"
+            )
     return result
 
 
 def _node_problems(
-    wanted: Requirements, found: Mapping[str, Version | None], place: str, remedy: str
+    wanted: Requirements, found: Mapping[str, Version | None], workplace: str, remedy: str
 ) -> list[str]:
     node = found.get("node")
     if not (wanted.node or wanted.node_ranges):
         return []
     if node is None:
-        return [f"the tree wants Node, {place} has none: {remedy}"]
+        return [f"the tree wants Node, {workplace} has none: {remedy}"]
     result = []
     if wanted.node and node < wanted.node:
-        text = f"the tree wants Node {wanted.node_exact} (.nvmrc), {place} has {written(node)}"
+        text = f"the tree wants Node {wanted.node_exact} (.nvmrc), {workplace} has {written(node)}"
         result.append(f"{text}: {remedy}")
     result += [
-        f"{file} wants Node {text}, {place} has {written(node)}: {remedy}"
+        f"{file} wants Node {text}, {workplace} has {written(node)}: {remedy}"
         for file, text in wanted.node_ranges
         if not versions.satisfies(node, text)
     ]

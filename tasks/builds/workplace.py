@@ -109,7 +109,7 @@ def environment(
 
 
 def follow(
-    place: Workplace,
+    workplace: Workplace,
     argv: Sequence[str],
     *,
     folder: str,
@@ -129,7 +129,7 @@ def follow(
     reader.start()
     try:
         with os.fdopen(writing, "wb") as output:
-            return place.execute(
+            return workplace.execute(
                 argv,
                 folder=folder,
                 environment=environment,
@@ -142,13 +142,13 @@ def follow(
 
 
 def capture(
-    place: Workplace, argv: Sequence[str], *, environment: Mapping[str, str], timeout: float
+    workplace: Workplace, argv: Sequence[str], *, environment: Mapping[str, str], timeout: float
 ) -> tuple[int, str]:
     """Run a command in the home; its exit code and its whole output, errors included."""
     with tempfile.TemporaryFile() as output:
-        outcome = place.execute(
+        outcome = workplace.execute(
             argv,
-            folder=place.home,
+            folder=workplace.home,
             environment=environment,
             stdout=output,
             merge=True,
@@ -160,7 +160,7 @@ def capture(
 
 @contextmanager
 def piped(
-    place: Workplace, argv: Sequence[str], *, folder: str, environment: Mapping[str, str]
+    workplace: Workplace, argv: Sequence[str], *, folder: str, environment: Mapping[str, str]
 ) -> Iterator[IO[bytes]]:
     """The output of a command as a stream. BuildError where the command fails."""
     reading, writing = os.pipe()
@@ -169,7 +169,7 @@ def piped(
     def produce() -> None:
         try:
             with os.fdopen(writing, "wb") as output:
-                outcome = place.execute(
+                outcome = workplace.execute(
                     argv,
                     folder=folder,
                     environment=environment,
@@ -195,7 +195,7 @@ def piped(
     if outcome.returncode:
         raise BuildError(
             f"{argv[0]} failed with exit code {outcome.returncode}",
-            where=place.name,
+            where=workplace.name,
             evidence=outcome.stderr.decode(errors="replace").splitlines()[-20:],
         )
 

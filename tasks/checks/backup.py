@@ -22,15 +22,15 @@ def check(world: World) -> Iterator[Finding]:
     )
     command = world.instance.backup.after
     if command:
-        yield judge_second_target(world, command[0], shutil.which(command[0]))
+        yield evaluate_second_target(world, command[0], shutil.which(command[0]))
 
 
 def nearest_existing(path: Path) -> Path:
     """The path itself, or the deepest of its parents that is there."""
-    return next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    return next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
 
 
-def judge_second_target(world: World, program: str, found: str | None) -> Finding:
+def evaluate_second_target(world: World, program: str, found: str | None) -> Finding:
     """found: the path of `backup.after`'s program, where it can be run."""
     if found is None:
         what = f"backup.after: there is no program {program} to run"

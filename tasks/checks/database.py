@@ -28,7 +28,7 @@ LOOK_SECONDS = 60.0
 def check(world: World) -> Iterator[Finding]:
     database = world.instance.database
     # The password files are read for it; one that cannot be read is raised from here.
-    given = read_host_files(world.instance)
+    host_files = read_host_files(world.instance)
     if database.host is None:
         yield world.ok("database", f"{database.type} in the container")
     else:
@@ -43,7 +43,7 @@ def check(world: World) -> Iterator[Finding]:
     if found.running and found.owner == world.instance.id:
         yield from copies(world, container)
     elif not found.exists and registry.find(world.paths, world.instance.id) is None:
-        refuse_newer_server(world.instance, given)
+        refuse_newer_server(world.instance, host_files)
 
 
 def copies(world: World, container: Container) -> Iterator[Finding]:

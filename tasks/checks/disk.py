@@ -59,11 +59,11 @@ def unbuilt(world: World) -> bool:
 
 def room_of(path: Path) -> Room:
     """Of the file system that the path is on, or will be."""
-    place = nearest_existing(path)
-    found = os.statvfs(place)
+    existing = nearest_existing(path)
+    found = os.statvfs(existing)
     return Room(
-        device=place.stat().st_dev,
-        path=place,
+        device=existing.stat().st_dev,
+        path=existing,
         free=found.f_bavail * found.f_frsize / GB,
         files=found.f_favail if found.f_files else None,
     )
@@ -75,10 +75,10 @@ def evaluate(found: Iterable[tuple[DiskNeed, Room]]) -> Iterator[Finding]:
     for need, room in found:
         by_device.setdefault(room.device, []).append((need, room))
     for group in by_device.values():
-        yield from judge_room(group[0][1], [need for need, _ in group])
+        yield from evaluate_room(group[0][1], [need for need, _ in group])
 
 
-def judge_room(room: Room, needs: Sequence[DiskNeed]) -> Iterator[Finding]:
+def evaluate_room(room: Room, needs: Sequence[DiskNeed]) -> Iterator[Finding]:
     now = sum(need.now for need in needs)
     later = sum(need.later for need in needs)
     free = f"{room.path} has {room.free:.1f} GB free"

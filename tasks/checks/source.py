@@ -36,12 +36,12 @@ def check_git(world: World) -> Iterator[Finding]:
     if builds.find(world.paths, builds.artifact_key(instance, commit)):
         yield world.ok("build", f"{commit[:10]} has been built")
         return
-    yield from judge_toolchain(world, builds.check_toolchain(instance, commit, world.paths))
+    yield from evaluate_toolchain(world, builds.check_toolchain(instance, commit, world.paths))
     if instance.build.where == "container":
-        yield from judge_builder(world, read_routes())
+        yield from evaluate_builder(world, read_routes())
 
 
-def judge_toolchain(world: World, problems: Sequence[str]) -> Iterator[Finding]:
+def evaluate_toolchain(world: World, problems: Sequence[str]) -> Iterator[Finding]:
     where = "this machine" if world.instance.build.where == "local" else "the builder container"
     if not problems:
         yield world.ok("build", f"to be built in {where}; nothing is known to be missing")
@@ -51,7 +51,7 @@ def judge_toolchain(world: World, problems: Sequence[str]) -> Iterator[Finding]:
         )
 
 
-def judge_builder(world: World, routes: Sequence[Route]) -> Iterator[Finding]:
+def evaluate_builder(world: World, routes: Sequence[Route]) -> Iterator[Finding]:
     """The builder's network is fixed: nothing else may be reached by its addresses."""
     other = overlapping(routes, IPv4Network(f"{SUBNET}.0/24"), BRIDGE)
     if other is not None:
@@ -67,11 +67,11 @@ def check_release(world: World, url: str) -> Finding:
     if builds.find(world.paths, builds.artifact_key(world.instance, None)):
         return world.ok("release", f"{shown(url)} is in the cache")
     if parts.scheme == "file":
-        return judge_file(world, Path(unquote(parts.path)))
-    return judge_answer(world, url, ask(url))
+        return evaluate_file(world, Path(unquote(parts.path)))
+    return evaluate_answer(world, url, ask(url))
 
 
-def judge_file(world: World, path: Path) -> Finding:
+def evaluate_file(world: World, path: Path) -> Finding:
     if path.is_file():
         return world.ok("release", f"{path} is there")
     return world.problem("release", f"{path} is no file", "Correct release.url", BuildError)
@@ -97,7 +97,7 @@ def ask(url: str) -> int | str:
         return str(error)
 
 
-def judge_answer(world: World, url: str, answer: int | str) -> Finding:
+def evaluate_answer(world: World, url: str, answer: int | str) -> Finding:
     """answer: HTTP status, or why there was none. Some servers forbid HEAD: no problem yet."""
     where = shown(url)
     if isinstance(answer, str):

@@ -134,7 +134,7 @@ def row(known: Known) -> tuple[str, ...]:
     else:
         status = f"{state.status} (interrupted)" if known.interrupted else state.status
     number = entry.container_id if entry else state.container_id if state else None
-    place = f" on {entry.node}" if entry and entry.node else ""
+    node = f" on {entry.node}" if entry and entry.node else ""
     container = str(number) if number is not None else entry.container_name if entry else "-"
     last = "-"
     if state:
@@ -143,7 +143,7 @@ def row(known: Known) -> tuple[str, ...]:
     return (
         known.instance_id,
         status,
-        container + place,
+        container + node,
         entry.ip_address if entry else "-",
         entry.domain if entry else "-",
         last,

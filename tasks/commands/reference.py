@@ -21,8 +21,8 @@ def commands() -> dict[str, type[DeployCommand]]:
     """Our commands by what the user types."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     found = {}
-    for name, place in project["entry-points"]["doit.COMMAND"].items():
-        module, _, kind = place.partition(":")
+    for name, location in project["entry-points"]["doit.COMMAND"].items():
+        module, _, kind = location.partition(":")
         command = getattr(importlib.import_module(module), kind)
         if issubclass(command, DeployCommand):
             found[name] = command

@@ -28,9 +28,9 @@ def across_findings(
             # A container that has its name from the instance id is no second problem.
             if same_id and key == _NAME and key not in lines:
                 continue
-            place = f"{file}:{lines[key]}" if key in lines else file
-            first = seen.setdefault((what, identity.casefold()), place)
-            if first is not place:
+            where = f"{file}:{lines[key]}" if key in lines else file
+            first = seen.setdefault((what, identity.casefold()), where)
+            if first is not where:
                 same_id = same_id or key == _ID
                 yield number, Finding(key, f"{identity} is {what} in {first} too", _HINT)
         yield from ((number, found) for found in _other_nodes(document, lines, file, nodes))
@@ -49,9 +49,9 @@ def _other_nodes(
     if not group or not nodes:
         return
     host = str(value_at(document, "proxmox.connection.host"))
-    place = f"{file}:{lines[_NODES]}" if _NODES in lines else file
+    where = f"{file}:{lines[_NODES]}" if _NODES in lines else file
     mine = frozenset(str(node).removesuffix(":0") for node in nodes)
-    theirs, first = seen.setdefault((host, str(group)), (mine, place))
+    theirs, first = seen.setdefault((host, str(group)), (mine, where))
     if theirs != mine:
         yield Finding(
             _NODES, f"group {group} has other nodes in {first}", "Give it the same in both."

@@ -86,22 +86,22 @@ def validity(der: bytes) -> tuple[datetime, datetime]:
     """
     _, certificate = _element(der, 0)
     _, body = _element(der, certificate.start)
-    place = body.start
-    tag, element = _element(der, place)
+    start = body.start
+    tag, element = _element(der, start)
     # The version is left out for version 1; then follow serial number, algorithm and issuer.
     for _ in range(4 if tag == 0xA0 else 3):
-        _, element = _element(der, place)
-        place = element.stop
-    _, times = _element(der, place)
+        _, element = _element(der, start)
+        start = element.stop
+    _, times = _element(der, start)
     _, first = _element(der, times.start)
     start_tag, _ = _element(der, times.start)
     end_tag, second = _element(der, first.stop)
     return _time(start_tag, der[first]), _time(end_tag, der[second])
 
 
-def _element(der: bytes, place: int) -> tuple[int, slice]:
-    """Tag and content of the element that starts at place."""
-    tag, length, start = der[place], der[place + 1], place + 2
+def _element(der: bytes, at: int) -> tuple[int, slice]:
+    """Tag and content of the element that starts there."""
+    tag, length, start = der[at], der[at + 1], at + 2
     if length & 0x80:
         count = length & 0x7F
         length = int.from_bytes(der[start : start + count], "big")

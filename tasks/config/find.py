@@ -35,12 +35,12 @@ def find_configuration(
     )
 
 
-def _files_of(place: Path, name: str) -> tuple[Path, ...]:
+def _files_of(path: Path, name: str) -> tuple[Path, ...]:
     try:
-        if not place.is_dir():
-            place.lstat()
-            return (place,)
-        files = _yaml_files(place)
+        if not path.is_dir():
+            path.lstat()
+            return (path,)
+        files = _yaml_files(path)
     except FileNotFoundError:
         raise UsageError(
             "no such file or folder", where=name, hint="Write one with ./doit init"
@@ -52,7 +52,7 @@ def _files_of(place: Path, name: str) -> tuple[Path, ...]:
     if files:
         return files
     hint = "Write one with ./doit init"
-    if any(place.glob("*.yml")):
+    if any(path.glob("*.yml")):
         hint = "Its *.yml files are not looked at: rename them to *.yaml"
     raise UsageError("the folder has no *.yaml file", where=name, hint=hint)
 

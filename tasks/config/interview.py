@@ -139,10 +139,10 @@ def document(asked: tuple[Question, ...], answers: Answers) -> dict[str, Any]:
     for question in asked:
         if question.key and (value := answers.get(question.option)):
             *sections, name = question.key.split(".")
-            place = given
+            inner = given
             for section in sections:
-                place = place.setdefault(section, {})
-            place[name] = value
+                inner = inner.setdefault(section, {})
+            inner[name] = value
     return given
 
 

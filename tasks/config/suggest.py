@@ -34,8 +34,8 @@ def unknown_key(section: Key, name: str) -> Finding:
     siblings = subschema(section).get("properties", {})
     if near := nearest(name, siblings):
         return Finding(key, f"unknown key, did you mean {near}?")
-    if places := [dotted(found[:-1]) for found, _ in keys() if found[-1] == name]:
-        known = " or ".join(place or "the top level" for place in places)
+    if sections := [dotted(found[:-1]) for found, _ in keys() if found[-1] == name]:
+        known = " or ".join(section or "the top level" for section in sections)
         return Finding(key, f"unknown key here, it belongs under {known}")
     names = (found[-1] for found, _ in keys() if isinstance(found[-1], str))
     if near := nearest(name, (str(found) for found in names), 0.8):

@@ -23,7 +23,7 @@ def conflict(world: World) -> Finding | None:
     return None
 
 
-def judge_address(world: World, *, asked: bool, taken: str | None) -> Finding:
+def evaluate_address(world: World, *, asked: bool, taken: str | None) -> Finding:
     """asked: the bridge was there to be asked; taken: the hardware address that answered."""
     address, bridge = world.instance.network.interface.ip, world.instance.network.bridge
     if taken:

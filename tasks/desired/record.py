@@ -121,8 +121,8 @@ def running(facts: Facts) -> tuple[Record, ...]:
 
 
 def _registered_text(found: registry.Registered) -> str:
-    place = f" as {found.container_id} on {found.node}" if found.node else ""
-    return f"{found.container_name}{place} {found.ip_address} {found.domain} {found.config}"
+    guest = f" as {found.container_id} on {found.node}" if found.node else ""
+    return f"{found.container_name}{guest} {found.ip_address} {found.domain} {found.config}"
 
 
 def observe(instance: Instance, paths: Paths) -> dict[str, str]:

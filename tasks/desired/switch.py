@@ -22,12 +22,12 @@ def units(
     instance: Instance,
     color: Color,
     rendered: Mapping[str, Rendered],
-    given: HostFiles,
+    host_files: HostFiles,
     target: ReleaseTarget,
 ) -> tuple[Unit, ...]:
     """The units of a color, in the order of their start."""
     started: tuple[Unit, ...] = (
-        system.backend_unit(instance, color, rendered, target.key, target.version, given),
+        system.backend_unit(instance, color, rendered, target.key, target.version, host_files),
     )
     if instance.services.mcp.enabled:
         started += (system.mcp_unit(instance, color, rendered, target.key),)
@@ -38,7 +38,7 @@ def declare(
     instance: Instance,
     color: Color,
     rendered: Mapping[str, Rendered],
-    given: HostFiles,
+    host_files: HostFiles,
     target: ReleaseTarget,
 ) -> tuple[Resource, ...]:
     """Start, health, switch, and the other color at rest."""
@@ -52,11 +52,11 @@ def declare(
             origin=unit.origin.merged([releasing]),
             otherwise=target.because,
         )
-        for unit in units(instance, color, rendered, given, target)
+        for unit in units(instance, color, rendered, host_files, target)
     )
     idle = tuple(
         StoppedUnit(unit=unit.unit, follows=("color:active",))
-        for unit in units(instance, other(color), rendered, given, target)
+        for unit in units(instance, other(color), rendered, host_files, target)
     )
     site = HealthCheck(
         domain=instance.network.domain,

@@ -102,15 +102,15 @@ def _by_color(template: str, path: str, color: str) -> Templated:
 
 
 def declare(
-    instance: Instance, rendered: Mapping[str, Rendered], given: HostFiles = NO_HOST_FILES
+    instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles = NO_HOST_FILES
 ) -> tuple[Resource, ...]:
     """What is desired of the system step, in the order in which they are brought about."""
-    files = tuple(_files(instance, rendered, given))
+    files = tuple(_files(instance, rendered, host_files))
     return (
         *_packages(instance),
         User(user=USER, home=DATA),
         *_directories(instance),
-        *_secrets(instance, given),
+        *_secrets(instance, host_files),
         *files,
         # The package brings it.
         Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
@@ -119,7 +119,7 @@ def declare(
         _log_files(),
         _nginx_files(files),
         DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),
-        *_database(instance, rendered, given),
+        *_database(instance, rendered, host_files),
         *_redis(instance, rendered),
         _nginx(instance, files),
         Unit(
@@ -133,14 +133,14 @@ def declare(
 def _packages(instance: Instance) -> Iterator[Package]:
     for package in BASE_PACKAGES:
         yield Package(package=package)
-    place = "inside" if instance.database.inside else "outside"
+    side = "inside" if instance.database.inside else "outside"
     database = {
         ("sqlite", "inside"): "sqlite3",
         ("postgresql", "inside"): "postgresql",
         ("postgresql", "outside"): "postgresql-client",
         ("mysql", "inside"): "mariadb-server",
         ("mysql", "outside"): "mariadb-client",
-    }[instance.database.type, place]
+    }[instance.database.type, side]
     yield Package(package=database, origin=origin_of(instance, ["database.type", "database.host"]))
     if needs_redis(instance):
         keys = ["redis.enabled", "services.mcp.enabled"]
@@ -179,7 +179,7 @@ def _directories(instance: Instance) -> Iterator[Directory]:
         yield Directory(path=f"{UNITS}/{unit}.d")
 
 
-def _secrets(instance: Instance, given: HostFiles) -> Iterator[Resource]:
+def _secrets(instance: Instance, host_files: HostFiles) -> Iterator[Resource]:
     yield Secret(
         path=SERVICE_SECRET,
         owner=USER,
@@ -189,17 +189,17 @@ def _secrets(instance: Instance, given: HostFiles) -> Iterator[Resource]:
     if instance.database.type != "sqlite":
         origin = origin_of(instance, ["database.type", "database.password_file"])
         path = f"{SECRETS}/db-password"
-        if given.database_password is None:
+        if host_files.database_password is None:
             yield Secret(path=path, owner=USER, group=USER, origin=origin)
         else:
             key = "database.password_file"
-            yield _password(path, USER, key, given.database_password, origin)
+            yield _password(path, USER, key, host_files.database_password, origin)
     # Of an apply that was killed on its way to another database.
     yield Absent(path=NEXT)
-    if given.admin_password is not None:
+    if host_files.admin_password is not None:
         origin = origin_of(instance, ["database.admin_password_file"])
         path, key = f"{SECRETS}/db-admin-password", "database.admin_password_file"
-        yield _password(path, "root", key, given.admin_password, origin)
+        yield _password(path, "root", key, host_files.admin_password, origin)
     if needs_redis(instance):
         origin = origin_of(instance, ["redis.enabled", "services.mcp.enabled"])
         path = f"{SECRETS}/redis-password"
@@ -227,7 +227,7 @@ def _password(path: str, owner: str, key: str, content: SecretValue[bytes], orig
 
 
 def _files(
-    instance: Instance, rendered: Mapping[str, Rendered], given: HostFiles
+    instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles
 ) -> Iterator[File]:
     taken = set()
     for item in templated(instance):
@@ -242,11 +242,11 @@ def _files(
             origin=made.origin,
             destructive_inputs=ELSEWHERE if item.path == ENVIRONMENT else (),
         )
-    if given.certificate is not None and given.key is not None:
+    if host_files.certificate is not None and host_files.key is not None:
         origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])
         pair: tuple[tuple[str, str, bytes | SecretValue[bytes], str], ...] = (
-            ("certificate.pem", "ssl_cert", given.certificate, "0644"),
-            ("key.pem", "ssl_key", given.key, "0640"),
+            ("certificate.pem", "ssl_cert", host_files.certificate, "0644"),
+            ("key.pem", "ssl_key", host_files.key, "0640"),
         )
         for name, key, content, mode in pair:
             yield File(
@@ -269,7 +269,7 @@ def _files(
                 hint="Give the file another path; vikunja.environment sets variables",
             )
         written = extra.content
-        desired = given.extra[extra.path] if written is None else SecretValue(written.encode())
+        desired = host_files.extra[extra.path] if written is None else SecretValue(written.encode())
         yield File(
             path=extra.path,
             content=desired if extra.secret else desired.reveal(),
@@ -310,7 +310,7 @@ def _nginx_files(files: Iterable[File]) -> Script:
 
 
 def _database(
-    instance: Instance, rendered: Mapping[str, Rendered], given: HostFiles
+    instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles
 ) -> Iterator[Resource]:
     desired = instance.database
     if desired.type == "sqlite":
@@ -347,7 +347,11 @@ def _database(
         )
         return
     port = database_port(instance)
-    admin = (desired.admin_user,) if desired.admin_user and given.admin_password is not None else ()
+    admin = (
+        (desired.admin_user,)
+        if desired.admin_user and host_files.admin_password is not None
+        else ()
+    )
     yield Script(
         script=f"external-{desired.type}",
         title=f"{desired.host}:{port}/{desired.name}",
@@ -372,8 +376,8 @@ def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Uni
 
 def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
     folder = tls_folder(instance)
-    places = ("/etc/nginx/", f"{TLS}/", f"{UNITS}/nginx.service.d/")
-    used = [item for item in files if item.path.startswith(places)]
+    folders = ("/etc/nginx/", f"{TLS}/", f"{UNITS}/nginx.service.d/")
+    used = [item for item in files if item.path.startswith(folders)]
     triggers = [item.address for item in used]
     triggers.append("absent:/etc/nginx/sites-enabled/default")
     triggers += [f"directory:{LOGS}", _log_files().address]

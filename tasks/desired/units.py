@@ -23,7 +23,7 @@ def backend_unit(
     rendered: Mapping[str, Rendered],
     release_key: str,
     version: str = "-",
-    given: HostFiles = NO_HOST_FILES,
+    host_files: HostFiles = NO_HOST_FILES,
 ) -> Unit:
     """The backend of a color, running what release_key names.
 
@@ -41,7 +41,7 @@ def backend_unit(
         secrets.append(f"{SECRETS}/db-password")
     if instance.redis.enabled:
         secrets.append(f"{SECRETS}/redis-password")
-    password = given.database_password.reveal() if given.database_password else b""
+    password = host_files.database_password.reveal() if host_files.database_password else b""
     timeout = str(instance.vikunja.start_timeout_seconds)
     return Unit(
         unit=f"vikunja-backend@{color}.service",

@@ -72,8 +72,8 @@ def read_json(path: Path, hint: str = "") -> Any:
     try:
         value = json.loads(data.decode(), parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise damaged(path, f"not JSON at {place}: {error.msg}", hint) from error
+        position = f"line {error.lineno} column {error.colno}"
+        raise damaged(path, f"not JSON at {position}: {error.msg}", hint) from error
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"not JSON: {error}", hint) from error
     if value is None:

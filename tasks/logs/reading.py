@@ -32,7 +32,7 @@ def arguments(
     sources: Sequence[Source], since: datetime, newest: int | None, follow: bool
 ) -> list[str]:
     """Of the script in the container."""
-    words = [word for source in sources for word in (source.name, source.place)]
+    words = [word for source in sources for word in (source.name, source.location)]
     wanted = "all" if newest is None or since > FIRST else str(newest)
     return [wanted, str(int(since.timestamp())), "yes" if follow else "no", *words]
 

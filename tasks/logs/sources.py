@@ -17,10 +17,10 @@ FOLDER = "/var/log/vikunja"
 
 
 class Source(Struct, frozen=True):
-    """One log in the container. place: a file, or `journal:UNIT`: what systemd says of it."""
+    """One log in the container. location: a file, or `journal:UNIT`: what systemd says of it."""
 
     name: str
-    place: str
+    location: str
 
 
 def sources(instance: Instance, components: Sequence[Component]) -> tuple[Source, ...]:

@@ -40,8 +40,8 @@ class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """`sqlite`, `postgresql vikunja`, `mysql vikunja at db.example.com:3306`"""
         if self.type == "sqlite":
             return "sqlite"
-        place = f" at {self.host}:{self.port}" if self.host else ""
-        return f"{self.type} {self.name}{place}"
+        server = f" at {self.host}:{self.port}" if self.host else ""
+        return f"{self.type} {self.name}{server}"
 
     def same(self, other: DatabaseAddress) -> bool:
         """Whether both are one database, whoever logs in."""
@@ -66,10 +66,10 @@ def address_in(environment: bytes) -> DatabaseAddress | None:
     host, _, port = found.get("HOST", "").rpartition(":")
     if not host or not port.isdigit() or not found.get("DATABASE"):
         return None
-    place: tuple[str | None, int] = (host.strip("[]"), int(port))
-    if place == ("127.0.0.1", USUAL_PORTS[kind]):
-        place = (None, 0)
-    return DatabaseAddress(kind, *place, found["DATABASE"], found.get("USER", ""))
+    server: tuple[str | None, int] = (host.strip("[]"), int(port))
+    if server == ("127.0.0.1", USUAL_PORTS[kind]):
+        server = (None, 0)
+    return DatabaseAddress(kind, *server, found["DATABASE"], found.get("USER", ""))
 
 
 def read_address(data: object) -> DatabaseAddress | None:

@@ -12,6 +12,8 @@ from tasks.model.last_drill import LastDrill
 
 Status = Literal["healthy", "degraded", "unhealthy", "unknown"]
 
+ContainerState = Literal["running", "stopped", "absent", "foreign", "unknown"]
+
 Milliseconds = Annotated[int, Meta(ge=1)]
 HttpCode = Annotated[int, Meta(ge=100, le=599)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
@@ -24,7 +26,7 @@ class _Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class ContainerHealth(_Part, frozen=True, kw_only=True):
     status: Status
-    state: Literal["running", "stopped", "absent", "foreign", "unknown"]
+    state: ContainerState
 
 
 class Checks(_Part, frozen=True, kw_only=True):

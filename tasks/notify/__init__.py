@@ -24,8 +24,8 @@ def watch(instances: Iterable[Instance], warn: Callable[[str], None]) -> None:
     def ended(end: Ended) -> None:
         instance = wanting.get(end.instance_id)
         if instance is not None:
-            from tasks.notify.notifications import tell
+            from tasks.notify.notifications import notify
 
-            tell(instance, end, warn)
+            notify(instance, end, warn)
 
     operations.when_ended(ended)

@@ -22,7 +22,7 @@ from tasks.notify.message import Message
 from tasks.secret import Secret
 
 LIMIT_SECONDS = 30
-PLACES = os.pathsep.join(("/usr/sbin", "/usr/lib", "/sbin"))
+SENDMAIL_FOLDERS = os.pathsep.join(("/usr/sbin", "/usr/lib", "/sbin"))
 """Where sendmail is besides the caller's PATH: cron's may have neither."""
 
 
@@ -59,7 +59,7 @@ def send(instance: Instance, message: Message, host: str) -> None:
 
 def by_sendmail(mail: EmailMessage, environment: Mapping[str, str]) -> None:
     path = environment.get("PATH") or os.defpath
-    program = shutil.which("sendmail", path=f"{path}{os.pathsep}{PLACES}")
+    program = shutil.which("sendmail", path=f"{path}{os.pathsep}{SENDMAIL_FOLDERS}")
     if program is None:
         raise ResourceError(
             "sendmail is not installed on this machine",

@@ -14,7 +14,7 @@ from tasks.notify import notified
 from tasks.notify.message import Message, kind_of, message, topic
 
 
-def tell(instance: Instance, end: Ended, warn: Callable[[str], None]) -> None:
+def notify(instance: Instance, end: Ended, warn: Callable[[str], None]) -> None:
     """Send what is to be told, and remember failures. What goes wrong is a WARN line in the
     instance's log, and goes to `warn`."""
     failed = notified.read(end.paths, instance.id)

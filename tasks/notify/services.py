@@ -34,7 +34,7 @@ def send(path: Path, message: Message) -> list[str]:
     # It says what it does to loggers of its own, addresses among it.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     problems = []
-    told = 0
+    notified = 0
     for number, address in addresses(path):
         protect(address)
         service = apprise.Apprise()
@@ -46,8 +46,8 @@ def send(path: Path, message: Message) -> list[str]:
         ):
             problems.append(f"{where}: the service did not take it")
         else:
-            told += 1
-    if not told:
+            notified += 1
+    if not notified:
         if not problems:
             raise UsageError(f"{path} holds no address")
         raise NetworkError("; ".join(problems))

@@ -22,9 +22,9 @@ def columns(
     for header in less:
         if width is None or max(map(len, text), default=0) <= width:
             break
-        place = shown.index(header)
-        del shown[place]
-        rows = [[*row[:place], *row[place + 1 :]] for row in rows]
+        index = shown.index(header)
+        del shown[index]
+        rows = [[*row[:index], *row[index + 1 :]] for row in rows]
         text = _aligned(rows, shown)
     return "\n".join(text)
 

@@ -24,7 +24,7 @@ from tasks.model.instance import Color, Database, Instance
 from tasks.model.layout import SECRETS, UNITS
 from tasks.model.plan import InstancePlan
 from tasks.paths import Paths
-from tasks.planning import inspection as looking
+from tasks.planning import inspection
 from tasks.planning.inspection import Inputs, Inspection
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, Resource
@@ -85,14 +85,14 @@ def inspect_move(
     after = database_address(instance)
     occupied = bool(recorded(facts, instance)) and not ours(facts, after, before)
     move = PlannedMove(before, after, occupied=occupied)
-    target = looking.find_target(instance, commit, paths)
+    target = inspection.find_target(instance, commit, paths)
     if occupied:
-        update = looking.find_update(instance, target, facts, paths)
-        return looking.build_plan(sources, container, target, facts, paths, update, move=move)
+        update = inspection.find_update(instance, target, facts, paths)
+        return inspection.build_plan(sources, container, target, facts, paths, update, move=move)
     as_is = _as_it_is(sources, container, before, paths)
-    found = looking.find(as_is, container, paths)
-    update = looking.find_update(as_is.instance, target, found, paths)
-    first = looking.build_plan(as_is, container, target, found, paths, update)
+    found = inspection.find(as_is, container, paths)
+    update = inspection.find_update(as_is.instance, target, found, paths)
+    first = inspection.build_plan(as_is, container, target, found, paths, update)
     # Records are written at the end of every plan.
     if any(entry.step != "record" for entry in first.plan.entries):
         plan = replace(first.plan, unseen=True, database_move=replace(move, first=True))
@@ -102,7 +102,7 @@ def inspect_move(
         stale = next((i.since for i in kept_in(facts, before) if i.database.same(after)), None)
     seconds = _expected(instance, container, before, paths)
     move = replace(move, seconds=seconds, replaces=stale)
-    return looking.build_plan(sources, container, target, facts, paths, move=move)
+    return inspection.build_plan(sources, container, target, facts, paths, move=move)
 
 
 def _expected(
@@ -141,7 +141,7 @@ def _as_it_is(
         database = replace(database, password_file=None)
     if database.admin_password_file is None or not database.admin_password_file.is_file():
         database = replace(database, admin_user=None, admin_password_file=None)
-    made = looking.gather(_with(sources.instance, database), paths)
+    made = inspection.gather(_with(sources.instance, database), paths)
     return replace(made, applied=_without_what_comes(made, sources))
 
 
@@ -159,7 +159,7 @@ def _unchanged(sources: Inputs, database: Database, paths: Paths) -> bool:
     if path is None or not path.is_file():
         return False
     plain = replace(database, admin_user=None, admin_password_file=None)
-    made = looking.gather(_with(sources.instance, plain), paths)
+    made = inspection.gather(_with(sources.instance, plain), paths)
     desired = next(one for one in made.inside if one.address == f"file:{PASSWORD}")
     before = sources.applied.resources.get(desired.address)
     return before is not None and before.digest == applied_resource(desired).digest

@@ -53,13 +53,13 @@ class Inputs(Struct, frozen=True, dict=True):
 
     instance: Instance
     rendered: Mapping[str, Rendered]
-    given: system.HostFiles
+    host_files: system.HostFiles
     applied: Applied
 
     @cached_property
     def inside(self) -> tuple[Resource, ...]:
         """The system step's resources."""
-        return system.declare(self.instance, self.rendered, self.given)
+        return system.declare(self.instance, self.rendered, self.host_files)
 
 
 class Inspection(Struct, frozen=True):
@@ -186,7 +186,7 @@ def questions(sources: Inputs, container: Container) -> tuple[Question, ...]:
     for color in COLORS:
         resources += release.declare(sources.instance, nothing, color)
         resources += switch.declare(
-            sources.instance, color, sources.rendered, sources.given, nothing
+            sources.instance, color, sources.rendered, sources.host_files, nothing
         )
     resources += orphans(sources.applied, {resource.address for resource in resources})
     asked = [question for resource in resources for question in resource.questions()]
@@ -246,7 +246,7 @@ def build_plan(
         "system": desired_inside,
         "build": release.declare_build(instance, target) if needed else (),
         "release": releasing,
-        "switch": switch.declare(instance, color, sources.rendered, sources.given, target),
+        "switch": switch.declare(instance, color, sources.rendered, sources.host_files, target),
     }
     aside = overrides.find(facts, steps["system"] + steps["switch"], sources.applied.resources)
     steps |= {name: overrides.put_aside(steps[name], aside) for name in ("system", "switch")}

@@ -72,20 +72,20 @@ def refuse_loss(plans: Iterable[InstancePlan]) -> None:
 
 def _refuse_place(inspection: Inspection, paths: Paths) -> None:
     entries = inspection.plan.entries
-    places = [entry for entry in entries if isinstance(entry.resource, DesiredContainer)]
-    if places or any(entry.address == "record:registry" for entry in entries):
+    containers = [entry for entry in entries if isinstance(entry.resource, DesiredContainer)]
+    if containers or any(entry.address == "record:registry" for entry in entries):
         desired = entry_of(
             inspection.instance, inspection.sources.applied, inspection.facts.container
         )
         registry.refuse_conflicts(desired, registry.read(paths))
-    if any(entry.action == "replace" for entry in places):
+    if any(entry.action == "replace" for entry in containers):
         inspection.container.require_removable()
-    if places and inspection.facts.container is not None:
+    if containers and inspection.facts.container is not None:
         inspection.container.preflight(inspection.facts.container)
-    if places and registry.find(paths, inspection.instance.id) is None:
+    if containers and registry.find(paths, inspection.instance.id) is None:
         from tasks.databases.greeting import refuse_newer_server
 
-        refuse_newer_server(inspection.instance, inspection.sources.given)
+        refuse_newer_server(inspection.instance, inspection.sources.host_files)
 
 
 def _refuse_parts(inspection: Inspection) -> None:

@@ -34,15 +34,15 @@ def chart(values: Sequence[int | None]) -> Chart | None:
         return None
     least, most = min(known), max(known)
     step = (WIDTH - 2 * EDGE) / max(len(values) - 1, 1)
-    places = [
+    points = [
         (round(EDGE + number * step, 1), None if value is None else _height(value, most))
         for number, value in enumerate(values)
     ]
-    runs = list(_runs(places))
+    runs = list(_runs(points))
     return Chart(
         lines=tuple(" ".join(f"{x},{y}" for x, y in run) for run in runs if len(run) > 1),
         dots=tuple(run[0] for run in runs if len(run) == 1),
-        gaps=tuple(x for x, y in places if y is None),
+        gaps=tuple(x for x, y in points if y is None),
         now=values[-1],
         least=least,
         most=most,
@@ -55,9 +55,9 @@ def _height(value: int, most: int) -> float:
     return round(HEIGHT - EDGE - value / max(most, 1) * (HEIGHT - 2 * EDGE), 1)
 
 
-def _runs(places: Sequence[tuple[float, float | None]]) -> Iterator[list[tuple[float, float]]]:
+def _runs(points: Sequence[tuple[float, float | None]]) -> Iterator[list[tuple[float, float]]]:
     run: list[tuple[float, float]] = []
-    for x, y in places:
+    for x, y in points:
         if y is not None:
             run.append((x, y))
         elif run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from tasks.errors import DeployError
 from tasks.model import health as checks
 from tasks.model import last_drill, layout, registry
 from tasks.model import state as states
+from tasks.model.health_document import ContainerState
 from tasks.model.history import Performed
 from tasks.model.holder import LockInfo, inspect
 from tasks.model.instance import DatabaseType, Instance
@@ -30,9 +31,15 @@ from tasks.status.backups import Backups
 from tasks.status.guest_facts import Inside, look_inside
 from tasks.status.recent import recent
 
-__all__ = ["Inside", "Place", "Standing", "inspect_standing", "look_from_outside", "look_inside"]
+__all__ = [
+    "ContainerState",
+    "Inside",
+    "Standing",
+    "inspect_standing",
+    "look_from_outside",
+    "look_inside",
+]
 
-Place = Literal["running", "stopped", "absent", "foreign", "unknown"]
 """Of a container; foreign: its name is taken by one not proven ours; unknown: not looked at."""
 
 RECENT_OPERATIONS = 10
@@ -42,7 +49,7 @@ class Standing(Struct, frozen=True):
     """An instance at one moment.
 
     configured: in the configuration that was loaded; where not, only the host's records and the
-    container's place are known. container_id: what Proxmox VE calls the container; None elsewhere,
+    container's state are known. container_id: what Proxmox VE calls the container; None elsewhere,
     and where it is not known. address: without prefix length. created_at: ISO 8601, empty where
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
     oldest first. forwarding: this machine lets the container out; None where that is not its to
@@ -54,7 +61,7 @@ class Standing(Struct, frozen=True):
     instance_id: str
     configured: bool
     container_name: str
-    container: Place
+    container: ContainerState
     address: str
     url: str
     container_id: int | None = None
@@ -122,7 +129,7 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
         found = container.observe()
         standing = replace(
             standing,
-            container=place(found, instance.id),
+            container=container_state(found, instance.id),
             own_disk=container.own_disk,
             forwarding=forwarding_of(found),
             container_id=found_number(found) or standing.container_id,
@@ -158,7 +165,7 @@ def look_from_outside(instance_id: str, paths: Paths) -> Standing:
             standing,
             container_name=entry.container_name,
             container_id=entry.container_id,
-            container=place_of(entry, paths),
+            container=registered_state(entry, paths),
             address=entry.ip_address.partition("/")[0],
             url=f"https://{entry.domain}",
             config=entry.config,
@@ -196,7 +203,7 @@ def forwarding_of(found: ContainerFacts) -> bool | None:
     return forwarding if isinstance(forwarding, bool) else None
 
 
-def place(found: ContainerFacts, instance_id: str) -> Place:
+def container_state(found: ContainerFacts, instance_id: str) -> ContainerState:
     if not found.exists:
         return "absent"
     if found.owner != instance_id:
@@ -204,8 +211,8 @@ def place(found: ContainerFacts, instance_id: str) -> Place:
     return "running" if found.running else "stopped"
 
 
-def place_of(entry: Registered, paths: Paths) -> Place:
+def registered_state(entry: Registered, paths: Paths) -> ContainerState:
     """Where the container of a registered instance stands, as far as this machine can tell."""
     owner = entry.instance_id
     container = driver_named(entry.driver).named(entry.container_name, owner, paths)
-    return "unknown" if container is None else place(container.observe(), owner)
+    return "unknown" if container is None else container_state(container.observe(), owner)

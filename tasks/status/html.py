@@ -17,8 +17,8 @@ from tasks.status.chart import HEIGHT, WIDTH, Chart, chart
 from tasks.status.facts import Standing
 from tasks.status.rules import Note
 from tasks.status.view import (
+    CONTAINER_STATES,
     NAMES,
-    PLACES,
     ago,
     backups_text,
     component_text,
@@ -83,7 +83,7 @@ def _instance(one: Shown, now: datetime) -> dict[str, Any]:
             ("Color", color),
             ("Up for", up),
             ("Address", standing.address or "-"),
-            ("Container", PLACES[standing.container]),
+            ("Container", CONTAINER_STATES[standing.container]),
         ],
         "components": list(_components(one)),
         "bars": list(_bars(one.health)),

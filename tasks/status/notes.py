@@ -1,6 +1,6 @@
 """What of a standing does not agree, does not answer or needs a hand. Pure.
 
-The rules of the services and of what they use are in `rules`, those of records and place here.
+The rules of the services and of what they use are in `rules`, those of records and containers here.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
 
 
 def _place_notes(standing: Standing) -> list[Note]:
-    name, place = standing.instance_id, standing.container
+    name, container = standing.instance_id, standing.container
     label = f"container {standing.container_label}"
 
     def note(level: rules.Level, what: str, hint: str) -> list[Note]:
@@ -78,17 +78,17 @@ def _place_notes(standing: Standing) -> list[Note]:
             else "./doit instances shows what is recorded of it"
         )
         return note("note", f"not configured here: {where}", hint)
-    if place == "foreign":
+    if container == "foreign":
         if standing.unproven is not None:
             return note("warning", standing.unproven.what, standing.unproven.hint)
         hint = "Choose another container for this instance; that one is left as it is"
         return note("warning", f"{label} exists and is not proven to be this instance's", hint)
-    if place == "stopped" and serves(standing):
+    if container == "stopped" and serves(standing):
         return note("unhealthy", f"{label} is stopped", f"./doit start {name} starts it")
-    if place == "absent" and serves(standing):
+    if container == "absent" and serves(standing):
         hint = f"./doit apply {name} makes a new one, empty; its data is in the backups"
         return note("unhealthy", f"{label} is gone", hint)
-    if place == "absent" and standing.state is None and not standing.locked:
+    if container == "absent" and standing.state is None and not standing.locked:
         return note("note", "never deployed", f"./doit apply {name}")
     found: list[Note] = []
     if standing.forwarding is False:

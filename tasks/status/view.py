@@ -35,7 +35,7 @@ HEADERS = (
 )
 LESS = ("COMMIT", "SERVICES", "COLOR", "CONTAINER", "URL", "ADDRESS", "VERSION")
 """What goes first on a narrow terminal; what is wrong is said below the table anyway."""
-PLACES = {
+CONTAINER_STATES = {
     "running": "running",
     "stopped": "stopped",
     "absent": "none",
@@ -127,7 +127,7 @@ def table(
             state_text(standing),
             *version_of(standing),
             standing.address or "-",
-            PLACES[standing.container],
+            CONTAINER_STATES[standing.container],
             services_text(standing),
             last_text(standing, now),
             standing.url or "-",
@@ -144,7 +144,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
     up = state.uptime_start if state else None
     since = f", up since {up} ({ago(up, now).removesuffix(' ago')})" if up else ""
     when = f" ({state.last_operation_time})" if state else ""
-    place = PLACES[standing.container]
+    container = CONTAINER_STATES[standing.container]
     rows = [
         ("Health", health["overall_status"]),
         ("State", state_text(standing) + since),
@@ -153,7 +153,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         ("Color", color),
         ("URL", standing.url or "-"),
         ("Address", standing.address or "-"),
-        ("Container", f"{standing.container_label} {place}".strip()),
+        ("Container", f"{standing.container_label} {container}".strip()),
     ]
     if inside is not None:
         units = ", ".join(f"{short(unit)} {active}" for unit, active in shown_units(inside))

@@ -79,7 +79,7 @@ def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
         paths.last_backup(instance_id),
         paths.last_drill(instance_id),
         paths.drill(instance_id),
-        paths.told(instance_id),
+        paths.notified(instance_id),
         paths.health(instance_id),
         paths.health_history(instance_id),
     )

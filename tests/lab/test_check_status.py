@@ -123,12 +123,12 @@ def test_a_color_switched_by_hand_is_told_with_what_to_type(
     with changed(container, "touch", marker, back=("rm", marker)):
         document = status(deployed, code=10)
     assert document["colors"] == {"nginx": "green", "container": "blue", "state": "blue"}
-    told = {note["what"]: note["hint"] for note in document["notes"]}
+    reported = {note["what"]: note["hint"] for note in document["notes"]}
     what = (
         "nginx passes requests to green, the state file says blue, "
         "the record in the container says blue"
     )
-    assert f"./doit apply {deployed.id} mends it" in told[what]
+    assert f"./doit apply {deployed.id} mends it" in reported[what]
 
 
 def test_a_stopped_container_reads_well_and_is_exit_10(

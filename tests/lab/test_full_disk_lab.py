@@ -77,8 +77,8 @@ def test_where_records_cannot_be_written_nothing_is_begun(
     with full(place, tmp_path / "aside") as disk:
         for command in COMMANDS:
             said = site.run(*command, code=1).stderr
-            (told,) = errors(said)
-            assert FULL in told and str(place) in told
+            (reported,) = errors(said)
+            assert FULL in reported and str(place) in reported
             assert f"Look at {place}: is its disk full" in said
             assert inspect(site.paths, site.id) is None
         assert serves(site)
@@ -100,8 +100,8 @@ def test_a_drill_that_finds_no_room_leaves_nothing(deployed: Site, tmp_path: Pat
     with small_disk(place, PAGES) as disk:
         disk.leave(0)
         said = site.run("drill", code=1).stderr
-        (told,) = errors(said)
-        assert FULL in told and str(place) in told
+        (reported,) = errors(said)
+        assert FULL in reported and str(place) in reported
         assert "is its disk full" in said
         assert disk.names() == []
     place.rmdir()
@@ -121,8 +121,8 @@ def test_a_restart_that_cannot_prepare_its_way_back_touches_nothing(
     )
     try:
         said = deployed.run("restart", code=1).stderr
-        (told,) = errors(said)
-        assert "the way back could not be prepared; what ran serves on" in told
+        (reported,) = errors(said)
+        assert "the way back could not be prepared; what ran serves on" in reported
         assert "Is the container's disk full" in said
         assert serves(deployed)
     finally:

@@ -139,7 +139,7 @@ class LabDatabase:
             self.sh("kill $(cat /root/writer)")
             writer.join()
 
-    def settle(self) -> None:
+    def wait_for_killed_clients(self) -> None:
         """Wait until a server has ended what clients that were killed had asked for."""
         self.sh("exec 9>/run/vikunja-deploy/apply.lock && flock 9")
         others = {

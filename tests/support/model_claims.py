@@ -137,7 +137,7 @@ def _subsumed(entry: PlanEntry, plan: Plan) -> bool:
     return any(address.startswith(earlier) for address in addresses)
 
 
-def check_settled(site: Site) -> None:
+def check_converged(site: Site) -> None:
     """Nothing is left to do, and nothing runs with files other than those that are there."""
     _, plan = site.plan()
     assert [e.full_address for e in plan.entries] == []

@@ -135,7 +135,7 @@ class World:
         kept = pickle.loads(self.kept.read_bytes())
         self.places, self.log, self.refusals, self.events = kept
 
-    def told(self, address: str, how: str) -> None:
+    def record(self, address: str, how: str) -> None:
         with self.mutex:
             self.log.append((address, how))
             self.event()
@@ -261,7 +261,7 @@ class ModelContainer:
         place = self._place
         assert place is not None
         place.owner, place.lost = self.spec.instance_id, None
-        self.world.told(f"container:{self.spec.name}", "adopt")
+        self.world.record(f"container:{self.spec.name}", "adopt")
 
     def preflight(self, found: ContainerFacts) -> None:
         for place in self.world.places.values():
@@ -284,14 +284,14 @@ class ModelContainer:
         place.machine.databases.update(self.world.servers)
         place.machine.files.write(MARKER_PATH, f"{self.spec.instance_id}\n".encode())
         self.world.places[self.spec.name] = place
-        self.world.told(f"container:{self.spec.name}", "create")
+        self.world.record(f"container:{self.spec.name}", "create")
 
     @alone
     def configure(self, progress: Progress = SILENT) -> None:
         place = self._ours("configure")
         how = "none" if place.spec == self.spec else "update"
         place.spec = self.spec
-        self.world.told(f"container:{self.spec.name}", how)
+        self.world.record(f"container:{self.spec.name}", how)
 
     def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
         return changed & RESTART_FIELDS
@@ -302,12 +302,12 @@ class ModelContainer:
         if not place.running:
             place.machine.boot()
             place.running = True
-        self.world.told(f"running:{self.spec.name}", "start")
+        self.world.record(f"running:{self.spec.name}", "start")
 
     @alone
     def stop(self, progress: Progress = SILENT) -> None:
         self._ours("stop").running = False
-        self.world.told(f"running:{self.spec.name}", "stop")
+        self.world.record(f"running:{self.spec.name}", "stop")
 
     def require_removable(self, *, kept: bool = False) -> None:
         if self._place is not None:
@@ -321,7 +321,7 @@ class ModelContainer:
         if self._place is not None:
             self._ours("destroy")
             del self.world.places[self.spec.name]
-        self.world.told(f"container:{self.spec.name}", "destroy")
+        self.world.record(f"container:{self.spec.name}", "destroy")
 
     def run(
         self,
@@ -348,7 +348,7 @@ class ModelContainer:
     def _run(self, machine: Machine, argv: list[str], given: bytes) -> Answer:
         self.world.event()
         if self.world.round_trips == self.world.unheard_at:
-            model_migration.recover(machine, self.world.told)
+            model_migration.recover(machine, self.world.record)
         answer = self._answer(machine, argv, given)
         self.world.event()
         return answer
@@ -356,14 +356,14 @@ class ModelContainer:
     def _answer(self, machine: Machine, argv: list[str], stdin: bytes) -> Answer:
         if argv == ["systemctl", "daemon-reload"]:
             machine.daemon_reload()
-            self.world.told("systemd:unit-files", "run")
+            self.world.record("systemd:unit-files", "run")
             return Answer()
         if argv[:2] == ["systemctl", "is-active"]:
             return Answer(b"active\n")
         if argv[0] == "systemd-run":
             if stdin.endswith(b"done\n"):
                 return Answer()
-            return model_migration.recover(machine, self.world.told)
+            return model_migration.recover(machine, self.world.record)
         if argv[:4] == while_stopped([]):
             journal = (machine.files.content(JOURNAL) or b"").split()
             if journal[:1] not in ([b"stopping"], [b"saved"]):
@@ -371,7 +371,7 @@ class ModelContainer:
             argv = argv[4:]
         if argv[:2] == ["bash", "-c"]:
             if argv[2] == RECOVER.text:
-                return model_migration.recover(machine, self.world.told)
+                return model_migration.recover(machine, self.world.record)
             if argv[2] == ATTACHMENTS.text:
                 # The model has no attachments.
                 return Answer()
@@ -390,7 +390,7 @@ class ModelContainer:
         probes = observer_probes(text)
         if probes is not None:
             return model_scripts.observe(machine, probes, stdin)
-        told = self.world.told
+        record = self.world.record
         if text not in known_texts():
             # The tool reads its scripts anew for every command: one may have been edited since.
             known_texts.cache_clear()
@@ -398,17 +398,17 @@ class ModelContainer:
             case "leftovers", []:
                 return Answer(returncode=75 if machine.works_for_ever else 0)
             case "land", []:
-                return model_scripts.land(machine, stdin, told)
+                return model_scripts.land(machine, stdin, record)
             case "install", names:
-                return model_scripts.install(machine, names, told)
+                return model_scripts.install(machine, names, record)
             case "release", [color, line]:
-                return model_scripts.release(machine, color, line, stdin, told)
+                return model_scripts.release(machine, color, line, stdin, record)
             case "unit", _:
-                return model_scripts.unit(machine, arguments, told)
+                return model_scripts.unit(machine, arguments, record)
             case "site", [domain, port, _]:
-                return model_scripts.site(machine, domain, port, told)
+                return model_scripts.site(machine, domain, port, record)
             case "flip", _:
-                return model_scripts.flip(machine, arguments, told)
+                return model_scripts.flip(machine, arguments, record)
             case "confirm", [color]:
                 return model_scripts.confirm(machine, color)
             case "back", [color, port, *units]:
@@ -422,11 +422,11 @@ class ModelContainer:
             case "websockets", [color, "7", "42"]:
                 return model_scripts.websockets(machine, color)
             case "rehearse", _:
-                return model_migration.rehearse(machine, arguments, told)
+                return model_migration.rehearse(machine, arguments, record)
             case "database-move", _:
-                return model_migration.database_move(machine, arguments, stdin, told)
+                return model_migration.database_move(machine, arguments, stdin, record)
             case "migrate", _:
-                return model_migration.migrate(machine, arguments, told)
+                return model_migration.migrate(machine, arguments, record)
             case str(name), _:
-                return model_scripts.run_script(machine, name, arguments, must_exist, told)
+                return model_scripts.run_script(machine, name, arguments, must_exist, record)
         raise self.world.refuse(f"unknown script {text[-200:]!r} {arguments}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from model_files import folder
 from model_machine import GREEN, STAMPS, Machine, database_named
-from model_scripts import Answer, Told
+from model_scripts import Answer, Record
 
 from tasks.databases.watchdog import AT_BOOT, WANTED
 from tasks.resources.data_move import FILLING, NEXT
@@ -71,10 +71,10 @@ def _new(machine: Machine, found: str) -> str:
     return f"{found} {20260101000000 + len(found.split())}"
 
 
-def rehearse(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
+def rehearse(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     match arguments:
         case ["begin", *_]:
-            told("migrations:rehearsal", "run")
+            record("migrations:rehearsal", "run")
             machine.places["rehearsal"] = _new(machine, machine.places["rehearsal"])
             return Answer(b"39000\n")
         case ["look", *_]:
@@ -84,7 +84,7 @@ def rehearse(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
     raise AssertionError(f"no rehearsal {arguments}")
 
 
-def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
+def migrate(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     files = machine.files
     if arguments[0] == "stop":
         _, journal, _, _, *units = arguments
@@ -94,7 +94,7 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         for unit in units:
             machine.stop(unit)
             machine.unit(unit).enabled = False
-        told("writes:stop", "run")
+        record("writes:stop", "run")
         return Answer()
     before, after = {"saved": ("stopping", "saved"), "commit": ("saved", "committed")}[arguments[0]]
     found = (files.content(JOURNAL) or b"").decode()
@@ -105,7 +105,7 @@ def migrate(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         files.remove(MAINTENANCE)
         for unit in arguments[1:]:
             machine.unit(unit).enabled = True
-        told("writes:go-on", "run")
+        record("writes:go-on", "run")
     return Answer()
 
 
@@ -114,7 +114,9 @@ def moving(machine: Machine) -> bool:
     return b"kind=database-move" in (machine.files.content(JOURNAL) or b"")
 
 
-def database_move(machine: Machine, arguments: Sequence[str], stdin: bytes, told: Told) -> Answer:
+def database_move(
+    machine: Machine, arguments: Sequence[str], stdin: bytes, record: Record
+) -> Answer:
     """database-move.sh"""
     files = machine.files
     match arguments:
@@ -134,7 +136,7 @@ def database_move(machine: Machine, arguments: Sequence[str], stdin: bytes, told
             machine.contents[new] = "SCHEMA_INIT" if machine.fails_to_restore else machine.dumped
             if new[0] == "sqlite":
                 files.write(DATABASE_FILE, b"SQLite format 3")
-            told("database:carried-over", "run")
+            record("database:carried-over", "run")
         case ["undo"]:
             if files.get(f"{HOME}/filled") is not None:
                 new = database_named(files.content(f"{HOME}/next-environment") or b"")
@@ -162,10 +164,10 @@ def started(machine: Machine) -> None:
         machine.migrations = _new(machine, machine.migrations)
 
 
-def recover(machine: Machine, told: Told) -> Answer:
+def recover(machine: Machine, record: Record) -> Answer:
     files = machine.files
     journal = (files.content(JOURNAL) or b"").decode().split()
-    told("migrations:unfinished", "run")
+    record("migrations:unfinished", "run")
     if not journal:
         return Answer()
     phase, words = journal[0], dict(word.split("=", 1) for word in journal[1:])
@@ -180,7 +182,7 @@ def recover(machine: Machine, told: Told) -> Answer:
             machine.stop(unit)
             machine.unit(unit).enabled = False
         if kind:
-            database_move(machine, ["undo"], b"", told)
+            database_move(machine, ["undo"], b"", record)
         elif phase == "saved" and "saved" in machine.places:
             machine.migrations = machine.places.pop("saved")
         files.remove(GREEN)
@@ -195,7 +197,7 @@ def recover(machine: Machine, told: Told) -> Answer:
             machine.start(f"vikunja-{part}@{new}.service")
             machine.unit(f"vikunja-{part}@{new}.service").enabled = True
         if kind:
-            database_move(machine, ["end"], b"", told)
+            database_move(machine, ["end"], b"", record)
     files.remove(MAINTENANCE)
     machine.places.clear()
     for path in (JOURNAL, AT_BOOT, WANTED):

@@ -1,7 +1,7 @@
 """What the tool's own scripts do to a machine. Each function is one of tasks/guest/scripts/*.sh.
 
-What changed is told to `Told`, by the address that the machine's owner would call it by; an
-effect that changed nothing is told as `none`.
+What changed is record to `Record`, by the address that the machine's owner would call it by; an
+effect that changed nothing is record as `none`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LATER = 4102444800
 """When a certificate of the model's ends, in seconds since 1970."""
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
 
-Told = Callable[[str, str], None]
+Record = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _first_line(files: Tree, path: str) -> str:
 # land.sh
 
 
-def land(machine: Machine, stdin: bytes, told: Told) -> Answer:
+def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(stdin)) as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
     machine.files.make_folders(STAMPS, "0700")
@@ -139,7 +139,7 @@ def land(machine: Machine, stdin: bytes, told: Told) -> Answer:
     for line in members["operations"].decode().splitlines():
         verb, *fields = line.split("\t")
         try:
-            _LANDINGS[verb](machine, fields, members, told)
+            _LANDINGS[verb](machine, fields, members, record)
         except (Refused, OSError) as refused:
             said = f"{refused}\ncannot land: {verb} {' '.join(fields)}\n"
             return Answer(_done(done), said.encode(), 1)
@@ -172,7 +172,7 @@ def _replaced(before: Node | None, after: Node) -> str:
     return "none" if before == after else "update"
 
 
-def _settle(machine: Machine, path: str, node: Node, *, make_way: bool = False) -> str:
+def _move_in(machine: Machine, path: str, node: Node, *, make_way: bool = False) -> str:
     """mv -fT onto the path, a folder that is in the way put aside."""
     if make_way:
         machine.files.make_folders(posixpath.dirname(path))
@@ -192,11 +192,13 @@ def _settle(machine: Machine, path: str, node: Node, *, make_way: bool = False) 
     return _replaced(before, node)
 
 
-def _land_file(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _land_file(
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
+) -> None:
     number, mode, owner, group, path = fields
     node = Node("file", members[number], mode, owner, group)
-    how = _settle(machine, path, node, make_way=True)
-    told(_address(path, "file"), "update" if path == GREEN and how != "none" else how)
+    how = _move_in(machine, path, node, make_way=True)
+    record(_address(path, "file"), "update" if path == GREEN and how != "none" else how)
 
 
 def _own(machine: Machine, mode: str, owner: str, group: str, path: str) -> None:
@@ -206,7 +208,7 @@ def _own(machine: Machine, mode: str, owner: str, group: str, path: str) -> None
 
 
 def _land_directory(
-    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
 ) -> None:
     mode, owner, group, path = fields
     before = machine.files.get(path)
@@ -214,16 +216,18 @@ def _land_directory(
         machine.files.put_aside(path)
     machine.files.make_folders(path)
     _own(machine, mode, owner, group, path)
-    told(f"directory:{path}", _replaced(before, folder(mode, owner, group)))
+    record(f"directory:{path}", _replaced(before, folder(mode, owner, group)))
 
 
-def _land_link(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _land_link(
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
+) -> None:
     target, path = fields
-    told(f"link:{path}", _settle(machine, path, Node("link", mode="0777", target=target)))
+    record(f"link:{path}", _move_in(machine, path, Node("link", mode="0777", target=target)))
 
 
 def _land_absent(
-    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
 ) -> None:
     (path,) = fields
     node = machine.files.get(path)
@@ -232,17 +236,19 @@ def _land_absent(
     elif node is not None:
         machine.files.remove(path)
     how = "update" if path == GREEN else "delete"
-    told(_address(path, "absent"), "none" if node is None else how)
+    record(_address(path, "absent"), "none" if node is None else how)
 
 
-def _land_aside(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _land_aside(
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
+) -> None:
     (path,) = fields
     machine.files.put_aside(path)
-    told(f"override:{path}", "delete")
+    record(f"override:{path}", "delete")
 
 
 def _land_secret(
-    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
 ) -> None:
     mode, owner, group, path = fields
     kept = machine.files.content(path)
@@ -251,17 +257,19 @@ def _land_secret(
         machine.serial += 1
         made = hashlib.sha256(f"secret {machine.serial}".encode()).hexdigest()[:48]
         node = Node("file", kept or f"{made}\n".encode(), mode, owner, group)
-        told(f"secret:{path}", _settle(machine, path, node))
+        record(f"secret:{path}", _move_in(machine, path, node))
         machine.noted[path] = node.content
         return
     _own(machine, mode, owner, group, path)
     taken = machine.noted.get(path) not in (None, before.content)
     machine.noted[path] = before.content
     same = machine.files.get(path) == before and not taken
-    told(f"secret:{path}", "none" if same else "update")
+    record(f"secret:{path}", "none" if same else "update")
 
 
-def _land_note(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _land_note(
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
+) -> None:
     (path,) = fields
     content = machine.files.content(path)
     if content is not None:
@@ -269,34 +277,40 @@ def _land_note(machine: Machine, fields: list[str], members: dict[str, bytes], t
 
 
 def _land_derived(
-    machine: Machine, fields: list[str], members: dict[str, bytes], told: Told
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
 ) -> None:
     mode, owner, group, path, of, form = fields
     content = machine.files.content(of)
     if content is None or b"\n" not in content:
         raise Refused(f"{of}: No such file or directory")
     made = form.replace("\\n", "\n") % _first_line(machine.files, of)
-    told(f"secret:{path}", _settle(machine, path, Node("file", made.encode(), mode, owner, group)))
+    record(
+        f"secret:{path}", _move_in(machine, path, Node("file", made.encode(), mode, owner, group))
+    )
 
 
-def _land_user(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _land_user(
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
+) -> None:
     name, home, shell = fields
     before = machine.users.get(name)
     machine.users[name] = User(home, shell)
     machine.groups.add(name)
     how = "none" if before == machine.users[name] else "update"
-    told(f"user:{name}", "create" if before is None else how)
+    record(f"user:{name}", "create" if before is None else how)
 
 
-def _unstamp(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _unstamp(
+    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
+) -> None:
     machine.files.remove(f"{STAMPS}/{fields[0]}")
 
 
-def _forget(machine: Machine, fields: list[str], members: dict[str, bytes], told: Told) -> None:
+def _forget(machine: Machine, fields: list[str], members: dict[str, bytes], record: Record) -> None:
     machine.kept = None
 
 
-_LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None]] = {
+_LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Record], None]] = {
     "file": _land_file,
     "directory": _land_directory,
     "link": _land_link,
@@ -316,13 +330,13 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Told], None
 PARTS = ("mcp-server", "frontend", "backend")
 
 
-def install(machine: Machine, names: Sequence[str], told: Told) -> Answer:
+def install(machine: Machine, names: Sequence[str], record: Record) -> Answer:
     for name in names:
-        told(f"package:{name}", "create" if machine.install(name) else "none")
+        record(f"package:{name}", "create" if machine.install(name) else "none")
     return Answer()
 
 
-def release(machine: Machine, color: str, line: str, archive: bytes, told: Told) -> Answer:
+def release(machine: Machine, color: str, line: str, archive: bytes, record: Record) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
         parts = [m for m in members if m.isreg()]
         files = {m.name: members.extractfile(m).read() for m in parts}  # type: ignore[union-attr]
@@ -351,7 +365,7 @@ def release(machine: Machine, color: str, line: str, archive: bytes, told: Told)
                 machine.files.write(path, content, modes.get(name, "0644"))
     noted = [f"{path}\t{text}\n" for path, text in _release_files(machine, color).items()]
     machine.files.write(f"{backend}/.files", "".join(noted).encode())
-    told(f"release:{color}", "update" if before is not None and whole else "create")
+    record(f"release:{color}", "update" if before is not None and whole else "create")
     return Answer()
 
 
@@ -402,7 +416,7 @@ def websockets(machine: Machine, color: str) -> Answer:
 # unit.sh
 
 
-def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
+def unit(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     name, verb, enable, revision, *health = arguments
     state = machine.unit(name)
     stamp = f"{STAMPS}/{name}"
@@ -416,7 +430,7 @@ def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
                 raise Refused(f"Failed to stop {name}: Unit {name} not loaded.")
             machine.stop(name)
             state.enabled = False
-            told(address, "delete" if was else "none")
+            record(address, "delete" if was else "none")
             return Answer()
         machine.files.remove(stamp)
         if machine.masked(name):
@@ -443,7 +457,7 @@ def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         if health:
             _HEALTH[health[0]](machine, name, health[1:])
     except Refused as refused:
-        told(address, "failed")
+        record(address, "failed")
         return Answer(stderr=f"{refused}\n".encode(), returncode=refused.code)
     machine.files.write(stamp, f"{revision}\n".encode())
     if health and machine.migrations == "none":
@@ -452,7 +466,7 @@ def unit(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
         how = "restart" if was_active else "start"
     elif state.reloads > reloads:
         how = "reload"
-    told(address, how)
+    record(address, how)
     return Answer()
 
 
@@ -504,8 +518,8 @@ def _migrating(machine: Machine, name: str, arguments: Sequence[str]) -> None:
 _HEALTH = {"backend": _backend, "mcp": _mcp, "migrating": _migrating}
 
 
-def site(machine: Machine, domain: str, port: str, told: Told) -> Answer:
-    told("health:site", "run")
+def site(machine: Machine, domain: str, port: str, record: Record) -> Answer:
+    record("health:site", "run")
     nginx = machine.unit("nginx.service")
     text = _text(nginx.running) if nginx.active == "active" else ""
     color = "green" if machine.files.get(GREEN) is not None else "blue"
@@ -538,7 +552,7 @@ def _mark(machine: Machine, color: str) -> None:
         machine.files.remove(GREEN)
 
 
-def flip(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
+def flip(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     color, port, version, _, old_port, domain, ssl_port, _ = arguments
     old = "blue" if color == "green" else "green"
     way_back = _first_line(machine.files, SWITCHING) == old or not _answers(machine, old, old_port)
@@ -547,7 +561,7 @@ def flip(machine: Machine, arguments: Sequence[str], told: Told) -> Answer:
     else:
         machine.files.remove(SWITCHING)
     _mark(machine, color)
-    told("color:active", "update")
+    record("color:active", "update")
     if not way_back:
         return Answer()
     seen = _answers(machine, color, port, version)
@@ -703,7 +717,7 @@ def _digests(*contents: bytes) -> str:
 
 
 def run_script(
-    machine: Machine, name: str, arguments: Sequence[str], must_exist: bool, told: Told
+    machine: Machine, name: str, arguments: Sequence[str], must_exist: bool, record: Record
 ) -> Answer:
     """apply_<name>"""
     function = name.replace("-", "_")
@@ -739,7 +753,7 @@ def run_script(
     after = probe(machine, function, arguments)
     if after != "present":
         return Answer(stderr=f"{name}: it is {after}\n".encode(), returncode=1)
-    told(f"{name}:{title}", "create" if before == "absent" else "update")
+    record(f"{name}:{title}", "create" if before == "absent" else "update")
     return Answer()
 
 

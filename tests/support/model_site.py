@@ -270,13 +270,13 @@ def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             with store.lock(paths, key):
                 found = store.find(paths, key) or publish(paths, instance, commit or None)
             label = commit[:10] if commit else found.version
-            world.told(f"artifact:{label}", "create")
+            world.record(f"artifact:{label}", "create")
             return found
 
         monkeypatch.setattr(builds, "build", built)
 
         def taken(*_: object, **__: object) -> None:
-            world.told("backup:before-update", "run")
+            world.record("backup:before-update", "run")
 
         monkeypatch.setattr("tasks.backup.take.take", taken)
         # What builds without tools needs none.

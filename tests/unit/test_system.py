@@ -57,7 +57,7 @@ CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "IPv6": {"network": {"ip_address": "2001:db8::10/64", "gateway": "2001:db8::1"}},
 }
-GIVEN = system.HostFiles(
+HOST_FILES = system.HostFiles(
     b"CERTIFICATE",
     SecretValue(b"KEY-CANARY"),
     SecretValue(b"PASSWORD-CANARY"),
@@ -86,9 +86,9 @@ def texts(**keys: Any) -> dict[str, str]:
     return {path: item.content.decode() for path, item in rendered(desired).items()}
 
 
-def declared(given: system.HostFiles = GIVEN, **keys: Any) -> tuple[Resource, ...]:
+def declared(host_files: system.HostFiles = HOST_FILES, **keys: Any) -> tuple[Resource, ...]:
     desired = instance(**keys)
-    return system.declare(desired, rendered(desired), given)
+    return system.declare(desired, rendered(desired), host_files)
 
 
 def addresses(**keys: Any) -> list[str]:
@@ -390,11 +390,11 @@ def test_a_users_own_file_must_not_be_one_of_ours() -> None:
     files: Any = [{"path": "/etc/nginx/nginx.conf", "content": ""}]
 
     with pytest.raises(UsageError, match=r"/etc/nginx/nginx\.conf is a file that vikunja-deploy"):
-        declared(GIVEN, files=files)
+        declared(HOST_FILES, files=files)
 
 
 def test_desired_name_the_keys_that_they_come_from() -> None:
-    found = {r.address: set(r.origin.inputs) for r in declared(GIVEN, **ALL)}
+    found = {r.address: set(r.origin.inputs) for r in declared(HOST_FILES, **ALL)}
 
     assert "network.domain" in found[f"file:{NGINX}"]
     assert "network.domain" in found[f"file:{ENVIRONMENT}"]
@@ -406,11 +406,13 @@ def test_desired_name_the_keys_that_they_come_from() -> None:
 # The units that the switch starts
 
 
-def units(release: str = "r1", given: system.HostFiles = GIVEN, **keys: Any) -> list[Unit]:
+def units(
+    release: str = "r1", host_files: system.HostFiles = HOST_FILES, **keys: Any
+) -> list[Unit]:
     desired = instance(**merged(ALL, keys))
     made = rendered(desired)
     return [
-        system.backend_unit(desired, "blue", made, release, "v1", given),
+        system.backend_unit(desired, "blue", made, release, "v1", host_files),
         system.mcp_unit(desired, "blue", made, release),
     ]
 
@@ -433,7 +435,7 @@ def changed(**keys: Any) -> list[bool]:
         ({"services": {"frontend": {"port": 8080}}}, [False, False]),
         ({"redis": {"port": 6400}}, [True, True]),
         ({"vikunja": {"environment": {"A": "b"}}}, [True, False]),
-        ({"given": system.HostFiles(database_password=SecretValue(b"other"))}, [True, False]),
+        ({"host_files": system.HostFiles(database_password=SecretValue(b"other"))}, [True, False]),
     ],
 )
 def test_a_service_is_started_anew_exactly_where_it_would_differ(

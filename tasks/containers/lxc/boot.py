@@ -34,7 +34,7 @@ def lxc_arguments(folder: Path) -> tuple[str, str]:
     return f"--lxcpath={folder.parent}", f"--name={folder.name}"
 
 
-def settled_init(folder: Path) -> int | None:
+def current_init(folder: Path) -> int | None:
     """Its first process. Without one, LXC may still be clearing up behind the last: waits."""
     pid = init.running_init(folder)
     if pid is None:
@@ -80,7 +80,7 @@ def unfreeze(folder: Path, lock: int) -> None:
 
 def halt(folder: Path, lock: int, *, kill: bool) -> None:
     """Stop it, by force at once or after STOP_LIMIT. Stopped already is success."""
-    pid = settled_init(folder)
+    pid = current_init(folder)
     if pid is None:
         return
     how = "--kill" if kill else f"--timeout={STOP_LIMIT}"

@@ -282,7 +282,7 @@ class LxcContainer:
         progress.step("container started")
         with locked(self.folder, handed_on=True) as lock:
             settings = self.ownership.require_ours("start")
-            pid = boot.settled_init(self.folder)
+            pid = boot.current_init(self.folder)
             if pid is None:
                 self._require_base(settings)
                 self._refresh(settings)

@@ -80,8 +80,8 @@ network_up() {
 network_down() {
 	bridge=$1
 	find_iptables
-	for place in "nat POSTROUTING" "filter FORWARD"; do
-		table=${place% *} chain=${place#* }
+	for chain in "nat POSTROUTING" "filter FORWARD"; do
+		table=${chain% *} chain=${chain#* }
 		"$iptables" -w -t "$table" -S "$chain" | tr -d '"' | while read -r verb line; do
 			case "$verb $line " in
 			"-A "*" --comment vikunja-deploy:$bridge "*)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
 from tasks.containers import container_for, spec_for
-from tasks.containers.address_check import conflict, gateway_answers, judge_address
+from tasks.containers.address_check import conflict, evaluate_address, gateway_answers
 from tasks.containers.base import ContainerFacts
 from tasks.containers.lxc import network
 from tasks.errors import DeployError, NetworkError
@@ -26,10 +26,10 @@ def check(world: World) -> Iterator[Finding]:
         yield world.failed("bridge", error)
         return
     yield from _bridge(world, mode)
-    yield from judge_nameservers(world, network.host_nameservers())
+    yield from evaluate_nameservers(world, network.host_nameservers())
 
 
-def judge_nameservers(world: World, hosts: Sequence[str]) -> Iterator[Finding]:
+def evaluate_nameservers(world: World, hosts: Sequence[str]) -> Iterator[Finding]:
     """hosts: this machine's name servers that a container can reach."""
     named = world.instance.network.nameservers
     if named:
@@ -62,7 +62,7 @@ def _address(world: World) -> Iterator[Finding]:
     bridge = instance.network.bridge
     asked = interface.version == 4 and is_up(bridge)
     taken = who_has(IPv4Address(interface.ip), bridge) if asked else None
-    yield judge_address(world, asked=asked, taken=taken)
+    yield evaluate_address(world, asked=asked, taken=taken)
 
 
 def holds_already(world: World, found: ContainerFacts) -> bool:
@@ -73,20 +73,20 @@ def holds_already(world: World, found: ContainerFacts) -> bool:
 def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     interface = world.instance.network.interface
     if not isinstance(interface, IPv4Interface):
-        yield judge_six(world, mode)
+        yield evaluate_six(world, mode)
         return
     routes = read_routes()
     if mode == "own":
-        yield judge_own_bridge(world, routes)
-        yield from judge_forwarding(world, container_for(world.instance, world.paths).observe())
+        yield evaluate_own_bridge(world, routes)
+        yield from evaluate_forwarding(world, container_for(world.instance, world.paths).observe())
         return
     gateway = IPv4Address(world.instance.network.gateway)
     bridge = world.instance.network.bridge
     answers = gateway_answers(gateway, bridge)
-    yield from judge_foreign_bridge(world, routes, answers=answers)
+    yield from evaluate_foreign_bridge(world, routes, answers=answers)
 
 
-def judge_six(world: World, mode: BridgeMode) -> Finding:
+def evaluate_six(world: World, mode: BridgeMode) -> Finding:
     bridge = world.instance.network.bridge
     try:
         network.refuse_six(spec_for(world.instance), mode)
@@ -95,7 +95,7 @@ def judge_six(world: World, mode: BridgeMode) -> Finding:
     return world.ok("bridge", f"{bridge} is there and used as it is")
 
 
-def judge_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
+def evaluate_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
     """A bridge that is made here needs a network that is reached in no other way."""
     desired = world.instance.network
     try:
@@ -105,7 +105,7 @@ def judge_own_bridge(world: World, routes: Iterable[Route]) -> Finding:
     return world.ok("bridge", f"{desired.bridge} is made here, for {desired.interface.network}")
 
 
-def judge_forwarding(world: World, found: ContainerFacts) -> Iterator[Finding]:
+def evaluate_forwarding(world: World, found: ContainerFacts) -> Iterator[Finding]:
     """Whether the container that is there is let out."""
     if found.attributes.get("forwarding") is False:
         yield world.warning(
@@ -116,7 +116,7 @@ def judge_forwarding(world: World, found: ContainerFacts) -> Iterator[Finding]:
         )
 
 
-def judge_foreign_bridge(
+def evaluate_foreign_bridge(
     world: World, routes: Iterable[Route], *, answers: bool
 ) -> Iterator[Finding]:
     """answers: the gateway is this machine's own, or answers on the bridge."""

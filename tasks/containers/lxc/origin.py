@@ -59,11 +59,11 @@ def origin_of(release: str) -> str:
 
 def list_names(uri: str, suite: str) -> tuple[str, ...]:
     """The files in which apt keeps what an archive says of a suite, one of which there is."""
-    place = re.sub(r"^[^/@]*@", "", uri.partition("://")[2]).rstrip("/")
+    host = re.sub(r"^[^/@]*@", "", uri.partition("://")[2]).rstrip("/")
     quoted = re.sub(
         r"[\\|{}\[\]<>\"^~_=!@#$%&*\x00-\x20\x7f-\xff]",
         lambda found: f"%{ord(found[0]):02x}",
-        f"{place}/dists/{suite}",
+        f"{host}/dists/{suite}",
     )
     return tuple(f"{quoted}/{name}".replace("/", "_") for name in RELEASES)
 

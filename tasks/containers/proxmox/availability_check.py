@@ -22,16 +22,16 @@ def check(world: World) -> Iterator[Finding]:
     if desired.ha is not None:
         view = cluster.view(0)
         rules = uses_rules(cluster.session, desired.ha, view.affinities)
-        yield judge_group(world, desired.ha, view.affinities, rules=rules)
-        yield from judge_nodes(
+        yield evaluate_group(world, desired.ha, view.affinities, rules=rules)
+        yield from evaluate_nodes(
             world, "ha", [node.partition(":")[0] for node in desired.ha.nodes], view
         )
     if desired.replication:
         targets = [job.target for job in desired.replication]
-        yield from judge_nodes(world, "replication", targets, cluster.view(0))
+        yield from evaluate_nodes(world, "replication", targets, cluster.view(0))
 
 
-def judge_group(world: World, desired: Ha, affinities: Affinities, *, rules: bool) -> Finding:
+def evaluate_group(world: World, desired: Ha, affinities: Affinities, *, rules: bool) -> Finding:
     if desired.group is None:
         return world.ok("ha", "the HA manager may run it on every node")
     kind = "rule" if rules else "group"
@@ -52,7 +52,7 @@ def judge_group(world: World, desired: Ha, affinities: Affinities, *, rules: boo
     return world.ok("ha", f"{kind} {desired.group} is there, on {', '.join(nodes)}")
 
 
-def judge_nodes(world: World, topic: str, names: list[str], view: View) -> Iterator[Finding]:
+def evaluate_nodes(world: World, topic: str, names: list[str], view: View) -> Iterator[Finding]:
     unknown = sorted(set(names) - set(view.members))
     if unknown:
         known = ", ".join(sorted(view.members))

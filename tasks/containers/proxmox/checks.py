@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tasks.containers import container_for
 from tasks.containers.address_check import conflict, gateway_answers
-from tasks.containers.address_check import judge_address as judge_answer
+from tasks.containers.address_check import evaluate_address as evaluate_answer
 from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.access import Https
 from tasks.containers.proxmox.answers import Bridge, Permissions, Storage, Template, Version
@@ -46,15 +46,15 @@ def node(world: World) -> Iterator[Finding]:
     """The API answers, its version is known, the node is up, and the cluster can be changed."""
     desired, cluster = _of(world)
     view = cluster.view(0)
-    yield judge_quorum(world, view)
-    yield judge_node(world, view, desired.node)
+    yield evaluate_quorum(world, view)
+    yield evaluate_node(world, view, desired.node)
     version = ask(cluster.session, "/version", Version).version
-    yield judge_version(world, version)
+    yield evaluate_version(world, version)
     cluster.running(desired.node, 0)
     yield world.ok("programs", f"node {desired.node} starts them")
 
 
-def judge_version(world: World, version: str) -> Finding:
+def evaluate_version(world: World, version: str) -> Finding:
     if version.partition(".")[0] in map(str, SUPPORTED):
         return world.ok("api", f"Proxmox VE {version} answers")
     known = " and ".join(map(str, SUPPORTED))
@@ -62,7 +62,7 @@ def judge_version(world: World, version: str) -> Finding:
     return world.warning("api", what, "Try it with an instance that may be lost")
 
 
-def judge_quorum(world: World, view: View) -> Finding:
+def evaluate_quorum(world: World, view: View) -> Finding:
     if view.quorate:
         return world.ok("quorum", "the cluster takes changes")
     return world.problem(
@@ -73,7 +73,7 @@ def judge_quorum(world: World, view: View) -> Finding:
     )
 
 
-def judge_node(world: World, view: View, name: str) -> Finding:
+def evaluate_node(world: World, view: View, name: str) -> Finding:
     member = view.members.get(name)
     if member is None:
         known = ", ".join(sorted(view.members))
@@ -101,11 +101,11 @@ def privileges(world: World) -> Iterator[Finding]:
             f"the API token lacks {', '.join(need.privileges)} on {need.path}",
             "./doit check --role prints the commands that grant it",
         )
-    yield from judge_tags(world, cluster.view(0), granted)
+    yield from evaluate_tags(world, cluster.view(0), granted)
     yield from evaluate_drill(world, granted)
 
 
-def judge_tags(world: World, view: View, granted: Permissions) -> Iterator[Finding]:
+def evaluate_tags(world: World, view: View, granted: Permissions) -> Iterator[Finding]:
     """Whether the cluster's rules of tags let the token set those that are missing."""
     desired = section_of(world.instance)
     if not missing([Need("", "/", ("Sys.Modify",))], granted):
@@ -154,15 +154,15 @@ def storage(world: World) -> Iterator[Finding]:
     found = container_for(world.instance, world.paths).observe()
     wanted = float(world.instance.resources.disk_size_gb)
     has: Any = found.attributes.get("disk_size_gb", 0)
-    place = str(found.attributes["storage"]) if found.exists else desired.storage
-    yield judge_storage(world, rows, "rootfs", place, max(wanted - float(has), 0))
+    storage = str(found.attributes["storage"]) if found.exists else desired.storage
+    yield evaluate_storage(world, rows, "rootfs", storage, max(wanted - float(has), 0))
     for mount in desired.mounts:
         there: Any = found.attributes.get(f"mounts[{mount.path}].size_gb") or 0
         more = max(mount.size_gb - float(there), 0)
-        yield judge_storage(world, rows, mount.path, mount.storage, more)
+        yield evaluate_storage(world, rows, mount.path, mount.storage, more)
 
 
-def judge_storage(
+def evaluate_storage(
     world: World,
     rows: Sequence[Storage],
     disk: str,
@@ -224,15 +224,15 @@ def address(world: World) -> Iterator[Finding]:
         return
     found = container_for(world.instance, world.paths).observe()
     own: Any = found.attributes.get("container_id")
-    yield judge_address(world, cluster.view(0), own)
+    yield evaluate_address(world, cluster.view(0), own)
     yield from probe(world, desired, cluster)
 
 
-def judge_address(world: World, view: View, own: int | None) -> Finding:
+def evaluate_address(world: World, view: View, own: int | None) -> Finding:
     desired = world.instance.network.interface.ip
     vmid = view.holder(str(desired), own)
     if vmid is not None:
-        what = f"{desired} is the address of container {vmid} on node {view.places[vmid]}"
+        what = f"{desired} is the address of container {vmid} on node {view.nodes_by_id[vmid]}"
         return world.problem("address", what, "Set network.ip_address to a free one")
     return world.ok("address", f"no other container of the cluster has {desired}")
 
@@ -247,7 +247,7 @@ def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]
     if found.running and found.attributes.get("ip_address") == network.ip_address:
         return
     taken = who_has(IPv4Address(network.interface.ip), network.bridge)
-    yield judge_answer(world, asked=True, taken=taken)
+    yield evaluate_answer(world, asked=True, taken=taken)
     gateway = IPv4Address(network.gateway)
     if gateway_answers(gateway, network.bridge):
         yield world.ok("gateway", f"{gateway} answers on {network.bridge}")

@@ -67,7 +67,7 @@ class Inside(Struct, frozen=True):
     def mark(self) -> None:
         """Write the marker of a container that has none; ResourceError where it has another's."""
         done = self._attach((), ["sh", "-c", MARK, "sh", self.instance_id], None, None, 30)
-        self._judge(done, check=True)
+        self._evaluate(done, check=True)
 
     def marker(self) -> str | None:
         """The instance that the marker names, empty where it names none; None where it cannot be
@@ -87,7 +87,7 @@ class Inside(Struct, frozen=True):
         """Run argv as root in it; ResourceError where its marker does not name the instance."""
         guard = ("sh", "-c", GUARD, "sh", self.instance_id)
         done = self._attach(guard, argv, stdin, stdout, timeout)
-        self._judge(done, check=check)
+        self._evaluate(done, check=check)
         return done
 
     def _attach(
@@ -120,7 +120,7 @@ class Inside(Struct, frozen=True):
             through=guard,
         )
 
-    def _judge(self, done: Completed, *, check: bool) -> None:
+    def _evaluate(self, done: Completed, *, check: bool) -> None:
         said = done.stderr.decode(errors="replace")
         if done.returncode == FOREIGN and said.startswith(SAYS):
             named = said.removeprefix(SAYS).strip()

@@ -52,7 +52,7 @@ class Lifecycle(Struct, frozen=True):
     """One container of one instance. lock_limit: seconds to wait for a lock of Proxmox VE.
 
     finder: finds the container at less cost than calls of the API. creating: held while a
-    container is made on a node. registering: held while what containers share is changed. noting:
+    container is made on a node. registering: held while what containers share is changed. record:
     is told the id and the identity of a container that is about to be made.
     """
 
@@ -64,7 +64,7 @@ class Lifecycle(Struct, frozen=True):
     finder: Callable[[], Found | None] | None = None
     creating: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     registering: Callable[[], AbstractContextManager[None]] = lambda: nullcontext()
-    noting: Callable[[int, str], None] = lambda _, __: None
+    record: Callable[[int, str], None] = lambda _, __: None
 
     # What is there
 
@@ -160,7 +160,7 @@ class Lifecycle(Struct, frozen=True):
                 identity=identity,
             )
             # First: what is there is told from its clones from its first moment on.
-            self.noting(vmid, identity)
+            self.record(vmid, identity)
             what = f"create container {vmid}"
             try:
                 made = self.power.do(
@@ -318,11 +318,11 @@ class Lifecycle(Struct, frozen=True):
         """Let neither its node's boot nor the HA manager start it, and shut it down. Where any of
         it fails, its node's boot starts it as before; whoever asked brings it up again."""
         found = self.require("stop")
-        place = f"{found.guest.path}/config"
+        path = f"{found.guest.path}/config"
         starts = found.config.coming.get("onboot") == "1"
         # What may be refused comes before what interrupts.
         if starts:
-            self.session.call("PUT", place, {"onboot": 0, "digest": found.config.digest})
+            self.session.call("PUT", path, {"onboot": 0, "digest": found.config.digest})
         try:
             self.stop(progress)
             if found.ha is not None:
@@ -330,12 +330,12 @@ class Lifecycle(Struct, frozen=True):
                 self.session.call("DELETE", f"/cluster/ha/resources/ct:{found.guest.vmid}")
         except BaseException as error:
             if starts:
-                self._starts_again(place, error)
+                self._starts_again(path, error)
             raise
 
-    def _starts_again(self, place: str, error: BaseException) -> None:
+    def _starts_again(self, path: str, error: BaseException) -> None:
         try:
-            self.session.call("PUT", place, {"onboot": 1})
+            self.session.call("PUT", path, {"onboot": 1})
         except DeployError as second:
             note(error, f"its node's boot does not start it any more ({second.what})")
 

@@ -22,7 +22,7 @@ def refuse_taken_address(cluster: Cluster, spec: ContainerSpec, own: int | None)
     holder = view.holder(address, own)
     if holder is not None:
         raise ResourceError(
-            f"{address} is the address of container {holder} on node {view.places[holder]}",
+            f"{address} is the address of container {holder} on node {view.nodes_by_id[holder]}",
             where=spec.name,
             hint="set network.ip_address to a free one",
         )

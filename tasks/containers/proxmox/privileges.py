@@ -44,11 +44,11 @@ def needs(desired: Proxmox, bridge: str) -> tuple[Need, ...]:
     ]
     named = desired.template or ""
     template = named.partition(":")[0] if ":" in named else ""
-    place = f"/storage/{template}" if template else "/storage"
-    if place not in paths:
-        found.append(Need("VikunjaDeployTemplate", place, ("Datastore.Audit",)))
+    path = f"/storage/{template}" if template else "/storage"
+    if path not in paths:
+        found.append(Need("VikunjaDeployTemplate", path, ("Datastore.Audit",)))
     if desired.download and not template:
-        found.append(Need("VikunjaDeployDownload", place, ("Datastore.AllocateTemplate",)))
+        found.append(Need("VikunjaDeployDownload", path, ("Datastore.AllocateTemplate",)))
     vlan = f"/{desired.vlan}" if desired.vlan is not None else ""
     zone = f"/sdn/zones/localnetwork/{bridge}{vlan}"
     found.append(Need("VikunjaDeployNetwork", zone, ("SDN.Use",)))

@@ -109,7 +109,7 @@ def execute(
 
 
 def _execute(access: Local | OpenSsh, argv: Sequence[str], timeout: float, where: str) -> Completed:
-    place = where or access.where
+    named = where or access.where
     if isinstance(access, OpenSsh):
         access.control.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
@@ -133,16 +133,16 @@ def _execute(access: Local | OpenSsh, argv: Sequence[str], timeout: float, where
         except FileNotFoundError as error:
             raise ResourceError(
                 f"{command[0]} is not installed",
-                where=place,
+                where=named,
                 hint="is this a Proxmox VE node?" if command[0] != "ssh" else "apt install ssh",
             ) from error
         if not ends_within(process.pid, timeout):
             raise DeployError(
                 f"{argv[0]} did not finish in {timeout:g} s and still runs",
-                where=place,
+                where=named,
                 hint="`pvesh get /cluster/tasks` shows what the cluster is busy with",
             )
         code, output, errors = process.wait(), content(stdout), content(stderr)
     if isinstance(access, OpenSsh) and code == SSH_FAILED:
-        raise unreachable(access, place, errors)
+        raise unreachable(access, named, errors)
     return Completed(tuple(command), code, output, errors)

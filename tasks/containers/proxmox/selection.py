@@ -86,9 +86,11 @@ def choose_storage(
         row for row in storages if desired in (None, row.storage) and reasons[row.storage] is None
     ]
     if not fit:
-        told = [f"{name}: {reason}" for name, reason in reasons.items() if desired in (None, name)]
+        listed = [
+            f"{name}: {reason}" for name, reason in reasons.items() if desired in (None, name)
+        ]
         raise ResourceError(
-            f"no storage for {content}: {'; '.join(told) or 'the node shows none'}",
+            f"no storage for {content}: {'; '.join(listed) or 'the node shows none'}",
             where=where,
             hint="set proxmox.storage to one that is active, has that content and the space; a "
             "token sees only those on which it has Datastore.Audit or AllocateSpace",

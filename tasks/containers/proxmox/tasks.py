@@ -92,8 +92,8 @@ class _Log:
         """The lines that are new."""
         new: list[str] = []
         while True:
-            place = {"start": len(self.lines), "limit": PAGE}
-            rows = ask(self._session, self._path, list[LogLine], place)
+            window = {"start": len(self.lines), "limit": PAGE}
+            rows = ask(self._session, self._path, list[LogLine], window)
             # Of a log without a line yet there is one that says so.
             page = [row.t for row in rows if row.n > len(self.lines) and row.t != NO_LINES]
             self.lines += page

@@ -64,7 +64,7 @@ class View(Struct, frozen=True, dict=True):
     quorate: bool
     members: Mapping[str, Member]
     running: frozenset[int]
-    places: Mapping[int, str]
+    nodes_by_id: Mapping[int, str]
     others: Mapping[int, str]
     confs: Mapping[int, str]
     ha: Mapping[tuple[str, str], Mapping[str, str]] = msgspec.field(default_factory=dict)
@@ -75,7 +75,7 @@ class View(Struct, frozen=True, dict=True):
     @cached_property
     def guests(self) -> tuple[Guest, ...]:
         """All of the cluster. Tags are read of containers that may be the tool's only."""
-        lxc = (_guest(vmid, self.places[vmid], text) for vmid, text in self.confs.items())
+        lxc = (_guest(vmid, self.nodes_by_id[vmid], text) for vmid, text in self.confs.items())
         qemu = (Guest(vmid, node, "qemu", ()) for vmid, node in self.others.items())
         return (*lxc, *qemu)
 
@@ -119,12 +119,12 @@ def parse_view(output: str, where: str) -> View:
     files, running = _files(output)
     members = _read(files, ".members", Members, where)
     listed = _read(files, ".vmlist", GuestList, where).ids if ".vmlist" in files else {}
-    places: dict[int, str] = {}
+    nodes_by_id: dict[int, str] = {}
     confs: dict[int, str] = {}
     for path, text in files.items():
         match = CONF.fullmatch(path)
         if match:
-            places[int(match["id"])] = match["node"]
+            nodes_by_id[int(match["id"])] = match["node"]
             confs[int(match["id"])] = text
     node, cluster = members.nodename, members.cluster
     nodes = members.nodelist or {node: Node(online=True)}
@@ -133,7 +133,7 @@ def parse_view(output: str, where: str) -> View:
         quorate=cluster is None or cluster.quorate,
         members={name: Member(name, row.online, row.ip) for name, row in nodes.items()},
         running=frozenset(running),
-        places=places,
+        nodes_by_id=nodes_by_id,
         others={vmid: row.node for vmid, row in listed.items() if row.type != "lxc"},
         confs=confs,
         ha=parse_sections(files.get("ha/resources.cfg", "")),

@@ -21,7 +21,7 @@ fail() {
 	printf '%s\n' "$*" >&2
 	exit 1
 }
-beside() { printf '%s/.%s.vikunja-deploy' "${1%/*}" "${1##*/}"; }
+aside_of() { printf '%s/.%s.vikunja-deploy' "${1%/*}" "${1##*/}"; }
 put_aside() {
 	if [ -L "$1" ] || [ -e "$1" ]; then
 		mv -T "$1" "$1.replaced-$(date +%s)-$$"
@@ -31,7 +31,7 @@ own() { chown -h "$2:$3" "$4" && chmod "$1" "$4"; }
 make_way() { # path: the folder that it is in
 	[ -z "${1%/*}" ] || [ -d "${1%/*}" ] || (umask 022 && mkdir -p "${1%/*}")
 }
-settle() { # mode owner group from to
+move_in() { # mode owner group from to
 	own "$1" "$2" "$3" "$4" || return 1
 	if [ -d "$5" ] && [ ! -L "$5" ]; then put_aside "$5" || return 1; fi
 	sync "$4" && mv -fT "$4" "$5"
@@ -46,10 +46,10 @@ note_secret() { # path: a digest by which noted-secret.sh tells it from another 
 	printf '%s\n' "${digest%% *}" >"$home/noted$1.new" && mv -fT "$home/noted$1.new" "$home/noted$1"
 }
 land_file() { # number mode owner group path
-	aside=$(beside "$5")
+	aside=$(aside_of "$5")
 	make_way "$5" || return 1
 	rm -f "$aside"
-	cp "$landing/$1" "$aside" && settle "$2" "$3" "$4" "$aside" "$5"
+	cp "$landing/$1" "$aside" && move_in "$2" "$3" "$4" "$aside" "$5"
 }
 land_directory() { # mode owner group path
 	if [ -e "$4" ] || [ -L "$4" ]; then
@@ -58,7 +58,7 @@ land_directory() { # mode owner group path
 	(umask 022 && mkdir -p "$4") && own "$1" "$2" "$3" "$4"
 }
 land_link() { # target path
-	aside=$(beside "$2")
+	aside=$(aside_of "$2")
 	rm -f "$aside"
 	if [ -d "$2" ] && [ ! -L "$2" ]; then put_aside "$2" || return 1; fi
 	ln -s "$1" "$aside" && mv -fT "$aside" "$2"
@@ -70,17 +70,17 @@ land_aside() { # path
 	put_aside "$1"
 }
 land_secret() { # mode owner group path
-	aside=$(beside "$4")
+	aside=$(aside_of "$4")
 	if [ -L "$4" ] && [ -f "$4" ] && [ -s "$4" ]; then
 		# Moved elsewhere and linked: the value is kept, the file comes back.
 		rm -f "$aside"
-		cp "$4" "$aside" && settle "$1" "$2" "$3" "$aside" "$4"
+		cp "$4" "$aside" && move_in "$1" "$2" "$3" "$aside" "$4"
 	elif [ ! -f "$4" ] || [ ! -s "$4" ]; then
 		rm -f "$aside"
 		od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$aside" || return 1
 		[ "$(wc -c <"$aside")" = 48 ] || return 1
 		printf '\n' >>"$aside"
-		settle "$1" "$2" "$3" "$aside" "$4"
+		move_in "$1" "$2" "$3" "$aside" "$4"
 	else
 		own "$1" "$2" "$3" "$4"
 	fi && note_secret "$4"
@@ -89,11 +89,11 @@ land_note() { # path: of a secret that was made before any was noted, or restore
 	[ -e "$home/noted$1" ] || [ ! -f "$1" ] || note_secret "$1"
 }
 land_derived() { # mode owner group path of form
-	aside=$(beside "$4")
+	aside=$(aside_of "$4")
 	rm -f "$aside"
 	read -r secret <"$5" || return 1
 	# shellcheck disable=SC2059 # the form is a printf format of ours
-	printf "$6" "$secret" >"$aside" && settle "$1" "$2" "$3" "$aside" "$4"
+	printf "$6" "$secret" >"$aside" && move_in "$1" "$2" "$3" "$aside" "$4"
 }
 land_user() { # name home shell
 	if getent passwd "$1" >/dev/null; then

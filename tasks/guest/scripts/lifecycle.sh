@@ -26,7 +26,7 @@ refuse_standin() { # where only a restart's stand-in serves, the color has an ol
 	fail 1 'only the stand-in of a restart serves: ./doit apply brings the release itself back'
 }
 
-settle() { # undo what a restart that was killed has left: its switch first, then its stand-ins
+undo_restart() { # undo what a restart that was killed has left: its switch first, then its stand-ins
 	undo_switch >/dev/null || fail 1 'a switch that was cut short cannot be undone'
 	remove_standins
 }

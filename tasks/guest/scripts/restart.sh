@@ -38,7 +38,7 @@ parts=backend
 [ "$mcp" = - ] || parts='backend mcp'
 
 refuse_standin
-settle
+undo_restart
 [ "$(serving)" = "$color" ] || fail 1 "nginx passes requests to $(serving) now, not to $color: try again"
 for part in $parts; do
 	systemctl stop -- "vikunja-$part@$idle.service"
@@ -59,7 +59,7 @@ arm "$color" "$((seconds * 2 + drain + uploads + websockets + 60))" || {
 	fail 13 'the way back could not be prepared'
 }
 flip "$idle" || {
-	settle
+	undo_restart
 	fail 13 'the marker could not be put'
 }
 let_go "$color"

@@ -1,6 +1,6 @@
 # What serves does not start any more with the container. Behind lifecycle.sh. arguments: UNIT…
 # stdout: what was enabled. Where it fails, that is enabled again.
-settle
+undo_restart
 was=
 for unit in "$@"; do
 	case $(systemctl is-enabled -- "$unit" 2>/dev/null) in enabled*) was="$was $unit" ;; esac

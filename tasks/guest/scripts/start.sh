@@ -4,7 +4,7 @@
 port=$1 version=$2 mcp=$3 domain=$4 ssl=$5 seconds=$6 color=$7
 shift 7
 refuse_standin
-settle
+undo_restart
 up "$@"
 healthy "$port" "$version" "$mcp" "$seconds" "$color" || exit 10
 health_site "$domain" "$ssl" 30 >/dev/null 2>&1 || unhealthy nginx.service || exit

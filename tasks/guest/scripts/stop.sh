@@ -5,7 +5,7 @@
 websockets=$1
 shift
 open=
-settle
+undo_restart
 if [ "$1" = nginx.service ]; then
 	for color in blue green; do
 		! in_hand websockets "$color" || open="$open $color"

@@ -170,7 +170,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_database_or_the_other(lab: LabDat
     while True:
         argv = ["timeout", "-s", "KILL", f"{limit:.3f}", *call]
         killed = lab.box.run(argv, check=False, timeout=120).returncode != 0
-        lab.settle()
+        lab.wait_for_killed_clients()
         found = tables(database)
         assert found in (old, new)
         if found == new:

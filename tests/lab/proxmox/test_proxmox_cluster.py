@@ -159,7 +159,7 @@ def test_ctrl_c_stops_waiting_says_so_and_the_next_plan_tells_the_truth(
     with cluster.lock:
         for task in begun:
             task.ends = 0
-        cluster.settle()
+        cluster.finish_due()
         cluster.publish()
     assert "disk_size_gb" not in fleet.run("plan").stdout
     fleet.run("apply", "--yes")
@@ -218,8 +218,10 @@ def test_high_availability_and_replication_are_registered(fleet: Fleet, standin:
             cluster.publish()
         site.edit({"proxmox": {"ha": {**ha, "group": "mail"}}})
         was, comes = "group ha-rule-6e12c05d-c269 on", "group mail on"
-        told = f"ha: started, 2 restarts, {was} pve2:2, pve3 → started, 2 restarts, {comes} pve2:2"
-        assert told in site.run("plan").stdout
+        reported = (
+            f"ha: started, 2 restarts, {was} pve2:2, pve3 → started, 2 restarts, {comes} pve2:2"
+        )
+        assert reported in site.run("plan").stdout
         site.run("apply", "--yes")
         assert cluster.ha_rules == {"mail": rule}
         site.edit({"proxmox": {"ha": None, "replication": None}})

@@ -47,7 +47,7 @@ def answer(cluster: Cluster, user: str, method: str, path: str, given: Mapping[s
     called = route(load(cluster.version), method, path)
     time.sleep(cluster.delays.get(called.call, 0) if called else 0)
     with cluster.lock:
-        cluster.settle()
+        cluster.finish_due()
         manager.work(cluster)
         cluster.publish()
         contract = load(cluster.version)

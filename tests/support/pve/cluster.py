@@ -195,7 +195,7 @@ class Cluster:
         self.lock = threading.RLock()
         self._numbers = itertools.count(1)
 
-    def settle(self) -> None:
+    def finish_due(self) -> None:
         """Let what is over by now take effect."""
         for task in list(self.tasks.values()):
             if task.exit_status is None and time.monotonic() >= task.ends:

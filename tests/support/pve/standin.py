@@ -68,12 +68,12 @@ class Standin:
         with cluster.lock:
             for task in cluster.tasks.values():
                 task.ends = 0
-            cluster.settle()
+            cluster.finish_due()
             for guest in cluster.guests.values():
                 cluster.backend.destroy(guest)
             kept = (cluster.ha, cluster.ha_groups, cluster.ha_rules, cluster.replication)
-            told = (cluster.ha_commands, cluster.ha_tries)
-            for found in (cluster.guests, cluster.machines, *kept, *told):
+            reported = (cluster.ha_commands, cluster.ha_tries)
+            for found in (cluster.guests, cluster.machines, *kept, *reported):
                 found.clear()
             cluster.publish()
 
@@ -103,7 +103,7 @@ def working(cluster: Cluster) -> Iterator[None]:
     def work() -> None:
         while not done.wait(TICK):
             with cluster.lock:
-                cluster.settle()
+                cluster.finish_due()
                 manager.work(cluster)
                 cluster.publish()
 

@@ -52,7 +52,7 @@ def world(paths: Paths = Paths(Path("/nowhere")), **changes: Any) -> World:  # n
     return World(sample_instance(**changes), paths, lambda: COMMIT)
 
 
-def told(finding: Finding) -> tuple[str, str, str, int]:
+def reported(finding: Finding) -> tuple[str, str, str, int]:
     return finding.level, finding.what, finding.hint, finding.exit_code
 
 
@@ -195,7 +195,7 @@ def test_an_error_at_the_instance_s_own_place_does_not_repeat_it() -> None:
 
 def test_what_the_machine_lacks_is_a_problem_each() -> None:
     missing = [preflight.Lack("packages are missing: lxc", "apt-get install lxc")]
-    assert told(preflight.evaluate(missing)[0]) == (
+    assert reported(preflight.evaluate(missing)[0]) == (
         "problem",
         "packages are missing: lxc",
         "apt-get install lxc",
@@ -227,7 +227,7 @@ def test_needs_on_one_file_system_add_up() -> None:
 
     def found(free: float) -> list[tuple[str, str, str, int]]:
         rooms = [(lxc, room(free)), (built, room(free)), (backups, room(9.0, 2))]
-        return [told(finding) for finding in disk.evaluate(rooms)]
+        return [reported(finding) for finding in disk.evaluate(rooms)]
 
     assert found(4.9) == [
         (
@@ -249,8 +249,11 @@ def test_needs_on_one_file_system_add_up() -> None:
 
 def test_a_file_system_can_run_out_of_files() -> None:
     need = DiskNeed(Path("/disk1"), "x", 0.0)
-    assert [f.level for f in disk.judge_room(room(9.0, files=99_999), [need])] == ["ok", "warning"]
-    assert [f.level for f in disk.judge_room(room(9.0, files=None), [need])] == ["ok"]
+    assert [f.level for f in disk.evaluate_room(room(9.0, files=99_999), [need])] == [
+        "ok",
+        "warning",
+    ]
+    assert [f.level for f in disk.evaluate_room(room(9.0, files=None), [need])] == ["ok"]
 
 
 def test_room_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:
@@ -276,21 +279,23 @@ def test_a_container_of_its_own_is_fine_and_another_s_is_not() -> None:
 
 
 def test_an_address_that_somebody_answers_for_is_taken() -> None:
-    assert told(address_check.judge_address(world(), asked=True, taken="00:16:3e:00:00:01")) == (
+    assert reported(
+        address_check.evaluate_address(world(), asked=True, taken="00:16:3e:00:00:01")
+    ) == (
         "problem",
         "10.98.0.10 is in use on vikunja0, by 00:16:3e:00:00:01",
         "Set network.ip_address to an address that is free",
         4,
     )
-    free = address_check.judge_address(world(), asked=True, taken=None)
+    free = address_check.evaluate_address(world(), asked=True, taken=None)
     assert free.what == "10.98.0.10 is free: nobody on vikunja0 answers for it"
-    unasked = address_check.judge_address(world(), asked=False, taken=None)
+    unasked = address_check.evaluate_address(world(), asked=False, taken=None)
     assert unasked.what == "10.98.0.10 is free: no container and no registry has it"
 
 
 def test_a_bridge_of_ours_must_not_hide_a_network_that_is_reached_otherwise() -> None:
     home = Route("eth0", IPv4Network("10.98.0.0/16"))
-    assert told(network.judge_own_bridge(world(), [home])) == (
+    assert reported(network.evaluate_own_bridge(world(), [home])) == (
         "problem",
         "vikunja0 would be made for 10.98.0.0/24, but this machine reaches 10.98.0.0/16 "
         "through eth0",
@@ -300,26 +305,26 @@ def test_a_bridge_of_ours_must_not_hide_a_network_that_is_reached_otherwise() ->
     )
     own = Route("vikunja0", IPv4Network("10.98.0.0/24"))
     elsewhere = Route("eth0", IPv4Network("192.0.2.0/24"))
-    assert network.judge_own_bridge(world(), [own, elsewhere]).level == "ok"
+    assert network.evaluate_own_bridge(world(), [own, elsewhere]).level == "ok"
 
 
 def test_a_gateway_that_does_not_answer_is_a_network_problem() -> None:
-    found = list(network.judge_foreign_bridge(world(), [], answers=False))
+    found = list(network.evaluate_foreign_bridge(world(), [], answers=False))
     assert [finding.level for finding in found] == ["ok", "problem"]
-    assert told(found[1]) == (
+    assert reported(found[1]) == (
         "problem",
         "10.98.0.1 does not answer on vikunja0",
         "Correct network.gateway or network.bridge, or give that address to the bridge",
         6,
     )
-    answered = network.judge_foreign_bridge(world(), [], answers=True)
+    answered = network.evaluate_foreign_bridge(world(), [], answers=True)
     assert [finding.level for finding in answered] == ["ok", "ok"]
 
 
 def test_a_gateway_of_another_interface_s_network_is_not_to_be_given_to_the_bridge() -> None:
     home = Route("eth0", IPv4Network("10.98.0.0/24"))
-    (_, found) = network.judge_foreign_bridge(world(), [home], answers=False)
-    assert told(found) == (
+    (_, found) = network.evaluate_foreign_bridge(world(), [home], answers=False)
+    assert reported(found) == (
         "problem",
         "10.98.0.1 does not answer on vikunja0: this machine reaches 10.98.0.0/24 through eth0",
         "Set network.bridge to eth0 if that is a bridge, or network.ip_address and "
@@ -383,17 +388,17 @@ def test_the_archive_is_asked_whether_it_has_the_release(
 
 
 def test_missing_toolchains_are_build_problems() -> None:
-    found = list(source.judge_toolchain(world(), ["Go 1.26 is needed, this machine has 1.19"]))
-    assert told(found[0])[:2] == ("problem", "Go 1.26 is needed, this machine has 1.19")
+    found = list(source.evaluate_toolchain(world(), ["Go 1.26 is needed, this machine has 1.19"]))
+    assert reported(found[0])[:2] == ("problem", "Go 1.26 is needed, this machine has 1.19")
     assert found[0].exit_code == 9
-    assert [finding.level for finding in source.judge_toolchain(world(), [])] == ["ok"]
+    assert [finding.level for finding in source.evaluate_toolchain(world(), [])] == ["ok"]
 
 
 def test_the_builder_s_network_must_be_its_own() -> None:
     taken = Route("eth0", IPv4Network("10.98.76.0/24"))
-    assert [finding.exit_code for finding in source.judge_builder(world(), [taken])] == [4]
+    assert [finding.exit_code for finding in source.evaluate_builder(world(), [taken])] == [4]
     own = Route("vikunja-build0", IPv4Network("10.98.76.0/24"))
-    assert list(source.judge_builder(world(), [own])) == []
+    assert list(source.evaluate_builder(world(), [own])) == []
 
 
 @pytest.mark.parametrize(
@@ -415,15 +420,15 @@ def test_the_builder_s_network_must_be_its_own() -> None:
 def test_a_release_is_asked_for_without_being_downloaded_or_showing_a_password(
     answer: int | str, expected: tuple[str, str, int]
 ) -> None:
-    found = source.judge_answer(world(), "https://me:geheim@dl.example.com/v.zip?key=1", answer)
+    found = source.evaluate_answer(world(), "https://me:geheim@dl.example.com/v.zip?key=1", answer)
     assert (found.level, found.what, found.exit_code) == expected
 
 
 def test_a_release_in_a_file_must_be_there(tmp_path: Path) -> None:
-    assert source.judge_file(world(), tmp_path).exit_code == 9
+    assert source.evaluate_file(world(), tmp_path).exit_code == 9
     file = tmp_path / "v.zip"
     file.write_bytes(b"")
-    assert source.judge_file(world(), file).level == "ok"
+    assert source.evaluate_file(world(), file).level == "ok"
 
 
 @pytest.mark.parametrize(
@@ -460,7 +465,7 @@ def test_a_database_outside_is_reached_by_tcp(tmp_path: Path) -> None:
     password.write_text("geheim\n")
     outside = {"type": "mysql", "host": "127.0.0.1", "port": port, "password_file": str(password)}
     (found,) = database.check(world(database=outside))
-    assert told(found) == (
+    assert reported(found) == (
         "problem",
         f"mysql at 127.0.0.1:{port} cannot be reached: Connection refused",
         "Check database.host and database.port, that the server listens on that address, and its "
@@ -493,7 +498,7 @@ def test_backups_need_a_folder_that_can_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     below = backups(file / "backups")
-    assert told(below) == (
+    assert reported(below) == (
         "problem",
         f"{file}/backups cannot be a folder: {file} is a file",
         "Change backup.directory",
@@ -508,7 +513,7 @@ def test_backups_on_a_disk_mounted_read_only_are_a_problem(
 ) -> None:
     # As root only the mount says no, and a test has none to spare.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert told(backups(tmp_path))[:2] == ("problem", f"nothing can be written to {tmp_path}")
+    assert reported(backups(tmp_path))[:2] == ("problem", f"nothing can be written to {tmp_path}")
 
 
 def test_a_second_target_needs_its_program(tmp_path: Path) -> None:
@@ -517,8 +522,8 @@ def test_a_second_target_needs_its_program(tmp_path: Path) -> None:
         _, target = backup.check(world(Paths(tmp_path / "other"), backup=section))
         return target
 
-    assert told(found("sh"))[0] == "ok"
-    assert told(found("rclone-x"))[:3] == (
+    assert reported(found("sh"))[0] == "ok"
+    assert reported(found("rclone-x"))[:3] == (
         "warning",
         "backup.after: there is no program rclone-x to run",
         "Install it, or correct backup.after",
@@ -534,15 +539,15 @@ def held() -> Callable[[Any], LockInfo]:
 
 
 def test_a_lock_is_a_problem_unless_its_holder_is_dead(held: Callable[[Any], LockInfo]) -> None:
-    assert told(lock.evaluate(world(), None))[:2] == ("ok", "no operation is under way")
-    assert told(lock.evaluate(world(), held("alive"))) == (
+    assert reported(lock.evaluate(world(), None))[:2] == ("ok", "no operation is under way")
+    assert reported(lock.evaluate(world(), held("alive"))) == (
         "problem",
         "locked by update by root@pve (pid 7) since 2025-10-19T11:55:00Z",
         "Wait until it has finished, or end it if it hangs.",
         5,
     )
     assert lock.evaluate(world(), held("unknown")).exit_code == 5
-    assert told(lock.evaluate(world(), held("dead"))) == (
+    assert reported(lock.evaluate(world(), held("dead"))) == (
         "warning",
         "an operation ended without releasing its lock: update by root@pve (pid 7) since "
         "2025-10-19T11:55:00Z",
@@ -552,8 +557,8 @@ def test_a_lock_is_a_problem_unless_its_holder_is_dead(held: Callable[[Any], Loc
 
 
 def test_a_machine_that_asks_only_itself_for_names_is_told() -> None:
-    (found,) = network.judge_nameservers(world(), [])
+    (found,) = network.evaluate_nameservers(world(), [])
     assert (found.level, found.exit_code) == ("problem", 6)
     assert "network.nameservers" in found.hint
-    (found,) = network.judge_nameservers(world(), ["192.0.2.53"])
+    (found,) = network.evaluate_nameservers(world(), ["192.0.2.53"])
     assert found.level == "ok"

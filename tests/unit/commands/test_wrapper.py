@@ -31,7 +31,7 @@ def wrapper(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "reported"),
     [
         ([], ["help"]),
         (["-h"], ["help"]),
@@ -44,10 +44,10 @@ def wrapper(tmp_path: Path) -> Path:
     ],
 )
 def test_help_is_help_however_it_is_asked_for(
-    wrapper: Path, typed: list[str], told: list[str]
+    wrapper: Path, typed: list[str], reported: list[str]
 ) -> None:
     done = subprocess.run([wrapper, *typed], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == told
+    assert done.stdout.splitlines() == reported
 
 
 def test_an_empty_argument_is_refused(wrapper: Path) -> None:

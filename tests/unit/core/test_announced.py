@@ -10,7 +10,7 @@ import copy
 from random import Random
 
 import pytest
-from model_claims import apply_killed, check_settled
+from model_claims import apply_killed, check_converged
 from model_edits import OWN_FILES, database, edit, files
 from model_site import NAME, Site
 
@@ -58,7 +58,7 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
         if plan.empty:
             break
         assert site.carry_out(looks, plan) == {}
-    check_settled(site)
+    check_converged(site)
     for path, content in left.items():
         # What nothing was landed over is there, and somebody's.
         assert content != SOMEBODYS or site.machine.files.content(path) == SOMEBODYS
@@ -83,5 +83,5 @@ def test_somebody_s_file_that_an_apply_only_announced_to_replace_stays(site: Sit
         site.apply()
         after = site.machine.files.content(path)
         assert after == (SOMEBODYS if there == SOMEBODYS else None), f"killed at {at}"
-        check_settled(site)
+        check_converged(site)
     assert {(True, True, SOMEBODYS), (True, True, b"ours\n"), (False, True, b"ours\n")} <= seen

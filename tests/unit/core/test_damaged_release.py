@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from model_claims import apply_killed, check_settled
+from model_claims import apply_killed, check_converged
 from model_files import Tree
 from model_machine import GREEN
 from model_site import Site
@@ -52,7 +52,7 @@ def test_what_was_damaged_serves_until_the_other_color_does(deployed: Site, how:
     assert not any(entry.interrupts for entry in plan.entries)
     deployed.apply()
     assert deployed.machine.files.get(GREEN) is not None
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_damaged_release_is_no_reason_where_another_one_is_to_serve(deployed: Site) -> None:
@@ -92,7 +92,7 @@ def test_a_release_that_is_laid_anew_in_place_is_taken_up(deployed: Site) -> Non
     ]
     deployed.apply()
     assert deployed.machine.unit("vikunja-backend@blue.service").starts == 2
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_one_that_was_killed_between_the_two_is_taken_up_by_the_next(deployed: Site) -> None:
@@ -101,4 +101,4 @@ def test_one_that_was_killed_between_the_two_is_taken_up_by_the_next(deployed: S
     assert apply_killed(deployed, looks, plan, 10)
     deployed.apply()
     assert deployed.machine.unit("vikunja-backend@blue.service").starts == 2
-    check_settled(deployed)
+    check_converged(deployed)

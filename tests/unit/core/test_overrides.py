@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from model_claims import check_settled
+from model_claims import check_converged
 from model_machine import UNITS
 from model_site import Site
 
@@ -59,7 +59,7 @@ def test_a_drop_in_of_somebody_s_is_put_aside_and_the_service_started_anew(
     assert aside.startswith(DROP_IN)
     assert deployed.machine.files.content(aside) == OTHER
     assert deployed.machine.unit(BACKEND).starts == 2
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_one_that_is_gone_from_the_disk_and_still_in_use_ends_too(deployed: Site) -> None:
@@ -69,14 +69,14 @@ def test_one_that_is_gone_from_the_disk_and_still_in_use_ends_too(deployed: Site
     assert f"override:{DROP_IN}" in planned(deployed)
     deployed.apply()
     assert OTHER not in deployed.machine.unit(BACKEND).running.values()
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_unit_file_in_the_place_of_the_template_is_put_aside(deployed: Site) -> None:
     put(deployed, f"{UNITS}/{BACKEND}")
     assert planned(deployed)[0] == f"override:{UNITS}/{BACKEND}"
     deployed.apply()
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_nginx_is_started_anew_and_not_reloaded_even_after_a_kill(deployed: Site) -> None:
@@ -92,7 +92,7 @@ def test_nginx_is_started_anew_and_not_reloaded_even_after_a_kill(deployed: Site
     deployed.machine.daemon_reload()
     deployed.apply()
     assert (nginx.starts, nginx.reloads) == (3, 0)
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_one_that_the_configuration_names_is_wanted_and_goes_with_it(deployed: Site) -> None:
@@ -100,13 +100,13 @@ def test_one_that_the_configuration_names_is_wanted_and_goes_with_it(deployed: S
     deployed.document["files"] = [{"path": path, "content": "[Service]\nNice=1\n"}]
     deployed.write()
     deployed.apply()
-    check_settled(deployed)
+    check_converged(deployed)
     deployed.document["files"] = []
     deployed.write()
     assert planned(deployed)[0] == f"file:{path}"
     deployed.apply()
     assert deployed.machine.files.get(path) is None
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_one_that_is_another_unit_s_is_not_ours(deployed: Site) -> None:

@@ -15,7 +15,7 @@ from model_claims import (
     check_apply,
     check_as_new,
     check_built_before_its_release,
-    check_settled,
+    check_converged,
     executed,
     host_records,
     on_the_host,
@@ -60,7 +60,7 @@ def _live(site: Site, random: Random, story: list[str]) -> None:
         story.append("born with: " + "; ".join(edit(site, random) for _ in range(3)))
     _put_right(site, random, story, killed=random.random() < 0.4)
     for number in range(STEPS):
-        foreign = _settle_somebody(site)
+        foreign = _let_somebody_move_in(site)
         used = site.machine.database_in_use()
         story.append(f"step {number}")
         container = site.instance.container_name
@@ -80,7 +80,7 @@ def _live(site: Site, random: Random, story: list[str]) -> None:
     check_as_new(site)
 
 
-def _settle_somebody(site: Site) -> dict[str, bytes]:
+def _let_somebody_move_in(site: Site) -> dict[str, bytes]:
     """Files that are not ours, in and beside our folders."""
     for path, content in FOREIGN.items():
         site.machine.files.make_folders(path.rpartition("/")[0])
@@ -111,7 +111,7 @@ def _put_right(site: Site, random: Random, story: list[str], *, killed: bool) ->
         check_apply(site, plan, before)
         if not any(instance.unseen for instance in plan.instances):
             break
-    check_settled(site)
+    check_converged(site)
 
 
 def _put_right_until_killed(site: Site, random: Random, story: list[str]) -> None:

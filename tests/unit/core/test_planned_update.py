@@ -189,15 +189,15 @@ def test_of_a_release_archive_the_versions_are_known_and_the_migrations_are_not(
 def test_json_has_it_all_and_null_where_the_release_stays(
     serving: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def told() -> object:
+    def reported() -> object:
         capsys.readouterr()
         Plan().parse_execute(["--json", "--config", str(serving.config)])
         (instance,) = json.loads(capsys.readouterr().out)["instances"]
         return instance["update"]
 
-    assert told() is None
+    assert reported() is None
     new = serving.repository.commit(migrations=[FIRST, SECOND])
-    update = told()
+    update = reported()
     assert isinstance(update, dict)
     assert update.pop("before")["commit"].startswith(serves(serving))
     assert update.pop("after")["commit"] == new

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import model_scripts
 import pytest
-from model_claims import check_settled
+from model_claims import check_converged
 from model_machine import SECRETS, Refused
 from model_site import Site
 
@@ -53,7 +53,7 @@ def test_one_that_hangs_is_started_anew(deployed: Site, name: str) -> None:
     assert planned[-1].address == RECORD
     deployed.apply()
     assert (unit.starts, unit.reloads, unit.hangs) == (2, 0, False)
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_proxy_that_waits_for_what_hangs_is_let_alone(deployed: Site) -> None:
@@ -71,7 +71,7 @@ def test_redis_with_another_password_than_its_file_s_is_started_anew(deployed: S
     first, *_ = entries(deployed)
     assert said(first)[:2] == (f"unit:{REDIS}", "drift: refuses its password")
     deployed.apply()
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_what_needs_what_hangs_is_started_after_it(deployed: Site) -> None:
@@ -103,7 +103,7 @@ def test_a_site_that_was_left_closed_is_opened_and_stays_so(deployed: Site) -> N
     assert said(second) == ("health:site", f"absent:{MAINTENANCE} changes", [])
     deployed.apply()
     assert deployed.machine.files.get(MAINTENANCE) is None
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_an_update_that_fails_does_not_close_what_it_had_opened(
@@ -150,7 +150,7 @@ def test_what_is_to_listen_elsewhere_is_not_said_to_be_unwell(deployed: Site) ->
     assert not [changes for *_, changes in found.values() if "health" in str(changes)]
     deployed.apply()
     assert deployed.machine.unit(NGINX).starts == 1
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_proxy_that_hangs_is_not_reloaded_whatever_else_it_takes_up(deployed: Site) -> None:
@@ -159,7 +159,7 @@ def test_a_proxy_that_hangs_is_not_reloaded_whatever_else_it_takes_up(deployed: 
     deployed.write()
     deployed.apply()
     assert deployed.machine.unit(NGINX).starts == 2
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_nobody_is_asked_who_is_stopped_or_at_rest(deployed: Site) -> None:
@@ -173,7 +173,7 @@ def test_nobody_is_asked_who_is_stopped_or_at_rest(deployed: Site) -> None:
 def test_a_password_of_redis_that_is_made_anew_is_no_other_one(deployed: Site) -> None:
     deployed.machine.files.remove(f"{SECRETS}/redis-password")
     deployed.apply()
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed: Site) -> None:
@@ -195,7 +195,7 @@ def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed:
     deployed.apply()
     assert files.content(path) == b"another\n"
     assert deployed.machine.unit(BACKEND).running[path] == b"another\n"
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_database_server_that_is_reached_from_outside_is_shut(site: Site) -> None:
@@ -207,7 +207,7 @@ def test_a_database_server_that_is_reached_from_outside_is_shut(site: Site) -> N
     assert said(first)[:2] == ("postgresql-database:vikunja", "drift: exposed")
     assert first.interrupts == "requests, for 2 to 4 s"
     site.apply()
-    check_settled(site)
+    check_converged(site)
 
 
 def test_one_that_was_never_noted_is_noted_by_the_next_apply(deployed: Site) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from model_claims import check_settled
+from model_claims import check_converged
 from model_machine import GREEN, SECRETS
 from model_site import NAME, Site
 from msgspec.structs import replace
@@ -65,7 +65,7 @@ def test_a_password_that_is_given_no_longer_stays_as_it_is(deployed: Site) -> No
     assert deployed.machine.files.content(f"{SECRETS}/db-password") == b"given\n" or (
         deployed.machine.files.content(f"{SECRETS}/db-password") == b"given"
     )
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_folder_that_was_moved_and_linked_comes_back_with_all_that_is_desired_in_it(
@@ -82,7 +82,7 @@ def test_a_folder_that_was_moved_and_linked_comes_back_with_all_that_is_desired_
         "secret:/etc/vikunja/secrets/service-secret",
     ]
     deployed.apply()
-    check_settled(deployed)
+    check_converged(deployed)
     assert files.content("/srv/secrets/service-secret")
 
 
@@ -105,7 +105,7 @@ def test_a_changed_drop_in_of_nginx_is_taken_up_by_a_restart_and_a_site_by_a_rel
     deployed.edit_template("systemd/nginx.conf.j2", "# more\n")
     deployed.apply()
     assert (unit.starts, unit.reloads) == (2, 1)
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Site) -> None:
@@ -144,7 +144,7 @@ def test_the_records_on_the_host_may_be_lost_without_harm(deployed: Site) -> Non
     assert [address for address, _ in deployed.world.log] == [
         "record:/etc/vikunja/deployment-config.yaml"
     ]
-    check_settled(deployed)
+    check_converged(deployed)
 
 
 def test_a_stopped_container_s_plan_says_that_its_record_will_say_that_it_runs(
@@ -157,4 +157,4 @@ def test_a_stopped_container_s_plan_says_that_its_record_will_say_that_it_runs(
     assert addresses(deployed) == [f"running:{NAME}", "record:state"]
     deployed.apply()
     assert (found := states.read(deployed.paths, NAME)) and found.status == "running"
-    check_settled(deployed)
+    check_converged(deployed)

@@ -36,13 +36,13 @@ class Moments:
     """What was done to the world, as events: by address."""
 
     def __init__(self, site: Site) -> None:
-        self._site, self._told = site, site.world.told
+        self._site, self._record = site, site.world.record
         self._events: dict[str, Event] = {}
         self.at: dict[str, Callable[[], None]] = {}
-        site.world.told = self.told  # type: ignore[method-assign]
+        site.world.record = self.record  # type: ignore[method-assign]
 
-    def told(self, address: str, how: str) -> None:
-        self._told(address, how)
+    def record(self, address: str, how: str) -> None:
+        self._record(address, how)
         self._event(address).set()
         if address in self.at:
             self.at[address]()
@@ -76,7 +76,7 @@ def building(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[Build], E
             progress.step("go build")
             begun.set()
             work()
-            site.world.told("artifact", "create")
+            site.world.record("artifact", "create")
             return publish(paths, instance, commit)
 
         monkeypatch.setattr(builds, "build", build)
@@ -86,7 +86,7 @@ def building(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[Build], E
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Ended]:
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[Ended]:
     """The operations that have ended."""
     ended: list[Ended] = []
     monkeypatch.setattr(operations, "_listeners", [ended.append])
@@ -115,9 +115,9 @@ def pending(site: Site) -> set[str]:
     return {address for address, one in resources.items() if one.pending}
 
 
-def check_ended(site: Site, told: list[Ended]) -> None:
+def check_ended(site: Site, reported: list[Ended]) -> None:
     """One operation has ended, once, as a failure; nobody holds its lock, and the next does it."""
-    assert [end.operation for end in told] == ["deploy"]
+    assert [end.operation for end in reported] == ["deploy"]
     state = states.read(site.paths, NAME)
     assert state is not None and state.last_operation_status == "failure"
     assert inspect(site.paths, NAME) is None
@@ -168,7 +168,7 @@ def test_a_build_that_fails_lets_the_step_that_is_under_way_end(
     site: Site,
     moments: Moments,
     building: Callable[[Build], Event],
-    told: list[Ended],
+    reported: list[Ended],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail() -> None:
@@ -184,7 +184,7 @@ def test_a_build_that_fails_lets_the_step_that_is_under_way_end(
     done = moments.done()
     assert LAST_OF_SYSTEM in done and "release:blue" not in done
     assert {address.partition(":")[0] for address in pending(site)} == {"artifact"}
-    check_ended(site, told)
+    check_ended(site, reported)
     building(lambda: None)
     check_the_next_apply_does_it(site)
 
@@ -193,7 +193,7 @@ def test_after_a_build_has_failed_no_other_step_begins(
     site: Site,
     moments: Moments,
     building: Callable[[Build], Event],
-    told: list[Ended],
+    reported: list[Ended],
     failed: Event,
 ) -> None:
     def fail() -> None:
@@ -204,14 +204,14 @@ def test_after_a_build_has_failed_no_other_step_begins(
     moments.at[f"running:{NAME}"] = lambda: _wait(failed)
     assert apply(site) == 9
     assert moments.done() == [f"container:{NAME}", f"running:{NAME}"]
-    check_ended(site, told)
+    check_ended(site, reported)
 
 
 def test_a_build_under_way_ends_and_is_kept_where_the_container_fails(
     site: Site,
     moments: Moments,
     building: Callable[[Build], Event],
-    told: list[Ended],
+    reported: list[Ended],
     failed: Event,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -225,7 +225,7 @@ def test_a_build_under_way_ends_and_is_kept_where_the_container_fails(
     assert "failed: no archive answers; what is under way ends" in said
     assert "artifact" in moments.done() and "release:blue" not in moments.done()
     assert not [address for address in pending(site) if address.startswith("artifact:")]
-    check_ended(site, told)
+    check_ended(site, reported)
     moments.at["artifact"] = _built_again
     check_the_next_apply_does_it(site)
 
@@ -249,7 +249,7 @@ def test_of_two_failures_the_first_is_the_reason_and_the_other_is_told(
     site: Site,
     moments: Moments,
     building: Callable[[Build], Event],
-    told: list[Ended],
+    reported: list[Ended],
     failed: Event,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -264,7 +264,7 @@ def test_of_two_failures_the_first_is_the_reason_and_the_other_is_told(
     said = capsys.readouterr().err
     assert errors(said) == ["error: no archive answers"]
     assert "warning: go build failed" in said
-    check_ended(site, told)
+    check_ended(site, reported)
 
 
 @pytest.mark.parametrize("busy", ["both", "build", "container"])
@@ -273,7 +273,7 @@ def test_cancelled_both_are_interrupted_and_the_operation_ends_as_ever(
     site: Site,
     moments: Moments,
     building: Callable[[Build], Event],
-    told: list[Ended],
+    reported: list[Ended],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -301,7 +301,7 @@ def test_cancelled_both_are_interrupted_and_the_operation_ends_as_ever(
     ]
     assert ("artifact" in moments.done()) == (busy == "container")
     assert "release:blue" not in moments.done()
-    check_ended(site, told)
+    check_ended(site, reported)
     building(lambda: None)
     check_the_next_apply_does_it(site)
 

@@ -234,17 +234,17 @@ def test_a_step_tells_the_files_that_it_is_about(
     site.apply()
     run_doit(site, "validate")
     artifact = site.publish().path
-    told = {}
+    reported = {}
     for step in ("validate", "render", "system", "build"):
         capsys.readouterr()
         assert run_doit(site, "info", f"{step}:{NAME}") == 0
-        told[step] = capsys.readouterr().out
+        reported[step] = capsys.readouterr().out
     nginx = str(site.paths.rendered(NAME) / "etc__nginx__nginx.conf")
     depends, makes = "file_dep", "targets"
-    assert str(site.config) in told["validate"] and "config.schema.json" in told["validate"]
-    assert nginx in told["render"].partition(makes)[2]
-    assert nginx in told["system"].partition(depends)[2]
-    assert str(artifact) in told["build"].partition(makes)[2]
+    assert str(site.config) in reported["validate"] and "config.schema.json" in reported["validate"]
+    assert nginx in reported["render"].partition(makes)[2]
+    assert nginx in reported["system"].partition(depends)[2]
+    assert str(artifact) in reported["build"].partition(makes)[2]
     site.machine.stop("nginx.service")
     assert run_doit(site, "info", f"system:{NAME}") == 1
     assert f"nothing for system in ./doit plan {NAME}" in capsys.readouterr().out

@@ -45,7 +45,7 @@ class Outcome:
     errors: list[str]
     log: list[str]
     state: tuple[str, ...] | None
-    told: list[tuple[str, str]]
+    reported: list[tuple[str, str]]
     done: list[tuple[str, str]]
 
 
@@ -56,9 +56,9 @@ def outcome(
 ) -> Outcome:
     """What one way comes to on a site of its own."""
     with pytest.MonkeyPatch.context() as patch, model_site(patch) as site:
-        with ended_operations() as told, arranged(arrange(site, patch)):
+        with ended_operations() as reported, arranged(arrange(site, patch)):
             site.world.log.clear()
-            told.clear()
+            reported.clear()
             log = site.paths.log(NAME)
             before = log.read_text().splitlines() if log.exists() else []
             capsys.readouterr()
@@ -75,16 +75,16 @@ def outcome(
             [plain(line) for line in errors(said)],
             built_first([plain(line) for line in now[len(before) :]]),
             (state.status, state.last_operation, state.last_operation_status) if state else None,
-            [(end.operation, plain(str(end.error))) for end in told],
+            [(end.operation, plain(str(end.error))) for end in reported],
             built_first([(plain(address), how) for address, how in site.world.log]),
         )
 
 
 @contextmanager
 def ended_operations() -> Iterator[list[Ended]]:
-    told: list[Ended] = []
-    operations.when_ended(told.append)
-    yield told
+    reported: list[Ended] = []
+    operations.when_ended(reported.append)
+    yield reported
 
 
 @contextmanager
@@ -159,11 +159,11 @@ def everything_moves(site: Site, patch: pytest.MonkeyPatch) -> None:
     edited(site)
     real = inspection.inspect
 
-    def looking(*arguments: Any, **more: Any) -> Any:
+    def inspecting(*arguments: Any, **more: Any) -> Any:
         site.repository.commit(migrations=[FIRST])
         return real(*arguments, **more)
 
-    patch.setattr(inspection, "inspect", looking)
+    patch.setattr(inspection, "inspect", inspecting)
 
 
 def leftovers_never_end(site: Site, *_: object) -> None:
@@ -230,7 +230,7 @@ def test_what_is_done_is_recorded_and_told_the_same(
     environment: None, arrange: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     applied, stepped = (outcome(way, arrange, capsys) for way in (by_apply, by_step))
-    assert applied.code == 0 and applied.done and applied.told[0][1] == "None"
+    assert applied.code == 0 and applied.done and applied.reported[0][1] == "None"
     assert stepped == applied
 
 

@@ -117,7 +117,7 @@ def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_nothing_done_before_is_forgotten(tmp_path: Path) -> None:
-    told: set[str] = set()
+    reported: set[str] = set()
     with small_disk(tmp_path / "disk", 200) as disk:
         file = disk.folder / "doit.db"
         before = WriteThrough(str(file), JSONCodec())
@@ -128,7 +128,7 @@ def test_a_full_disk_is_told_and_nothing_done_before_is_forgotten(tmp_path: Path
             try:
                 database = WriteThrough(str(file), JSONCodec())
             except Unusable as failure:
-                told.add("opening")
+                reported.add("opening")
                 failures = [failure]
             else:
                 failures = []
@@ -136,7 +136,7 @@ def test_a_full_disk_is_told_and_nothing_done_before_is_forgotten(tmp_path: Path
                     try:
                         database.set(f"t{number}", "deps:", ["x" * 900])
                     except Unusable as failure:
-                        told.add("writing")
+                        reported.add("writing")
                         failures = [failure]
                 database.dump()
             assert failures
@@ -145,4 +145,4 @@ def test_a_full_disk_is_told_and_nothing_done_before_is_forgotten(tmp_path: Path
             after = WriteThrough(str(file), JSONCodec())
             assert after.get("a", "deps:") == ["b"]
             after.dump()
-    assert told == {"opening", "writing"}
+    assert reported == {"opening", "writing"}

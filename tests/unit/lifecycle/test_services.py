@@ -104,4 +104,4 @@ def test_a_failure_says_the_script_s_last_words() -> None:
 @pytest.mark.parametrize("script", [START, STOP, RESTART], ids=lambda script: script.name)
 def test_every_script_waits_for_what_a_killed_run_has_left_working(script: GuestScript) -> None:
     text = script.text
-    assert text.index("flock -w") < text.index("health_backend()") < text.index("settle()")
+    assert text.index("flock -w") < text.index("health_backend()") < text.index("undo_restart()")

@@ -98,7 +98,7 @@ def test_whatever_write_meets_the_full_disk(
 
 
 def test_a_log_that_fills_up_stops_no_work_under_way(disk: SmallDisk) -> None:
-    told: set[int] = set()
+    reached: set[int] = set()
     for room in range(0, 1500, 50):
         paths = standing(disk)
         log = paths.log(NAME)
@@ -120,13 +120,13 @@ def test_a_log_that_fills_up_stops_no_work_under_way(disk: SmallDisk) -> None:
         assert len(warnings) <= 1
         if warnings:
             assert warnings[0].endswith("stop goes on without its log")
-            told.add(room)
+            reached.add(room)
         disk.free()
         with operation(paths, NAME, "start"):
             pass
         entries = [(one.operation, one.level) for one in read_entries(paths, NAME)]
         assert entries[-2:] == [("start", "INFO"), ("start", "SUCCESS")]
-    assert told
+    assert reached
 
 
 def test_a_disk_that_fills_up_meanwhile_is_told_at_the_end(disk: SmallDisk) -> None:

@@ -35,7 +35,7 @@ def failed(error: BaseException) -> Ended:
 
 
 @pytest.mark.parametrize(
-    ("end", "told", "success", "expected"),
+    ("end", "failed_before", "success", "expected"),
     [
         (END, {}, False, None),
         (END, {}, True, "success"),
@@ -52,9 +52,9 @@ def failed(error: BaseException) -> Ended:
     ],
 )
 def test_failures_are_told_and_what_recovers_from_one(
-    end: Ended, told: dict[str, str], success: bool, expected: str | None
+    end: Ended, failed_before: dict[str, str], success: bool, expected: str | None
 ) -> None:
-    assert kind_of(end, told, success) == expected
+    assert kind_of(end, failed_before, success) == expected
 
 
 def test_what_one_change_broke_another_one_mends() -> None:
@@ -63,8 +63,8 @@ def test_what_one_change_broke_another_one_mends() -> None:
 
 
 def test_a_failure_says_what_where_and_what_to_do_and_no_secret() -> None:
-    told = message("failure", sample_instance(), failed(FAILURE), "", "pve", [Secret("geheim")])
-    assert told == Message(
+    sent = message("failure", sample_instance(), failed(FAILURE), "", "pve", [Secret("geheim")])
+    assert sent == Message(
         "failure",
         "[vikunja-main] backup failed",
         "The backup of vikunja-main failed after 3.2s, with exit code 7:\n"
@@ -83,9 +83,9 @@ def test_a_failure_says_what_where_and_what_to_do_and_no_secret() -> None:
 
 
 def test_a_recovery_says_since_when() -> None:
-    told = message("recovery", sample_instance(), END, SINCE, "pve", [])
-    assert told.title == "[vikunja-main] backup works again"
-    assert told.body.startswith(
+    sent = message("recovery", sample_instance(), END, SINCE, "pve", [])
+    assert sent.title == "[vikunja-main] backup works again"
+    assert sent.body.startswith(
         "The backup of vikunja-main went well after 3.2s.\n"
         f"A failure was told on {SINCE}.\n"
         "\n"

@@ -47,7 +47,7 @@ def raised(session: ProxmoxerSession, *call: Any) -> DeployError:
 def created(place: Place, session: ProxmoxerSession) -> None:
     place.cluster.duration = 0
     session.call("POST", "/nodes/pve/lxc", CREATE)
-    place.cluster.settle()
+    place.cluster.finish_due()
 
 
 def test_an_answer_is_the_same_whichever_way(place: Place, session: ProxmoxerSession) -> None:

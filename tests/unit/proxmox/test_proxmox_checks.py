@@ -56,50 +56,50 @@ def world(standin: Standin, **changes: Any) -> World:
     return World(instance, standin.paths, lambda: None)
 
 
-def told(findings: Iterator[Finding]) -> list[tuple[str, str]]:
+def reported(findings: Iterator[Finding]) -> list[tuple[str, str]]:
     return [(finding.level, finding.what) for finding in findings]
 
 
 def test_where_all_is_there_each_concern_says_so(standin: Standin) -> None:
     here = world(standin)
-    assert told(proxmox.node(here)) == [
+    assert reported(proxmox.node(here)) == [
         ("ok", "the cluster takes changes"),
         ("ok", "pve is up"),
         ("ok", "Proxmox VE 8.4.5 answers"),
         ("ok", "node pve starts them"),
     ]
-    assert told(proxmox.privileges(here)) == [("ok", "the API token has all that is needed")]
-    assert told(proxmox.storage(here))[0][0] == "ok"
-    assert told(proxmox.template(here)) == [
+    assert reported(proxmox.privileges(here)) == [("ok", "the API token has all that is needed")]
+    assert reported(proxmox.storage(here))[0][0] == "ok"
+    assert reported(proxmox.template(here)) == [
         ("ok", "local:vztmpl/debian-13-standard_13.1-2_amd64.tar.zst is there")
     ]
-    assert told(proxmox.bridge(here)) == [("ok", "node pve has vmbr0")]
-    assert told(proxmox.address(here)) == [
+    assert reported(proxmox.bridge(here)) == [("ok", "node pve has vmbr0")]
+    assert reported(proxmox.address(here)) == [
         ("ok", "no other container of the cluster has 192.0.2.10")
     ]
 
 
 def test_a_token_that_lacks_something_is_told_what_and_where(standin: Standin) -> None:
     standin.cluster.tokens[USER] = Token(SECRET, {"/": frozenset({"VM.Audit"})})
-    found = dict.fromkeys(what for _, what in told(proxmox.privileges(world(standin))))
+    found = dict.fromkeys(what for _, what in reported(proxmox.privileges(world(standin))))
     assert "the API token lacks SDN.Use on /sdn/zones/localnetwork/vmbr0" in found
     assert any("VM.Allocate" in what and what.endswith("on /vms") for what in found)
 
 
 def test_a_template_is_downloaded_only_where_that_is_allowed(standin: Standin) -> None:
     standin.cluster.nodes["pve"].templates.clear()
-    assert told(proxmox.template(world(standin))) == [
+    assert reported(proxmox.template(world(standin))) == [
         ("ok", "debian-13-standard_13.1-2_amd64.tar.zst can be downloaded to local")
     ]
     refused = world(
         standin,
         proxmox={"node": "pve", "connection": standin.connection("https"), "download": False},
     )
-    ((level, what),) = told(proxmox.template(refused))
+    ((level, what),) = reported(proxmox.template(refused))
     assert (level, "none may be downloaded" in what) == ("problem", True)
     unknown = {"connection": standin.connection("https"), "template": "debian-99", "node": "pve"}
     with pytest.raises(DeployError, match="there is no template debian-99"):
-        told(proxmox.template(world(standin, proxmox=unknown)))
+        reported(proxmox.template(world(standin, proxmox=unknown)))
 
 
 def test_an_address_of_another_container_is_a_problem_even_on_another_node(
@@ -108,7 +108,7 @@ def test_an_address_of_another_container_is_a_problem_even_on_another_node(
     net = "name=eth0,bridge=vmbr0,ip=192.0.2.10/24,type=veth"
     standin.cluster.guests[105] = Guest(105, "pve2", {"memory": 512, "net0": net})
     standin.cluster.publish()
-    assert told(proxmox.address(world(standin))) == [
+    assert reported(proxmox.address(world(standin))) == [
         ("problem", "192.0.2.10 is the address of container 105 on node pve2")
     ]
 
@@ -119,16 +119,16 @@ def test_a_node_that_is_unknown_or_down_and_a_lost_quorum_are_problems(standin: 
     standin.cluster.quorate = False
     standin.cluster.publish()
     view = cluster_of(section_of(here.instance), here.paths).view(0)
-    assert proxmox.judge_quorum(here, view).exit_code == 6
-    assert proxmox.judge_node(here, view, "pve2").what == "node pve2 is down"
-    assert proxmox.judge_node(here, view, "pve7").hint == "Set proxmox.node to one of: pve, pve2"
-    assert proxmox.judge_version(here, "7.4-1").level == "warning"
+    assert proxmox.evaluate_quorum(here, view).exit_code == 6
+    assert proxmox.evaluate_node(here, view, "pve2").what == "node pve2 is down"
+    assert proxmox.evaluate_node(here, view, "pve7").hint == "Set proxmox.node to one of: pve, pve2"
+    assert proxmox.evaluate_version(here, "7.4-1").level == "warning"
 
 
 def test_a_bridge_or_a_room_that_is_not_there_is_a_problem(standin: Standin) -> None:
     here = world(standin, network={"bridge": "vmbr9"}, resources={"disk_size_gb": 500})
-    assert told(proxmox.bridge(here)) == [("problem", "node pve has no bridge vmbr9")]
-    ((level, what),) = told(proxmox.storage(here))
+    assert reported(proxmox.bridge(here)) == [("problem", "node pve has no bridge vmbr9")]
+    ((level, what),) = reported(proxmox.storage(here))
     assert (level, "GiB free of 500 needed" in what) == ("problem", True)
 
 
@@ -143,14 +143,16 @@ def test_a_group_or_rule_is_there_or_told_to_be_missing(standin: Standin, versio
     cluster = standin.cluster
     cluster.version = version
     kind = "rule" if version == 9 else "group"
-    assert told(availability.check(world(standin))) == []
+    assert reported(availability.check(world(standin))) == []
     plain = world(standin, proxmox={"ha": {"max_restart": 2}})
-    assert told(availability.check(plain)) == [("ok", "the HA manager may run it on every node")]
+    assert reported(availability.check(plain)) == [
+        ("ok", "the HA manager may run it on every node")
+    ]
     desired = {"ha": {"group": "web"}}
     (missing,) = availability.check(world(standin, proxmox=desired))
     assert (missing.what, missing.exit_code) == (f"the cluster has no HA {kind} web", 4)
     made = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve:2", "pve3"]}})
-    assert told(availability.check(made)) == [
+    assert reported(availability.check(made)) == [
         ("ok", f"{kind} web will be made, on pve:2, pve3"),
         ("problem", "there is no node pve3"),
     ]
@@ -163,7 +165,7 @@ def test_a_group_or_rule_is_there_or_told_to_be_missing(standin: Standin, versio
     again = world(standin, proxmox=desired)
     # A cluster is looked at once in a run: this look is another run's.
     cluster_of(section_of(again.instance), again.paths).view(time.monotonic())
-    assert told(availability.check(again)) == there
+    assert reported(availability.check(again)) == there
 
 
 def test_a_rule_that_is_disabled_is_told(standin: Standin) -> None:
@@ -181,7 +183,7 @@ def test_a_rule_that_is_disabled_is_told(standin: Standin) -> None:
 
 def test_a_replication_to_a_node_that_is_none_is_told(standin: Standin) -> None:
     desired = {"replication": [{"target": "pve9"}, {"target": "pve2"}]}
-    assert told(availability.check(world(standin, proxmox=desired))) == [
+    assert reported(availability.check(world(standin, proxmox=desired))) == [
         ("problem", "there is no node pve9")
     ]
 
@@ -190,7 +192,7 @@ def test_high_availability_takes_privileges_of_its_own(standin: Standin) -> None
     rights = {"/": frozenset(EVERY_PRIVILEGE - {"Sys.Console"})}
     standin.cluster.tokens[USER] = Token(SECRET, rights)
     desired = world(standin, proxmox={"ha": {"group": "web", "nodes": ["pve"]}})
-    assert told(proxmox.privileges(desired)) == [
+    assert reported(proxmox.privileges(desired)) == [
         ("problem", "the API token lacks Sys.Console on /")
     ]
     lines = run.role([desired.instance])
@@ -200,7 +202,7 @@ def test_high_availability_takes_privileges_of_its_own(standin: Standin) -> None
     ) in lines
     granted = {"/": rights["/"] | {"Sys.Console"}}
     standin.cluster.tokens[USER] = Token(SECRET, granted)
-    assert told(proxmox.privileges(desired)) == [("ok", "the API token has all that is needed")]
+    assert reported(proxmox.privileges(desired)) == [("ok", "the API token has all that is needed")]
 
 
 TAG = "vikunja-deploy.vikunja-main"
@@ -233,7 +235,7 @@ def test_tags_that_the_token_may_not_set_are_told(
     )
     standin.cluster.publish()
     here = world(standin, proxmox={"tags": ["Web"]})
-    said = [what for level, what in told(proxmox.privileges(here)) if level == "problem"]
+    said = [what for level, what in reported(proxmox.privileges(here)) if level == "problem"]
     text = "datacenter.cfg keeps the API token from setting the tag "
     assert said == ([f"{text}{forbidden}"] if forbidden else [])
     # What is told is what Proxmox VE refuses.
@@ -250,7 +252,7 @@ def test_tags_that_the_token_may_not_set_are_told(
 def test_a_role_for_one_id_alone_is_told_to_be_too_little_for_a_drill(standin: Standin) -> None:
     here = world(standin, proxmox={"container_id": 100})
     standin.cluster.tokens[USER] = Token(SECRET, granted_by(here))
-    ((level, what),) = [one for one in told(proxmox.privileges(here)) if one[0] != "ok"]
+    ((level, what),) = [one for one in reported(proxmox.privileges(here)) if one[0] != "ok"]
     assert (level, what) == (
         "warning",
         "the API token may make container 100 and no other: ./doit drill needs one with an id of"
@@ -258,7 +260,7 @@ def test_a_role_for_one_id_alone_is_told_to_be_too_little_for_a_drill(standin: S
     )
     pooled = world(standin, proxmox={"container_id": 100, "pool": "web"})
     standin.cluster.tokens[USER] = Token(SECRET, granted_by(pooled))
-    assert {level for level, _ in told(proxmox.privileges(pooled))} == {"ok"}
+    assert {level for level, _ in reported(proxmox.privileges(pooled))} == {"ok"}
 
 
 def granted_by(here: World) -> dict[str, frozenset[str]]:

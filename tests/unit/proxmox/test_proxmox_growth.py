@@ -68,11 +68,11 @@ def test_what_fills_its_disk_or_does_not_say_is_fine(answers: dict[str, Any]) ->
 
 
 def test_what_stayed_behind_is_told_with_what_grows_it() -> None:
-    with pytest.raises(DeployError) as told:
+    with pytest.raises(DeployError) as caught:
         grown(root="ext2/ext3 5116564 4096", files="ext2/ext3 249189 4096")
-    assert told.value.what == "the disk of /srv/files has 2 GiB, and its file system only 1.0"
+    assert caught.value.what == "the disk of /srv/files has 2 GiB, and its file system only 1.0"
     # In a running container only Proxmox VE's own way, which failed, gets at the file system.
-    assert told.value.hint == (
+    assert caught.value.hint == (
         "On node pve: `pct shutdown 110`, `P=$(pvesm path local-lvm:vm-110-disk-1)`, of LVM "
         "`lvchange -ay $P`, then `e2fsck -f $P && resize2fs $P` and `pct start 110`; nothing is "
         "lost by that"

@@ -117,7 +117,7 @@ def created(where: Cluster, spec: ContainerSpec, desired: DesiredProxmox) -> Non
 def call(where: Cluster, method: str, path: str, parameters: dict[str, Any]) -> Any:
     text = {name: str(value) for name, value in parameters.items()}
     result = answer(where, "root@pam", method, path, text)
-    where.settle()
+    where.finish_due()
     return result
 
 

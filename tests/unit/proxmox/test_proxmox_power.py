@@ -51,9 +51,9 @@ def cluster() -> Cluster:
 
 def rounds(cluster: Cluster, count: int = 1) -> None:
     for _ in range(count):
-        cluster.settle()
+        cluster.finish_due()
         manager.work(cluster)
-        cluster.settle()
+        cluster.finish_due()
 
 
 def test_what_a_managed_container_is_asked_is_told_to_the_manager_and_happens_later(
@@ -62,7 +62,7 @@ def test_what_a_managed_container_is_asked_is_told_to_the_manager_and_happens_la
     guest = cluster.guests[100]
     upid = answer(cluster, USER, "POST", f"{PATH}/status/shutdown", {"timeout": "60"})
     assert ":hastop:100:" in upid
-    cluster.settle()
+    cluster.finish_due()
     assert cluster.tasks[upid].exit_status == "OK"
     assert guest.running
     rounds(cluster)

@@ -24,10 +24,10 @@ class Steps:
     """Progress that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, float | None]] = []
+        self.reported: list[tuple[str, float | None]] = []
 
     def step(self, text: str, fraction: float | None = None) -> None:
-        self.told.append((text, fraction))
+        self.reported.append((text, fraction))
 
 
 def begun(place: Place, effect: Any = lambda task: None, log: tuple[str, ...] = ()) -> str:
@@ -98,7 +98,7 @@ def test_the_log_shows_while_it_grows(place: Place, https: ProxmoxerSession) -> 
 
     steps = Growing()
     wait(https, upid, "create container 100", timeout=10, progress=steps)
-    assert steps.told == [
+    assert steps.reported == [
         ("create container 100", None),
         ("create container 100: copied 25%", 0.25),
         ("create container 100: copied 75%", 0.75),
@@ -132,7 +132,7 @@ def test_a_log_without_a_line_and_its_end_are_no_progress(
     monkeypatch.setattr(https, "call", calling)
     steps = Watching()
     wait(https, upid, "create container 100", timeout=10, progress=steps)
-    assert steps.told == [
+    assert steps.reported == [
         ("create container 100", None),
         ("create container 100: copied 25%", 0.25),
     ]

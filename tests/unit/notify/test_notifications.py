@@ -79,7 +79,7 @@ def test_a_failure_is_mailed_and_so_is_the_recovery_but_not_every_success(paths:
     assert first.mail["Auto-Submitted"] == "auto-generated"
     assert "the dump failed" in first.mail.get_content()
     assert warned(paths) == []
-    assert not paths.told(NAME).exists()
+    assert not paths.notified(NAME).exists()
 
 
 def test_every_failure_is_told_and_success_where_it_is_asked_for(paths: Paths) -> None:
@@ -90,7 +90,7 @@ def test_every_failure_is_told_and_success_where_it_is_asked_for(paths: Paths) -
         perform(paths, error=failing())
     titles = [one.mail["Subject"].partition("] ")[2] for one in server.received]
     assert titles == ["start done", "backup failed", "backup failed"]
-    assert json.loads(paths.told(NAME).read_text()).keys() == {"backup"}
+    assert json.loads(paths.notified(NAME).read_text()).keys() == {"backup"}
 
 
 def test_a_server_that_cannot_be_reached_fails_no_operation_and_is_logged(paths: Paths) -> None:
@@ -105,7 +105,7 @@ def test_a_server_that_cannot_be_reached_fails_no_operation_and_is_logged(paths:
     )
     assert warned(paths) == [line]
     assert warnings == [f"{NAME}: {line}"]
-    assert not paths.told(NAME).exists()
+    assert not paths.notified(NAME).exists()
 
 
 def test_what_a_server_refuses_is_said_in_its_words(paths: Paths) -> None:
