@@ -14,6 +14,7 @@ from tasks.host.files import named
 from tasks.model import archive as model
 from tasks.model.archive import Archive, Metadata
 from tasks.output.columns import columns
+from tasks.output.spans import span
 
 HEADERS = (
     "TIME",
@@ -96,14 +97,7 @@ def document(one: Listed) -> dict[str, object]:
 
 def age_text(epoch: int, now: datetime) -> str:
     """`40 s`, `5 min`, `3 h`, `2 days`."""
-    seconds = max(0, now.timestamp() - epoch)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600:.0f} h"
-    return f"{seconds // 86400:.0f} days"
+    return span(max(0, now.timestamp() - epoch))
 
 
 def size_text(count: int) -> str:

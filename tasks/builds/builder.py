@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 from zlib import crc32
 
-from tasks.builds.workplace import Outcome, too_long
+from tasks.builds.workplace import Command, Outcome, too_long
 from tasks.containers.base import Container, ContainerSpec
 from tasks.containers.drivers import local_driver
 from tasks.errors import BuildError, DeployError, NetworkError
@@ -104,40 +104,33 @@ class BuilderWorkplace:
         return True
 
     def execute(
-        self,
-        argv: Sequence[str],
-        *,
-        folder: str,
-        environment: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
-        stdout: IO[bytes],
-        merge: bool,
-        timeout: float,
+        self, command: Command, *, stdout: IO[bytes], stdin: IO[bytes] | None = None
     ) -> Outcome:
-        wrapped = as_builder(argv, folder, environment, merge=merge)
         begun = time.monotonic()
         try:
             done = self._container.run(
-                wrapped, stdin=stdin, stdout=stdout, timeout=timeout, check=False
+                as_builder(command),
+                stdin=stdin,
+                stdout=stdout,
+                timeout=command.timeout,
+                check=False,
             )
         except DeployError as error:
-            if time.monotonic() - begun >= timeout:
-                raise too_long(argv, timeout) from error
+            if time.monotonic() - begun >= command.timeout:
+                raise too_long(command) from error
             raise
-        return Outcome(done.returncode, b"" if merge else done.stderr)
+        return Outcome(done.returncode, b"" if command.merge else done.stderr)
 
 
-def as_builder(
-    argv: Sequence[str], folder: str, environment: Mapping[str, str], *, merge: bool
-) -> list[str]:
-    """argv as the builder's unprivileged user runs it, in a folder, with that environment only."""
-    pairs = [f"{name}={value}" for name, value in environment.items()]
+def as_builder(command: Command) -> list[str]:
+    """The argv by which the builder's unprivileged user runs it."""
+    pairs = [f"{name}={value}" for name, value in command.environment.items()]
     wrapped = [
         *("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--no-new-privs"),
-        *("--", "/usr/bin/env", "-i", "-C", folder, "--", *pairs),
-        *argv,
+        *("--", "/usr/bin/env", "-i", "-C", command.folder, "--", *pairs),
+        *command.argv,
     ]
-    return ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *wrapped] if merge else wrapped
+    return ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", *wrapped] if command.merge else wrapped
 
 
 @contextmanager

@@ -6,14 +6,14 @@ import os
 import pwd
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from tasks.builds.artifact import work_path
-from tasks.builds.workplace import Outcome, too_long
+from tasks.builds.workplace import Command, Outcome, too_long
 from tasks.errors import BuildError
 from tasks.host import locks
 from tasks.host.cancelling import ended_by
@@ -58,31 +58,25 @@ class LocalWorkplace:
         return False
 
     def execute(
-        self,
-        argv: Sequence[str],
-        *,
-        folder: str,
-        environment: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
-        stdout: IO[bytes],
-        merge: bool,
-        timeout: float,
+        self, command: Command, *, stdout: IO[bytes], stdin: IO[bytes] | None = None
     ) -> Outcome:
         # env changes the folder after the user was changed: root follows no link of the tree.
-        confined = confine(["/usr/bin/env", "-C", folder, "--", *argv], self._identity)
+        confined = confine(
+            ["/usr/bin/env", "-C", command.folder, "--", *command.argv], self._identity
+        )
         process = start(
             confined,
             program=shutil.which(confined[0]),
-            environment=environment,
+            environment=command.environment,
             stdin=stdin or DEVNULL,
             stdout=stdout,
-            stderr=STDOUT if merge else PIPE,
+            stderr=STDOUT if command.merge else PIPE,
         )
         try:
             with ended_by(partial(kill_group, process)):
-                _, stderr = process.communicate(timeout=timeout)
+                _, stderr = process.communicate(timeout=command.timeout)
         except TimedOut as error:
-            raise too_long(argv, timeout) from error
+            raise too_long(command) from error
         finally:
             kill_group(process)
             process.wait()

@@ -12,7 +12,7 @@ from tasks.builds.pack import Packer
 from tasks.builds.recipe import Part, Show, slimming
 from tasks.builds.run import EVIDENCE_LINES, BuildRun
 from tasks.builds.toolchain import read_package_json
-from tasks.builds.workplace import Workplace, piped
+from tasks.builds.workplace import Command, Workplace, piped
 from tasks.errors import BuildError
 
 VERSION_FILE = "frontend/src/version.json"
@@ -85,15 +85,10 @@ def _check_backend(run: BuildRun) -> None:
 
 def receive(workplace: Workplace, tree: IO[bytes], values: Mapping[str, str]) -> None:
     with Path(os.devnull).open("wb") as nowhere:
-        outcome = workplace.execute(
-            ("tar", "--extract", "--file=-"),
-            folder=workplace.tree,
-            environment=values,
-            stdin=tree,
-            stdout=nowhere,
-            merge=False,
-            timeout=600,
+        extract = Command(
+            ("tar", "--extract", "--file=-"), workplace.tree, values, timeout=600, merge=False
         )
+        outcome = workplace.execute(extract, stdin=tree, stdout=nowhere)
     if outcome.returncode:
         raise BuildError(
             "the tree cannot be unpacked",

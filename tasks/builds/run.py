@@ -9,7 +9,7 @@ from typing import IO
 
 from tasks.builds.recipe import Part
 from tasks.builds.unreached import unreached
-from tasks.builds.workplace import Workplace, capture, follow
+from tasks.builds.workplace import Command, Workplace, capture, follow
 from tasks.errors import BuildError, NetworkError
 from tasks.model.redaction import masked
 from tasks.progress import Progress
@@ -54,15 +54,9 @@ class BuildRun:
         self._progress.step(f"{part.name}: {short}")
         self._log.write(f"$ ({part.folder or '.'}) {masked(name)}\n")
         folder = f"{self.workplace.tree}/{part.folder}".rstrip("/")
+        left = max(1.0, self._end - time.monotonic())
         try:
-            returncode = follow(
-                self.workplace,
-                argv,
-                folder=folder,
-                environment=self.values,
-                timeout=max(1.0, self._end - time.monotonic()),
-                on_line=line,
-            )
+            returncode = follow(self.workplace, Command(argv, folder, self.values, left), line)
         except BuildError as error:
             raise BuildError(
                 f"{part.name}: {short}: {error.what}",

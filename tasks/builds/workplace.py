@@ -33,6 +33,20 @@ class Outcome(Struct, frozen=True):
     stderr: bytes = b""
 
 
+class Command(Struct, frozen=True):
+    """What the build's user runs in a folder, with exactly this environment.
+
+    timeout: seconds, then everything that it started is killed and BuildError raised. merge: its
+    stderr goes to its stdout as well.
+    """
+
+    argv: Sequence[str]
+    folder: str
+    environment: Mapping[str, str]
+    timeout: float
+    merge: bool = True
+
+
 class Workplace(Protocol):
     """One place. Its user owns `home` and `tree`, both absolute there, and nothing else."""
 
@@ -45,21 +59,9 @@ class Workplace(Protocol):
         """Make Debian packages available; False where this place is not ours to change."""
 
     def execute(
-        self,
-        argv: Sequence[str],
-        *,
-        folder: str,
-        environment: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
-        stdout: IO[bytes],
-        merge: bool,
-        timeout: float,
+        self, command: Command, *, stdout: IO[bytes], stdin: IO[bytes] | None = None
     ) -> Outcome:
-        """Run argv there as the build's user, with exactly this environment.
-
-        stdin, stdout: open files with a descriptor. merge: stderr goes to stdout as well.
-        timeout: seconds, then everything the command started is killed and BuildError raised.
-        """
+        """Run it there. stdin, stdout: open files with a descriptor."""
 
 
 GOFLAGS = "-modcacherw -buildvcs=false"
@@ -108,15 +110,7 @@ def environment(
     return values
 
 
-def follow(
-    workplace: Workplace,
-    argv: Sequence[str],
-    *,
-    folder: str,
-    environment: Mapping[str, str],
-    timeout: float,
-    on_line: Callable[[str], None],
-) -> int:
+def follow(workplace: Workplace, command: Command, on_line: Callable[[str], None]) -> int:
     """Run a command and hand over each line of its output as it comes; gives the exit code."""
     reading, writing = os.pipe()
 
@@ -129,14 +123,7 @@ def follow(
     reader.start()
     try:
         with os.fdopen(writing, "wb") as output:
-            return workplace.execute(
-                argv,
-                folder=folder,
-                environment=environment,
-                stdout=output,
-                merge=True,
-                timeout=timeout,
-            ).returncode
+            return workplace.execute(command, stdout=output).returncode
     finally:
         reader.join()
 
@@ -146,14 +133,8 @@ def capture(
 ) -> tuple[int, str]:
     """Run a command in the home; its exit code and its whole output, errors included."""
     with tempfile.TemporaryFile() as output:
-        outcome = workplace.execute(
-            argv,
-            folder=workplace.home,
-            environment=environment,
-            stdout=output,
-            merge=True,
-            timeout=timeout,
-        )
+        command = Command(argv, workplace.home, environment, timeout)
+        outcome = workplace.execute(command, stdout=output)
         output.seek(0)
         return outcome.returncode, output.read().decode(errors="replace")
 
@@ -169,15 +150,8 @@ def piped(
     def produce() -> None:
         try:
             with os.fdopen(writing, "wb") as output:
-                outcome = workplace.execute(
-                    argv,
-                    folder=folder,
-                    environment=environment,
-                    stdout=output,
-                    merge=False,
-                    timeout=STREAM_SECONDS,
-                )
-            ended.set_result(outcome)
+                command = Command(argv, folder, environment, STREAM_SECONDS, merge=False)
+                ended.set_result(workplace.execute(command, stdout=output))
         except BaseException as error:
             ended.set_exception(error)
 
@@ -200,8 +174,8 @@ def piped(
         )
 
 
-def too_long(argv: Sequence[str], timeout: float) -> BuildError:
+def too_long(command: Command) -> BuildError:
     return BuildError(
-        f"{argv[0]} was ended after {timeout:.0f} s",
+        f"{command.argv[0]} was ended after {command.timeout:.0f} s",
         hint="if it needs longer, raise build.timeout_seconds",
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 from tasks.config.finding import Finding, value_at
 
-_SECTION = "proxmox.connection"
 _HTTPS_ONLY = ("token_file", "fingerprint", "ca_file")
 _NEEDED = {"https": ("host", "token_file"), "openssh": ("host",)}
 _WHY = {

@@ -64,7 +64,6 @@ def change(queue: EntryQueue) -> None:
         queue.each(ActiveColor, change.switch)
         queue.each(HealthCheck, partial(release_changes.check_site, context))
         queue.each(WriteThaw, change.let_writes_go_on)
-        queue.each(data_move.Thaw, change.let_writes_go_on)
         queue.each(StoppedUnit, change.stop)
         queue.each(DatabaseRemoved, partial(database_copy.forget, context))
         queue.together(LANDED, change.land)

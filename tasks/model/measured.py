@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from tasks.host.files import recalled, write_atomically
 from tasks.paths import Paths
@@ -30,8 +30,3 @@ def read(paths: Paths, instance_id: str) -> Measured:
 def write(paths: Paths, instance_id: str, measured: Measured) -> None:
     text = json.dumps(asdict(measured)) + "\n"
     write_atomically(paths.measured(instance_id), text.encode())
-
-
-def write_database_move(paths: Paths, instance_id: str, seconds: float) -> None:
-    """Note how long the data took to another database, beside what was measured of updates."""
-    write(paths, instance_id, replace(read(paths, instance_id), database_move=seconds))

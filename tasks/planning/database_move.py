@@ -33,13 +33,12 @@ from tasks.resources.data_move import (
     NEXT,
     DataCopied,
     Freeze,
-    Thaw,
     database_address,
     kept_in,
     ours,
 )
 from tasks.resources.files import Absent, File
-from tasks.resources.migration import recorded
+from tasks.resources.migration import WriteThaw, recorded
 from tasks.resources.release import HealthCheck
 from tasks.resources.system import DaemonReload, Unit
 
@@ -62,7 +61,7 @@ LATE = frozenset(
 )
 """Addresses of what the old database needs, and goes only once the new one serves."""
 
-WHOLE = (Freeze, DataCopied, Thaw)
+WHOLE = (Freeze, DataCopied, WriteThaw)
 
 SECONDS = 5.0
 SECONDS_PER_MB = 0.5
@@ -217,7 +216,7 @@ def around(
     started = tuple(_after(resource, copied) for resource in switching)
     site = next(at for at, one in enumerate(started) if isinstance(one, HealthCheck)) + 1
     reload = DaemonReload(triggers=(f"file:{UNIT_FILE}",))
-    going_on = Thaw(color=color)
+    going_on = WriteThaw(color=color)
     later = (stop, copied, *settings, reload, *started[:site], going_on, *started[site:])
     return tuple(early), later
 

@@ -138,24 +138,6 @@ class DataCopied(Resource, frozen=True, kw_only=True):
         return Difference("run", "", (change,), because=_because(self.after))
 
 
-class Thaw(Resource, frozen=True, kw_only=True):
-    """The application serves from the new database for good."""
-
-    kind: ClassVar[str] = "writes"
-
-    color: Color
-
-    @property
-    def name(self) -> str:
-        return "go-on"
-
-    def desired(self) -> Mapping[str, Any]:
-        return {"color": self.color}
-
-    def difference(self, facts: Facts) -> Difference | None:
-        return Difference("run", "", because="writes:stop above")
-
-
 class DatabaseRemoved(Resource, frozen=True, kw_only=True):
     """A database that was kept is gone; one on a server outside is only known no longer.
 

@@ -115,7 +115,7 @@ class WriteFreeze(Resource, frozen=True, kw_only=True):
 
 
 class WriteThaw(Resource, frozen=True, kw_only=True):
-    """The new version serves for good, and what was saved is dropped."""
+    """What has the data now serves for good, and what was saved is dropped."""
 
     kind: ClassVar[str] = "writes"
 

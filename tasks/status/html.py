@@ -12,6 +12,7 @@ from tasks.backup.listing import size_text
 from tasks.model.health import Check
 from tasks.model.history import Performed
 from tasks.model.operation_log import format_duration, format_time
+from tasks.output.spans import span
 from tasks.paths import TEMPLATES
 from tasks.status.chart import HEIGHT, WIDTH, Chart, chart
 from tasks.status.facts import Standing
@@ -24,7 +25,6 @@ from tasks.status.view import (
     component_text,
     drill_text,
     resource_lines,
-    span,
     state_text,
     version_of,
 )

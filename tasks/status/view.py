@@ -17,6 +17,7 @@ from tasks.model.operation_log import format_duration, format_time
 from tasks.model.state import State
 from tasks.output.columns import columns
 from tasks.output.plan_text import duration
+from tasks.output.spans import span
 from tasks.status.facts import Standing
 from tasks.status.rules import WANTED, Note, short, shown_units
 
@@ -100,17 +101,6 @@ def ago(time: str, now: datetime) -> str:
     """How long ago an ISO 8601 moment is: `just now`, `5 min ago`, `3 h ago`, `2 days ago`."""
     seconds = (now - datetime.fromisoformat(time)).total_seconds()
     return "just now" if seconds < 60 else f"{span(seconds)} ago"
-
-
-def span(seconds: float) -> str:
-    """`12 s`, `5 min`, `3 h`, `2 days`"""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600:.0f} h"
-    return f"{seconds // 86400:.0f} days"
 
 
 def table(

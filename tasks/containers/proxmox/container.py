@@ -382,15 +382,7 @@ class ProxmoxContainer:
             self._inside(self._guest).run(["true"])
 
     def _ours(self, action: str) -> Guest:
-        found = self._find()
-        if found is None:
-            raise ResourceError(
-                f"there is no container to {action}",
-                where=self.spec.name,
-                hint="`./doit apply` creates it",
-            )
-        require_ours(found, self.spec)
-        return found.guest
+        return require_ours(self._find(), self.spec, action).guest
 
     def _inside(self, guest: Guest) -> Inside:
         cluster = self._cluster

@@ -183,11 +183,17 @@ def inspect_guest(session: Session, guest: Guest) -> Found:
     return Found(guest, status.status == "running", status.lock, parse_pending(rows))
 
 
-def require_ours(found: Found, spec: ContainerSpec) -> None:
-    """ResourceError where the container is not proven to be the instance's."""
+def require_ours(found: Found | None, spec: ContainerSpec, action: str) -> Found:
+    """What was found. ResourceError where there is none, or it is not proven the instance's."""
+    if found is None:
+        raise ResourceError(
+            f"there is no container to {action}",
+            where=spec.name,
+            hint="`./doit apply` creates it",
+        )
     unproven = found.proof(spec.instance_id).doubt()
     if unproven is None:
-        return
+        return found
     config = found.config.current
     raise ResourceError(
         unproven.what,

@@ -77,14 +77,7 @@ class Lifecycle(Struct, frozen=True):
 
     def require(self, action: str) -> Found:
         """The container, proven ours and not locked: waits for a lock within lock_limit."""
-        found = self.find()
-        if found is None:
-            raise ResourceError(
-                f"there is no container to {action}",
-                where=self.spec.name,
-                hint="`./doit apply` creates it",
-            )
-        require_ours(found, self.spec)
+        found = require_ours(self.find(), self.spec, action)
         deadline = time.monotonic() + self.lock_limit
         while found.lock:
             if time.monotonic() >= deadline:
@@ -96,11 +89,7 @@ class Lifecycle(Struct, frozen=True):
                     f"{found.guest.node}",
                 )
             time.sleep(min(1, self.lock_limit))
-            again = self.find()
-            if again is None:
-                return self.require(action)
-            require_ours(again, self.spec)
-            found = again
+            found = require_ours(self.find(), self.spec, action)
         return found
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,7 +19,7 @@ from tasks.builds.release_source import _download
 from tasks.builds.remote import Remote
 from tasks.builds.run import BuildRun
 from tasks.builds.unreached import unreached
-from tasks.builds.workplace import Outcome
+from tasks.builds.workplace import Command, Outcome
 from tasks.containers.base import Container
 from tasks.databases.base import Database
 from tasks.errors import BuildError, DatabaseError, DeployError, GitError, NetworkError
@@ -56,7 +56,7 @@ def test_what_the_tools_of_a_build_say_of_a_server_that_nobody_reaches(
     assert unreached(output.splitlines()) == server
 
 
-class Place:
+class FailingWorkplace:
     """Where every command fails with the same words."""
 
     name, home, tree = "this machine", "/home", "/tree"
@@ -68,15 +68,7 @@ class Place:
         return False
 
     def execute(
-        self,
-        argv: Sequence[str],
-        *,
-        folder: str,
-        environment: Mapping[str, str],
-        stdin: IO[bytes] | None = None,
-        stdout: IO[bytes],
-        merge: bool,
-        timeout: float,
+        self, command: Command, *, stdout: IO[bytes], stdin: IO[bytes] | None = None
     ) -> Outcome:
         stdout.write(self._output.encode())
         stdout.flush()
@@ -85,9 +77,9 @@ class Place:
 
 def test_a_toolchain_that_cannot_be_fetched_says_from_whom() -> None:
     with pytest.raises(NetworkError, match=r"go1\.25 cannot be fetched: modules\.example\.org was"):
-        _script(Place(GO), "", (), {}, "go1.25")
+        _script(FailingWorkplace(GO), "", (), {}, "go1.25")
     with pytest.raises(BuildError, match=r"go1\.25 cannot be fetched$"):
-        _script(Place("checksum mismatch"), "", (), {}, "go1.25")
+        _script(FailingWorkplace("checksum mismatch"), "", (), {}, "go1.25")
 
 
 def test_a_build_that_fails_for_the_network_is_no_wrong_build(tmp_path: Path) -> None:
@@ -96,7 +88,7 @@ def test_a_build_that_fails_for_the_network_is_no_wrong_build(tmp_path: Path) ->
         (NPM, NetworkError, r"frontend: npm ci waited for packages\.example\.org"),
         ("syntax error", BuildError, "frontend: npm ci failed with exit code 1"),
     ):
-        run = BuildRun(Place(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
+        run = BuildRun(FailingWorkplace(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
         with pytest.raises(DeployError, match=words) as caught:
             run.command(part, ("npm", "ci"))
         assert type(caught.value) is kind

@@ -103,7 +103,7 @@ def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> N
 
 def test_it_takes_as_long_as_the_last_time_or_nobody_knows(serving: Site) -> None:
     desired(serving, type="postgresql")
-    measured.write_database_move(serving.paths, NAME, 12.0)
+    measured.write(serving.paths, NAME, Measured(None, None, database_move=12.0))
     assert moving(serving).seconds == 12.0
     measured.write(serving.paths, NAME, Measured(None, None))
     assert moving(serving).seconds == 5.5

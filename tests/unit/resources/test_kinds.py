@@ -19,7 +19,7 @@ from tasks.model.database_move import KeptDatabase
 from tasks.resources.applied import applied_resource, mark_applied, mark_pending
 from tasks.resources.base import Difference, Facts, FileFact, Origin, Resource, UnitFact
 from tasks.resources.container import ContainerRunning, DesiredContainer
-from tasks.resources.data_move import DatabaseRemoved, DataCopied, Freeze, Thaw
+from tasks.resources.data_move import DatabaseRemoved, DataCopied, Freeze
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.migration import (
     JOURNAL,
@@ -278,7 +278,6 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
         (),
         MOVE,
     ),
-    "thaw": (Thaw(color="blue"), "writes:go-on", (), {"color": "blue"}),
     "database removed": (
         DatabaseRemoved(item=KeptDatabase(OUTSIDE, "2025-01-01T00:00:00Z"), stays=False),
         "kept-database:postgresql vikunja at db.example.com:5432",
@@ -360,7 +359,6 @@ AT_ONCE = "every request, until the new version has migrated and is healthy"
                 because=MOVES,
             ),
         ),
-        (Thaw(color="blue"), Difference("run", "", because="writes:stop above")),
         (
             DatabaseRemoved(item=KeptDatabase(SQLITE, "2025-01-01T00:00:00Z"), stays=False),
             Difference(
