@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
@@ -174,8 +175,6 @@ def _sync_folder(folder: Path) -> None:
 
 def remove_partial(paths: Paths, key: str) -> None:
     """Remove what killed builds of this key left; the caller holds its lock."""
-    import shutil
-
     folder = archive_path(paths, key).parent
     for left in folder.glob(f".{key}.*"):
         left.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -126,8 +127,6 @@ def fetch(git: Git, commit: str, paths: Paths, progress: Progress = SILENT) -> P
 
 def prune_mirrors(paths: Paths) -> None:
     """Remove mirrors that nothing was built from for long; a fetch makes them again."""
-    import shutil
-
     for mirror in (paths.cache / "git").glob("*.git"):
         if time.time() - mirror.stat().st_mtime < UNUSED_SECONDS:
             continue

@@ -12,9 +12,11 @@ from pathlib import Path
 from tasks.builds import artifact as store
 from tasks.builds import git, pack, recipe
 from tasks.builds.artifact import Artifact
+from tasks.builds.builder import builder_spec, builder_workplace
 from tasks.builds.fetching import ready
 from tasks.builds.local import local_workplace
 from tasks.builds.making import collect, make, receive
+from tasks.builds.release_source import from_release
 from tasks.builds.run import BuildRun
 from tasks.builds.workplace import Workplace
 from tasks.containers.base import ContainerSpec
@@ -52,8 +54,6 @@ def build(
             return found
         store.remove_partial(paths, key)
         if instance.release:
-            from tasks.builds.release_source import from_release
-
             return from_release(instance, key, paths, progress)
         assert instance.git is not None and commit is not None
         return _from_tree(instance, instance.git, commit, key, paths, progress, builder)
@@ -169,8 +169,6 @@ def _workplace(
     if instance.build.where == "local":
         workplace = local_workplace(paths, key, progress)
     else:
-        from tasks.builds.builder import builder_spec, builder_workplace
-
         spec = builder or builder_spec(instance.suite)
         workplace = builder_workplace(paths, instance.build.packages, progress, spec)
     with workplace as opened:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.config.certificate import validity
 from tasks.host.process import execute
 from tasks.model.finding import Finding, World
 
@@ -28,8 +29,6 @@ def check(world: World) -> Iterator[Finding]:
 
 def end_of(path: Path) -> datetime:
     """When the first certificate of a file ends; loading the configuration has judged the file."""
-    from tasks.config.certificate import validity
-
     found = _CERTIFICATE.findall(path.read_text())
     return validity(ssl.PEM_cert_to_DER_cert(found[0]))[1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tasks import builds
 from tasks.checks import (
     backup,
     certificate,
@@ -21,6 +22,7 @@ from tasks.errors import DeployError, ResourceError
 from tasks.model.finding import MACHINE, Concern, Finding, World, from_error
 from tasks.model.instance import Git, Instance
 from tasks.paths import Paths
+from tasks.planning.inspection import in_background
 
 EVERY: tuple[tuple[str, Concern], ...] = (
     ("git", source.check),
@@ -99,9 +101,6 @@ def attempt(where: str, topic: str, look_at: Callable[[], Iterable[Finding]]) ->
 
 def worlds_of(instances: Sequence[Instance], paths: Paths) -> list[World]:
     """Their worlds; each distinct branch is being asked for from now on, once."""
-    from tasks import builds
-    from tasks.planning.inspection import in_background
-
     desired = [instance.git for instance in instances if instance.git]
     answers = in_background(lambda: builds.resolve_many(desired))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.commands.base import YES_OPTION, DeployCommand, load, option, select
 from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, show
@@ -199,8 +200,6 @@ def carry_out(
     planned anew. name: of the operation, where it is no apply's; look: how the looks were made,
     where not as an apply's.
     """
-    from msgspec.structs import replace
-
     from tasks.engine.instance_run import InstanceRun
     from tasks.engine.run import run_steps
     from tasks.engine.session import Session

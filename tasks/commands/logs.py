@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +107,6 @@ class Shower:
         self._names: list[str] = []
 
     def __call__(self, line: Line) -> None:
-        import sys
-
         # What a client sent must not look like a style of ours either.
         text = console.safe(line.text)
         if self._single:

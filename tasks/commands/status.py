@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,8 +85,6 @@ class Evaluation(Struct, frozen=True):
 
 def watch(once: Callable[[], int], interval: int) -> int:
     """Do it again and again. Ctrl-C ends it, with the code of the last time."""
-    import time
-
     code = 0
     try:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,6 @@ def validator(schema: Mapping[str, Any]) -> Any:
         return isinstance(value, int) and not isinstance(value, bool)
 
     def pattern(_: object, wanted: str, value: object, __: object) -> Iterator[ValidationError]:
-        import re
-
         # In Python `$` also matches before a last line break, in JSON Schema it does not.
         if isinstance(value, str) and (value.endswith("\n") or not re.search(wanted, value)):
             yield ValidationError("pattern")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.config.finding import Finding, Key, value_at
+from tasks.errors import UsageError
 
 _ZONES = Path("/usr/share/zoneinfo")
 _LARGEST_SOURCE = 16 * 1024 * 1024
@@ -80,7 +81,6 @@ def _connection_files(document: Mapping[str, Any]) -> Iterator[Finding]:
     token = value_at(document, "proxmox.connection.token_file")
     if isinstance(token, str):
         from tasks.containers.proxmox.api_token import read_token
-        from tasks.errors import UsageError
 
         try:
             read_token(Path(token))

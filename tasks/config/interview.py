@@ -10,6 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from tasks.config.load import load_data
+from tasks.config.memo import Memo
 from tasks.config.sample import EXAMPLE, commented
 from tasks.containers.drivers import DRIVERS, proposed
 from tasks.errors import Problem
@@ -160,9 +162,6 @@ def problems(
 
     output: the file that the configuration goes to; relative paths start in its folder.
     """
-    from tasks.config.load import load_data
-    from tasks.config.memo import Memo
-
     driver = answers.get("driver") or proposed()
     if driver not in DRIVERS:
         question = next(item for item in asked if item.option == "driver")

@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.config.sample import EXAMPLE, commented, default_words, scalar, yaml_lines
 from tasks.config.schema import Schema, config_schema
+from tasks.host.files import write_atomically
 from tasks.paths import ROOT
 
 REFERENCE = ROOT / "docs/configuration.md"
@@ -143,8 +144,6 @@ def _kind(schema: Schema) -> str:
 
 
 def main() -> None:
-    from tasks.host.files import write_atomically
-
     write_atomically(REFERENCE, reference().encode())
     write_atomically(SAMPLE, commented(EXAMPLE).encode())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from tasks.config.finding import Finding, Key, dotted
@@ -47,7 +48,5 @@ def unknown_key(section: Key, name: str) -> Finding:
 
 def _recorded() -> frozenset[Key]:
     """The keys of the recorded document that are not set by anybody."""
-    import json
-
     recorded = {key for key, _ in keys(json.loads(DEPLOYMENT_SCHEMA.read_bytes()))}
     return frozenset(recorded - {key for key, _ in keys()})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -272,7 +273,6 @@ def _files(log: Path) -> list[Path]:
 
 def _lines(path: Path) -> Iterator[str]:
     import gzip
-    import zlib
 
     with named(path, "cannot be read"):
         try:

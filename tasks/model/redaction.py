@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 from tasks.secret import Secret
 
@@ -123,8 +124,6 @@ def _masked(line: str, changed: bool) -> str:
 
 
 def _spellings(secret: str) -> Iterable[str]:
-    from urllib.parse import quote, quote_plus
-
     lines = [line.strip() for line in secret.splitlines()]
     for part in (secret, secret.strip(), *(x for x in lines if len(x) >= _SHORTEST_LINE)):
         encoded = part.encode("utf-8", "surrogateescape")

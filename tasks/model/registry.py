@@ -7,6 +7,7 @@ found, however a command before was killed, it can be told from a copy of it.
 from __future__ import annotations
 
 import re
+import uuid
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Annotated
@@ -73,8 +74,6 @@ class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 def new_identity() -> str:
     """Of a container that is about to be made."""
-    import uuid
-
     return str(uuid.uuid4())
 
 

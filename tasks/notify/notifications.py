@@ -10,7 +10,8 @@ from tasks.model.instance import Instance
 from tasks.model.operation_log import Log, format_time, utc_now
 from tasks.model.operations import Ended
 from tasks.model.redaction import masked, protected, redact
-from tasks.notify import notified
+from tasks.notify import mail, notified, services
+from tasks.notify.mail import this_host
 from tasks.notify.message import Message, kind_of, message, topic
 
 
@@ -21,8 +22,6 @@ def notify(instance: Instance, end: Ended, warn: Callable[[str], None]) -> None:
     kind = kind_of(end, failed, instance.notifications.success)
     if kind is None:
         return
-    from tasks.notify.mail import this_host
-
     about = topic(end.operation)
     host = this_host()
     text = message(kind, instance, end, failed.get(about, ""), host, protected())
@@ -48,8 +47,6 @@ def notify(instance: Instance, end: Ended, warn: Callable[[str], None]) -> None:
 
 def _send(instance: Instance, text: Message, host: str) -> tuple[list[str], bool]:
     """What went wrong, and whether anybody was told."""
-    from tasks.notify import mail, services
-
     desired = instance.notifications
     ways: list[Callable[[], list[str]]] = []
     if desired.mail != "none":

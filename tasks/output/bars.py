@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.output.console import safe
+
 MARGIN = 3
 
 NEARLY = 0.9999
@@ -23,8 +25,6 @@ def display() -> Any:
     )
     from rich.table import Column
     from rich.text import Text
-
-    from tasks.output.console import safe
 
     class Step(TextColumn):
         """What a build writes may look like markup, or steer the terminal."""

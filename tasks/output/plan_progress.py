@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from tasks.model.plan import Plan, PlanEntry
 from tasks.output import console
+from tasks.output.bars import display
 from tasks.output.plan_text import duration
 from tasks.progress import Progress
 
@@ -114,7 +115,5 @@ def show_plan_progress(plan: Plan) -> Iterator[Watcher]:
     if not sys.stderr.isatty():
         yield Lines(plan)
         return
-    from tasks.output.bars import display
-
     with display() as shown:
         yield Bars(plan, shown)

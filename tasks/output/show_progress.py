@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from tasks.model.operation_log import format_duration
 from tasks.output import console
+from tasks.output.bars import StepBar, display
 from tasks.progress import SILENT, Progress
 
 Of = Callable[[str], Progress]
@@ -23,8 +24,6 @@ def show_progress(names: Sequence[str] = (), *, lines: bool = False) -> Iterator
     if not sys.stderr.isatty():
         yield _lines if lines else lambda _: SILENT
         return
-    from tasks.output.bars import StepBar, display
-
     with display() as shown:
         bars = {name: StepBar(shown, name) for name in names}
 

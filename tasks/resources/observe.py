@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 
 from tasks.containers.base import Container
@@ -139,7 +140,6 @@ def _contents(archive: bytes) -> dict[str, bytes]:
     if not archive:
         return {}
     # Where nothing differs, nobody needs them.
-    import io
     import tarfile
 
     contents = {}

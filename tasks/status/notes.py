@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from tasks.errors import DatabaseError
+from tasks.output.database_move_text import kept_hint
 from tasks.status import rules
 from tasks.status.facts import Standing
 from tasks.status.rules import LEVELS, Note
@@ -131,8 +132,6 @@ def _kept_notes(standing: Standing) -> list[Note]:
     """Of databases that the data was carried over from."""
     if standing.inside is None or not standing.inside.kept:
         return []
-    from tasks.output.database_move_text import kept_hint
-
     name = standing.instance_id
     return [
         Note(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -211,8 +212,6 @@ class LxcContainer:
         return config.from_spec(self.spec, lower=lower, bridge_mode=mode, mtu=mtu)
 
     def _build(self, folder: Path, settings: config.Settings, ids: IdMap) -> None:
-        import uuid
-
         folder.mkdir()
         for name in ("rootfs", "work", "upper"):
             (folder / name).mkdir()

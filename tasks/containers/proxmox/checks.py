@@ -15,9 +15,10 @@ from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.access import Https
 from tasks.containers.proxmox.answers import Bridge, Permissions, Storage, Template, Version
 from tasks.containers.proxmox.api import ask
+from tasks.containers.proxmox.api_token import read_token
 from tasks.containers.proxmox.cluster import Cluster, cluster_of
 from tasks.containers.proxmox.lifecycle import list_templates
-from tasks.containers.proxmox.privileges import Need, missing, needs
+from tasks.containers.proxmox.privileges import TOKEN, Need, commands, missing, needs
 from tasks.containers.proxmox.properties import tag_of
 from tasks.containers.proxmox.selection import (
     choose_download,
@@ -28,6 +29,7 @@ from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError, NetworkError
 from tasks.host.arp import is_up, who_has
 from tasks.model.finding import Finding, World
+from tasks.model.last_drill import SUFFIX
 
 if TYPE_CHECKING:
     from tasks.containers.proxmox.section import Proxmox
@@ -110,8 +112,6 @@ def evaluate_tags(world: World, view: View, granted: Permissions) -> Iterator[Fi
     desired = section_of(world.instance)
     if not missing([Need("", "/", ("Sys.Modify",))], granted):
         return
-    from tasks.model.last_drill import SUFFIX
-
     found = next((one for one in view.guests if one.owner == world.instance.id), None)
     has = view.tag_rules.keys(found.tags if found else ())
     own = [tag_of(world.instance.id), *desired.tags]
@@ -261,9 +261,6 @@ def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]
 
 def grants(instances: Sequence[Instance]) -> list[str]:
     """Commands that grant the API tokens of these instances what they need, each once."""
-    from tasks.containers.proxmox.api_token import read_token
-    from tasks.containers.proxmox.privileges import TOKEN, commands
-
     wanted: dict[str, list[Need]] = {}
     for instance in instances:
         desired = section_of(instance)
