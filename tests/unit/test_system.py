@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,9 @@ from tasks.desired.rendering import Rendered, render
 from tasks.errors import ResourceError, UsageError
 from tasks.guest.runner import SCRIPTS, function_name
 from tasks.model.instance import Instance
+from tasks.paths import ROOT
 from tasks.resources.base import Resource
-from tasks.resources.files import File
+from tasks.resources.files import Directory, File
 from tasks.resources.system import Package, Script, Secret, Unit
 from tasks.secret import Secret as SecretValue
 
@@ -530,3 +532,16 @@ def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
 
     with pytest.raises(UsageError, match="does not hold one line with a password"):
         system.read_host_files(instance(database=database))
+
+
+def test_every_path_that_is_declared_is_on_the_page_of_what_is_inside() -> None:
+    page = (ROOT / "docs" / "inside.md").read_text()
+    named = re.findall(r"`(/[^`<]+)`", page)
+    folders = tuple(path for path in named if path.endswith("/"))
+    for keys in CONFIGURATIONS.values():
+        for item in declared(**keys):
+            if isinstance(item, File | Secret):
+                assert item.path in named or item.path.startswith(folders), item.path
+            elif isinstance(item, Directory):
+                above = item.path.startswith(folders)
+                assert above or any(path.startswith(item.path) for path in named), item.path

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tasks.commands import modules
 from tasks.commands.plan import Plan
 from tasks.commands.reference import PAGE, commands, spelled, table, with_tables
 
@@ -16,6 +19,14 @@ def test_every_command_has_its_part_of_the_page(name: str) -> None:
     page = PAGE.read_text()
     assert f"\n## {name}\n" in page
     assert f"<!-- options of {name} -->" in page or not commands()[name].options
+
+
+def test_the_list_of_modules_is_of_those_that_are_there() -> None:
+    text = modules.page()
+    assert modules.PAGE.read_text() == text, "run: python -m tasks.commands.modules"
+    files = [file.relative_to(modules.TASKS) for file in modules.TASKS.rglob("*.py")]
+    silent = [file for file in files if f"\n- `{file}`: " not in text]
+    assert silent == [Path("__init__.py")]
 
 
 def test_an_option_is_spelled_as_it_is_typed() -> None:
