@@ -42,13 +42,13 @@ def resolve(git: Git, timeout: float = 30.0) -> str:
     raise _no_branch(remote, name, timeout)
 
 
-def resolve_many(desired: Iterable[Git], timeout: float = 30.0) -> dict[Git, str | DeployError]:
+def resolve_many(desired: Iterable[Git]) -> dict[Git, str | DeployError]:
     """`resolve` of all of them at once, each distinct one asked for once, errors as values."""
     distinct = list(dict.fromkeys(desired))
 
     def outcome(git: Git) -> str | DeployError:
         try:
-            return resolve(git, timeout)
+            return resolve(git)
         except DeployError as error:
             return error
 

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 Option = dict[str, Any]
 
 
-def option(
-    name: str, kind: type, default: Any, text: str, *, short: str = "", long: str = ""
-) -> Option:
+def option(name: str, kind: type, default: Any, text: str, *, short: str = "") -> Option:
     """One command-line option in doit's form; `name` with hyphens is its long form."""
     return {
         "name": name,
-        "long": long or name.replace("_", "-"),
+        "long": name.replace("_", "-"),
         "short": short,
         "type": kind,
         "default": default,

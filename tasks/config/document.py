@@ -6,7 +6,7 @@ environment, the build and the user's own files, which may, stay out of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -117,21 +117,19 @@ def without_secrets(value: Any) -> Any:
     return masked(value) if isinstance(value, str) else value
 
 
-def flatten(document: Mapping[str, Any], whole: Iterable[str] = OPEN_MAPPINGS) -> dict[str, object]:
-    """Dotted key → value of every leaf; lists, empty sections and the keys in `whole` are leaves.
+def flatten(document: Mapping[str, Any]) -> dict[str, object]:
+    """Dotted key → value of every leaf; lists, empty sections and OPEN_MAPPINGS are leaves.
 
     `{"network": {"domain": "a.b"}}` → `{"network.domain": "a.b"}`; `value_at` gives one of them.
     """
-    return dict(_leaves(document, "", frozenset(whole)))
+    return dict(_leaves(document, ""))
 
 
-def _leaves(
-    section: Mapping[str, Any], above: str, whole: frozenset[str]
-) -> Iterator[tuple[str, object]]:
+def _leaves(section: Mapping[str, Any], above: str) -> Iterator[tuple[str, object]]:
     for name, value in section.items():
         key = f"{above}{name}"
-        if isinstance(value, Mapping) and value and key not in whole:
-            yield from _leaves(value, f"{key}.", whole)
+        if isinstance(value, Mapping) and value and key not in OPEN_MAPPINGS:
+            yield from _leaves(value, f"{key}.")
         else:
             yield key, value
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tasks.config.document import OPEN_MAPPINGS
 from tasks.errors import DeployError
 from tasks.guest.runner import SCRIPTS
 from tasks.host.files import recalled, write_atomically
@@ -77,10 +78,6 @@ class Tracked:
             return Tracked(value, self._seen, f"{key}.")
         self._seen[key] = value
         return value
-
-
-OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
-"""Mappings with names of the user's own: one value each, as a whole."""
 
 
 def origin_of(instance: Instance, keys: Iterable[str]) -> Origin:

@@ -51,10 +51,10 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
         sync_folder(path.parent)
 
 
-def write_json(path: Path, value: object, mode: int = 0o644) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, keys in their given order, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode("utf-8", "backslashreplace"), mode)
+    write_atomically(path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path, hint: str = "") -> Any:
