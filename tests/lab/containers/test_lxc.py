@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from tasks.containers.lxc.container import LxcContainer
+from tasks.containers.lxc.identity import AS_WRITTEN, NAME_FILES
 from tasks.errors import DeployError, ResourceError
 from tasks.paths import Paths
 
@@ -43,7 +44,13 @@ def test_a_created_container_exists_stopped_and_is_ours(make_container: MakeCont
         for name in container.spec.__struct_fields__
         if name not in ("disk_size_gb", "more", "template_named")
     }
-    assert dict(facts.attributes) == {**desired, "autostart": True, "identity": "recorded"}
+    names = dict.fromkeys(NAME_FILES, AS_WRITTEN)
+    assert dict(facts.attributes) == {
+        **desired,
+        **names,
+        "autostart": True,
+        "identity": "recorded",
+    }
 
 
 def test_creating_and_starting_twice_changes_nothing(box: LxcContainer) -> None:
