@@ -347,7 +347,7 @@ def test_only_needed_packages_are_installed(name: str, expected: set[str]) -> No
 def test_scripts_are_declared_for_what_they_bring_about(name: str, scripts: list[str]) -> None:
     found = [r.script for r in declared(**CONFIGURATIONS[name]) if isinstance(r, Script)]
 
-    assert sorted(found) == sorted(["log-files", *scripts])
+    assert sorted(found) == sorted(["log-files", "nginx-files", *scripts])
     for script in found:
         text = (SCRIPTS / f"{script}.sh").read_text()
         assert f"probe_{function_name(script)}() {{" in text
