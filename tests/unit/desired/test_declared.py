@@ -509,6 +509,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         f"file:{UNITS}/vikunja-backend@.service",
         f"secret:{SECRETS}/service-secret",
         f"file:{SECRETS}/service-secret",
+        "release:green",
     )
     assert mcp.triggers == (
         "file:/etc/vikunja/mcp-environment.green",
@@ -516,6 +517,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         "file:/usr/local/lib/vikunja/mcp",
         f"secret:{SECRETS}/redis-password",
         f"file:{SECRETS}/redis-password",
+        "release:green",
     )
     assert backend.health == ("backend", "3457", "v2.0.0", "60")
     assert (backend.answers, mcp.answers) == (("backend", "3457"), ("mcp", "8457"))
