@@ -25,7 +25,8 @@ from tasks.model.applied import NOTHING_APPLIED, Applied
 from tasks.planning.planner import Desired, plan
 from tasks.resources.base import Facts, FileFact, Resource, UnitFact
 from tasks.resources.files import Absent, Directory, Link
-from tasks.resources.release import Record
+from tasks.resources.overrides import Override
+from tasks.resources.release import HealthCheck, Record
 from tasks.resources.system import (
     APPLIED_REVISION,
     DaemonReload,
@@ -35,6 +36,11 @@ from tasks.resources.system import (
     StoppedUnit,
     User,
 )
+
+NOTED = Secret(path=PATH, owner="root", group="root", noted="what is there now")
+ASKED_FOR = ("nginx.service", "backend", "3456")
+ASKED = replace(NGINX, answers=ASKED_FOR[1:])
+SITE = HealthCheck(domain="a", port=443, timeout=60, answers=("nginx.service", "site", "a"))
 
 
 @dataclass(frozen=True)
@@ -241,6 +247,53 @@ CASES = {
         "drift: edited",
         {"content": ("(sensitive)", "(sensitive, changed)")},
     ),
+    "a secret is another one than was noted": Case(
+        NOTED,
+        Facts(
+            files={PATH: FileFact("file", "0600", "root", "root", size=9)},
+            probes={("noted-secret", PATH): "differs"},
+            container=RUNS,
+        ),
+        applied(NOTED),
+        "update",
+        "drift: edited",
+        {
+            "from now on": (None, "what is there now"),
+            "content": ("(sensitive)", "(sensitive, changed)"),
+        },
+    ),
+    "a unit runs and does not answer": Case(
+        ASKED,
+        replace(unit_facts(), probes={("answers", *ASKED_FOR): "does not answer"}),
+        applied(ASKED),
+        "update",
+        "drift: does not answer",
+        {"health": ("does not answer", "well")},
+    ),
+    "a unit that passes on what others say does not answer": Case(
+        replace(ASKED, passes=True),
+        replace(unit_facts(), probes={("answers", *ASKED_FOR): "does not answer"}),
+        applied(ASKED),
+        "update",
+        "drift: does not answer",
+        {"health": ("does not answer", "well")},
+    ),
+    "the site answers with something else": Case(
+        SITE,
+        replace(unit_facts(), probes={("answers", *SITE.answers): "answers with 502"}),
+        applied(SITE),
+        "run",
+        "drift: answers with 502",
+        {"health": ("answers with 502", "well")},
+    ),
+    "somebody's drop-in changes a unit": Case(
+        Override(path=PATH, units=("a.service", "b.service")),
+        NOTHING,
+        NOTHING_APPLIED,
+        "delete",
+        "drift: changes a.service and 1 more, and is not of the configuration",
+        {"put aside as": (None, "thing.replaced-…")},
+    ),
     "a unit is not there": Case(
         NGINX,
         unit_facts("inactive", "", "not-found"),
@@ -444,6 +497,19 @@ def test_a_reason_is_of_a_kind_and_about_a_key(name: str, kind: str, subject: st
         (NGINX, unit_facts()),
         (NGINX, unit_facts("reloading", "static")),
         (replace(NGINX, enabled=False), unit_facts(file="disabled")),
+        (
+            NOTED,
+            Facts(
+                files={PATH: FileFact("file", "0600", "root", "root", size=9)},
+                probes={("noted-secret", PATH): "same"},
+            ),
+        ),
+        (ASKED, replace(unit_facts(), probes={("answers", *ASKED_FOR): "well"})),
+        (
+            replace(ASKED, passes=True),
+            replace(unit_facts(), probes={("answers", *ASKED_FOR): "answers with 502"}),
+        ),
+        (SITE, replace(unit_facts(), probes={("answers", *SITE.answers): "well"})),
         (StoppedUnit(unit="nginx.service"), NOTHING),
         (StoppedUnit(unit="nginx.service"), unit_facts("failed", "disabled")),
         (

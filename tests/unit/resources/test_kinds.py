@@ -132,6 +132,19 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
             "form": "%s",
         },
     ),
+    "secret that is noted": (
+        Secret(path="/a", owner="vikunja", group="vikunja", noted="everybody signs in anew"),
+        "secret:/a",
+        (("file", "-", "/a"), ("probe", "noted-secret", "/a")),
+        {
+            "path": "/a",
+            "owner": "vikunja",
+            "group": "vikunja",
+            "mode": "0600",
+            "of": "",
+            "form": "%s",
+        },
+    ),
     "derived secret": (
         Secret(path="/a", owner="redis", group="redis", of="/b", form="pass %s\n"),
         "secret:/a",

@@ -21,7 +21,7 @@ from tasks.resources.release import (
     release_file,
     released,
 )
-from tasks.resources.system import StoppedUnit, Unit
+from tasks.resources.system import Script, StoppedUnit, Unit
 
 LINE = "key1 v1.0.0 0123456789abcdef 100"
 MARKER = FileFact("file", "0644", "root", "root")
@@ -96,6 +96,16 @@ def build(before: str | None, after: str) -> tuple[AttributeChange, ...]:
             Difference("create", "removed", (AttributeChange("version", None, AFTER),)),
         ),
         (DesiredArtifact(key="k", label="v1"), Facts(host={"artifact:k": "present"}), None),
+        (
+            Script(script="postgresql-database", title="vikunja"),
+            Facts(probes={("postgresql-database",): "exposed"}),
+            Difference(
+                "update",
+                "exposed",
+                (AttributeChange("state", "exposed", "present"),),
+                interrupts="requests, for 2 to 4 s",
+            ),
+        ),
         (
             Record(record="state", expected="running"),
             Facts(host={"record:state": "stopped"}),
