@@ -16,11 +16,12 @@ from resource_samples import (
     unit_facts,
 )
 
-from tasks.containers.base import ContainerFacts
+from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.model.applied import NOTHING_APPLIED, Applied
 from tasks.planning.planner import DIFF_LIMIT, Desired, plan, reachable
 from tasks.resources.applied import mark_pending
 from tasks.resources.base import Facts, FileFact, UnitFact
+from tasks.resources.container import ContainerRunning, DesiredContainer
 from tasks.resources.files import Directory, Link
 from tasks.resources.system import Package, Script, Secret, Unit
 from tasks.secret import Secret as SecretValue
@@ -170,6 +171,23 @@ def test_what_differs_by_itself_too_says_both_but_for_what_the_tool_alone_is_the
     ):
         *_, entry = plan(Desired("a", {"system": (CURL, unit)}), stopped, before)
         assert list(map(str, entry.reasons)) == expected
+
+
+@pytest.mark.parametrize(("attribute", "reason"), [("bridge", "container:tasks changes"), ("", "")])
+def test_a_container_is_restarted_for_what_changes_of_it(attribute: str, reason: str) -> None:
+    spec = ContainerSpec("tasks", "a", "trixie", "tasks", 1, 512, 8, "br0", "192.0.2.2/24", "")
+    container = DesiredContainer(spec=spec, restarting=frozenset({"bridge"}))
+    attributes = {"bridge": "br1"} if attribute else {}
+    facts = Facts(container=ContainerFacts(True, True, "a", attributes))
+    steps = {"provision": (container, ContainerRunning(container=container))}
+    *_, entry = (None, *plan(Desired("a", steps), facts, NOTHING_APPLIED))
+    if not reason:
+        assert entry is None
+        return
+    assert entry is not None and entry.address == "running:tasks"
+    assert [(one.kind, one.text, one.subject) for one in entry.reasons] == [
+        ("trigger", reason, "container:tasks")
+    ]
 
 
 def test_what_follows_something_else_has_that_as_its_only_reason() -> None:

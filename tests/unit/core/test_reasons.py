@@ -113,6 +113,20 @@ CASES = {
         "update",
         "changed by this version of vikunja-deploy",
     ),
+    "a key that there was not before is nothing that changed": Case(
+        file(origin=origin(backup_level="1")),
+        found(b"old"),
+        applied(file(b"old")),
+        "update",
+        "changed by this version of vikunja-deploy",
+    ),
+    "a key that it was not made of before changed": Case(
+        file(origin=origin(backup_level="2")),
+        found(b"old"),
+        applied(file(b"old"), backup_level="1"),
+        "update",
+        "backup.level changed",
+    ),
     "what it was made of is another, and no key": Case(
         file(otherwise="main is at 1234567 now"),
         found(b"old"),
