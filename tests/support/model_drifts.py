@@ -191,7 +191,8 @@ def unit_hung(machine: Machine, random: Random, names: list[str]) -> str:
 
 @inside("unit")
 def unit_started(machine: Machine, random: Random, names: list[str]) -> str:
-    idle = [name for name in names if machine.unit(name).active == "inactive"]
+    units = [(name, machine.unit(name)) for name in names]
+    idle = [name for name, unit in units if unit.active == "inactive" and not unit.enabled]
     if not idle:
         return ""
     unit = machine.unit(random.choice(idle))

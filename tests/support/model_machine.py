@@ -406,7 +406,7 @@ class Machine:
             # One folder of everything that nginx's configuration includes.
             # What somebody else put there is taken up whenever it is, not our business.
             below = self.files.below("/etc/nginx")
-            found = [p for p in below if "somebody" not in p and ".replaced-" not in p]
+            found = [p for p in below if "somebody" not in p and p.endswith(".conf")]
             paths = [path for path in found if self.files.content(path) is not None]
             text = b"".join(self.files.content(path) or b"" for path in paths).decode()
             return [*paths, *re.findall(r"ssl_certificate(?:_key)? (\S+);", text)]

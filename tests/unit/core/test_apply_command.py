@@ -341,6 +341,8 @@ def test_a_failure_ends_with_its_own_code_evidence_and_hint_and_is_recorded(
     line = line.rsplit(b" ", 1)[0] + f" {len(binary or b'')}\n".encode()
     for part in ("backend", "mcp-server"):
         moved.machine.files.write(f"/opt/vikunja/{part}/blue/.release", line)
+    # As of an older version, which noted nothing else of what it released.
+    moved.machine.files.remove("/opt/vikunja/backend/blue/.files")
     assert apply(moved, "--yes") == 10
     error = capsys.readouterr().err
     assert "error: vikunja-main: vikunja-backend@blue.service is not healthy: " in error
