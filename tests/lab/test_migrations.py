@@ -36,7 +36,7 @@ from tasks.model import archive as archives
 from tasks.paths import Paths
 from tasks.resources.migration import HOME
 
-BROKEN = "/etc/systemd/system/vikunja-backend@green.service.d"
+BROKEN = "/usr/lib/systemd/system/vikunja-backend@green.service.d"
 
 KILLS = {
     "sqlite": (("saving the database", "tool"), ("update color:active", "last word")),

@@ -32,7 +32,7 @@ from tasks.model.instance import DatabaseType
 from tasks.paths import Paths
 
 BROKEN = "/etc/systemd/system/vikunja-backend@database-move.service.d"
-SLOW = "/etc/systemd/system/vikunja-backend@blue.service.d"
+SLOW = "/usr/lib/systemd/system/vikunja-backend@blue.service.d"
 FIRST_MIGRATION = "20240105101500"
 
 LOOK_FOR_REST = r"""
