@@ -7,7 +7,8 @@ cluster=$(pg_lsclusters -h | awk '{ print $1; exit }')
 printf "listen_addresses = '*'\n" >"/etc/postgresql/$cluster/main/conf.d/lab.conf"
 printf 'host all all 10.0.0.0/8 scram-sha-256\n' >>"/etc/postgresql/$cluster/main/pg_hba.conf"
 printf '[mysqld]\nbind-address = 0.0.0.0\nskip-name-resolve\n' >/etc/mysql/mariadb.conf.d/99-lab.cnf
-systemctl restart postgresql mariadb
+# The cluster's own unit: that of the package is done before its clusters are.
+systemctl restart "postgresql@$cluster-main.service" mariadb
 cat >/tmp/admin.sql <<'SQL'
 create role admin login superuser password 'lab-admin-password';
 SQL

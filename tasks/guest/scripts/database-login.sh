@@ -12,7 +12,7 @@ _read_password() {
 }
 
 _open_password() {
-	# SECRET: read, and a file without a name as 8 that is to take it: a kill leaves nothing behind.
+	# SECRET: read, and a file without a name as 8 that is to take it: a kill leaves no password behind.
 	_read_password "$1" || return 1
 	file=$(mktemp /run/vikunja-password.XXXXXX) && exec 8<>"$file" && rm "$file"
 }
