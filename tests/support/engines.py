@@ -164,9 +164,19 @@ class LabDatabase:
         )  # fmt: skip
 
 
+LISTEN = """
+cluster=$(pg_lsclusters -h | awk '{ print $1; exit }')
+cd / && runuser -u postgres -- psql -q -c 'alter system reset listen_addresses'
+systemctl restart "postgresql@$cluster-main.service"
+"""
+"""An apply has had the server of this box to itself, and shut it off from outside."""
+
+
 def prepare(box: LxcContainer, kind: str) -> LabDatabase:
     """An empty database and its user, as an apply makes them."""
     engine, _, place = kind.partition(" ")
+    if kind == "postgresql outside":
+        box.run(["sh", "-c", LISTEN], timeout=120)
     address = box.spec.ip_address.split("/")[0] if place else ""
     if engine == "sqlite":
         database = Database(box, "sqlite", (f"{DATA}/vikunja.db", "vikunja:vikunja"), "database")
