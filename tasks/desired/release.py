@@ -10,6 +10,7 @@ from tasks.resources.base import Facts, Resource
 from tasks.resources.release import (
     DesiredArtifact,
     DesiredRelease,
+    ReleaseLine,
     active_color,
     released,
     whole_release,
@@ -36,15 +37,13 @@ class ReleaseTarget(Struct, frozen=True):
         return f"{self.commit[:10]} ({self.version})" if self.version else self.commit[:10]
 
 
-def wanted_color(facts: Facts, key: str) -> Color:
-    """The color to bring the wanted build to: the active one where nothing else serves from it."""
-    active = active_color(facts)
-    if released(facts, active) is None and released(facts, other(active)) is None:
-        return active
-    serving = whole_release(facts, active)
-    if serving is not None and serving.key == key:
-        return active
-    return other(active)
+def serving_release(facts: Facts) -> ReleaseLine | None:
+    """The release of the color that nginx passes requests to; None also where it is damaged."""
+    return whole_release(facts, active_color(facts))
+
+
+def nothing_released(facts: Facts) -> bool:
+    return all(released(facts, color) is None for color in COLORS)
 
 
 def other(color: Color) -> Color:
@@ -77,9 +76,13 @@ def declare_build(instance: Instance, target: ReleaseTarget) -> tuple[Resource, 
 
 
 def declare(
-    instance: Instance, target: ReleaseTarget, color: Color, because: str = ""
+    instance: Instance,
+    target: ReleaseTarget,
+    color: Color,
+    copy_of: Color | None = None,
+    because: str = "",
 ) -> tuple[Resource, ...]:
-    """because: see DesiredRelease."""
+    """copy_of, because: see DesiredRelease."""
     origin = origin_of(instance, origin_keys(instance))
     built = f"artifact:{target.commit[:10] if target.commit else target.version}"
     desired = DesiredRelease(
@@ -89,6 +92,7 @@ def declare(
         origin=origin,
         follows=(built,),
         otherwise=target.because,
+        copy_of=copy_of,
         because=because,
     )
     return (desired,)

@@ -1,37 +1,36 @@
-"""Step 7: the wanted color is started, healthy, and what nginx passes requests to."""
+"""Step 7: a color is prepared, started, healthy, and what nginx passes requests to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from tasks.desired import system
+from tasks.desired import color as colors
+from tasks.desired import proxy, system
 from tasks.desired.release import ReleaseTarget, origin_keys, other
 from tasks.desired.rendering import Rendered, origin_of
-from tasks.desired.units import site_answers
 from tasks.model.host_files import HostFiles
-from tasks.model.instance import Color, Instance
-from tasks.model.layout import MAINTENANCE
+from tasks.model.instance import COLORS, Color, Instance
+from tasks.model.layout import ENVIRONMENT, MAINTENANCE, UNITS, environment
 from tasks.resources.base import Resource
+from tasks.resources.files import Absent, File, Link
 from tasks.resources.release import ActiveColor, HealthCheck
-from tasks.resources.system import StoppedUnit, Unit
+from tasks.resources.system import DaemonReload, StoppedUnit
 
 
-def units(
-    instance: Instance,
-    color: Color,
-    rendered: Mapping[str, Rendered],
-    host_files: HostFiles,
-    target: ReleaseTarget,
-) -> tuple[Unit, ...]:
-    """The units of a color, in the order of their start."""
-    started: tuple[Unit, ...] = (
-        system.backend_unit(instance, color, rendered, target.key, target.version, host_files),
-    )
-    if instance.services.mcp.enabled:
-        started += (system.mcp_unit(instance, color, rendered, target.key),)
-    return started
+class Switch(Struct, frozen=True):
+    """The switch step in its parts. settings: a color is prepared beside what serves. start: it
+    serves. rest: what served before is at rest."""
+
+    settings: tuple[Resource, ...]
+    start: tuple[Resource, ...]
+    rest: tuple[Resource, ...]
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        return (*self.settings, *self.start, *self.rest)
 
 
 def declare(
@@ -40,9 +39,17 @@ def declare(
     rendered: Mapping[str, Rendered],
     host_files: HostFiles,
     target: ReleaseTarget,
-) -> tuple[Resource, ...]:
-    """Start, health, switch, and the other color at rest."""
+    serving: Color | None = None,
+    upstreams: Iterable[Color] = COLORS,
+) -> Switch:
+    """A color with its settings serves. serving: the other one, where that does until then.
+    upstreams: the colors that nginx is told anew where they are."""
     releasing = origin_of(instance, origin_keys(instance))
+    settings = colors.settings(instance, color, rendered, serving)
+    reload = DaemonReload(
+        of=color,
+        triggers=tuple(one.address for one in settings if one.path.startswith(f"{UNITS}/")),
+    )
     started = tuple(
         replace(
             unit,
@@ -52,17 +59,17 @@ def declare(
             origin=unit.origin.merged([releasing]),
             otherwise=target.because,
         )
-        for unit in units(instance, color, rendered, host_files, target)
+        for unit in colors.units(instance, color, rendered, host_files, target.key, target.version)
     )
-    idle = tuple(
-        StoppedUnit(unit=unit.unit, follows=("color:active",))
-        for unit in units(instance, other(color), rendered, host_files, target)
-    )
+    own = system.own_files(instance, host_files)
+    places = (place(one, rendered) for one in upstreams)
+    nginx = proxy.declare(instance, rendered, host_files, own, places)
+    active = ActiveColor(color=color, follows=tuple(unit.address for unit in started))
     site = HealthCheck(
         domain=instance.network.domain,
         port=instance.services.frontend.ssl_port,
         timeout=instance.vikunja.start_timeout_seconds,
-        answers=("nginx.service", *site_answers(instance)),
+        answers=("nginx.service", *proxy.site_answers(instance)),
         triggers=(
             "color:active",
             "unit:nginx.service",
@@ -71,5 +78,21 @@ def declare(
         ),
         origin=origin_of(instance, ("network.domain", "services.frontend.ssl_port")),
     )
-    active = ActiveColor(color=color, follows=tuple(unit.address for unit in started))
-    return (*started, active, site, *idle)
+    name = environment(color).rpartition("/")[2]
+    link = Link(path=ENVIRONMENT, target=name, follows=("color:active",))
+    idle = tuple(
+        StoppedUnit(unit=unit.unit, follows=("color:active",))
+        for unit in colors.units(instance, other(color), rendered, host_files, target.key)
+    )
+    # Nothing is kept of settings that serve no longer: they may hold what is secret.
+    retired = tuple(
+        Absent(path=one.path, was="file", follows=("color:active",))
+        for one in colors.settings(instance, other(color), rendered)
+        if one.sensitive or "environment" in one.path
+    )
+    return Switch((*settings, reload), (*started, *nginx, active, site), (link, *idle, *retired))
+
+
+def place(color: Color, rendered: Mapping[str, Rendered]) -> File:
+    """Where nginx finds a color."""
+    return colors.templated_file(colors.upstream_file(color), rendered)

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from tasks.desired import color, proxy
+from tasks.desired.color import revision_of
 from tasks.desired.rendering import Rendered, Templated, origin_of
-from tasks.desired.units import backend_unit, mcp_unit, revision_of, site_answers
 from tasks.errors import UsageError
-from tasks.model.digests import digest
 from tasks.model.host_files import NO_HOST_FILES, HostFiles, read_host_files
 from tasks.model.instance import COLORS, Instance
 from tasks.model.layout import (
@@ -24,14 +24,13 @@ from tasks.model.layout import (
     TLS,
     UNITS,
     USER,
-    address,
     database_port,
     database_user,
     needs_redis,
     tls_folder,
 )
 from tasks.resources.base import Origin, Resource
-from tasks.resources.data_move import ENVIRONMENT, NEXT
+from tasks.resources.data_move import NEXT
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.migration import DATABASE_FILE
 from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, User
@@ -40,15 +39,11 @@ from tasks.secret import Secret as SecretValue
 __all__ = [
     "NO_HOST_FILES",
     "HostFiles",
-    "backend_unit",
     "declare",
-    "mcp_unit",
+    "own_files",
     "read_host_files",
     "templated",
 ]
-
-ELSEWHERE = ("database.type", "database.host", "database.port", "database.name")
-"""Keys that say where the data is. Where the old place cannot be told any more, it stays there."""
 
 WAIT_ONLINE = "systemd-networkd-wait-online.service"
 """Enabled by the first start of a Debian 13 container, also where ifupdown sets its network."""
@@ -62,18 +57,15 @@ def templated(instance: Instance) -> tuple[Templated, ...]:
 
 
 def _templated(instance: Instance) -> Iterator[Templated]:
-    yield Templated("env/vikunja.j2", ENVIRONMENT, "0640", "root", USER)
-    for color in COLORS:
-        yield _by_color("env/vikunja-color.j2", "/etc/vikunja/environment", color)
+    yield from _system_files(instance)
+    for one in COLORS:
+        yield from color.templated(instance, one)
+        yield color.upstream_file(one)
+    yield from proxy.templated(instance)
+
+
+def _system_files(instance: Instance) -> Iterator[Templated]:
     yield Templated("systemd/tmpfiles.conf.j2", "/etc/tmpfiles.d/vikunja.conf")
-    yield Templated("systemd/vikunja-backend@.service.j2", f"{UNITS}/vikunja-backend@.service")
-    if instance.vikunja.secrets == "environment":
-        yield Templated("systemd/backend.sh.j2", "/usr/local/lib/vikunja/backend", "0755")
-    if instance.services.mcp.enabled:
-        for color in COLORS:
-            yield _by_color("env/mcp-color.j2", "/etc/vikunja/mcp-environment", color)
-        yield Templated("systemd/vikunja-mcp@.service.j2", f"{UNITS}/vikunja-mcp@.service")
-        yield Templated("systemd/mcp.sh.j2", "/usr/local/lib/vikunja/mcp", "0755")
     if needs_redis(instance):
         yield Templated("redis/redis.conf.j2", "/etc/redis/redis.conf", "0640", "redis", "redis")
     if instance.database.type == "mysql" and instance.database.inside:
@@ -83,22 +75,10 @@ def _templated(instance: Instance) -> Iterator[Templated]:
     # Before nginx, which waits for the network where it is started.
     yield Templated("systemd/wait-online.conf.j2", f"{UNITS}/{WAIT_ONLINE}.d/vikunja.conf")
     yield Templated("systemd/nginx.conf.j2", f"{UNITS}/nginx.service.d/vikunja.conf")
-    yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
-    folder = tls_folder(instance)
-    yield Templated(
-        "nginx/vikunja.conf.j2",
-        "/etc/nginx/conf.d/vikunja.conf",
-        variables=(("certificate", f"{folder}/certificate.pem"), ("key", f"{folder}/key.pem")),
-    )
     for page in ("unavailable.html", "maintenance.html", "maintenance.json"):
         yield Templated(f"nginx/{page}.j2", f"/etc/vikunja/nginx/{page}")
     yield Templated("logrotate/vikunja.j2", "/etc/logrotate.d/vikunja")
     yield Templated("systemd/logrotate.timer.j2", f"{UNITS}/logrotate.timer.d/vikunja.conf")
-
-
-def _by_color(template: str, path: str, color: str) -> Templated:
-    variables = (("color", color),)
-    return Templated(template, f"{path}.{color}", "0640", "root", USER, variables)
 
 
 def declare(
@@ -112,16 +92,11 @@ def declare(
         *_directories(instance),
         *_secrets(instance, host_files),
         *files,
-        # The package brings it.
-        Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
         Absent(path=MAINTENANCE, means="everybody gets a 503"),
-        *_certificate(instance),
         _log_files(),
-        _nginx_files(files),
         DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),
         *_database(instance, rendered, host_files),
         *_redis(instance, rendered),
-        _nginx(instance, files),
         Unit(
             unit="logrotate.timer",
             revision=revision_of(rendered, [f"{UNITS}/logrotate.timer.d/vikunja.conf"]),
@@ -165,8 +140,8 @@ def _directories(instance: Instance) -> Iterator[Directory]:
     yield Directory(path="/opt/vikunja/frontend")
     for part in ("backend", "mcp-server"):
         yield Directory(path=f"/opt/vikunja/{part}")
-        for color in COLORS:
-            yield Directory(path=f"/opt/vikunja/{part}/{color}")
+        for one in COLORS:
+            yield Directory(path=f"/opt/vikunja/{part}/{one}")
     for path in (DATA, f"{DATA}/files"):
         yield Directory(path=path, mode="0750", owner=USER, group=USER, holds_data=True)
     # nginx reopens its log by name and so must pass; nobody else can list or read.
@@ -229,66 +204,34 @@ def _password(path: str, owner: str, key: str, content: SecretValue[bytes], orig
 def _files(
     instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles
 ) -> Iterator[File]:
-    taken = set()
-    for item in templated(instance):
-        taken.add(item.path)
-        made = rendered[item.path]
-        yield File(
-            path=item.path,
-            content=made.content,
-            mode=item.mode,
-            owner=item.owner,
-            group=item.group,
-            origin=made.origin,
-            destructive_inputs=ELSEWHERE if item.path == ENVIRONMENT else (),
-        )
-    if host_files.certificate is not None and host_files.key is not None:
-        origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])
-        pair: tuple[tuple[str, str, bytes | SecretValue[bytes], str], ...] = (
-            ("certificate.pem", "ssl_cert", host_files.certificate, "0644"),
-            ("key.pem", "ssl_key", host_files.key, "0640"),
-        )
-        for name, key, content, mode in pair:
-            yield File(
-                path=f"{TLS}/{name}",
-                content=content,
-                mode=mode,
-                group="www-data",
-                origin=origin,
-                otherwise=f"services.frontend.{key}: the file changed",
-            )
+    for item in _system_files(instance):
+        yield color.templated_file(item, rendered)
     if instance.services.mcp.enabled:
         # Where the unit mounts each color's own log over.
         yield File(path="/var/log/vikunja-mcp/app.log", content=b"")
-    own = origin_of(instance, ["files"])
+    yield from (one for one in own_files(instance, host_files) if not proxy.owns(one.path))
+
+
+def own_files(instance: Instance, host_files: HostFiles) -> Iterator[File]:
+    """The user's own files. Raises UsageError where one is a file of ours."""
+    ours = {item.path for item in templated(instance)}
     for extra in instance.files:
-        if extra.path in taken:
+        if extra.path in ours:
             raise UsageError(
                 f"files: {extra.path} is a file that vikunja-deploy writes itself",
                 where=instance.id,
                 hint="Give the file another path; vikunja.environment sets variables",
             )
         written = extra.content
-        desired = host_files.extra[extra.path] if written is None else SecretValue(written.encode())
+        content = host_files.extra[extra.path] if written is None else SecretValue(written.encode())
         yield File(
             path=extra.path,
-            content=desired if extra.secret else desired.reveal(),
+            content=content if extra.secret else content.reveal(),
             mode=extra.mode,
             owner=extra.owner,
             group=extra.group,
-            origin=own,
+            origin=origin_of(instance, ["files"]),
             otherwise=f"{extra.source} changed" if extra.source else "",
-        )
-
-
-def _certificate(instance: Instance) -> Iterator[Script]:
-    folder = tls_folder(instance)
-    if folder != TLS:
-        yield Script(
-            script="self-signed-certificate",
-            title=folder,
-            arguments=(folder, instance.network.domain, address(instance)),
-            origin=origin_of(instance, ["network.domain", "network.ip_address"]),
         )
 
 
@@ -300,13 +243,6 @@ def _log_files() -> Script:
         arguments=(LOGS,),
         triggers=("file:/etc/tmpfiles.d/vikunja.conf",),
     )
-
-
-def _nginx_files(files: Iterable[File]) -> Script:
-    """What somebody else has put where nginx reads it, and keeps it from its next reload."""
-    folder = "/etc/nginx/conf.d"
-    ours = [file.path.removeprefix(f"{folder}/") for file in files if file.path.startswith(folder)]
-    return Script(script="nginx-files", title=folder, arguments=(folder, *sorted(ours)))
 
 
 def _database(
@@ -372,25 +308,3 @@ def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Uni
             answers=("redis", str(instance.redis.port)),
             interrupts="requests that need redis, for about 1 s",
         )
-
-
-def _nginx(instance: Instance, files: Iterable[File]) -> Unit:
-    folder = tls_folder(instance)
-    folders = ("/etc/nginx/", f"{TLS}/", f"{UNITS}/nginx.service.d/")
-    used = [item for item in files if item.path.startswith(folders)]
-    triggers = [item.address for item in used]
-    triggers.append("absent:/etc/nginx/sites-enabled/default")
-    triggers += [f"directory:{LOGS}", _log_files().address]
-    if folder != TLS:
-        triggers.append(f"self-signed-certificate:{folder}")
-    return Unit(
-        unit="nginx.service",
-        on_change="reload",
-        answers=site_answers(instance),
-        passes=True,
-        interrupts="every request, for about 1 s",
-        mounts=(LOGS,),
-        revision=digest({item.path: item.sha256 for item in used}),
-        triggers=tuple(triggers),
-        origin=origin_of(instance, ["network.domain"]),
-    )

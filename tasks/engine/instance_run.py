@@ -69,8 +69,6 @@ class InstanceRun:
     operation: Operation | None = None
     context: ApplyContext | None = None
     applied: Applied | None = None
-    before: Applied | None = None
-    """What was applied when it began."""
     failure: DeployError | None = None
     begun: float = field(default_factory=time.monotonic)
     ended: float | None = None
@@ -169,10 +167,11 @@ def serve_on(operation: Operation) -> None:
 
 def operation_name(inspection: Inspection) -> OperationName:
     """What an apply is called in lock, state and log."""
+    from tasks.desired.release import serving_release
+
     facts = inspection.facts
     if facts.host.get("record:state") is None or "record:registry" not in facts.host:
         return "deploy"
-    serves_another = inspection.plan.update is not None or any(
-        entry.address.startswith("release:") for entry in inspection.plan.entries
-    )
-    return "update" if serves_another else "reconfigure"
+    serving = serving_release(facts)
+    same = serving is not None and serving.key == inspection.target.key
+    return "reconfigure" if same else "update"

@@ -17,16 +17,6 @@ def marked(run: InstanceRun, step: str) -> tuple[list[Resource], list[str]]:
     return [resource for resource in resources if resource.address not in gone], gone
 
 
-def record_settings_back(run: InstanceRun, paths: Paths) -> None:
-    """What is recorded of the configuration's files is that of before."""
-    from tasks.model import applied as records
-
-    assert run.applied is not None and run.before is not None
-    addresses = [entry.address for entry in run.entries("system")]
-    run.applied = records.as_before(run.applied, run.before, addresses)
-    records.write(paths, run.instance.id, run.applied)
-
-
 def write_record(run: InstanceRun, name: str, paths: Paths) -> None:
     """Write one record as things are now."""
     from tasks.containers.registry_entry import entry, found_number
@@ -72,6 +62,7 @@ def conclude(run: InstanceRun) -> None:
     configuration = record.configuration_digests(run.inspection.instance)
     run.applied = replace(run.applied, configuration=configuration)
     # What is no longer configured is gone by now: whatever comes in its place is not ours.
-    kept = {resource.address for resource in run.inspection.desired.resources}
+    desired = run.inspection.desired
+    kept = desired.colors.union(resource.address for resource in desired.resources)
     gone = [address for address in run.applied.resources if address not in kept]
-    run.applied = mark_applied(run.applied, run.inspection.desired.resources, gone)
+    run.applied = mark_applied(run.applied, desired.resources, gone)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from tasks.engine import recording
 from tasks.engine.build_first import build_first
 from tasks.engine.instance_run import InstanceRun, as_failure, operation_name, serve_on
-from tasks.errors import CancelledError, DeployError, StalePlanError
+from tasks.errors import CancelledError, DeployError, RolledBackError, StalePlanError
 from tasks.host.caller import add_system_folders, require_root
 from tasks.host.cancelling import CancellableProgress, cancellable
 from tasks.model.instance import Instance
@@ -202,7 +202,9 @@ class Session:
                 cancellation = switchover.cancellation(run.context)
                 outcome = switchover.fall_back(cancellation, run.context)
                 run.failure = switchover.cancelled(outcome, run.context)
-            elif isinstance(run.failed, DeployError):
+            elif isinstance(run.failed, DeployError) and not isinstance(
+                run.failed, RolledBackError
+            ):
                 run.failure = switchover.fall_back(run.failed, run.context)
 
     def _do(self, run: InstanceRun, step: str) -> None:
@@ -291,7 +293,6 @@ class Session:
             progress=self._shown(run),
             write_record=lambda name: recording.write_record(run, name, self.paths),
             done=done,
-            settings_are_back=lambda: recording.record_settings_back(run, self.paths),
         )
         return run.context
 
@@ -303,7 +304,7 @@ class Session:
         begun = self.prepare(run, name).operation
         begun.__enter__()
         run.operation = begun
-        run.applied = run.before = records.read(self.paths, run.instance.id)
+        run.applied = records.read(self.paths, run.instance.id)
         if "build" in run.performed:
             run.applied = mark_applied(run.applied, *recording.marked(run, "build"))
 

@@ -8,9 +8,7 @@ from functools import partial
 from tasks.execution import (
     container_changes,
     guest_changes,
-    previous_settings,
     release_changes,
-    switchover,
 )
 from tasks.execution.change import change
 from tasks.execution.context import ApplyContext
@@ -49,9 +47,6 @@ def _provision(queue: EntryQueue) -> None:
 def _system(queue: EntryQueue) -> None:
     context = queue.context
     drained: set[Color] = set()
-    serving = switchover.serves_before(context.inspection)
-    if serving is not None:
-        previous_settings.keep(serving, context)
 
     def in_turn() -> None:
         queue.together(guest_changes.LANDED, partial(guest_changes.land, context))

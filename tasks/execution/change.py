@@ -37,7 +37,7 @@ from tasks.resources.data_move import DatabaseRemoved, DataCopied
 from tasks.resources.migration import BackupBefore, InterruptedUpdate, Rehearsal, WriteThaw
 from tasks.resources.release import ActiveColor, HealthCheck, Record
 from tasks.resources.staged import ActivatedRestore, StagedRestore
-from tasks.resources.system import DaemonReload, StoppedUnit, Unit
+from tasks.resources.system import DaemonReload, Script, StoppedUnit, Unit
 
 
 def change(queue: EntryQueue) -> None:
@@ -51,6 +51,8 @@ def change(queue: EntryQueue) -> None:
     change = Change(queue)
     with change.way_back():
         queue.each(InterruptedUpdate, partial(database_migration.recover_interrupted, context))
+        queue.together(LANDED, change.land)
+        queue.each(DaemonReload, partial(guest_changes.reload_daemon, context))
         queue.each(Rehearsal, change.rehearse)
         queue.each(BackupBefore, change.back_up)
         queue.each(StagedRestore, change.stage)
@@ -58,15 +60,13 @@ def change(queue: EntryQueue) -> None:
         queue.each(ActivatedRestore, change.activate)
         queue.each(data_move.Freeze, change.stop_writes_to_move)
         queue.each(DataCopied, partial(database_copy.copy, context))
-        queue.together(LANDED, change.land)
-        queue.each(DaemonReload, partial(guest_changes.reload_daemon, context))
-        queue.each(Unit, change.start)
+        queue.while_any(change.start_services)
         queue.each(ActiveColor, change.switch)
         queue.each(HealthCheck, partial(release_changes.check_site, context))
         queue.each(WriteThaw, change.let_writes_go_on)
-        queue.each(StoppedUnit, change.stop)
+        queue.while_any(change.retire)
         queue.each(DatabaseRemoved, partial(database_copy.forget, context))
-        queue.together(LANDED, change.land)
+        queue.while_any(change.retire)
         queue.each(Record, partial(release_changes.write_record, context))
 
 
@@ -120,6 +120,18 @@ class Change:
 
     def land(self, batch: Sequence[PlanEntry]) -> None:
         guest_changes.land(self.context, batch, frozen=self.freeze is not None)
+
+    def start_services(self) -> None:
+        """The color's, and nginx with the files that it takes up."""
+        self.queue.together(LANDED, self.land)
+        self.queue.each(Script, partial(guest_changes.run_script, self.context))
+        self.queue.each(Unit, self.start)
+
+    def retire(self) -> None:
+        """What served before, and what is no longer configured."""
+        self.queue.together(LANDED, self.land)
+        self.queue.each(StoppedUnit, self.stop)
+        self.queue.each(Unit, self.start)
 
     def start(self, unit: Unit, entry: PlanEntry) -> None:
         guest_changes.converge_unit(self.context, unit, entry, self.freeze)
@@ -184,8 +196,7 @@ class Change:
     def _fall_back(self, failure: DeployError) -> DeployError:
         freeze, self.freeze = self.freeze, None
         if freeze is not None:
-            outcome = database_migration.put_back(failure, self.context, freeze)
-            return switchover.with_settings_back(outcome, self.context)
+            return database_migration.put_back(failure, self.context, freeze)
         if self.queue.for_good:
             return failure
         if self.staged is not None:

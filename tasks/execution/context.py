@@ -20,8 +20,7 @@ class ApplyContext(Struct, frozen=True):
     """One instance being applied.
 
     write_record: brings a record up to date, by its name. done: told of every entry that is.
-    settings_are_back: told where the configuration's files are those of before again. stop: set
-    where the user has cancelled while another thread works on this.
+    stop: set where the user has cancelled while another thread works on this.
     """
 
     inspection: Inspection
@@ -30,7 +29,6 @@ class ApplyContext(Struct, frozen=True):
     progress: Progress
     write_record: Callable[[str], None]
     done: Callable[[PlanEntry], None]
-    settings_are_back: Callable[[], None]
     stop: Stop = field(default_factory=Stop)
 
     @property

@@ -16,6 +16,7 @@ from tasks.databases import PASSWORD, Database, database_at
 from tasks.databases.base import script
 from tasks.databases.watchdog import post_watchdog
 from tasks.databases.write_freeze import MOVE, WriteFreeze, journal_of
+from tasks.desired.release import other
 from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.execution.context import ApplyContext
 from tasks.guest.runner import (
@@ -28,11 +29,10 @@ from tasks.guest.runner import (
 )
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase, kept_text, read_kept
-from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS, UNITS
+from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS
 from tasks.model.operation_log import format_time, utc_now
 from tasks.model.plan import PlanEntry
 from tasks.resources.data_move import (
-    ENVIRONMENT,
     KEPT,
     NEXT,
     DatabaseRemoved,
@@ -43,16 +43,8 @@ from tasks.resources.files import Absent, File
 from tasks.resources.landing import put_files
 from tasks.resources.migration import DATABASE_FILE, HOME
 from tasks.resources.release import released
-from tasks.resources.system import STAMPS
 
-WRAPPER = "/usr/local/lib/vikunja/backend"
-PUT_BACK = (
-    ENVIRONMENT,
-    WRAPPER,
-    f"{UNITS}/vikunja-backend@.service",
-    f"{SECRETS}/{PASSWORD}",
-    KEPT,
-)
+PUT_BACK = (f"{SECRETS}/{PASSWORD}", KEPT)
 """What is put back where it fails."""
 
 MOST_SECONDS = 3600
@@ -78,13 +70,13 @@ def freeze_for(context: ApplyContext, desired: Freeze) -> WriteFreeze:
         )
     _script(context, "room", str(2 * old.size()), kind=ResourceError)
     _prepare(context, desired)
-    instance, color = context.inspection.instance, desired.color
-    line = released(context.inspection.facts, color)
-    journal = journal_of(instance, color, color, line.version if line else None, moves=True)
-    _script(context, "keep", *PUT_BACK, *(f"{STAMPS}/{unit}" for unit in journal.units(color)))
+    instance, serving = context.inspection.instance, other(desired.color)
+    line = released(context.inspection.facts, serving)
+    version = line.version if line else None
+    _script(context, "keep", *PUT_BACK)
     return WriteFreeze(
         context.container,
-        journal,
+        journal_of(instance, serving, desired.color, version, moves=True),
         post_watchdog(context.container, new, script(new.engine)),
         instance.vikunja.start_timeout_seconds,
     )
@@ -102,12 +94,9 @@ def _new(context: ApplyContext, after: DatabaseAddress) -> Database:
 
 
 def _prepare(context: ApplyContext, desired: Freeze) -> None:
-    rendered = context.inspection.sources.rendered
     contents = {
         MOVE: script_text(MOVE).encode(),
         "filling": (json.dumps(desired.after.as_data()) + "\n").encode(),
-        "next-environment": rendered[ENVIRONMENT].content,
-        "next-backend": rendered[WRAPPER].content if WRAPPER in rendered else b"",
     }
     put_files(
         context.container,
@@ -121,7 +110,7 @@ def copy(context: ApplyContext, desired: DataCopied, _: PlanEntry) -> None:
     limit = str(MOST_SECONDS)
     old, new = database_at(desired.before, context.container), _new(context, desired.after)
     context.progress.step(f"dumping {desired.before.label}")
-    _script(context, "dump", desired.color, limit, secrets, stdin=_settings(), frozen=True)
+    _script(context, "dump", other(desired.color), limit, secrets, stdin=_settings(), frozen=True)
     if new.occupied():
         replace(new, within=while_stopped).wipe()
     # The old one is out of reach for what fills the new one.

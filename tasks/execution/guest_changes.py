@@ -24,12 +24,14 @@ from tasks.guest.runner import (
 )
 from tasks.guest.websockets import WEBSOCKETS_ENDED, ended
 from tasks.model.instance import COLORS, Color
-from tasks.model.plan import InstancePlan, PlanEntry
+from tasks.model.plan import PlanEntry
+from tasks.planning.inspection import Inspection
 from tasks.planning.planner import must_be_there
 from tasks.resources.base import HEALTH, Resource
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.landing import landing
 from tasks.resources.overrides import Override
+from tasks.resources.release import active_color
 from tasks.resources.system import (
     APPLIED_REVISION,
     Package,
@@ -54,7 +56,7 @@ LOST = 4
 def land(context: ApplyContext, batch: Sequence[PlanEntry], *, frozen: bool = False) -> None:
     """frozen: within a write freeze."""
     resources = [one for entry in batch if isinstance(one := entry.resource, Resource)]
-    pending = _behind(batch, context.inspection.plan)
+    pending = _behind(batch, context.inspection)
     done = LAND.attempt(context.container, stdin=landing(resources, pending), frozen=frozen)
     if done.returncode != 0:
         landed = done.stdout.count(b"done ") - len(pending)
@@ -67,14 +69,15 @@ def land(context: ApplyContext, batch: Sequence[PlanEntry], *, frozen: bool = Fa
         )
 
 
-def _behind(batch: Sequence[PlanEntry], plan: InstancePlan) -> list[str]:
-    """The units that the plan starts, or reloads, once these have landed."""
-    later = plan.entries[plan.entries.index(batch[-1]) + 1 :]
-    if plan.database_move is not None and not plan.database_move.first:
-        # What names the new database lands in the switch: until then, and where the old one stays,
-        # the services run with what they were started with.
-        later = tuple(entry for entry in later if entry.step == batch[-1].step)
-    return [entry.resource.unit for entry in later if isinstance(entry.resource, Unit)]
+def _behind(batch: Sequence[PlanEntry], inspection: Inspection) -> list[str]:
+    """The units that these files are for, once they have landed: those that serve, too, which are
+    to be started anew where nobody takes over from them."""
+    landed = {entry.address for entry in batch}
+    planned = [entry.resource for entry in inspection.plan.entries]
+    serving = inspection.sources.switch(active_color(inspection.facts), inspection.target).start
+    units = [one for one in (*planned, *serving) if isinstance(one, Unit)]
+    names = (unit.unit for unit in units if not landed.isdisjoint(unit.triggers))
+    return list(dict.fromkeys(names))
 
 
 def install(context: ApplyContext, batch: Sequence[PlanEntry]) -> None:

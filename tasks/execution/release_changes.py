@@ -9,7 +9,7 @@ from tasks.builds import artifact
 from tasks.desired import record
 from tasks.errors import BuildError, DeployError, UnhealthyError
 from tasks.execution.context import ApplyContext
-from tasks.guest.runner import GuestScript
+from tasks.guest.runner import GuestScript, last_line_says
 from tasks.model import releases as records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color
@@ -30,7 +30,8 @@ from tasks.resources.release import (
     released,
 )
 
-RELEASE = GuestScript("release", ("release",))
+RELEASE = GuestScript("release", ("release-folders", "release"))
+COPY_RELEASE = GuestScript("copy-release", ("release-folders", "copy-release"))
 SITE = GuestScript("site", ("health",), 'health_site "$@"', guard=False)
 
 
@@ -41,6 +42,9 @@ def make_artifact(context: ApplyContext, *_: object) -> None:
 
 
 def put_release(context: ApplyContext, release: DesiredRelease, _: PlanEntry) -> None:
+    if release.copy_of is not None:
+        _copy_release(context, release.color, release.copy_of)
+        return
     found = builds.find(context.paths, release.key)
     if found is None:
         raise BuildError(
@@ -64,6 +68,17 @@ def put_release(context: ApplyContext, release: DesiredRelease, _: PlanEntry) ->
     line = f"{release.key} {found.version} {found.commit or '-'}"
     with found.path.open("rb") as archive:
         RELEASE.run(context.container, release.color, line, stdin=archive, failure=failure)
+
+
+def _copy_release(context: ApplyContext, color: Color, copy_of: Color) -> None:
+    failure = last_line_says(
+        DeployError,
+        f"the release of {copy_of} could not be copied",
+        where=context.where,
+        hint="Is the container's disk full? resources.disk_size_gb makes it larger. Then"
+        " ./doit apply again.",
+    )
+    COPY_RELEASE.run(context.container, color, copy_of, failure=failure)
 
 
 def check_site(context: ApplyContext, check: HealthCheck, _: PlanEntry) -> None:

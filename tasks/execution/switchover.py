@@ -17,7 +17,6 @@ from tasks.errors import (
     UnhealthyError,
     UsageError,
 )
-from tasks.execution import previous_settings
 from tasks.execution.context import ApplyContext
 from tasks.execution.guest_changes import color_of
 from tasks.guest.runner import GuestScript, last_lines
@@ -103,8 +102,8 @@ def confirm(context: ApplyContext, color: Color) -> None:
 
 def fall_back(failure: DeployError, context: ApplyContext) -> DeployError:
     """What a failure before the confirmation becomes: RolledBackError where another version serves
-    on, once it is made sure of, with the configuration that it had; RollbackFailedError where it
-    does not; the failure itself where nothing served."""
+    on, once it is made sure of; RollbackFailedError where it does not; the failure itself where
+    nothing served."""
     serving = serves_before(context.inspection)
     if serving is None or isinstance(failure, _AS_THEY_ARE):
         return failure
@@ -120,23 +119,12 @@ def fall_back(failure: DeployError, context: ApplyContext) -> DeployError:
         return failure
     if done.returncode != 0:
         return _failed_back(failure, name, " ".join(last_lines(done.stderr)[-1:]))
-    outcome = RolledBackError(
+    return RolledBackError(
         f"{failure.what}; {name} serves on",
         where=failure.where or context.where,
         evidence=failure.evidence,
         hint=failure.hint,
     )
-    return with_settings_back(outcome, context)
-
-
-def with_settings_back(outcome: DeployError, context: ApplyContext) -> DeployError:
-    """The same, once the version that serves on has the configuration's files that it had."""
-    serving = serves_before(context.inspection)
-    if serving is not None and isinstance(outcome, RolledBackError):
-        why_not = previous_settings.put_back(serving, context)
-        if why_not:
-            outcome.evidence += (f"The new configuration's files stay: {why_not}",)
-    return outcome
 
 
 def cancelled(outcome: DeployError, context: ApplyContext) -> DeployError:
@@ -154,7 +142,7 @@ def cancellation(context: ApplyContext) -> DeployError:
     return DeployError("cancelled", where=context.where)
 
 
-_AS_THEY_ARE = (UsageError, LockedError, CancelledError, RolledBackError, RollbackFailedError)
+_AS_THEY_ARE = (UsageError, LockedError, CancelledError, RollbackFailedError)
 
 
 def serves_before(inspection: Inspection) -> Color | None:

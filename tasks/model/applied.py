@@ -4,7 +4,7 @@ itself: that is observed. Losing this file costs the reasons, nothing else."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
@@ -41,16 +41,6 @@ class Applied(Struct, frozen=True):
 
 
 NOTHING_APPLIED = Applied("", "", {}, {})
-
-
-def as_before(applied: Applied, before: Applied, addresses: Iterable[str]) -> Applied:
-    """The record with these addresses as they were before."""
-    marked = dict(applied.resources)
-    for address in addresses:
-        marked.pop(address, None)
-        if address in before.resources:
-            marked[address] = before.resources[address]
-    return with_resources(applied, marked)
 
 
 def with_resources(applied: Applied, resources: Mapping[str, AppliedResource]) -> Applied:

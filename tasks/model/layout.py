@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import ip_interface
+from typing import Literal
 
-from tasks.model.instance import Instance
+from tasks.model.instance import Color, Instance
 
 USER = "vikunja"
 SECRETS = "/etc/vikunja/secrets"
@@ -15,6 +16,9 @@ ACTIVE = "/etc/vikunja/active"
 
 MAINTENANCE = f"{ACTIVE}/maintenance"
 """While it is there, everybody but the tool gets a 503. Only a write freeze puts it there."""
+
+ENVIRONMENT = "/etc/vikunja/environment"
+"""The settings of the color that serves: a link to them."""
 
 DATA = "/var/lib/vikunja"
 UNITS = "/etc/systemd/system"
@@ -32,6 +36,25 @@ OUTBOUND_SETTINGS = (
     "METRICS_ENABLED",
 )
 """Settings of Vikunja's that let it reach somebody, each set to false whatever it is else."""
+
+
+def environment(color: Color) -> str:
+    """The settings that a color's backend starts with."""
+    return f"{ENVIRONMENT}.{color}"
+
+
+def unit_file(service: Literal["backend", "mcp"], color: Color) -> str:
+    return f"{UNITS}/vikunja-{service}@{color}.service"
+
+
+def backend_launcher(color: Color) -> str:
+    """What starts a backend before 1.0, which reads secrets from its environment only."""
+    return f"/usr/local/lib/vikunja/backend.{color}"
+
+
+def upstream(color: Color) -> str:
+    """Where nginx finds a color."""
+    return f"/etc/vikunja/nginx/{color}.conf"
 
 
 def needs_redis(instance: Instance) -> bool:

@@ -89,6 +89,9 @@ def instance_lines(
         from tasks.output.database_move_text import move_lines
 
         lines += move_lines(instance.database_move, style)
+    taken_over = _taken_over(instance)
+    if taken_over:
+        lines.append(f"    {style(taken_over, 'bold')}")
     if instance.lost is not None:
         lines += [
             f"    {style(text, 'red')}" for text in lost_lines(instance.lost, instance.instance)
@@ -103,6 +106,31 @@ def instance_lines(
     elif instance.unseen:
         lines.append("    The container is stopped: what is in it is (known after apply).")
     return lines
+
+
+def _taken_over(instance: InstancePlan) -> str:
+    """`settings: 2 changed, blue → green, no request interrupted`; empty where no color takes over
+    with the same release and database."""
+    if instance.update is not None or instance.database_move is not None:
+        return ""
+    colors = [
+        f"{change.before} → {change.after}"
+        for entry in instance.entries
+        if entry.address == "color:active"
+        for change in entry.changes
+        if change.name == "color"
+    ]
+    keys = {
+        reason.subject
+        for entry in instance.entries
+        for reason in entry.reasons
+        if reason.kind == "configuration" and entry.step == "switch"
+    }
+    if not colors or not keys:
+        return ""
+    interrupts = any(entry.interrupts for entry in instance.entries)
+    requests = "" if interrupts else ", no request interrupted"
+    return f"settings: {len(keys)} changed, {colors[0]}{requests}"
 
 
 def lost_lines(lost: Lost, instance_id: str) -> list[str]:

@@ -20,8 +20,8 @@ from tasks.model import measured as measurements
 from tasks.model.applied import Applied
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import PlannedMove
-from tasks.model.instance import Color, Database, Instance
-from tasks.model.layout import SECRETS, UNITS
+from tasks.model.instance import COLORS, Color, Database, Instance
+from tasks.model.layout import SECRETS, environment
 from tasks.model.plan import InstancePlan
 from tasks.paths import Paths
 from tasks.planning import inspection
@@ -29,7 +29,6 @@ from tasks.planning.inspection import Inputs, Inspection
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, Resource
 from tasks.resources.data_move import (
-    ENVIRONMENT,
     NEXT,
     DataCopied,
     Freeze,
@@ -40,20 +39,14 @@ from tasks.resources.data_move import (
 from tasks.resources.files import Absent, File
 from tasks.resources.migration import WriteThaw, recorded
 from tasks.resources.release import HealthCheck
-from tasks.resources.system import DaemonReload, Unit
+from tasks.resources.system import Unit
 
 PASSWORD = f"{SECRETS}/db-password"
-UNIT_FILE = f"{UNITS}/vikunja-backend@.service"
-WRAPPER = "/usr/local/lib/vikunja/backend"
 
-SETTINGS = (ENVIRONMENT, WRAPPER, UNIT_FILE)
-"""What the backend starts with, and the database shows in. Lands when nobody writes any more."""
-
-LATE = frozenset(
+OF_THE_OLD = frozenset(
     {
         f"file:{PASSWORD}",
         f"file:{SECRETS}/db-admin-password",
-        f"file:{WRAPPER}",
         "file:/etc/mysql/mariadb.conf.d/90-vikunja.cnf",
         "unit:postgresql.service",
         "unit:mariadb.service",
@@ -168,7 +161,7 @@ def _without_what_comes(as_is: Inputs, sources: Inputs) -> Applied:
     """The last apply without what only the new database needs, or only the old one: none of it is
     stale before the data is carried over."""
     now = {resource.address for resource in as_is.inside}
-    then = {resource.address for resource in sources.inside} | LATE
+    then = {resource.address for resource in sources.inside} | OF_THE_OLD
     applied = as_is.applied
     kept = {
         address: value
@@ -180,25 +173,22 @@ def _without_what_comes(as_is: Inputs, sources: Inputs) -> Applied:
 
 def around(
     system: tuple[Resource, ...],
-    switching: tuple[Resource, ...],
+    start: tuple[Resource, ...],
     move: PlannedMove,
     facts: Facts,
     color: Color,
 ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
-    """The system step without what names the new database, and the switch that brings it."""
+    """The system step without what would shut the old database out, and the start of the color that
+    is to serve from the new one, once the data is there."""
     early: list[Resource] = []
-    settings: list[Resource] = []
+    late: list[Resource] = []
     for resource in system:
-        path = resource.path if isinstance(resource, File) else ""
-        if path in SETTINGS:
-            settings.append(replace(resource, destructive_inputs=()))
-        elif path == PASSWORD and move.before.type != "sqlite" and resource.difference(facts):
-            assert isinstance(resource, File)
+        password = isinstance(resource, File) and resource.path == PASSWORD
+        if password and move.before.type != "sqlite" and resource.difference(facts):
             early.append(replace(resource, path=NEXT))
-            settings.append(resource)
+            late.append(resource)
         elif resource != Absent(path=NEXT):
             early.append(resource)
-    kept = kept_in(facts, move.before)
     before, after = move.before, move.after
     stop = Freeze(
         color=color,
@@ -207,34 +197,31 @@ def around(
         ours=ours(facts, after, before),
         seconds=move.seconds,
     )
-    copied = DataCopied(
-        color=color,
-        before=before,
-        after=after,
-        kept=tuple(item for item in kept if not item.database.same(after)),
-    )
-    started = tuple(_after(resource, copied) for resource in switching)
-    site = next(at for at, one in enumerate(started) if isinstance(one, HealthCheck)) + 1
-    reload = DaemonReload(triggers=(f"file:{UNIT_FILE}",))
-    going_on = WriteThaw(color=color)
-    later = (stop, copied, *settings, reload, *started[:site], going_on, *started[site:])
+    kept = tuple(one for one in kept_in(facts, before) if not one.database.same(after))
+    copied = DataCopied(color=color, before=before, after=after, kept=kept)
+    site = next(at for at, one in enumerate(start) if isinstance(one, HealthCheck)) + 1
+    later = (stop, copied, *late, *start[:site], WriteThaw(color=color), *start[site:])
     return tuple(early), later
 
 
-def _after(resource: Resource, copied: DataCopied) -> Resource:
-    if not isinstance(resource, Unit):
-        return resource
-    # Writes have stopped: nothing more is interrupted.
-    return replace(resource, triggers=(*resource.triggers, copied.address), interrupts="")
+def losing_nothing(settings: Iterable[Resource]) -> tuple[Resource, ...]:
+    """A color's settings where the data comes along to the new database."""
+    return tuple(
+        replace(one, serving=replace(one.serving, destructive_inputs=()))
+        if isinstance(one, File) and one.serving
+        else one
+        for one in settings
+    )
 
 
-def losing(system: Iterable[Resource]) -> tuple[Resource, ...]:
-    """The system step where the new database is used as it is: the old one's data stays there."""
+def losing(settings: Iterable[Resource]) -> tuple[Resource, ...]:
+    """A color's settings where the new database is used as it is: the old data stays there."""
+    paths = [environment(color) for color in COLORS]
     return tuple(
         replace(resource, destructive=True)
-        if isinstance(resource, File) and resource.path == ENVIRONMENT
+        if isinstance(resource, File) and resource.path in paths
         else resource
-        for resource in system
+        for resource in settings
     )
 
 
@@ -244,8 +231,8 @@ def refuse(plan: InstancePlan) -> None:
         return
     resources = [entry.resource for entry in plan.entries]
     steps = [any(isinstance(one, kind) for one in resources) for kind in WHOLE]
-    lands = any(isinstance(one, File) and one.path in SETTINGS for one in resources)
-    if (any(steps) or lands) and not all(steps):
+    starts = any(isinstance(one, Unit) and "@" in one.unit for one in resources)
+    if (any(steps) or starts) and not all(steps):
         raise UsageError(
             "the data is carried over to another database as a whole",
             where=plan.instance,

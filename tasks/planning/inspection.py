@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,29 +13,31 @@ from msgspec.structs import replace
 from tasks import builds
 from tasks.containers import container_for
 from tasks.containers.base import Container, ContainerFacts, refuse_foreign
-from tasks.desired import provisioning, record, release, rendering, switch, system
+from tasks.desired import provisioning, proxy, record, release, rendering, switch, system
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered
 from tasks.host.text_cache import TextCache
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color, Instance
+from tasks.model.layout import environment, upstream
 from tasks.model.plan import InstancePlan, Lost, PlanEntry
 from tasks.paths import Paths
 from tasks.planning.planner import Desired, orphans, plan, reachable
 from tasks.resources import overrides
 from tasks.resources.base import Facts, Resource
+from tasks.resources.data_move import QUESTIONS as DATABASE_MOVE
 from tasks.resources.data_move import (
-    ENVIRONMENT,
     DatabaseRemoved,
     database_address,
     kept_in,
     moves_from,
 )
-from tasks.resources.data_move import QUESTIONS as DATABASE_MOVE
+from tasks.resources.files import Absent
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import active_color, damage, released, whole_release
+from tasks.resources.system import Unit
 
 if TYPE_CHECKING:
     from tasks.model.database_move import PlannedMove
@@ -60,6 +62,31 @@ class Inputs(Struct, frozen=True, dict=True):
     def inside(self) -> tuple[Resource, ...]:
         """The system step's resources."""
         return system.declare(self.instance, self.rendered, self.host_files)
+
+    def switch(
+        self,
+        color: Color,
+        target: ReleaseTarget,
+        serving: Color | None = None,
+        upstreams: Iterable[Color] = COLORS,
+    ) -> switch.Switch:
+        """The switch step, see switch.declare."""
+        return switch.declare(
+            self.instance, color, self.rendered, self.host_files, target, serving, upstreams
+        )
+
+    @cached_property
+    def colors(self) -> frozenset[str]:
+        """Addresses of what either color may have of its own: the one that rests keeps it."""
+        nothing = ReleaseTarget(None, "")
+        return frozenset(
+            resource.address
+            for color in COLORS
+            for resource in (
+                *release.declare(self.instance, nothing, color),
+                *self.switch(color, nothing).resources,
+            )
+        )
 
 
 class Inspection(Struct, frozen=True):
@@ -94,7 +121,7 @@ def inspect(instance: Instance, paths: Paths, *, sweep: bool = False) -> Inspect
         facts = find(sources, container, paths, found)
     finally:
         answer = commit()
-    settings = sources.rendered[ENVIRONMENT].content
+    settings = sources.rendered[environment("blue")].content
     before = moves_from(instance, settings, facts) if deployed(sources, facts) else None
     if before is not None:
         from tasks.planning import database_move
@@ -129,7 +156,7 @@ def in_background(work: Callable[[], T]) -> Callable[[], T]:
 
 
 def gather(instance: Instance, paths: Paths) -> Inputs:
-    """What the host knows: renderings, given files, the last apply."""
+    """What the host knows: renderings, host_files files, the last apply."""
     return Inputs(
         instance,
         rendering.recall(instance, system.templated(instance), paths),
@@ -158,7 +185,7 @@ def find_update(
 
     The git remote is asked once more only for a commit that was never fetched.
     """
-    serving = released(facts, active_color(facts))
+    serving = release.serving_release(facts)
     if serving is None or serving.key == target.key:
         return None
     from tasks.planning import migrations
@@ -185,9 +212,12 @@ def questions(sources: Inputs, container: Container) -> tuple[Question, ...]:
     resources = [*provisioning.declare(sources.instance, container), *sources.inside]
     for color in COLORS:
         resources += release.declare(sources.instance, nothing, color)
-        resources += switch.declare(
-            sources.instance, color, sources.rendered, sources.host_files, nothing
-        )
+        resources += [
+            resource
+            for resource in sources.switch(color, nothing).resources
+            # Of the other color's settings more is asked than whether they are there.
+            if not (isinstance(resource, Absent) and resource.was == "file")
+        ]
     resources += orphans(sources.applied, {resource.address for resource in resources})
     asked = [question for resource in resources for question in resource.questions()]
     return (
@@ -213,67 +243,77 @@ def build_plan(
 ) -> Inspection:
     """Desired and plan from what was found. No effect.
 
-    enclose: puts what else it takes around the switch, given its steps and the color that is to
-    serve; None where that is what the update's migrations call for, if anything.
+    enclose: puts what else it takes around the start of the color that is to serve; None where that
+    is what the update's migrations call for, if anything.
     """
     instance = sources.instance
-    desired_inside = sources.inside
     observed = facts.index()
-    container_steps = provisioning.declare(instance, container)
-    if any(replaces(desired, facts) for desired in container_steps):
+    provision = provisioning.declare(instance, container)
+    if any(replaces(desired, facts) for desired in provision):
         # What is in the container now goes with it.
         facts = Facts(host=facts.host, container=facts.container)
         update = None
-    facts = reachable(facts, desired_inside)
-    color = release.wanted_color(facts, target.key)
-    serving = released(facts, active_color(facts))
+    facts = reachable(facts, sources.inside)
+    color = color_to_serve(sources, target, facts)
+    active = active_color(facts)
+    serving = released(facts, active)
+    takes_over = serving is not None and color != active
+    same = serving is not None and serving.key == target.key
     if serving is None or serving.commit == target.commit:
         target = replace(target, because="")
     in_place = whole_release(facts, color)
     if in_place is not None and in_place.key == target.key:
         target = replace(target, version=in_place.version)
+    elif serving is not None and same:
+        target = replace(target, version=serving.version)
     present = "present" if builds.find(paths, target.key) else "absent"
     facts = with_host(facts, {f"artifact:{target.key}": present})
-    active = active_color(facts)
     damaged = damage(facts, active)
+    copy_of = active if takes_over and same and not damaged else None
     because = ""
-    if damaged and color != active and (serving is None or serving.key == target.key):
+    if damaged and color != active and (serving is None or same):
         because = f"what {active} runs is not as it was released: {damaged}"
-    releasing = release.declare(instance, target, color, because)
-    needed = any(desired.difference(facts) for desired in releasing)
-    steps: dict[str, tuple[Resource, ...]] = {
-        "provision": container_steps,
-        "system": desired_inside,
-        "build": release.declare_build(instance, target) if needed else (),
-        "release": releasing,
-        "switch": switch.declare(instance, color, sources.rendered, sources.host_files, target),
-    }
-    aside = overrides.find(facts, steps["system"] + steps["switch"], sources.applied.resources)
-    steps |= {name: overrides.put_aside(steps[name], aside) for name in ("system", "switch")}
+    releasing = release.declare(instance, target, color, copy_of, because)
+    needed = copy_of is None and any(desired.difference(facts) for desired in releasing)
+    upstreams = [
+        one for one in COLORS if not takes_over or one == color or new_upstream(one, facts)
+    ]
+    parts = sources.switch(color, target, active if takes_over else None, upstreams)
+    if takes_over:
+        parts = replace(parts, rest=(*parts.rest, *moved(active, parts.start, sources, facts)))
+    aside = overrides.find(facts, sources.inside + parts.resources, sources.applied.resources)
+    inside, start, rest = (
+        overrides.put_aside(part, aside) for part in (sources.inside, parts.start, parts.rest)
+    )
     if enclose is None and update is not None and update.stops_writes:
         from tasks.planning.migrations import around
 
         enclose = partial(around, update)
     if enclose is not None:
-        steps["switch"] = enclose(steps["switch"], color)
-    late: frozenset[str] = frozenset()
+        start = enclose(start, color)
     used = move.before if move else database_address(instance)
     kept = tuple(i for i in kept_in(facts, used) if not i.database.same(database_address(instance)))
+    settings = parts.settings
     if move is not None:
         from tasks.planning import database_move
 
         if move.occupied:
-            steps["system"] = database_move.losing(steps["system"])
+            settings = database_move.losing(settings)
         else:
-            steps["system"], steps["switch"] = database_move.around(
-                steps["system"], steps["switch"], move, facts, color
-            )
-            late = database_move.LATE
+            settings = database_move.losing_nothing(settings)
+            inside, start = database_move.around(inside, start, move, facts, color)
     elif sweep:
-        steps["switch"] += tuple(
+        rest += tuple(
             DatabaseRemoved(item=item, stays=item.database.same_server(database_address(instance)))
             for item in kept
         )
+    steps: dict[str, tuple[Resource, ...]] = {
+        "provision": provision,
+        "system": inside,
+        "build": release.declare_build(instance, target) if needed else (),
+        "release": releasing,
+        "switch": (*settings, *start, *rest),
+    }
     before = [r for resources in steps.values() for r in resources]
     steps["record"] = record.declare(
         instance, facts, sources.applied, target, color, before, TextCache(paths.documents)
@@ -281,19 +321,23 @@ def build_plan(
     # Where the data is to move, what it moves to need not be there.
     must_be_there = move is None and serves(facts)
     desired = Desired(
-        instance.id, steps, late, must_be_there, must_be_there and emptied(facts, instance)
+        instance.id,
+        steps,
+        sources.colors,
+        must_be_there,
+        must_be_there and emptied(facts, instance),
     )
     there = facts.container
     unseen = bool(there and there.exists and not there.running)
     if unseen:
         # That it runs again is recorded with the first that is done, whatever comes after.
-        first = record.running(facts)
-        desired = Desired(instance.id, {"provision": steps["provision"], "switch": first})
+        steps = {"provision": provision, "switch": record.running(facts)}
+        desired = Desired(instance.id, steps, sources.colors)
     elif INTERRUPTED_UPDATE.difference(facts) is not None:
         # What an update that broke off left decides what else there is to do.
         unseen, update, move = True, None, None
         steps = {
-            "provision": steps["provision"],
+            "provision": provision,
             "switch": (INTERRUPTED_UPDATE, *record.running(facts)),
         }
         desired = replace(desired, steps=steps)
@@ -314,6 +358,50 @@ def build_plan(
         find_lost(sources, facts, entries, paths),
     )
     return Inspection(instance, container, sources, target, color, facts, desired, instance_plan)
+
+
+def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Color:
+    """The active color where nothing that it runs with is to be another, and nothing has ever
+    served from the other; else that one, beside what serves."""
+    active = active_color(facts)
+    if release.nothing_released(facts):
+        return active
+    serving = release.serving_release(facts)
+    if serving is None or serving.key != target.key:
+        return release.other(active)
+    parts = sources.switch(active, replace(target, version=serving.version))
+    if any(resource.difference(facts) for resource in parts.settings):
+        return release.other(active)
+    units = [one for one in parts.start if isinstance(one, Unit) and is_of(one, active)]
+    changed = {one.address for one in sources.inside if one.difference(facts) is not None}
+    aside = overrides.find(facts, units, sources.applied.resources)
+    changed.update(one.address for one in aside)
+    restarts = (
+        one.restarts(facts, changed)
+        for one in overrides.put_aside(units, aside)
+        if isinstance(one, Unit)
+    )
+    return release.other(active) if any(restarts) else active
+
+
+def is_of(unit: Unit, color: Color) -> bool:
+    return unit.unit.endswith(f"@{color}.service")
+
+
+def moved(
+    color: Color, start: Iterable[Resource], sources: Inputs, facts: Facts
+) -> tuple[Resource, ...]:
+    """What tells nginx that a color which rests from now on is to be elsewhere the next time."""
+    place = switch.place(color, sources.rendered)
+    if place.path not in facts.files or not place.difference(facts):
+        return ()
+    nginx = next(one for one in start if isinstance(one, Unit) and one.unit == proxy.UNIT)
+    return (place, replace(nginx, triggers=(place.address,)))
+
+
+def new_upstream(color: Color, facts: Facts) -> bool:
+    """Whether nginx does not know yet where this color is."""
+    return upstream(color) not in facts.files
 
 
 def deployed(sources: Inputs, facts: Facts) -> bool:

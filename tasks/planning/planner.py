@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tasks.desired import proxy
 from tasks.model.applied import Applied, AppliedResource
 from tasks.model.plan import Action, AttributeChange, PlanEntry, Reason
 from tasks.resources.applied import applied_resource
@@ -29,8 +30,8 @@ class Desired(Struct, frozen=True):
 
     instance: str
     steps: Mapping[str, tuple[Resource, ...]]
-    late: frozenset[str] = frozenset()
-    """Addresses that, where they are no longer configured, go at the end of the switch."""
+    colors: frozenset[str] = frozenset()
+    """Addresses of what either color may have of its own: the one that rests keeps it."""
     deployed: bool = False
     """Whether the container was deployed with this database: its data must be there."""
     emptied: bool = False
@@ -57,22 +58,23 @@ def plan(desired: Desired, facts: Facts, applied: Applied) -> tuple[PlanEntry, .
 def _with_stale(
     step: str, resources: Sequence[Resource], desired: Desired, facts: Facts, applied: Applied
 ) -> Iterable[Resource]:
-    """The step's resources; before the system's first unit, what is addresses no longer."""
-    if step != "system" and not (step == "switch" and desired.late):
+    """The step's resources; in the switch, what is addressed no longer: files of nginx's before it
+    takes its files up, all else once nothing that served before may need it."""
+    if step != "switch" or "system" not in desired.steps:
         return resources
-    addresses = {resource.address for resource in desired.resources}
-    late = step == "switch"
-    stale = [
-        gone
-        for gone in orphans(applied, addresses)
-        if gone.difference(facts) is not None and (gone.address in desired.late) == late
-    ]
-    if late:
-        return (*resources, *stale)
+    known = desired.colors.union(resource.address for resource in desired.resources)
+    stale = [one for one in orphans(applied, known) if one.difference(facts) is not None]
+    early = [one for one in stale if isinstance(one, Absent) and proxy.starts_with(one.path)]
+    late = [one for one in stale if one not in early]
     position = next(
-        (at for at, resource in enumerate(resources) if isinstance(resource, Unit)), len(resources)
+        (
+            at
+            for at, one in enumerate(resources)
+            if isinstance(one, Unit) and one.unit == proxy.UNIT
+        ),
+        len(resources),
     )
-    return (*resources[:position], *stale, *resources[position:])
+    return (*resources[:position], *early, *resources[position:], *late)
 
 
 def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
@@ -99,7 +101,7 @@ def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
     )
 
 
-def orphans(applied: Applied, desired: set[str]) -> tuple[Resource, ...]:
+def orphans(applied: Applied, desired: Collection[str]) -> tuple[Resource, ...]:
     """For what was applied once and is no longer configured: that it be gone.
 
     Units first, then files; packages, users, folders and secrets stay, for they may hold data. Of
@@ -134,6 +136,7 @@ def _entry(
     # Through what changes, it answers otherwise than it will.
     asked_in_vain = bool(fired) and isinstance(resource, HealthCheck)
     difference = None if asked_in_vain else resource.difference(facts)
+    subject = (isinstance(resource, File) and resource.serving) or resource
     if desired.emptied and isinstance(resource, Script) and resource.holds_data:
         difference = difference or resource.emptied()
     if difference is None:
@@ -150,6 +153,8 @@ def _entry(
         if fired and difference.action != "create":
             own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
             reasons = own * (not isinstance(resource, Record)) + _because(fired)
+    if subject is not resource:
+        reasons, difference = _taking_over(subject, difference, facts, applied)
     lost = _is_lost(desired, resource, difference, facts, applied)
     return PlanEntry(
         instance=desired.instance,
@@ -162,11 +167,26 @@ def _entry(
         sensitive=resource.sensitive,
         destructive=difference.destructive
         or resource.destructive
-        or _loses_data(resource, applied)
+        or _loses_data(subject, applied)
         or lost,
         lost=lost,
         interrupts=_interrupts(resource, difference, facts, fired),
         resource=resource,
+    )
+
+
+def _taking_over(
+    serving: Resource, difference: Difference, facts: Facts, applied: Applied
+) -> tuple[list[Reason], Difference]:
+    """Why a file of the color that takes over differs from the same of the one that serves, and
+    how. difference: of the file itself from what was there before, whatever that was."""
+    change = serving.difference(facts)
+    if change is None:
+        because = Reason("pending", "the same as in what serves")
+        return [because], replace(difference, changes=(), before=None, after=None)
+    reasons = _reasons(serving, change, facts, applied)
+    return reasons, replace(
+        difference, changes=change.changes, before=change.before, after=change.after
     )
 
 

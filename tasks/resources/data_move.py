@@ -14,12 +14,10 @@ from typing import Any, ClassVar
 from tasks.model.database_address import USUAL_PORTS, DatabaseAddress, address_in, read_address
 from tasks.model.database_move import KeptDatabase, read_kept
 from tasks.model.instance import Color, Instance
-from tasks.model.layout import SECRETS, database_user
+from tasks.model.layout import ENVIRONMENT, SECRETS, database_user, environment
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
-
-ENVIRONMENT = "/etc/vikunja/environment"
-"""Says which database Vikunja uses."""
+from tasks.resources.release import active_color
 
 KEPT = "/var/lib/vikunja-deploy/kept-databases"
 """In the container: the databases that data was carried over from, one line of JSON."""
@@ -32,7 +30,12 @@ NEXT = f"{SECRETS}/db-password-next"
 
 Question = tuple[str, ...]
 
-QUESTIONS: tuple[Question, ...] = (("text", KEPT), ("text", FILLING))
+QUESTIONS: tuple[Question, ...] = (
+    ("text", KEPT),
+    ("text", FILLING),
+    # Before a color had settings of its own, it was a file: its content says where the data is.
+    ("file", "0" * 64, ENVIRONMENT),
+)
 
 
 def database_address(instance: Instance) -> DatabaseAddress:
@@ -50,8 +53,12 @@ def database_address(instance: Instance) -> DatabaseAddress:
 
 def in_use(facts: Facts) -> DatabaseAddress | None:
     """The database that serves where it is not the desired one; None also where it is not known."""
-    found = facts.files.get(ENVIRONMENT)
-    return address_in(found.content) if found and found.content else None
+    for path in (environment(active_color(facts)), ENVIRONMENT):
+        found = facts.files.get(path)
+        named = address_in(found.content) if found and found.content else None
+        if named is not None:
+            return named
+    return None
 
 
 def moves_from(instance: Instance, settings: bytes, facts: Facts) -> DatabaseAddress | None:
@@ -92,7 +99,7 @@ def ours(facts: Facts, database: DatabaseAddress, used: DatabaseAddress) -> bool
 class Freeze(Resource, frozen=True, kw_only=True):
     """Nobody writes; all that is needed for going back lies in the container.
 
-    color: the one that serves. ours: whether tables in the new one may go. seconds: about.
+    color: the one that is to serve. ours: whether tables in the new one may go. seconds: about.
     """
 
     kind: ClassVar[str] = "writes"

@@ -60,12 +60,11 @@ def landing(
 ) -> bytes:
     """The stream that lands these resources in order, after taking these units' stamps away.
 
-    final: what is there is for good, and what keep.sh kept is not put back any more; of secrets it
-    is noted which they are.
+    final: what is there is for good; of secrets it is noted which they are.
     """
     operations: list[tuple[str, ...]] = [("unstamp", unit) for unit in unstamped]
     if final:
-        operations += [("forget", "before"), ("note", SERVICE_SECRET)]
+        operations.append(("note", SERVICE_SECRET))
     contents: list[bytes] = []
     for resource in resources:
         operations.append(operation(resource, len(contents)))

@@ -103,13 +103,15 @@ class DesiredArtifact(Resource, frozen=True, kw_only=True):
 
 
 class DesiredRelease(Resource, frozen=True, kw_only=True):
-    """A color's folders hold this build. because: why this color, where another one serves it."""
+    """A color's folders hold this build. copy_of: the color that holds it already. because: why
+    this color, where another one serves it."""
 
     kind: ClassVar[str] = "release"
 
     color: Color
     key: str
     label: str
+    copy_of: Color | None = None
     because: str = ""
 
     @property
@@ -139,8 +141,9 @@ class DesiredRelease(Resource, frozen=True, kw_only=True):
         damaged = damage(facts, self.color) or "damaged"
         drift = "another release" if whole else damaged if line else "removed"
         action: Action = "create" if whole is None else "update"
+        because = f"{self.color} takes over from {self.copy_of}" if self.copy_of else self.because
         changes = (AttributeChange("build", before, self.label),)
-        return Difference(action, drift, changes, because=self.because)
+        return Difference(action, drift, changes, because=because)
 
 
 class ActiveColor(Resource, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from tasks.model.plan import Action, AttributeChange
@@ -189,6 +189,14 @@ class Unit(Resource, frozen=True, kw_only=True):
         restarted = restarted or any(one.startswith(own) for one in fired)
         return self.interrupts if anew and running and restarted else ""
 
+    def restarts(self, facts: Facts, changed: Collection[str]) -> bool:
+        """Whether it runs, and what has changed would start it anew. changed: addresses."""
+        found = facts.units.get(self.unit)
+        if found is None or not found.up:
+            return False
+        fired = any(trigger in changed for trigger in self.triggers)
+        return fired or facts.texts.get(self.stamp) != self.revision
+
     @property
     def stamp(self) -> str:
         return f"{STAMPS}/{self.unit}"
@@ -267,18 +275,23 @@ class StoppedUnit(Resource, frozen=True, kw_only=True):
 
 
 class DaemonReload(Resource, frozen=True, kw_only=True):
-    """systemd knows the unit files as they are on disk."""
+    """systemd knows the unit files as they are on disk. of: a color, for those of it that this plan
+    puts there; else all."""
 
     kind: ClassVar[str] = "systemd"
 
+    of: str = ""
+
     @property
     def name(self) -> str:
-        return "unit-files"
+        return f"unit-files-of-{self.of}" if self.of else "unit-files"
 
     def desired(self) -> Mapping[str, Any]:
         return {}
 
     def difference(self, facts: Facts) -> Difference | None:
+        if self.of:
+            return None
         # A masked unit counts as stale for as long as it has drop-ins; unmasking loads it anew.
         stale = any(unit.stale and unit.load != "masked" for unit in facts.units.values())
         return Difference("run", "unit files newer than what systemd has loaded") if stale else None

@@ -27,7 +27,7 @@ from tasks.resources.base import Facts, Resource
 from tasks.resources.release import ReleaseLine, active_color, released
 from tasks.resources.staged import ActivatedRestore, StagedRestore
 
-STEPS = ("release", "switch", "record")
+STEPS = ("system", "release", "switch", "record")
 """What a rollback does of a plan."""
 
 OBSERVE_SECONDS = 1

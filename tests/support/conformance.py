@@ -32,8 +32,8 @@ WATCHED = ("/etc/vikunja", "/opt/vikunja", "/srv", "/var/lib/vikunja-deploy")
 RANDOM = "/etc/vikunja/tls/self-signed/"
 NOTE = "/.files"
 """Has times in it."""
-NOT_IN_FILES = ("/var/lib/vikunja-deploy/before", "/var/lib/vikunja-deploy/noted")
-"""What keep.sh keeps and what is noted of secrets: the model has it beside its files."""
+NOT_IN_FILES = "/var/lib/vikunja-deploy/noted"
+"""What is noted of secrets: the model has it beside its files."""
 
 TYPES = {tarfile.REGTYPE: "file", tarfile.DIRTYPE: "directory", tarfile.SYMTYPE: "link"}
 SECRET = re.compile(rb"[0-9a-f]{48}")

@@ -7,7 +7,9 @@ import re
 import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from model_files import Node
 from model_machine import GREEN, Machine
 from model_scripts import DOCUMENT
 from model_site import NAME, Site
@@ -21,6 +23,7 @@ from tasks.resources.data_move import KEPT
 from tasks.resources.files import Absent
 from tasks.resources.migration import HOME
 from tasks.resources.release import Record
+from tasks.resources.system import DaemonReload
 
 Log = list[tuple[str, str]]
 
@@ -40,6 +43,8 @@ def seen_address(entry: PlanEntry) -> str:
     """What the world calls an entry: it does not know what a file that goes away once was."""
     if isinstance(entry.resource, Absent):
         return f"absent:{entry.resource.path}"
+    if isinstance(entry.resource, DaemonReload):
+        return "systemd:unit-files"
     return entry.address
 
 
@@ -163,17 +168,38 @@ RECOVERY = "/vikunja-deploy-recover.service"
 SOMEBODYS = re.compile(rb"somebody|# put back|no folder")
 
 
+OF_A_COLOR = re.compile(
+    r"/etc/vikunja/(mcp-)?environment\.|vikunja-(backend|mcp)@(blue|green)\.service"
+    r"|/usr/local/lib/vikunja/(backend|mcp)\."
+)
+"""Paths of what a color has of its own. Nothing is compared of where it rests."""
+
+
+def as_serving(path: str, node: Node, color: str) -> Node:
+    """The node as if nobody could tell by it which color serves."""
+    if node.type == "link":
+        return replace(node, target=node.target.replace(color, "serving"), mtime=0)
+    if OF_A_COLOR.search(path) is None:
+        return node
+    content = node.content.decode(errors="replace").replace(color, "serving")
+    return replace(node, content=re.sub(r"127\.0\.0\.1:\d+|PORT=\S+", "", content).encode())
+
+
 def likeness(machine: Machine) -> dict[str, object]:
     """What two containers of the same desired have in common, whatever their lives were."""
     found: dict[str, object] = {}
+    serving = "green" if machine.files.get(GREEN) is not None else "blue"
+    idle = "blue" if serving == "green" else "green"
     for path, node in machine.files.nodes.items():
+        if OF_A_COLOR.search(path) and idle in path:
+            continue
         ours = path.startswith(MANAGED) and not path.startswith((*OF_ONE_LIFE, "/srv/moved"))
         left = re.search(r"somebody|\.replaced-|\.copy|/below", path) or SOMEBODYS.search(
             node.content
         )
         if ours and node.type != "directory" and not left and node.target != "/dev/null":
-            found[path] = node
-    serving = "green" if machine.files.get(GREEN) is not None else "blue"
+            name = path.replace(serving, "serving") if OF_A_COLOR.search(path) else path
+            found[name] = as_serving(path, node, serving)
     for name, unit in machine.units.items():
         # What rests may rest as failed or masked: that is seen to when it is needed again.
         if unit.active == "active" or machine.file_state(name) == "enabled":

@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import RLock
 from typing import IO, Any, TypeVar
 
-import model_keeping
 import model_migration
 import model_scripts
 from model_machine import Database, Machine
@@ -32,7 +31,6 @@ from tasks.errors import DeployError, ResourceError
 from tasks.execution import (
     database_copy,
     guest_changes,
-    previous_settings,
     rehearsal,
     release_changes,
     switchover,
@@ -171,10 +169,9 @@ def known_texts() -> dict[str, str]:
         guest_changes.DRAIN,
         guest_changes.INSTALL,
         guest_changes.UNIT,
-        previous_settings.KEEP,
-        previous_settings.PUT_BACK,
         rehearsal.LOOK,
         rehearsal.REHEARSE,
+        release_changes.COPY_RELEASE,
         release_changes.RELEASE,
         release_changes.SITE,
         switchover.BACK,
@@ -403,6 +400,8 @@ class ModelContainer:
                 return model_scripts.install(machine, names, record)
             case "release", [color, line]:
                 return model_scripts.release(machine, color, line, stdin, record)
+            case "copy-release", [color, other]:
+                return model_scripts.copy_release(machine, color, other, record)
             case "unit", _:
                 return model_scripts.unit(machine, arguments, record)
             case "site", [domain, port, _]:
@@ -413,10 +412,6 @@ class ModelContainer:
                 return model_scripts.confirm(machine, color)
             case "back", [color, port, *units]:
                 return model_scripts.back(machine, color, port, units)
-            case "keep", [color, *rest]:
-                return model_keeping.keep(machine, color, rest)
-            case "put-back", [color]:
-                return model_keeping.put_back(machine, color)
             case "drain", [color, requests, uploads, websockets, unit]:
                 return model_scripts.drain(machine, (requests, uploads, websockets), unit)
             case "websockets", [color, "7", "42"]:

@@ -124,8 +124,6 @@ class Machine:
     answer. It stands for all that is in the database."""
     places: dict[str, str] = field(default_factory=dict)
     """The same of the copies beside the database."""
-    kept: object = None
-    """What an update has kept of the configuration, a model_keeping.Kept."""
     nothing_to_migrate: bool = False
     """Whether the version that starts in a write-stop brings no migration along."""
     fails_to_migrate: bool = False
@@ -133,6 +131,8 @@ class Machine:
 
     put_back: dict[str, Node | None] = field(default_factory=dict)
     """Files as they were when the data began to move to another database."""
+    filled: Key | None = None
+    """The database that the application's dump is brought into."""
     dumped: str = "none"
     """What the application's dump holds."""
     fails_to_restore: bool = False
@@ -160,7 +160,12 @@ class Machine:
         self.contents[self.database_in_use()] = found
 
     def database_in_use(self) -> Key:
-        return database_named(self.files.content("/etc/vikunja/environment") or b"")
+        color = "green" if GREEN in self.files.nodes else "blue"
+        return self.database_of(color)
+
+    def database_of(self, color: str) -> Key:
+        """The database that a color's settings name."""
+        return database_named(self.files.content(f"/etc/vikunja/environment.{color}") or b"")
 
     def __post_init__(self) -> None:
         for path in BASE_FOLDERS:
@@ -409,7 +414,8 @@ class Machine:
             found = [p for p in below if "somebody" not in p and p.endswith(".conf")]
             paths = [path for path in found if self.files.content(path) is not None]
             text = b"".join(self.files.content(path) or b"" for path in paths).decode()
-            return [*paths, *re.findall(r"ssl_certificate(?:_key)? (\S+);", text)]
+            words = r"^\s*(?:ssl_certificate|ssl_certificate_key|include) (/etc/vikunja/\S+);"
+            return [*paths, *re.findall(words, text, re.M)]
         if name == "redis-server.service":
             text = (self.files.content("/etc/redis/redis.conf") or b"").decode()
             return ["/etc/redis/redis.conf", *re.findall(r"^include (\S+)", text, re.M)]
@@ -423,7 +429,7 @@ class Machine:
         definition = definition.replace("%i", color)
         paths = re.findall(r"^EnvironmentFile=(\S+)", definition, re.M)
         command = re.findall(r"^ExecStart=(\S+)(?: (\S+))?", definition, re.M)[0]
-        paths += [word for word in command if word and "." not in word]
+        paths += [word for word in command if word and not word.endswith(".js")]
         if name.startswith("vikunja-mcp"):
             paths.append(f"{command[1]}/dist/index.js")
             paths.remove(command[1])

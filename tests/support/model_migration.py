@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_files import folder
-from model_machine import GREEN, STAMPS, Machine, database_named
+from model_machine import GREEN, STAMPS, Machine
 from model_scripts import Answer, Record
 
 from tasks.databases.watchdog import AT_BOOT, WANTED
@@ -128,10 +128,10 @@ def database_move(
         case ["dump", *_]:
             assert b'VIKUNJA_MAILER_ENABLED="false"' in stdin
             machine.dumped = machine.migrations
-        case ["restore", *_]:
+        case ["restore", color, *_]:
             files.write(FILLING, files.content(f"{HOME}/filling") or b"")
             files.write(f"{HOME}/filled", b"")
-            new = database_named(files.content(f"{HOME}/next-environment") or b"")
+            new = machine.filled = machine.database_of(color)
             assert machine.contents.get(new, "none") == "none", "it is filled twice"
             machine.contents[new] = "SCHEMA_INIT" if machine.fails_to_restore else machine.dumped
             if new[0] == "sqlite":
@@ -139,8 +139,8 @@ def database_move(
             record("database:carried-over", "run")
         case ["undo"]:
             if files.get(f"{HOME}/filled") is not None:
-                new = database_named(files.content(f"{HOME}/next-environment") or b"")
-                machine.contents[new] = "none"
+                assert machine.filled is not None
+                machine.contents[machine.filled] = "none"
             for path, node in machine.put_back.items():
                 if node is not None:
                     files.put(path, node)

@@ -306,10 +306,6 @@ def _unstamp(
     machine.files.remove(f"{STAMPS}/{fields[0]}")
 
 
-def _forget(machine: Machine, fields: list[str], members: dict[str, bytes], record: Record) -> None:
-    machine.kept = None
-
-
 _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Record], None]] = {
     "file": _land_file,
     "directory": _land_directory,
@@ -321,7 +317,6 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Record], No
     "derived": _land_derived,
     "user": _land_user,
     "unstamp": _unstamp,
-    "forget": _forget,
 }
 
 
@@ -363,10 +358,14 @@ def release(machine: Machine, color: str, line: str, archive: bytes, record: Rec
                 path = place + name[len(part) :]
                 machine.files.make_folders(posixpath.dirname(path))
                 machine.files.write(path, content, modes.get(name, "0644"))
-    noted = [f"{path}\t{text}\n" for path, text in _release_files(machine, color).items()]
-    machine.files.write(f"{backend}/.files", "".join(noted).encode())
+    _note(machine, color)
     record(f"release:{color}", "update" if before is not None and whole else "create")
     return Answer()
+
+
+def _note(machine: Machine, color: str) -> None:
+    noted = [f"{path}\t{text}\n" for path, text in _release_files(machine, color).items()]
+    machine.files.write(f"/opt/vikunja/backend/{color}/.files", "".join(noted).encode())
 
 
 def _release_files(machine: Machine, color: str) -> dict[str, str]:
@@ -411,6 +410,26 @@ def drain(machine: Machine, limits: tuple[str, ...], unit: str) -> Answer:
 
 def websockets(machine: Machine, color: str) -> Answer:
     return Answer(stdout=f"{color} {machine.web_sockets}\n".encode())
+
+
+# copy-release.sh
+
+
+def copy_release(machine: Machine, color: str, other: str, record: Record) -> Answer:
+    files = machine.files
+    backend = f"/opt/vikunja/backend/{color}"
+    before = files.content(f"{backend}/vikunja")
+    whole = _first_line(files, f"{backend}/.release").endswith(f" {len(before or b'')}")
+    for part in PARTS:
+        source, place = f"/opt/vikunja/{part}/{other}", f"/opt/vikunja/{part}/{color}"
+        nodes = {path: files.nodes[path] for path in files.below(source)}
+        files.remove(place)
+        files.make_folders(place)
+        for path, node in sorted(nodes.items()):
+            files.put(place + path[len(source) :], node)
+    _note(machine, color)
+    record(f"release:{color}", "update" if before is not None and whole else "create")
+    return Answer()
 
 
 # unit.sh

@@ -80,7 +80,7 @@ class Inside:
         }
         if serving:
             target = ReleaseTarget(None, "sample", VERSION)
-            steps["switch"] = switch.declare(instance, serving, rendered, given, target)
+            steps["switch"] = switch.declare(instance, serving, rendered, given, target).resources
         return Desired(instance.id, steps)
 
     def plan(self, instance: Instance, serving: Color | None = None) -> tuple[PlanEntry, ...]:
@@ -109,7 +109,6 @@ class Inside:
             progress=SILENT,
             write_record=lambda _: None,
             done=lambda _: None,
-            settings_are_back=lambda: None,
         )
         try:
             for step in desired.steps:

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from tasks.config.environment_rules import environment as refused
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
-from tasks.desired import system
+from tasks.desired import color, release, switch, system
+from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered, render
 from tasks.errors import ResourceError, UsageError
 from tasks.guest.runner import SCRIPTS, function_name
-from tasks.model.instance import Instance
+from tasks.model import layout
+from tasks.model.instance import COLORS, Instance
 from tasks.paths import ROOT
 from tasks.resources.base import Resource
 from tasks.resources.files import Directory, File
@@ -89,8 +91,15 @@ def texts(**keys: Any) -> dict[str, str]:
 
 
 def declared(host_files: system.HostFiles = HOST_FILES, **keys: Any) -> tuple[Resource, ...]:
+    """Of the system, and of both colors."""
     desired = instance(**keys)
-    return system.declare(desired, rendered(desired), host_files)
+    made, target = rendered(desired), ReleaseTarget(None, "r1")
+    found = {one.address: one for one in system.declare(desired, made, host_files)}
+    for one in COLORS:
+        parts = switch.declare(desired, one, made, host_files, target)
+        found |= {part.address: part for part in (*parts.settings, *parts.start)}
+        found |= {part.address: part for part in release.declare(desired, target, one)}
+    return tuple(found.values())
 
 
 def addresses(**keys: Any) -> list[str]:
@@ -108,8 +117,8 @@ def environment(text: str) -> dict[str, str]:
 
 
 NGINX = "/etc/nginx/conf.d/vikunja.conf"
-ENVIRONMENT = "/etc/vikunja/environment"
-BACKEND = "/etc/systemd/system/vikunja-backend@.service"
+ENVIRONMENT = "/etc/vikunja/environment.blue"
+BACKEND = "/etc/systemd/system/vikunja-backend@blue.service"
 
 
 # The environment
@@ -120,6 +129,7 @@ def test_the_environment_holds_what_vikunja_needs() -> None:
 
     assert found == {
         "VIKUNJA_SERVICE_PUBLICURL": "https://tasks.example.org/",
+        "VIKUNJA_SERVICE_INTERFACE": "127.0.0.1:3456",
         "VIKUNJA_SERVICE_ROOTPATH": "/var/lib/vikunja",
         "VIKUNJA_SERVICE_ENABLEREGISTRATION": "false",
         "VIKUNJA_SERVICE_TIMEZONE": "UTC",
@@ -175,11 +185,11 @@ def test_redis_is_used_only_where_it_is_enabled() -> None:
 
 def test_the_colors_differ_by_their_port_only() -> None:
     found = texts(services={"backend": {"port_blue": 4001, "port_green": 4002}})
+    blue, green = (environment(found[layout.environment(one)]) for one in COLORS)
 
-    for color, port in (("blue", 4001), ("green", 4002)):
-        assert environment(found[f"{ENVIRONMENT}.{color}"]) == {
-            "VIKUNJA_SERVICE_INTERFACE": f"127.0.0.1:{port}"
-        }
+    assert blue.pop("VIKUNJA_SERVICE_INTERFACE") == "127.0.0.1:4001"
+    assert green.pop("VIKUNJA_SERVICE_INTERFACE") == "127.0.0.1:4002"
+    assert blue == green
 
 
 def test_the_mcp_server_of_a_color_talks_to_its_own_backend() -> None:
@@ -201,8 +211,7 @@ def test_the_users_own_variables_come_last() -> None:
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_user_may_give_no_variable_that_is_set_already(name: str) -> None:
     made = texts(**CONFIGURATIONS[name])
-    files = (ENVIRONMENT, f"{ENVIRONMENT}.blue", f"{ENVIRONMENT}.green")
-    taken = {variable for path in files for variable in environment(made[path])}
+    taken = {variable for one in COLORS for variable in environment(made[layout.environment(one)])}
     own = {"vikunja": {"environment": dict.fromkeys(taken, "x")}}
 
     assert {finding.key[-1] for finding in refused(own)} == taken
@@ -269,7 +278,8 @@ def test_the_color_is_chosen_by_a_marker_in_the_folder_that_is_declared() -> Non
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_desired_come_in_an_order_in_which_each_finds_what_it_needs(name: str) -> None:
-    resources = declared(**CONFIGURATIONS[name])
+    desired = instance(**CONFIGURATIONS[name])
+    resources = system.declare(desired, rendered(desired), HOST_FILES)
 
     kinds = [type(resource).__name__ for resource in resources]
     assert kinds == sorted(kinds, key=lambda kind: kind != "Package")
@@ -360,8 +370,11 @@ def test_a_server_outside_is_asked_as_administrator_only_with_both_name_and_pass
     without = declared(system.HostFiles(database_password=SecretValue(b"x")), database=database)
 
     wanted = ("db.example.org", "5432", "todo", "tasks")
-    assert [r.arguments for r in with_admin if isinstance(r, Script)][-1] == (*wanted, "root")
-    assert [r.arguments for r in without if isinstance(r, Script)][-1] == wanted
+    asked = [
+        [r.arguments for r in found if isinstance(r, Script) and r.outside]
+        for found in (with_admin, without)
+    ]
+    assert asked == [[(*wanted, "root")], [wanted]]
 
 
 def test_a_given_password_is_a_file_and_a_missing_one_is_made() -> None:
@@ -401,7 +414,7 @@ def test_desired_name_the_keys_that_they_come_from() -> None:
     assert "network.domain" in found[f"file:{NGINX}"]
     assert "network.domain" in found[f"file:{ENVIRONMENT}"]
     assert "network.domain" in found["self-signed-certificate:/etc/vikunja/tls/self-signed"]
-    assert found[f"file:{ENVIRONMENT}.blue"] == {"services.backend.port_blue"}
+    assert "services.backend.port_green" not in found[f"file:{ENVIRONMENT}"]
     assert found["package:nodejs"] == {"services.mcp.enabled"}
 
 
@@ -414,8 +427,8 @@ def units(
     desired = instance(**merged(ALL, keys))
     made = rendered(desired)
     return [
-        system.backend_unit(desired, "blue", made, release, "v1", host_files),
-        system.mcp_unit(desired, "blue", made, release),
+        color.backend_unit(desired, "blue", made, release, "v1", host_files),
+        color.mcp_unit(desired, "blue", made, release),
     ]
 
 
@@ -452,7 +465,7 @@ def test_a_unit_says_how_its_health_is_known() -> None:
     assert backend.health == ("backend", "3456", "v1", "7")
     assert mcp.health == ("mcp", "8456", "7")
     desired = instance()
-    unknown = system.backend_unit(desired, "green", rendered(desired), "r", "")
+    unknown = color.backend_unit(desired, "green", rendered(desired), "r", "")
     assert unknown.health == ("backend", "3457", "-", "60")
 
 
@@ -463,7 +476,7 @@ def test_a_unit_is_acted_on_again_for_every_file_that_it_reads() -> None:
 
     for unit in (backend, mcp):
         assert {t for t in unit.triggers if "/secrets/" not in t} <= set(desired)
-    assert "file:/usr/local/lib/vikunja/backend" in backend.triggers
+    assert "file:/usr/local/lib/vikunja/backend.blue" in backend.triggers
     assert "secret:/etc/vikunja/secrets/db-password" in backend.triggers
     assert "secret:/etc/vikunja/secrets/redis-password" in mcp.triggers
 
@@ -473,7 +486,7 @@ def test_the_backend_is_started_through_the_launcher_only_before_1_0(secrets: st
     text = texts(vikunja={"secrets": secrets})[BACKEND]
 
     binary = "/opt/vikunja/backend/%i/vikunja"
-    launcher = "/usr/local/lib/vikunja/backend "
+    launcher = "/usr/local/lib/vikunja/backend.%i "
     expected = binary if secrets == "files" else launcher + binary
     assert f"\nExecStart={expected}\n" in text
     assert "\nKillSignal=SIGINT\n" in text

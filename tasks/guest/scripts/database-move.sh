@@ -20,14 +20,15 @@ filling=/var/lib/vikunja-deploy/filling-database
 scratch=/var/lib/vikunja/vikunja-deploy-database-move
 next=/etc/vikunja/secrets/db-password-next
 unit=vikunja-backend@database-move.service
-adds=/run/systemd/system/$unit.d
+file=/run/systemd/system/$unit
+adds=$file.d
 settings=/run/vikunja-deploy/database-move.environment
 log=/run/vikunja-deploy/database-move.log
 
 end() {
 	systemctl stop -- "$unit" 2>/dev/null || :
 	systemctl reset-failed -- "$unit" 2>/dev/null || :
-	rm -rf "$adds" "$settings" "$log" "$scratch"
+	rm -rf "$file" "$adds" "$settings" "$log" "$scratch"
 	rm -f "$next"
 	systemctl daemon-reload
 }
@@ -38,11 +39,13 @@ evidence() {
 }
 
 run() {
-	# COMMAND ENVIRONMENT WRAPPER COLOR LIMIT SECRETS [HIDDEN…]: the application's command, to its end.
-	command=$1 environment=$2 wrapper=$3 program=/opt/vikunja/backend/$4/vikunja limit=$5
-	[ "$6" = files ] || program="/bin/sh $wrapper $program"
-	shift 6
+	# COMMAND COLOR LIMIT SECRETS [HIDDEN…]: the application's command, to its end.
+	command=$1 color=$2 limit=$3
+	environment=/etc/vikunja/environment.$color program=/opt/vikunja/backend/$color/vikunja
+	[ "$4" = files ] || program="/usr/local/lib/vikunja/backend.$color $program"
+	shift 4
 	mkdir -p "$adds" /run/vikunja-deploy
+	cp "/etc/systemd/system/vikunja-backend@$color.service" "$file"
 	: >"$log"
 	{
 		printf '[Unit]\nConditionPathExists=\nAssertPathExists=\n[Service]\nType=oneshot\nRestart=no\n'
@@ -99,7 +102,7 @@ dump)
 	find /var/lib/vikunja/files -maxdepth 1 -type f -regex '.*/[0-9]+' -printf '%f\0' |
 		(cd "$scratch/files" && xargs -0 -r touch --)
 	chown -R vikunja:vikunja "$scratch"
-	run dump /etc/vikunja/environment /usr/local/lib/vikunja/backend "$@"
+	run dump "$@"
 	# It says how it went by no exit code.
 	for found in "$scratch"/vikunja-dump*.zip; do
 		[ ! -e "$found" ] || mv -fT "$found" "$scratch/dump.zip"
@@ -111,15 +114,13 @@ dump)
 	}
 	;;
 restore)
-	cp "$home/next-backend" "$scratch/backend" 2>/dev/null || :
-	chown vikunja:vikunja "$scratch/backend" 2>/dev/null || :
 	# From here on what is in the new database is ours.
 	cp "$home/filling" "$filling.new"
 	sync "$filling.new"
 	mv -fT "$filling.new" "$filling"
 	sync "${filling%/*}"
 	: >"$home/filled"
-	run "restore $scratch/dump.zip" "$home/next-environment" "$scratch/backend" "$@"
+	run "restore $scratch/dump.zip" "$@"
 	evidence
 	;;
 undo)

@@ -11,7 +11,8 @@ newline='
 home=/var/lib/vikunja-deploy
 mkdir -p "$home/stamps" || exit 1
 set +f
-rm -rf "$home"/landing.*
+# The latter by vikunja-deploy 0.1.
+rm -rf "$home"/landing.* "$home/before"
 set -f
 landing=$(mktemp -d "$home/landing.XXXXXX") || exit 1
 trap 'rm -rf "$landing"' EXIT
@@ -105,7 +106,6 @@ land_user() { # name home shell
 		useradd --system $group --home-dir "$2" --no-create-home --shell "$3" "$1"
 	fi
 }
-land_forget() { rm -rf "$home/${1:?}"; }    # what keep.sh kept
 land_unstamp() { rm -f "$home/stamps/$1"; } # unit
 
 operations=$(cat "$landing/operations") || exit 1

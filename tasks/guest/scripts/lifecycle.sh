@@ -36,7 +36,7 @@ remove_standins() {
 		unit=$standin-$part.service
 		[ -e "$standins/$unit" ] || continue
 		systemctl stop "$unit"
-		rm -f "$standins/$unit"
+		rm -f "$standins/$unit" "$standins/$standin-$part.environment"
 		systemctl reset-failed "$unit" 2>/dev/null
 		stale=yes
 	done

@@ -8,7 +8,8 @@ set -u
 LC_ALL=C
 export LC_ALL
 unit=vikunja-backend@rehearsal.service
-adds=/run/systemd/system/$unit.d
+file=/run/systemd/system/$unit
+adds=$file.d
 settings=/run/vikunja-deploy/rehearsal.environment
 log=/run/vikunja-deploy/rehearsal.log
 files=/var/lib/vikunja/vikunja-deploy-rehearsal
@@ -24,7 +25,7 @@ spare_port() {
 end() {
 	systemctl stop -- "$unit" 2>/dev/null
 	systemctl reset-failed -- "$unit" 2>/dev/null
-	rm -rf "$adds" "$settings" "$log" "$files"
+	rm -rf "$file" "$adds" "$settings" "$log" "$files"
 	systemctl daemon-reload
 }
 
@@ -43,10 +44,12 @@ begin)
 		printf 'VIKUNJA_SERVICE_ROOTPATH="%s"\nVIKUNJA_FILES_BASEPATH="%s/files"\n' "$files" "$files"
 	} >"$settings" || exit 1
 	program=/opt/vikunja/backend/$color/vikunja
-	[ "$secrets" = files ] || program="/usr/local/lib/vikunja/backend $program"
+	[ "$secrets" = files ] || program="/usr/local/lib/vikunja/backend.$color $program"
+	cp "/etc/systemd/system/vikunja-backend@$color.service" "$file" || exit 1
 	{
 		printf '[Unit]\nConditionPathExists=\n[Service]\n'
-		printf 'EnvironmentFile=\nEnvironmentFile=/etc/vikunja/environment\nEnvironmentFile=%s\n' "$settings"
+		printf 'EnvironmentFile=\nEnvironmentFile=/etc/vikunja/environment.%s\n' "$color"
+		printf 'EnvironmentFile=%s\n' "$settings"
 		printf 'ExecStart=\nExecStart=%s\nRestart=no\nRuntimeMaxSec=%s\n' "$program" "$limit"
 		printf 'StandardOutput=append:%s\n' "$log"
 		for hidden in "$@"; do printf 'InaccessiblePaths=-%s\n' "$hidden"; done

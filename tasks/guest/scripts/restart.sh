@@ -13,12 +13,24 @@ color=$1 port=$2 mcp=$3 idle=$4 idle_port=$5 idle_mcp=$6 version=$7 seconds=$8 d
 shift 9
 uploads=$1 websockets=$2
 
+ports() { # PART: the settings that are the stand-in's own
+	if [ "$1" = backend ]; then
+		printf 'VIKUNJA_SERVICE_INTERFACE="127.0.0.1:%s"\n' "$idle_port"
+	else
+		printf 'VIKUNJA_API_URL="http://127.0.0.1:%s"\n' "$idle_port"
+		printf 'MCP_HTTP_PORT="%s"\nMCP_PORT="%s"\n' "$idle_mcp" "$idle_mcp"
+	fi
+}
+
 make_standin() { # PART
 	# The color's unit with its drop-ins: of the serving color's files, with the idle one's ports.
+	own=$standins/$standin-$1.environment
+	ports "$1" >"$own" || return 1
 	systemctl cat -- "vikunja-$1@$color.service" >"$standins/.standin.new" 2>/dev/null || return 1
-	folder=/opt/vikunja/backend
-	[ "$1" = backend ] || folder=/opt/vikunja/mcp-server
-	sed -i "s#$folder/%i#$folder/$color#g; s#%i#$idle#g; /^\[Install\]/,\$d" "$standins/.standin.new"
+	sed -i "/^EnvironmentFile=/a EnvironmentFile=$own
+		/^\[Install\]/,\$d
+		/^StandardOutput=\|^BindPaths=/s#%i#$idle#g
+		s#%i#$color#g" "$standins/.standin.new"
 	printf '[Unit]\nConflicts=vikunja-%s@%s.service\n' "$1" "$idle" >>"$standins/.standin.new"
 	mv -fT "$standins/.standin.new" "$standins/$standin-$1.service"
 }

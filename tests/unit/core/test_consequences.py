@@ -47,7 +47,7 @@ def test_a_change_reaches_what_depends_on_it_over_several_steps() -> None:
     ]
 
 
-def test_what_is_desired_no_longer_goes_before_the_first_unit_services_first() -> None:
+def test_what_is_desired_no_longer_goes_last_services_first() -> None:
     old = applied(
         file(), Unit(unit="old.service"), Package(package="kept"), Directory(path="/kept")
     )
@@ -56,12 +56,13 @@ def test_what_is_desired_no_longer_goes_before_the_first_unit_services_first() -
         units={"old.service": UnitFact("loaded", "active", "enabled", False)},
         container=RUNS,
     )
-    entries = plan(Desired("a", {"system": (Package(package="new"), NGINX)}), facts, old)
+    steps = {"system": (Package(package="new"),), "switch": (NGINX,)}
+    entries = plan(Desired("a", steps), facts, old)
     assert [(entry.action, entry.address) for entry in entries] == [
         ("create", "package:new"),
+        ("create", "unit:nginx.service"),
         ("delete", "unit:old.service"),
         ("delete", f"file:{PATH}"),
-        ("create", "unit:nginx.service"),
     ]
 
 
@@ -258,25 +259,33 @@ def test_of_a_database_without_tables_the_data_is_lost_and_of_nothing_else() -> 
     assert list(map(str, entry.reasons)) == ["drift: emptied"]
 
 
-def test_what_only_the_old_database_needs_goes_at_the_end_of_the_switch() -> None:
+def test_what_served_before_may_need_goes_at_the_end_of_the_switch() -> None:
     old, late = file(), Unit(unit="postgresql.service")
+    proxied, own = replace(old, path="/etc/nginx/conf.d/own.conf"), replace(old, path="/etc/blue")
+    nginx = Unit(unit="nginx.service")
+    there = FileFact("file", "0644", "root", "root")
     facts = replace(
-        found(), units={"postgresql.service": UnitFact("loaded", "active", "enabled", False)}
+        found(),
+        files=dict.fromkeys((old.path, proxied.path, own.path), there),
+        units={"postgresql.service": UnitFact("loaded", "active", "enabled", False)},
     )
-    steps = {"system": (CURL,), "switch": (Package(package="last"),), "record": ()}
-    entries = plan(Desired("a", steps, late=frozenset({late.address})), facts, applied(old, late))
+    steps = {"system": (CURL,), "switch": (nginx, Package(package="last")), "record": ()}
+    desired = Desired("a", steps, colors=frozenset({own.address}))
+    entries = plan(desired, facts, applied(old, proxied, late, own))
     assert [(entry.step, entry.action, entry.address) for entry in entries] == [
         ("system", "create", "package:curl"),
-        ("system", "delete", old.address),
+        ("switch", "delete", proxied.address),
+        ("switch", "create", nginx.address),
         ("switch", "create", "package:last"),
         ("switch", "delete", late.address),
+        ("switch", "delete", old.address),
     ]
 
 
 def test_what_was_only_announced_goes_where_exactly_that_is_there() -> None:
     ours, link = file(b"ours"), Link(path="/etc/link", target="ours")
     before = mark_pending(NOTHING_APPLIED, [ours, link])
-    nothing = Desired("a", {"system": ()})
+    nothing = Desired("a", {"system": (), "switch": ()})
 
     def there(content: bytes, target: str) -> Facts:
         fact = FileFact("link", "0777", "root", "root", target=target)

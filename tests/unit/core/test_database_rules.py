@@ -11,9 +11,9 @@ from instance_samples import sample_instance
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase, kept_text
 from tasks.model.instance import Instance
+from tasks.model.layout import ENVIRONMENT
 from tasks.resources.base import Facts, FileFact
 from tasks.resources.data_move import (
-    ENVIRONMENT,
     FILLING,
     KEPT,
     database_address,

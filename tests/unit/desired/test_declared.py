@@ -15,7 +15,7 @@ from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.containers.drivers import driver_of
 from tasks.containers.registry_entry import entry
 from tasks.desired import provisioning, record, release, switch, system
-from tasks.desired.release import ReleaseTarget, other, wanted_color
+from tasks.desired.release import ReleaseTarget, nothing_released, other, serving_release
 from tasks.desired.rendering import Rendered, origin_of, render
 from tasks.errors import UsageError
 from tasks.host.text_cache import TextCache
@@ -23,12 +23,12 @@ from tasks.model import last_backup, registry
 from tasks.model import state as states
 from tasks.model.applied import Applied
 from tasks.model.host_files import HostFiles
-from tasks.model.instance import DriverName, Instance
+from tasks.model.instance import COLORS, DriverName, Instance
 from tasks.model.state import State
 from tasks.paths import Paths
 from tasks.resources.base import Facts, FileFact, Resource
 from tasks.resources.container import ContainerRunning, DesiredContainer
-from tasks.resources.files import Directory, File
+from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.release import (
     GREEN_MARKER,
     ActiveColor,
@@ -84,7 +84,16 @@ def given(instance: Instance) -> HostFiles:
 
 
 def declared(instance: Instance, files: HostFiles | None = None) -> dict[str, Resource]:
-    resources = system.declare(instance, rendered(instance), files or given(instance))
+    """Of the system, of blue with nginx, and of green's settings."""
+    made, read = rendered(instance), files or given(instance)
+    blue, green = (switch.declare(instance, one, made, read, TARGET) for one in COLORS)
+    resources = (
+        *system.declare(instance, made, read),
+        *(one for one in (*blue.settings, *blue.start) if isinstance(one, File | Absent)),
+        *(one for one in blue.start if isinstance(one, Script)),
+        *(one for one in blue.start if one.address == "unit:nginx.service"),
+        *green.settings,
+    )
     return {resource.address: resource for resource in resources}
 
 
@@ -102,7 +111,6 @@ def test_what_is_not_root_s_and_for_everybody_to_read_is_for_exactly_these() -> 
         f"{SECRETS}/redis-password": ("0600", "vikunja", "vikunja"),
         "/etc/redis/vikunja-password.conf": ("0600", "redis", "redis"),
         "/etc/redis/redis.conf": ("0640", "redis", "redis"),
-        "/etc/vikunja/environment": ("0640", "root", "vikunja"),
         "/etc/vikunja/environment.blue": ("0640", "root", "vikunja"),
         "/etc/vikunja/environment.green": ("0640", "root", "vikunja"),
         "/etc/vikunja/mcp-environment.blue": ("0640", "root", "vikunja"),
@@ -140,7 +148,11 @@ def test_what_is_run_is_executable_and_nothing_else() -> None:
     executable = {one.path for one in found if isinstance(one, File) and one.mode == "0755"}
     assert executable == {
         f"/usr/local/lib/vikunja/{name}"
-        for name in ("backend", "mcp", "nginx-reload", "switch-back")
+        for name in (
+            *(f"{service}.{color}" for service in ("backend", "mcp") for color in COLORS),
+            "nginx-reload",
+            "switch-back",
+        )
     }
 
 
@@ -192,8 +204,6 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
             "systemd:unit-files",
             set(),
             (
-                f"file:{UNITS}/vikunja-backend@.service",
-                f"file:{UNITS}/vikunja-mcp@.service",
                 f"file:{UNITS}/systemd-networkd-wait-online.service.d/vikunja.conf",
                 f"file:{UNITS}/nginx.service.d/vikunja.conf",
                 f"file:{UNITS}/logrotate.timer.d/vikunja.conf",
@@ -209,6 +219,8 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
                 "file:/etc/nginx/conf.d/vikunja.conf",
                 "file:/etc/vikunja/tls/certificate.pem",
                 "file:/etc/vikunja/tls/key.pem",
+                "file:/etc/vikunja/nginx/blue.conf",
+                "file:/etc/vikunja/nginx/green.conf",
                 "absent:/etc/nginx/sites-enabled/default",
                 "directory:/var/log/vikunja",
                 "log-files:/var/log/vikunja",
@@ -222,6 +234,8 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
                 f"file:{UNITS}/nginx.service.d/vikunja.conf",
                 "file:/etc/nginx/nginx.conf",
                 "file:/etc/nginx/conf.d/vikunja.conf",
+                "file:/etc/vikunja/nginx/blue.conf",
+                "file:/etc/vikunja/nginx/green.conf",
                 "absent:/etc/nginx/sites-enabled/default",
                 "directory:/var/log/vikunja",
                 "log-files:/var/log/vikunja",
@@ -307,12 +321,13 @@ def test_the_database_and_the_attachments_hold_data_and_the_settings_say_where(
     }
     where = {address: one.destructive_inputs for address, one in found.items()}
     assert {address: inputs for address, inputs in where.items() if inputs} == {
-        "file:/etc/vikunja/environment": (
+        f"file:/etc/vikunja/environment.{color}": (
             "database.type",
             "database.host",
             "database.port",
             "database.name",
         )
+        for color in COLORS
     }
 
 
@@ -369,7 +384,14 @@ def test_a_unit_is_behind_where_a_file_that_it_takes_up_is_another(
     before = rendered(instance)
     after = {**before, path: Rendered(b"other", before[path].origin)}
     revisions = [
-        {one.unit: one.revision for one in system.declare(instance, made) if isinstance(one, Unit)}
+        {
+            one.unit: one.revision
+            for one in (
+                *system.declare(instance, made),
+                *switch.declare(instance, "blue", made, HostFiles(), TARGET).start,
+            )
+            if isinstance(one, Unit) and "@" not in one.unit
+        }
         for made in (before, after)
     ]
     moved = {name for name, revision in revisions[0].items() if revisions[1][name] != revision}
@@ -473,27 +495,27 @@ def releases(**colors: str) -> Facts:
 
 
 @pytest.mark.parametrize(
-    ("facts", "color"),
+    ("facts", "key", "nothing"),
     [
-        (Facts(), "blue"),
-        (releases(serves="green"), "green"),
-        (releases(blue="wanted"), "blue"),
-        (releases(blue="old"), "green"),
-        (releases(blue="old", green="wanted", serves="green"), "green"),
-        (releases(blue="wanted", green="old", serves="green"), "blue"),
+        (Facts(), None, True),
+        (releases(serves="green"), None, True),
+        (releases(blue="old"), "old", False),
+        (releases(blue="old", green="new", serves="green"), "new", False),
         # What serves is damaged, and the other is whole.
-        (releases(green="old"), "green"),
+        (releases(green="old"), None, False),
     ],
 )
-def test_a_build_goes_where_nothing_else_serves_from(facts: Facts, color: str) -> None:
-    assert wanted_color(facts, "wanted") == color
+def test_the_release_that_serves_is_that_of_the_active_color(
+    facts: Facts, key: str | None, nothing: bool
+) -> None:
+    serving = serving_release(facts)
+    assert (serving and serving.key, nothing_released(facts)) == (key, nothing)
     assert (other("blue"), other("green")) == ("green", "blue")
 
 
 def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_rest() -> None:
-    backend, mcp, active, site, *idle = switch.declare(
-        MCP, "green", rendered(MCP), HostFiles(), TARGET
-    )
+    parts = switch.declare(MCP, "green", rendered(MCP), HostFiles(), TARGET)
+    backend, mcp, *proxy, active, site = parts.start
     assert isinstance(backend, Unit) and isinstance(mcp, Unit)
     assert [backend.unit, mcp.unit] == [
         "vikunja-backend@green.service",
@@ -504,17 +526,16 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         assert unit.otherwise == TARGET.because
         assert keys(unit) == {port, *release.origin_keys(MCP)}
     assert backend.triggers == (
-        "file:/etc/vikunja/environment",
         "file:/etc/vikunja/environment.green",
-        f"file:{UNITS}/vikunja-backend@.service",
+        f"file:{UNITS}/vikunja-backend@green.service",
         f"secret:{SECRETS}/service-secret",
         f"file:{SECRETS}/service-secret",
         "release:green",
     )
     assert mcp.triggers == (
         "file:/etc/vikunja/mcp-environment.green",
-        f"file:{UNITS}/vikunja-mcp@.service",
-        "file:/usr/local/lib/vikunja/mcp",
+        f"file:{UNITS}/vikunja-mcp@green.service",
+        "file:/usr/local/lib/vikunja/mcp.green",
         f"secret:{SECRETS}/redis-password",
         f"file:{SECRETS}/redis-password",
         "release:green",
@@ -539,17 +560,51 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         ),
         origin=origin_of(MCP, ["network.domain", "services.frontend.ssl_port"]),
     )
+    assert [one.address for one in parts.settings] == [
+        "file:/etc/vikunja/environment.green",
+        f"file:{UNITS}/vikunja-backend@green.service",
+        "file:/etc/vikunja/mcp-environment.green",
+        f"file:{UNITS}/vikunja-mcp@green.service",
+        "file:/usr/local/lib/vikunja/mcp.green",
+        "systemd:unit-files-of-green",
+    ]
+    assert [one.address for one in proxy] == [
+        "file:/etc/vikunja/nginx/blue.conf",
+        "file:/etc/vikunja/nginx/green.conf",
+        "file:/etc/nginx/nginx.conf",
+        "file:/etc/nginx/conf.d/vikunja.conf",
+        "absent:/etc/nginx/sites-enabled/default",
+        "self-signed-certificate:/etc/vikunja/tls/self-signed",
+        "nginx-files:/etc/nginx/conf.d",
+        "unit:nginx.service",
+    ]
+    link, *idle = parts.rest
+    switched = ("color:active",)
+    assert link == Link(
+        path="/etc/vikunja/environment", target="environment.green", follows=switched
+    )
     assert idle == [
-        StoppedUnit(unit=f"vikunja-{name}@blue.service", follows=("color:active",))
-        for name in ("backend", "mcp")
+        *(
+            StoppedUnit(unit=f"vikunja-{name}@blue.service", follows=switched)
+            for name in ("backend", "mcp")
+        ),
+        *(
+            Absent(path=f"/etc/vikunja/{name}.blue", was="file", follows=switched)
+            for name in ("environment", "mcp-environment")
+        ),
     ]
-    without = switch.declare(SQLITE, "blue", rendered(SQLITE), HostFiles(), TARGET)
-    assert [one.address for one in without] == [
-        "unit:vikunja-backend@blue.service",
-        "color:active",
-        "health:site",
-        "unit:vikunja-backend@green.service",
-    ]
+
+
+def test_a_color_that_takes_over_is_told_from_the_one_that_serves() -> None:
+    made = rendered(SQLITE)
+    parts = switch.declare(SQLITE, "green", made, HostFiles(), TARGET, "blue", ["green"])
+    settings = [one for one in parts.settings if isinstance(one, File)]
+    before = switch.declare(SQLITE, "blue", made, HostFiles(), TARGET).settings
+    assert [one.serving for one in settings] == [one for one in before if isinstance(one, File)]
+    addresses = [one.address for one in parts.start]
+    assert "file:/etc/vikunja/nginx/green.conf" in addresses
+    # While blue serves, it is where nginx knows it to be.
+    assert "file:/etc/vikunja/nginx/blue.conf" not in addresses
 
 
 # Records

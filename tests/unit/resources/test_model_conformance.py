@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,6 @@ from model_machine import User
 from shells import RootedShell
 
 from tasks.execution.guest_changes import applying
-from tasks.execution.previous_settings import KEEP, PUT_BACK
 from tasks.execution.release_changes import RELEASE
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, Directory, File, Link
@@ -230,48 +229,6 @@ def test_what_is_not_as_it_was_released_is_found_alike(
     both.put({f"/opt/vikunja/{path}": node for path, node in damage.items()})
     found = both.observe(question).probes[question[1:]]
     assert found == " ".join([*damage, said] if said != "whole" else [said])
-
-
-KEPT = {
-    "/etc/vikunja/environment": Node("file", b"OLD=1\n", "0640", group="www-data"),
-    "/etc/vikunja/link": link("environment"),
-    "/etc/vikunja/tls": FOLDER,
-    "/etc/vikunja/tls/key": FILE,
-}
-PATHS = ("environment", "link", "tls", "new one")
-
-
-def keep(both: Both, *names: str, units: Sequence[str] = ()) -> None:
-    paths = [f"/etc/vikunja/{name}" for name in names]
-    both.run(KEEP.argv("blue", *units, "--", *paths))
-
-
-def change(both: Both, text: bytes) -> None:
-    both.put(
-        {
-            "/etc/vikunja/environment": Node("file", text),
-            "/etc/vikunja/new one": Node("file", text),
-            "/etc/vikunja/tls/key": Node("file", text),
-            "/etc/vikunja/tls/more": Node("file", text),
-        }
-    )
-
-
-@pytest.mark.parametrize("again", [(), ("new one", "environment")])
-@pytest.mark.parametrize("stamped", [b"other\n", b"same\n"])
-def test_what_was_kept_comes_back_alike(both: Both, stamped: bytes, again: Sequence[str]) -> None:
-    stamps = "/var/lib/vikunja-deploy/stamps"
-    serving, database = f"{stamps}/vikunja-backend@blue.service", f"{stamps}/redis-server.service"
-    same = Node("file", b"same\n")
-    both.put({**KEPT, stamps: folder("0700"), serving: same, database: same})
-    keep(both, *PATHS, units=["redis-server.service"])
-    change(both, b"new\n")
-    if again:
-        keep(both, *again)
-        change(both, b"newer\n")
-    both.put({serving: Node("file", stamped), database: Node("file", b"new\n")})
-    for _ in range(2):
-        both.run(PUT_BACK.argv("blue"))
 
 
 TLS = "/etc/vikunja/tls/self-signed"

@@ -1,0 +1,170 @@
+"""A color: a release and its configuration, which the services of that color run with.
+
+Settings, units and launchers are files of the color's own, so that all of it can be prepared beside
+what serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from tasks.desired.rendering import Rendered, Templated, origin_of
+from tasks.model.digests import digest
+from tasks.model.host_files import NO_HOST_FILES, HostFiles
+from tasks.model.instance import Color, Instance
+from tasks.model.layout import (
+    SECRETS,
+    USER,
+    backend_launcher,
+    database_resource,
+    environment,
+    unit_file,
+    upstream,
+)
+from tasks.resources.files import File
+from tasks.resources.system import Unit
+
+ELSEWHERE = ("database.type", "database.host", "database.port", "database.name")
+"""Keys that say where the data is. Where the old place cannot be told any more, it stays there."""
+
+
+def templated(instance: Instance, color: Color) -> Iterator[Templated]:
+    """The files of a color that templates make."""
+
+    def made(template: str, path: str, mode: str = "0644", group: str = "root") -> Templated:
+        return Templated(template, path, mode, "root", group, (("color", color),))
+
+    yield made("env/vikunja.j2", environment(color), "0640", USER)
+    yield made("systemd/vikunja-backend@.service.j2", unit_file("backend", color))
+    if instance.vikunja.secrets == "environment":
+        yield made("systemd/backend.sh.j2", backend_launcher(color), "0755")
+    if instance.services.mcp.enabled:
+        yield made("env/mcp.j2", _mcp_environment(color), "0640", USER)
+        yield made("systemd/vikunja-mcp@.service.j2", unit_file("mcp", color))
+        yield made("systemd/mcp.sh.j2", _mcp_launcher(color), "0755")
+
+
+def upstream_file(color: Color) -> Templated:
+    """What tells nginx where a color is."""
+    return Templated("nginx/upstream.conf.j2", upstream(color), variables=(("color", color),))
+
+
+def settings(
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    serving: Color | None = None,
+) -> tuple[File, ...]:
+    """What the services of a color start with. serving: the color that it is to take over from."""
+    files = tuple(_settings(instance, color, rendered))
+    if serving is None:
+        return files
+    before = _settings(instance, serving, rendered)
+    return tuple(replace(new, serving=old) for new, old in zip(files, before, strict=True))
+
+
+def _settings(instance: Instance, color: Color, rendered: Mapping[str, Rendered]) -> Iterator[File]:
+    for item in templated(instance, color):
+        keys = ELSEWHERE if item.path == environment(color) else ()
+        yield replace(templated_file(item, rendered), destructive_inputs=keys)
+
+
+def templated_file(item: Templated, rendered: Mapping[str, Rendered]) -> File:
+    """The file that a template makes, as a resource."""
+    made = rendered[item.path]
+    return File(
+        path=item.path,
+        content=made.content,
+        mode=item.mode,
+        owner=item.owner,
+        group=item.group,
+        origin=made.origin,
+    )
+
+
+def units(
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    host_files: HostFiles,
+    release_key: str,
+    version: str = "",
+) -> tuple[Unit, ...]:
+    """The units of a color, in the order of their start, running what release_key names."""
+    backend = backend_unit(instance, color, rendered, release_key, version, host_files)
+    if not instance.services.mcp.enabled:
+        return (backend,)
+    return (backend, mcp_unit(instance, color, rendered, release_key))
+
+
+def backend_unit(
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    release_key: str,
+    version: str = "-",
+    host_files: HostFiles = NO_HOST_FILES,
+) -> Unit:
+    """The backend of a color, running what release_key names.
+
+    version: what /api/v1/info must say, `-` or nothing for anything.
+    """
+    paths = [environment(color), unit_file("backend", color)]
+    secrets = [f"{SECRETS}/service-secret"]
+    if instance.vikunja.secrets == "environment":
+        paths.append(backend_launcher(color))
+    if instance.database.type != "sqlite":
+        secrets.append(f"{SECRETS}/db-password")
+    if instance.redis.enabled:
+        secrets.append(f"{SECRETS}/redis-password")
+    password = host_files.database_password.reveal() if host_files.database_password else b""
+    timeout = str(instance.vikunja.start_timeout_seconds)
+    return Unit(
+        unit=f"vikunja-backend@{color}.service",
+        revision=revision_of(rendered, paths, release_key, digest(password.decode("latin-1"))),
+        triggers=_triggers(paths, secrets),
+        # One made anew is not the one that it has open, or made its tables in.
+        opened=(database_resource(instance),),
+        origin=origin_of(instance, [f"services.backend.port_{color}"]),
+        health=("backend", str(instance.backend_port(color)), version or "-", timeout),
+        answers=("backend", str(instance.backend_port(color))),
+        interrupts="requests, for 1 to 2 s",
+    )
+
+
+def mcp_unit(
+    instance: Instance, color: Color, rendered: Mapping[str, Rendered], release_key: str
+) -> Unit:
+    """The MCP server of a color, running what release_key names."""
+    paths = [_mcp_environment(color), unit_file("mcp", color), _mcp_launcher(color)]
+    timeout = str(instance.vikunja.start_timeout_seconds)
+    return Unit(
+        unit=f"vikunja-mcp@{color}.service",
+        revision=revision_of(rendered, paths, release_key),
+        triggers=_triggers(paths, [f"{SECRETS}/redis-password"]),
+        origin=origin_of(instance, [f"services.mcp.port_{color}"]),
+        health=("mcp", str(instance.mcp_port(color)), timeout),
+        answers=("mcp", str(instance.mcp_port(color))),
+        interrupts="MCP sessions, which clients open anew",
+    )
+
+
+def revision_of(rendered: Mapping[str, Rendered], paths: Iterable[str], *more: str) -> str:
+    contents = {path: digest(rendered[path].content.decode()) for path in paths}
+    return digest([contents, *more])
+
+
+def _triggers(paths: Iterable[str], secrets: Iterable[str]) -> tuple[str, ...]:
+    """Addresses; a password is a file where it was host_files and a secret where it was made."""
+    files = tuple(f"file:{path}" for path in paths)
+    return files + tuple(f"{kind}:{path}" for path in secrets for kind in ("secret", "file"))
+
+
+def _mcp_environment(color: Color) -> str:
+    return f"/etc/vikunja/mcp-environment.{color}"
+
+
+def _mcp_launcher(color: Color) -> str:
+    return f"/usr/local/lib/vikunja/mcp.{color}"

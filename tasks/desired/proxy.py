@@ -1,0 +1,136 @@
+"""nginx: its files, its certificate, its unit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from tasks.desired.color import templated_file
+from tasks.desired.rendering import Rendered, Templated, origin_of
+from tasks.model.digests import digest
+from tasks.model.host_files import HostFiles
+from tasks.model.instance import COLORS, Instance
+from tasks.model.layout import LOGS, TLS, UNITS, address, tls_folder, upstream
+from tasks.resources.base import Resource
+from tasks.resources.files import Absent, File
+from tasks.resources.system import Script, Unit
+from tasks.secret import Secret as SecretValue
+
+UNIT = "nginx.service"
+
+FOLDERS = ("/etc/nginx/", f"{TLS}/")
+"""Files below these are nginx's, also the user's own: it takes them up by a reload."""
+
+
+def templated(instance: Instance) -> Iterator[Templated]:
+    yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
+    folder = tls_folder(instance)
+    yield Templated(
+        "nginx/vikunja.conf.j2",
+        "/etc/nginx/conf.d/vikunja.conf",
+        variables=(("certificate", f"{folder}/certificate.pem"), ("key", f"{folder}/key.pem")),
+    )
+
+
+def files(
+    instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles
+) -> Iterator[File]:
+    for item in templated(instance):
+        yield templated_file(item, rendered)
+    if host_files.certificate is not None and host_files.key is not None:
+        origin = origin_of(instance, ["services.frontend.ssl_cert", "services.frontend.ssl_key"])
+        pair: tuple[tuple[str, str, bytes | SecretValue[bytes], str], ...] = (
+            ("certificate.pem", "ssl_cert", host_files.certificate, "0644"),
+            ("key.pem", "ssl_key", host_files.key, "0640"),
+        )
+        for name, key, content, mode in pair:
+            yield File(
+                path=f"{TLS}/{name}",
+                content=content,
+                mode=mode,
+                group="www-data",
+                origin=origin,
+                otherwise=f"services.frontend.{key}: the file changed",
+            )
+
+
+def site_answers(instance: Instance) -> tuple[str, ...]:
+    """What the site is asked, as it answers to everybody: see Unit."""
+    port = str(instance.services.frontend.ssl_port)
+    return ("site", instance.network.domain, port, address(instance))
+
+
+def owns(path: str) -> bool:
+    return path.startswith(FOLDERS)
+
+
+def starts_with(path: str) -> bool:
+    """Whether nginx takes the file up as it starts."""
+    return owns(path) or path.startswith(f"{UNITS}/{UNIT}.d/")
+
+
+def declare(
+    instance: Instance,
+    rendered: Mapping[str, Rendered],
+    host_files: HostFiles,
+    own: Iterable[File],
+    upstreams: Iterable[File],
+) -> tuple[Resource, ...]:
+    """nginx as it is desired, in the order in which it is brought about. own: the user's own files;
+    upstreams: what tells it where the colors are."""
+    used = (
+        *files(instance, rendered, host_files),
+        *(one for one in own if owns(one.path)),
+    )
+    return (
+        *upstreams,
+        *used,
+        # The package brings it.
+        Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
+        *_certificate(instance),
+        _foreign_files(used),
+        _unit(instance, rendered, used),
+    )
+
+
+def _foreign_files(files: Iterable[File]) -> Script:
+    """What somebody else has put where nginx reads it, and keeps it from its next reload."""
+    folder = "/etc/nginx/conf.d"
+    ours = [file.path.removeprefix(f"{folder}/") for file in files if file.path.startswith(folder)]
+    return Script(script="nginx-files", title=folder, arguments=(folder, *sorted(ours)))
+
+
+def _certificate(instance: Instance) -> Iterator[Script]:
+    folder = tls_folder(instance)
+    if folder != TLS:
+        yield Script(
+            script="self-signed-certificate",
+            title=folder,
+            arguments=(folder, instance.network.domain, address(instance)),
+            origin=origin_of(instance, ["network.domain", "network.ip_address"]),
+        )
+
+
+def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[File]) -> Unit:
+    folder = tls_folder(instance)
+    drop_in = f"{UNITS}/nginx.service.d/vikunja.conf"
+    contents = {item.path: item.sha256 for item in used}
+    triggers = [f"file:{path}" for path in (drop_in, *contents)]
+    # Which of these there are in a plan changes with what serves: none is part of the revision.
+    triggers += [f"file:{upstream(color)}" for color in COLORS]
+    triggers.append("absent:/etc/nginx/sites-enabled/default")
+    triggers += [f"directory:{LOGS}", f"log-files:{LOGS}"]
+    if folder != TLS:
+        triggers.append(f"self-signed-certificate:{folder}")
+    contents[drop_in] = hashlib.sha256(rendered[drop_in].content).hexdigest()
+    return Unit(
+        unit=UNIT,
+        on_change="reload",
+        answers=site_answers(instance),
+        passes=True,
+        interrupts="every request, for about 1 s",
+        mounts=(LOGS,),
+        revision=digest(contents),
+        triggers=tuple(triggers),
+        origin=origin_of(instance, ["network.domain"]),
+    )
