@@ -18,13 +18,16 @@ from tasks.model.layout import (
     SECRETS,
     USER,
     backend_launcher,
+    database_login,
     database_resource,
+    database_user,
     environment,
+    needs_redis,
     unit_file,
     upstream,
 )
 from tasks.resources.files import File
-from tasks.resources.system import Unit
+from tasks.resources.system import Script, Unit
 
 ELSEWHERE = ("database.type", "database.host", "database.port", "database.name")
 """Keys that say where the data is. Where the old place cannot be told any more, it stays there."""
@@ -71,6 +74,44 @@ def _settings(instance: Instance, color: Color, rendered: Mapping[str, Rendered]
         yield replace(templated_file(item, rendered), destructive_inputs=keys)
 
 
+def secrets(instance: Instance, color: Color, serving: Color | None = None) -> Script:
+    """Copies of the secrets that are configured, which the services of a color start with, and its
+    way into the container's own PostgreSQL. serving: see settings."""
+    names = ["service-secret"]
+    if instance.database.type != "sqlite":
+        names.append("db-password")
+    if needs_redis(instance):
+        names.append("redis-password")
+    return Script(
+        script="color-secrets",
+        title=color,
+        arguments=(color, *_login(instance, color), *names),
+        triggers=_of_either_kind(f"{SECRETS}/{name}" for name in names),
+        serving=secrets(instance, serving) if serving else None,
+    )
+
+
+def retired_secrets(instance: Instance, color: Color) -> Script:
+    """Of a color that rests nothing is kept that lets anybody in."""
+    database = instance.database
+    ours = database.type == "mysql" and database.inside
+    mariadb = (database.name, database_user(instance)) if ours else ("-", "-")
+    redis = str(instance.redis.port) if needs_redis(instance) else "-"
+    return Script(
+        script="retired-secrets",
+        title=color,
+        arguments=(color, _login(instance, color)[0], *mariadb, redis),
+        wanted="absent",
+        follows=("color:active",),
+    )
+
+
+def _login(instance: Instance, color: Color) -> tuple[str, str]:
+    """A color's own user in the container's PostgreSQL, and whom it does as; `-` for none."""
+    login, user = database_login(instance, color), database_user(instance)
+    return ("-", "-") if login == user else (login, user)
+
+
 def templated_file(item: Templated, rendered: Mapping[str, Rendered]) -> File:
     """The file that a template makes, as a resource."""
     made = rendered[item.path]
@@ -112,19 +153,14 @@ def backend_unit(
     version: what /api/v1/info must say, `-` or nothing for anything.
     """
     paths = [environment(color), unit_file("backend", color)]
-    secrets = [f"{SECRETS}/service-secret"]
     if instance.vikunja.secrets == "environment":
         paths.append(backend_launcher(color))
-    if instance.database.type != "sqlite":
-        secrets.append(f"{SECRETS}/db-password")
-    if instance.redis.enabled:
-        secrets.append(f"{SECRETS}/redis-password")
     password = host_files.database_password.reveal() if host_files.database_password else b""
     timeout = str(instance.vikunja.start_timeout_seconds)
     return Unit(
         unit=f"vikunja-backend@{color}.service",
         revision=revision_of(rendered, paths, release_key, digest(password.decode("latin-1"))),
-        triggers=_triggers(paths, secrets),
+        triggers=_triggers(paths, secrets(instance, color)),
         # One made anew is not the one that it has open, or made its tables in.
         opened=(database_resource(instance),),
         origin=origin_of(instance, [f"services.backend.port_{color}"]),
@@ -143,7 +179,7 @@ def mcp_unit(
     return Unit(
         unit=f"vikunja-mcp@{color}.service",
         revision=revision_of(rendered, paths, release_key),
-        triggers=_triggers(paths, [f"{SECRETS}/redis-password"]),
+        triggers=_triggers(paths, secrets(instance, color)),
         origin=origin_of(instance, [f"services.mcp.port_{color}"]),
         health=("mcp", str(instance.mcp_port(color)), timeout),
         answers=("mcp", str(instance.mcp_port(color))),
@@ -156,10 +192,14 @@ def revision_of(rendered: Mapping[str, Rendered], paths: Iterable[str], *more: s
     return digest([contents, *more])
 
 
-def _triggers(paths: Iterable[str], secrets: Iterable[str]) -> tuple[str, ...]:
-    """Addresses; a password is a file where it was host_files and a secret where it was made."""
-    files = tuple(f"file:{path}" for path in paths)
-    return files + tuple(f"{kind}:{path}" for path in secrets for kind in ("secret", "file"))
+def _triggers(paths: Iterable[str], secrets: Script) -> tuple[str, ...]:
+    """Addresses of what a unit starts with."""
+    return (*(f"file:{path}" for path in paths), secrets.address, *secrets.triggers)
+
+
+def _of_either_kind(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Addresses; a password is a file where it was given and a secret where it was made."""
+    return tuple(f"{kind}:{path}" for path in secrets for kind in ("secret", "file"))
 
 
 def _mcp_environment(color: Color) -> str:

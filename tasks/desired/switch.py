@@ -90,7 +90,11 @@ def declare(
         for one in colors.settings(instance, other(color), rendered)
         if one.sensitive or "environment" in one.path
     )
-    return Switch((*settings, reload), (*started, *nginx, active, site), (link, *idle, *retired))
+    return Switch(
+        (*settings, colors.secrets(instance, color, serving), reload),
+        (*started, *nginx, active, site),
+        (link, *idle, *retired, colors.retired_secrets(instance, other(color))),
+    )
 
 
 def place(color: Color, rendered: Mapping[str, Rendered]) -> File:

@@ -179,14 +179,6 @@ def _secrets(instance: Instance, host_files: HostFiles) -> Iterator[Resource]:
         origin = origin_of(instance, ["redis.enabled", "services.mcp.enabled"])
         path = f"{SECRETS}/redis-password"
         yield Secret(path=path, owner=USER, group=USER, origin=origin)
-        yield Secret(
-            path="/etc/redis/vikunja-password.conf",
-            owner="redis",
-            group="redis",
-            of=path,
-            form="requirepass %s\n",
-            origin=origin,
-        )
 
 
 def _password(path: str, owner: str, key: str, content: SecretValue[bytes], origin: Origin) -> File:
@@ -298,12 +290,21 @@ def _database(
     )
 
 
-def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Unit]:
+def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Resource]:
     if needs_redis(instance):
+        password = f"secret:{SECRETS}/redis-password"
+        yield Script(
+            script="redis-passwords",
+            title="/etc/redis/vikunja-password.conf",
+            arguments=(str(instance.redis.port),),
+            triggers=(password,),
+            follows=(password,),
+            origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),
+        )
         yield Unit(
             unit="redis-server.service",
             revision=revision_of(rendered, ["/etc/redis/redis.conf"]),
-            triggers=("file:/etc/redis/redis.conf", "secret:/etc/redis/vikunja-password.conf"),
+            triggers=("file:/etc/redis/redis.conf",),
             origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),
             answers=("redis", str(instance.redis.port)),
             interrupts="requests that need redis, for about 1 s",

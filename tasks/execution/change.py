@@ -52,6 +52,7 @@ def change(queue: EntryQueue) -> None:
     with change.way_back():
         queue.each(InterruptedUpdate, partial(database_migration.recover_interrupted, context))
         queue.together(LANDED, change.land)
+        queue.each(Script, partial(guest_changes.run_script, context))
         queue.each(DaemonReload, partial(guest_changes.reload_daemon, context))
         queue.each(Rehearsal, change.rehearse)
         queue.each(BackupBefore, change.back_up)
@@ -131,6 +132,7 @@ class Change:
         """What served before, and what is no longer configured."""
         self.queue.together(LANDED, self.land)
         self.queue.each(StoppedUnit, self.stop)
+        self.queue.each(Script, partial(guest_changes.run_script, self.context))
         self.queue.each(Unit, self.start)
 
     def start(self, unit: Unit, entry: PlanEntry) -> None:

@@ -15,13 +15,17 @@ from tasks.host.process import Completed
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
-DATABASE_SERVERS = (
-    "external-mysql",
-    "external-postgresql",
-    "mysql-database",
-    "postgresql-database",
-)
-"""Scripts that log in to a server, and share how."""
+BEHIND = {
+    "answers": ("health",),
+    "color-secrets": ("database-login",),
+    "external-mysql": ("database-login",),
+    "external-postgresql": ("database-login",),
+    "mysql-database": ("database-login",),
+    "postgresql-database": ("database-login",),
+    "redis-passwords": ("database-login",),
+    "retired-secrets": ("redis-passwords",),
+}
+"""Scripts that are put behind others, whose functions they use."""
 
 GUARD_SECONDS = 960
 """How long a script of a killed run is waited for; its guard gives up somewhat earlier."""
@@ -36,11 +40,7 @@ UNIT_TIMEOUT = 300
 def script_text(name: str) -> str:
     """The text of one script of ours, by its name without ending, behind what it shares."""
     text = (SCRIPTS / f"{name}.sh").read_text()
-    if name in DATABASE_SERVERS:
-        return f"{script_text('database-login')}\n{text}"
-    if name == "answers":
-        return f"{script_text('health')}\n{text}"
-    return text
+    return "\n".join([*map(script_text, BEHIND.get(name, ())), text])
 
 
 def function_name(script: str) -> str:

@@ -66,6 +66,18 @@ def database_user(instance: Instance) -> str:
     return instance.database.user or USER
 
 
+def database_login(instance: Instance, color: Color) -> str:
+    """Whom a color logs in as. PostgreSQL knows a user by one password: in the container's own each
+    color has a user of its own, who does as the database's user, so that another password is
+    prepared beside the one that serves."""
+    user = database_user(instance)
+    return (
+        f"{user}_{color}"
+        if instance.database.type == "postgresql" and instance.database.inside
+        else user
+    )
+
+
 def database_port(instance: Instance) -> int:
     return instance.database.port or (5432 if instance.database.type == "postgresql" else 3306)
 

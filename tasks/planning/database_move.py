@@ -207,9 +207,7 @@ def around(
 def losing_nothing(settings: Iterable[Resource]) -> tuple[Resource, ...]:
     """A color's settings where the data comes along to the new database."""
     return tuple(
-        replace(one, serving=replace(one.serving, destructive_inputs=()))
-        if isinstance(one, File) and one.serving
-        else one
+        replace(one, serving=replace(one.serving, destructive_inputs=())) if one.serving else one
         for one in settings
     )
 

@@ -136,7 +136,7 @@ def _entry(
     # Through what changes, it answers otherwise than it will.
     asked_in_vain = bool(fired) and isinstance(resource, HealthCheck)
     difference = None if asked_in_vain else resource.difference(facts)
-    subject = (isinstance(resource, File) and resource.serving) or resource
+    subject = resource.serving or resource
     if desired.emptied and isinstance(resource, Script) and resource.holds_data:
         difference = difference or resource.emptied()
     if difference is None:
@@ -153,7 +153,7 @@ def _entry(
         if fired and difference.action != "create":
             own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
             reasons = own * (not isinstance(resource, Record)) + _because(fired)
-    if subject is not resource:
+    if subject is not resource and not fired:
         reasons, difference = _taking_over(subject, difference, facts, applied)
     lost = _is_lost(desired, resource, difference, facts, applied)
     return PlanEntry(

@@ -65,6 +65,7 @@ class Resource(Struct, metaclass=_AbstractStruct, frozen=True, kw_only=True):
     triggers: addresses; where one of those changes, this one is acted on again.
     follows: addresses; where one of those changes, that is why this one differs.
     otherwise: why it is another than before, where no key of the configuration has changed.
+    serving: the same of the color that serves, where this one's color is to take over from it.
     destructive_inputs: configuration keys whose change loses data through this resource;
     destructive: any change of it does. holds_data: where it was deployed and is not there any more,
     so is the data. opened: addresses of what holds data; where one of those is made anew, this one
@@ -77,6 +78,7 @@ class Resource(Struct, metaclass=_AbstractStruct, frozen=True, kw_only=True):
     triggers: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     otherwise: str = ""
+    serving: Resource | None = None
     destructive_inputs: tuple[str, ...] = ()
     destructive: bool = False
     holds_data: bool = False

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from tasks.model.database_address import USUAL_PORTS, DatabaseAddress, address_in, read_address
 from tasks.model.database_move import KeptDatabase, read_kept
 from tasks.model.instance import Color, Instance
@@ -53,11 +55,13 @@ def database_address(instance: Instance) -> DatabaseAddress:
 
 def in_use(facts: Facts) -> DatabaseAddress | None:
     """The database that serves where it is not the desired one; None also where it is not known."""
-    for path in (environment(active_color(facts)), ENVIRONMENT):
+    active = active_color(facts)
+    for path in (environment(active), ENVIRONMENT):
         found = facts.files.get(path)
         named = address_in(found.content) if found and found.content else None
         if named is not None:
-            return named
+            # The color's own user does as this one.
+            return replace(named, user=named.user.removesuffix(f"_{active}"))
     return None
 
 

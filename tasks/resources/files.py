@@ -32,10 +32,7 @@ def desired_file(path: str, sha256: str, mode: str, owner: str, group: str) -> M
 
 
 class File(Resource, frozen=True, kw_only=True, dict=True):
-    """A regular file. mode: four octal digits. content: never shown where it is a secret.
-
-    serving: the same file of the color that serves, where this one's color is to take over from it.
-    """
+    """A regular file. mode: four octal digits. content: never shown where it is a secret."""
 
     kind: ClassVar[str] = "file"
 
@@ -44,7 +41,6 @@ class File(Resource, frozen=True, kw_only=True, dict=True):
     mode: str = "0644"
     owner: str = "root"
     group: str = "root"
-    serving: File | None = None
 
     @property
     def name(self) -> str:

@@ -29,10 +29,8 @@ def operation(resource: Resource, number: int) -> tuple[str, ...]:
             return ("absent", path)
         case Override(path=path):
             return ("aside", path)
-        case Secret(path=path, mode=mode, owner=owner, group=group, of=""):
+        case Secret(path=path, mode=mode, owner=owner, group=group):
             return ("secret", mode, owner, group, path)
-        case Secret(path=path, mode=mode, owner=owner, group=group, of=of, form=form):
-            return ("derived", mode, owner, group, path, of, form.replace("\n", "\\n"))
         case User(user=user, home=home, shell=shell):
             return ("user", user, home, shell)
     raise DeployError(f"{resource.address} cannot be landed")

@@ -35,9 +35,9 @@ def question_lines(questions: Sequence[Question]) -> bytes:
             number += 1
         for field in fields:
             # An empty field would vanish between two tabs, a tab or newline would part fields.
-            if not field or "\t" in field or ("\n" in field and kind != "derived"):
+            if not field or "\t" in field or "\n" in field:
                 raise DeployError(f"cannot ask about {field!r}", where=kind)
-        lines.append("\t".join([kind, *(field.replace("\n", "\\n") for field in fields)]))
+        lines.append("\t".join([kind, *fields]))
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -109,8 +109,6 @@ def parse(output: bytes, asked: Sequence[Question]) -> Facts:
             units[name] = UnitFact(load, active, file, stale == "yes", tuple(paths))
         elif kind == "unit-file":
             unit_files.append(fields[0])
-        elif kind == "derived":
-            probes[("derived", fields[0])] = fields[1]
         elif kind == "probe":
             probes[probe_keys[int(fields[0])]] = fields[1]
     return Facts(

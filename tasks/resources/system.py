@@ -76,10 +76,8 @@ class User(Resource, frozen=True, kw_only=True):
 class Secret(Resource, frozen=True, kw_only=True):
     """A random value made once, in the container, and kept: 48 hex digits in a file of its own.
 
-    The value is made where it lives and never travels. form: a `printf` format with one `%s`,
-    for a file that must hold the value of another secret (`of`) in a program's own syntax. noted:
-    what counts from then on where somebody has put another value there; empty where what uses it
-    shows that by itself.
+    The value is made where it lives and never travels. noted: what counts from then on where
+    somebody has put another value there; empty where what uses it shows that by itself.
     """
 
     kind: ClassVar[str] = "secret"
@@ -88,8 +86,6 @@ class Secret(Resource, frozen=True, kw_only=True):
     owner: str
     group: str
     mode: str = "0600"
-    of: str = ""
-    form: str = "%s"
     noted: str = ""
 
     @property
@@ -102,8 +98,6 @@ class Secret(Resource, frozen=True, kw_only=True):
 
     def questions(self) -> tuple[tuple[str, ...], ...]:
         asked: tuple[tuple[str, ...], ...] = (("file", "-", self.path),)
-        if self.of:
-            asked += (("derived", self.path, self.of, self.form),)
         if self.noted:
             asked += (("probe", NOTED_SECRET, self.path),)
         return asked
@@ -114,8 +108,6 @@ class Secret(Resource, frozen=True, kw_only=True):
             "owner": self.owner,
             "group": self.group,
             "mode": self.mode,
-            "of": self.of,
-            "form": self.form,
         }
 
     def difference(self, facts: Facts) -> Difference | None:
@@ -131,11 +123,10 @@ class Secret(Resource, frozen=True, kw_only=True):
             ("group", fact.group, self.group),
         )
         changes = tuple(AttributeChange(n, now, then) for n, now, then in pairs if now != then)
-        stale = self.of and facts.probes.get(("derived", self.path)) != "same"
         other = facts.probes.get((NOTED_SECRET, self.path)) == "differs"
         if other and fact.size:
             changes = (*changes, AttributeChange("from now on", None, self.noted))
-        if stale or other or fact.size == 0:
+        if other or fact.size == 0:
             return Difference("update", "edited", changes)
         if changes:
             return Difference("update", ", ".join(c.name for c in changes) + " changed", changes)
@@ -343,6 +334,8 @@ class Script(Resource, frozen=True, kw_only=True):
         change = AttributeChange("state", found, self.wanted)
         drift = "could not be asked" if found == "unasked" else found
         action: Action = "create" if found == "absent" else "update"
+        if self.wanted == "absent":
+            action = "delete"
         interrupts = "requests, for 2 to 4 s" if found == EXPOSED else ""
         return Difference(action, drift, (change,), interrupts=interrupts)
 

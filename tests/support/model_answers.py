@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -60,8 +61,12 @@ def _redis(machine: Machine, unit: Unit, arguments: Sequence[str]) -> str:
     text = _text(unit)
     if f"port {port}\n" not in text:
         return NO_ANSWER
-    password = (machine.files.content(f"{SECRETS}/redis-password") or b"").decode().strip()
-    return "well" if f"requirepass {password}\n" in text else "refuses its password"
+    password = (machine.files.content(f"{SECRETS}/redis-password") or b"").strip()
+    return "well" if redis_digest(password) in text else "refuses its password"
+
+
+def redis_digest(password: bytes) -> str:
+    return f"#{hashlib.sha256(password).hexdigest()}"
 
 
 def _site(machine: Machine, unit: Unit, arguments: Sequence[str]) -> str:

@@ -202,7 +202,8 @@ def observer_probes(text: str) -> set[str] | None:
         return None
     rest = text.removesuffix(bare)
     found = set()
-    for name in script_names():
+    # Some stand in front of others.
+    for name in sorted(script_names(), key=lambda one: -len(script_text(one))):
         if script_text(name) in rest:
             rest = rest.replace(script_text(name), "", 1)
             found.add(function_name(name))

@@ -106,6 +106,8 @@ def database_named(environment: bytes) -> Key:
 class Database:
     owner: str
     password: bytes
+    others: set[bytes] = field(default_factory=set)
+    """More passwords by which its owner is let in."""
 
 
 @dataclass
@@ -118,6 +120,8 @@ class Machine:
     groups: set[str] = field(default_factory=lambda: set(BASE_GROUPS))
     units: dict[str, Unit] = field(default_factory=dict)
     databases: dict[tuple[str, str], Database] = field(default_factory=dict)
+    logins: dict[str, bytes] = field(default_factory=dict)
+    """PostgreSQL's users beside the owners of databases, with their passwords."""
     serial: int = 0
     contents: dict[Key, str] = field(default_factory=dict)
     """What is in the application's table of migrations, by database, `unknown` where it does not
@@ -436,8 +440,9 @@ class Machine:
         for path in list(paths):
             text = (self.files.content(path) or b"").decode(errors="replace")
             paths += re.findall(r'_FILE="(/[^"]+)"', text)
-            paths += [f"{SECRETS}/{secret}" for secret in re.findall(r"^secret (\S+)", text, re.M)]
-            paths += re.findall(r"<(/etc/vikunja/secrets/[a-z-]+)", text)
+            own = f"{SECRETS}/{color}"
+            paths += [f"{own}/{secret}" for secret in re.findall(r"^secret (\S+)", text, re.M)]
+            paths += re.findall(r"<(/etc/vikunja/secrets/[a-z/-]+)", text)
         return list(dict.fromkeys(paths))
 
     # What shows whether things are right

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from model_answers import answers
+from model_answers import answers, redis_digest
 from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
@@ -66,12 +66,6 @@ def observe(machine: Machine, probes: set[str], stdin: bytes) -> Answer:
                 states = f"{machine.load_state(name)}\t{active}\t{machine.file_state(name)}"
                 files = " ".join(machine.loaded_files(name))
                 lines.append(f"unit\t{name}\t{states}\t{stale}\t{files}")
-            case "derived", [path, of, form]:
-                secret = _first_line(machine.files, of)
-                made = form.replace("\\n", "\n") % secret if secret else None
-                found = machine.files.content(path)
-                same = made is not None and found == made.encode()
-                lines.append(f"derived\t{path}\t{'same' if same else 'differs'}")
             case "probe", [number, name, *arguments]:
                 assert name in probes, f"probe_{name} was not put in front of the observer"
                 lines.append(f"probe\t{number}\t{probe(machine, name, arguments)}")
@@ -276,19 +270,6 @@ def _land_note(
         machine.noted.setdefault(path, content)
 
 
-def _land_derived(
-    machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
-) -> None:
-    mode, owner, group, path, of, form = fields
-    content = machine.files.content(of)
-    if content is None or b"\n" not in content:
-        raise Refused(f"{of}: No such file or directory")
-    made = form.replace("\\n", "\n") % _first_line(machine.files, of)
-    record(
-        f"secret:{path}", _move_in(machine, path, Node("file", made.encode(), mode, owner, group))
-    )
-
-
 def _land_user(
     machine: Machine, fields: list[str], members: dict[str, bytes], record: Record
 ) -> None:
@@ -314,7 +295,6 @@ _LANDINGS: dict[str, Callable[[Machine, list[str], dict[str, bytes], Record], No
     "aside": _land_aside,
     "secret": _land_secret,
     "note": _land_note,
-    "derived": _land_derived,
     "user": _land_user,
     "unstamp": _unstamp,
 }
@@ -510,8 +490,10 @@ def _backend(machine: Machine, name: str, arguments: Sequence[str]) -> None:
         database = re.findall(r'VIKUNJA_DATABASE_DATABASE="([^"]+)"', text)[-1]
         user = re.findall(r'VIKUNJA_DATABASE_USER="([^"]+)"', text)[-1]
         place = kind if host.startswith("127.0.0.1:") else host
-        if _login(machine, place, database, user) != "present":
-            raise Refused(f"the database says {_login(machine, place, database, user)}", 10)
+        color = name.partition("@")[2].removesuffix(".service")
+        said = _color_login(machine, color, place, database, user)
+        if said != "present":
+            raise Refused(f"the database says {said}", 10)
 
 
 def _mcp(machine: Machine, name: str, arguments: Sequence[str]) -> None:
@@ -651,9 +633,112 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name in ("external_postgresql", "external_mysql"):
         host, port, database, user, *_ = arguments
         return _login(machine, f"{host}:{port}", database, user)
+    if name == "color_secrets":
+        return _color_secrets(machine, *arguments)
+    if name == "redis_passwords":
+        found = machine.files.content(REDIS_PASSWORDS)
+        if found is None or not machine.files.content(f"{SECRETS}/redis-password"):
+            return "absent"
+        return "present" if found == _let_into_redis(machine) else "outdated"
+    if name == "retired_secrets":
+        return "left" if machine.files.get(f"{SECRETS}/{arguments[0]}") else "absent"
     if name == "migrations":
         return _migrations(machine, *arguments)
     raise AssertionError(f"the model has no probe_{name}")
+
+
+REDIS_PASSWORDS = "/etc/redis/vikunja-password.conf"
+
+
+def _in_use(machine: Machine, name: str, retired: str = "") -> list[bytes]:
+    """The secrets that are to be let in: that which is configured, and the colors'."""
+    configured = _password(machine) if name == "db-password" else b""
+    found = [configured or machine.files.content(f"{SECRETS}/{name}") or b""]
+    found += [
+        machine.files.content(f"{SECRETS}/{color}/{name}") or b""
+        for color in ("blue", "green")
+        if color != retired
+    ]
+    return list(dict.fromkeys(one.strip() for one in found if one))
+
+
+def _let_into_redis(machine: Machine, retired: str = "") -> bytes:
+    digests = [redis_digest(one) for one in _in_use(machine, "redis-password", retired)]
+    return f"user default on ~* &* +@all {' '.join(digests)}\n".encode()
+
+
+def _let_in(machine: Machine, retired: str = "") -> None:
+    """In redis's file, and in redis at once where it runs."""
+    content = _let_into_redis(machine, retired)
+    machine.files.write(REDIS_PASSWORDS, content, "0600", owner="redis", group="redis")
+    running = machine.unit("redis-server.service").running
+    if running and REDIS_PASSWORDS in running:
+        running[REDIS_PASSWORDS] = content
+
+
+def _source(machine: Machine, name: str) -> bytes | None:
+    """The secret that is configured."""
+    if name == "db-password":
+        return _password(machine) + b"\n" if _password(machine) else None
+    return machine.files.content(f"{SECRETS}/{name}")
+
+
+def _color_secrets(machine: Machine, color: str, login: str, owner: str, *names: str) -> str:
+    for name in names:
+        found = machine.files.content(f"{SECRETS}/{color}/{name}")
+        if found is None:
+            return "absent"
+        if found.strip() != (_source(machine, name) or b"").strip():
+            return "outdated"
+    up = machine.unit("postgresql.service").active == "active"
+    own = (machine.files.content(f"{SECRETS}/{color}/db-password") or b"").strip()
+    if login != "-" and up and machine.logins.get(login) != own:
+        return "not let in"
+    return "present"
+
+
+def _copy_secrets(machine: Machine, color: str, login: str, owner: str, *names: str) -> str:
+    """What went wrong; empty where nothing did."""
+    machine.files.make_folders(f"{SECRETS}/{color}")
+    _own(machine, "0700", "vikunja", "vikunja", f"{SECRETS}/{color}")
+    for name in names:
+        content = _source(machine, name)
+        if content is None:
+            return f"{SECRETS}/{name}: No such file or directory"
+        path = f"{SECRETS}/{color}/{name}"
+        machine.files.write(path, content, "0600", owner="vikunja", group="vikunja")
+    if login != "-":
+        if machine.unit("postgresql.service").active != "active":
+            return "PostgreSQL does not answer"
+        machine.logins[login] = _password(machine)
+    return ""
+
+
+def _retire_secrets(
+    machine: Machine, color: str, login: str, database: str, user: str, port: str
+) -> None:
+    machine.logins.pop(login, None)
+    if database != "-" and ("mysql", database) in machine.databases:
+        found = machine.databases["mysql", database]
+        found.others = set(_in_use(machine, "db-password", color))
+    if port != "-":
+        _let_in(machine, color)
+    machine.files.remove(f"{SECRETS}/{color}")
+
+
+def _color_login(machine: Machine, color: str, place: str, name: str, user: str) -> str:
+    """What a color's backend is told as it logs in. See _login."""
+    own = (machine.files.content(f"{SECRETS}/{color}/db-password") or b"").strip()
+    found = machine.databases.get((place, name))
+    if place not in _SERVICES or found is None:
+        return _login(machine, place, name, user)
+    if machine.unit(_SERVICES[place][1]).active != "active":
+        return "stopped"
+    if place == "postgres":
+        known = machine.logins.get(user) == own and user == f"{found.owner}_{color}"
+    else:
+        known = user == found.owner and own in {found.password, *found.others}
+    return "present" if known else "other-password"
 
 
 def _migrations(machine: Machine, script: str, *arguments: str) -> str:
@@ -762,6 +847,18 @@ def run_script(
         title, *ours = arguments
         while refused := machine.refused_by_nginx(title, ours):
             machine.files.put_aside(refused)
+    elif function == "color_secrets":
+        title = arguments[0]
+        if said := _copy_secrets(machine, *arguments):
+            return Answer(stderr=f"{said}\n".encode(), returncode=1)
+    elif function == "redis_passwords":
+        title = REDIS_PASSWORDS
+        _let_in(machine)
+    elif function == "retired_secrets":
+        title = arguments[0]
+        _retire_secrets(machine, *arguments)
+        record(f"{name}:{title}", "delete" if before == "left" else "none")
+        return Answer()
     elif must_exist and before == "absent":
         return Answer(stderr=f"{name}: it is gone\n".encode(), returncode=4)
     elif function == "sqlite_database":
@@ -784,7 +881,8 @@ def _make_database(machine: Machine, function: str, arguments: Sequence[str]) ->
         service = _SERVICES[place][1]
         if machine.unit(service).active != "active":
             machine.restart(service)
-        machine.databases[place, title] = Database(user, secret)
+        known = set(_in_use(machine, "db-password")) if place == "mysql" else set()
+        machine.databases[place, title] = Database(user, secret, known)
         machine.exposed = False
         return title
     host, port, name, user, *administrator = arguments

@@ -11,7 +11,7 @@ from tasks.model.applied import Applied
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, FileFact, Origin, Resource, UnitFact
 from tasks.resources.files import File
-from tasks.resources.system import Secret, Unit
+from tasks.resources.system import Unit
 from tasks.secret import Secret as SecretValue
 
 PATH = "/etc/thing"
@@ -46,8 +46,6 @@ NGINX = Unit(unit="nginx.service", revision="r1", triggers=(f"file:{PATH}",))
 STAMP = {NGINX.stamp: "r1"}
 
 
-DERIVED = Secret(path=PATH, owner="root", group="root", of="/etc/other", form="password %s")
-"""In a program's own syntax."""
 
 
 def unit_facts(active: str = "active", file: str = "enabled", load: str = "loaded") -> Facts:

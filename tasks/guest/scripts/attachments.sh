@@ -21,10 +21,14 @@ swap_attachments() {
 }
 
 put_secret() {
-	# FILE: its content, under the owner and mode that the secret has. It is another one than was noted.
+	# FILE: its content, under the owner and mode that the secret has, for the colors, too. It is
+	# another one than was noted.
 	rm -f "/var/lib/vikunja-deploy/noted$secret"
-	install -m 0600 -o vikunja -g vikunja "$1" "$secret.new" && sync "$secret.new" &&
-		mv -fT "$secret.new" "$secret" && sync "${secret%/*}"
+	for place in "$secret" "${secret%/*}"/{blue,green}/service-secret; do
+		[ "$place" = "$secret" ] || [ -e "$place" ] || continue
+		install -m 0600 -o vikunja -g vikunja "$1" "$place.new" && sync "$place.new" &&
+			mv -fT "$place.new" "$place" && sync "${place%/*}" || return 1
+	done
 }
 
 case $1 in

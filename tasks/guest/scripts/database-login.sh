@@ -17,6 +17,18 @@ _open_password() {
 	file=$(mktemp /run/vikunja-password.XXXXXX) && exec 8<>"$file" && rm "$file"
 }
 
+_in_use() {
+	# NAME [RETIRED]: the secrets that are to be let in, paths below /etc/vikunja/secrets: the one that
+	# is configured, and those that colors were prepared with, but for RETIRED's.
+	name=$1
+	[ "$1" != db-password ] || name=$DB_SECRET
+	echo "$name"
+	for color in blue green; do
+		[ "$color" = "${2:-}" ] || [ ! -s "/etc/vikunja/secrets/$color/$1" ] ||
+			cmp -s "/etc/vikunja/secrets/$name" "/etc/vikunja/secrets/$color/$1" || echo "$color/$1"
+	done
+}
+
 _until() {
 	# TRIES COMMAND [ARGUMENT…]: five in a second
 	tries=$1
@@ -42,16 +54,31 @@ _mysql() (
 	exec "$program" --defaults-extra-file=/proc/self/fd/8 --protocol=tcp "$@"
 )
 
-_mysql_user() {
-	# NAME USER HOST, quoted: statements that make USER, who comes from there with $password, and
-	# give it the database.
-	for verb in 'create user if not exists' 'alter user'; do
-		printf "%s '%s'@'%s' identified by '" "$verb" "$2" "$3"
+_mysql_identified() {
+	# SECRET…: by any of these. Only MariaDB knows more than one.
+	if [ $# = 1 ]; then how="by '" end="'"; else how="via mysql_native_password using password('" end="')"; fi
+	for secret in "$@"; do
+		_read_password "$secret"
+		printf "%s" "$how"
 		printf %s "$password" | sed "s/'/''/g"
-		printf "';\n"
+		printf "%s" "$end"
+		how=" or mysql_native_password using password('"
+	done
+	unset password
+}
+
+_mysql_user() {
+	# NAME USER HOST, quoted, SECRET…: statements that make USER, who comes from there with any of
+	# these, and give it the database.
+	name=$1 user=$2 from=$3
+	shift 3
+	for verb in 'create user if not exists' 'alter user'; do
+		printf "%s '%s'@'%s' identified " "$verb" "$user" "$from"
+		_mysql_identified "$@"
+		printf ';\n'
 	done
 	# Underscores in a grant's database name are wildcards.
-	echo "grant all privileges on \`$(printf %s "$1" | sed 's/[_%]/\\&/g')\`.* to '$2'@'$3';"
+	echo "grant all privileges on \`$(printf %s "$name" | sed 's/[_%]/\\&/g')\`.* to '$user'@'$from';"
 }
 
 _postgresql_programs() {
@@ -76,10 +103,16 @@ _postgresql() (
 	exec "$program" --no-password "$@"
 )
 
+_local_psql() {
+	# As the server's own user, whom it knows by the socket.
+	(cd / && setpriv --reuid=postgres --regid=postgres --init-groups \
+		"$programs/psql" --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "$@")
+}
+
 _psql_password() {
-	# psql takes the value into a variable from its input, as the server's user cannot read the file.
+	# SECRET. psql takes the value into a variable from its input, as the server's user cannot read the file.
 	printf '\\set password '\'
-	_read_password "$DB_SECRET"
+	_read_password "$1"
 	printf %s "$password" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g"
 	printf "'\n"
 	unset password

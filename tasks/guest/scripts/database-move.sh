@@ -55,9 +55,6 @@ run() {
 		printf 'StandardInput=file:%s/answers\nStandardOutput=append:%s\n' "$scratch" "$log"
 		printf 'InaccessiblePaths=-/var/lib/vikunja/files\n'
 		for hidden in "$@"; do printf 'InaccessiblePaths=-%s\n' "$hidden"; done
-		if [ "${command%% *}" = restore ] && [ -e "$next" ]; then
-			printf 'BindReadOnlyPaths=%s:/etc/vikunja/secrets/db-password\n' "$next"
-		fi
 	} >"$adds/settings.conf"
 	systemctl daemon-reload
 	systemctl start -- "$unit" || {

@@ -73,9 +73,7 @@ apply_external_mysql() {
 	{
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4;"
-		_read_password "$DB_SECRET"
-		_mysql_user "$name" "$user" %
-		unset password
+		_mysql_user "$name" "$user" % "$DB_SECRET"
 	} | _external_mysql db-admin-password "$1" "$2" "$5" || {
 		echo "MySQL at $1 port $2: administrator '$5' could not create database \`$3\` and user '$4'; it needs CREATE, CREATE USER and GRANT OPTION." >&2
 		return 1

@@ -76,7 +76,7 @@ apply_external_postgresql() {
 		}
 	fi
 	{
-		_psql_password
+		_psql_password "$DB_SECRET"
 		cat <<-'SQL'
 			-- The server finishes the statement of a client that was killed: wait for that.
 			select from pg_advisory_lock(hashtext('vikunja-deploy'));

@@ -89,13 +89,6 @@ land_secret() { # mode owner group path
 land_note() { # path: of a secret that was made before any was noted, or restored
 	[ -e "$home/noted$1" ] || [ ! -f "$1" ] || note_secret "$1"
 }
-land_derived() { # mode owner group path of form
-	aside=$(aside_of "$4")
-	rm -f "$aside"
-	read -r secret <"$5" || return 1
-	# shellcheck disable=SC2059 # the form is a printf format of ours
-	printf "$6" "$secret" >"$aside" && move_in "$1" "$2" "$3" "$aside" "$4"
-}
 land_user() { # name home shell
 	if getent passwd "$1" >/dev/null; then
 		usermod --home "$2" --shell "$3" "$1"

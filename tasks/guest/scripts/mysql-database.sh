@@ -67,9 +67,9 @@ apply_mysql_database() {
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
 		echo "alter database \`$name\` character set utf8mb4 collate utf8mb4_unicode_ci;"
-		_read_password "$DB_SECRET"
-		for host in localhost 127.0.0.1; do _mysql_user "$name" "$user" "$host"; done
-		unset password
+		in_use=$(_in_use db-password)
+		# shellcheck disable=SC2086 # one word for each
+		for host in localhost 127.0.0.1; do _mysql_user "$name" "$user" "$host" $in_use; done
 	} | mariadb --batch --user=root || {
 		echo "MariaDB in the container did not take the database $1 and its user $2." >&2
 		return 1

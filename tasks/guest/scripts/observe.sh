@@ -4,7 +4,6 @@
 # was expected. Functions probe_<name> are put in front of this text as the questions need them.
 #   text PATH       the first line
 #   package NAME · user NAME · unit NAME
-#   derived PATH OF FORM   whether PATH holds `printf FORM` of the first line of OF
 #   probe NUMBER NAME ARGUMENT…
 #   file SUM PATH   SUM is `-`: no digest; `=`: its digest; a digest: that, and the content if it differs
 # Starting a program costs more than what it is asked for: few are started, the slow ones and every
@@ -84,15 +83,6 @@ answers_of_slow() {
 answer_text() {
 	line=
 	[ -r "$1" ] && read -r line <"$1" && printf 'text\t%s\t%s\n' "$1" "$line"
-}
-
-answer_derived() {
-	secret=
-	state=differs
-	[ -r "$2" ] && read -r secret <"$2"
-	# shellcheck disable=SC2059 # the form is a printf format of ours
-	[ -n "$secret" ] && printf "$3" "$secret" | cmp -s - "$1" && state=same
-	printf 'derived\t%s\t%s\n' "$1" "$state"
 }
 
 answer_probe() {

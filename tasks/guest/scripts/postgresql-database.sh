@@ -3,12 +3,6 @@
 # Whether the database is there is for the server to say, as its own user: without the password, or
 # where a login is refused, the data is there all the same. With MUST_EXIST none is made.
 
-_local_psql() {
-	# As the server's own user, whom it knows by the socket.
-	(cd / && setpriv --reuid=postgres --regid=postgres --init-groups \
-		"$programs/psql" --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "$@")
-}
-
 _local_login() (
 	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
 	export PGCONNECT_TIMEOUT=5 PGSSLMODE=disable
@@ -100,7 +94,7 @@ apply_postgresql_database() {
 		return 1
 	}
 	{
-		_psql_password
+		_psql_password "$DB_SECRET"
 		cat <<-'SQL'
 			set password_encryption = 'scram-sha-256';
 			set log_statement = 'none';

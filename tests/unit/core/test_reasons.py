@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec.structs import replace
 from resource_samples import (
-    DERIVED,
     NGINX,
     NOTHING,
     PATH,
@@ -249,18 +248,6 @@ CASES = {
         "drift: mode, owner changed",
         {"mode": ("0644", "0600"), "owner": ("root", "vikunja")},
     ),
-    "a secret in a program's own syntax is not that of the other any more": Case(
-        DERIVED,
-        Facts(
-            files={PATH: FileFact("file", "0600", "root", "root", size=9)},
-            probes={("derived", PATH): "differs"},
-            container=RUNS,
-        ),
-        applied(DERIVED),
-        "update",
-        "drift: edited",
-        {"content": ("(sensitive)", "(sensitive, changed)")},
-    ),
     "a secret is another one than was noted": Case(
         NOTED,
         Facts(
@@ -500,13 +487,6 @@ def test_a_reason_is_of_a_kind_and_about_a_key(name: str, kind: str, subject: st
         (
             User(user="vikunja", home="/h"),
             Facts(users={"vikunja": "/h:/usr/sbin/nologin"}),
-        ),
-        (
-            DERIVED,
-            Facts(
-                files={PATH: FileFact("file", "0600", "root", "root", size=9)},
-                probes={("derived", PATH): "same"},
-            ),
         ),
         (NGINX, unit_facts()),
         (NGINX, unit_facts("reloading", "static")),

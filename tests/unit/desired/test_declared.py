@@ -109,7 +109,6 @@ def test_what_is_not_root_s_and_for_everybody_to_read_is_for_exactly_these() -> 
         f"{SECRETS}/service-secret": ("0600", "vikunja", "vikunja"),
         f"{SECRETS}/db-password": ("0600", "vikunja", "vikunja"),
         f"{SECRETS}/redis-password": ("0600", "vikunja", "vikunja"),
-        "/etc/redis/vikunja-password.conf": ("0600", "redis", "redis"),
         "/etc/redis/redis.conf": ("0640", "redis", "redis"),
         "/etc/vikunja/environment.blue": ("0640", "root", "vikunja"),
         "/etc/vikunja/environment.green": ("0640", "root", "vikunja"),
@@ -135,12 +134,27 @@ def test_what_is_not_root_s_and_for_everybody_to_read_is_for_exactly_these() -> 
     )
 
 
-def test_redis_has_its_password_in_a_file_of_its_own_syntax() -> None:
-    derived = declared(EVERYTHING)["secret:/etc/redis/vikunja-password.conf"]
-    assert isinstance(derived, Secret)
-    assert (derived.of, derived.form) == (f"{SECRETS}/redis-password", "requirepass %s\n")
-    made = declared(EVERYTHING)[f"secret:{SECRETS}/redis-password"]
-    assert isinstance(made, Secret) and made.of == ""
+def test_a_color_has_its_own_copies_of_what_is_secret_and_its_own_way_into_postgresql() -> None:
+    found = declared(EVERYTHING)["color-secrets:green"]
+    names = ("service-secret", "db-password", "redis-password")
+    assert isinstance(found, Script)
+    assert found.arguments == ("green", "vikunja_green", "vikunja", *names)
+    assert found.triggers == tuple(
+        f"{kind}:{SECRETS}/{name}" for name in names for kind in ("secret", "file")
+    )
+    others = [declared(one)["color-secrets:green"] for one in (SQLITE, MYSQL, OUTSIDE)]
+    assert [one.arguments for one in others if isinstance(one, Script)] == [
+        ("green", "-", "-", "service-secret"),
+        ("green", "-", "-", "service-secret", "db-password"),
+        ("green", "-", "-", "service-secret", "db-password"),
+    ]
+
+
+def test_what_a_color_was_let_in_with_goes_when_it_rests() -> None:
+    last = switch.declare(EVERYTHING, "green", rendered(EVERYTHING), HostFiles(), TARGET).rest[-1]
+    assert isinstance(last, Script)
+    assert (last.address, last.wanted) == ("retired-secrets:blue", "absent")
+    assert last.arguments == ("blue", "vikunja_blue", "-", "-", "6379")
 
 
 def test_what_is_run_is_executable_and_nothing_else() -> None:
@@ -173,7 +187,12 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
         (EVERYTHING, "package:nodejs", {"services.mcp.enabled"}, ()),
         (EVERYTHING, "directory:/var/log/vikunja-mcp", {"services.mcp.enabled"}, ()),
         (EVERYTHING, f"secret:{SECRETS}/redis-password", REDIS_KEYS, ()),
-        (EVERYTHING, "secret:/etc/redis/vikunja-password.conf", REDIS_KEYS, ()),
+        (
+            EVERYTHING,
+            "redis-passwords:/etc/redis/vikunja-password.conf",
+            REDIS_KEYS,
+            (f"secret:{SECRETS}/redis-password",),
+        ),
         (EVERYTHING, DB_PASSWORD[0], {"database.type", "database.password_file"}, ()),
         (OUTSIDE, f"file:{SECRETS}/db-admin-password", {"database.admin_password_file"}, ()),
         (
@@ -189,7 +208,7 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
             EVERYTHING,
             "unit:redis-server.service",
             REDIS_KEYS,
-            ("file:/etc/redis/redis.conf", "secret:/etc/redis/vikunja-password.conf"),
+            ("file:/etc/redis/redis.conf",),
         ),
         (EVERYTHING, "absent:/etc/nginx/sites-enabled/default", set(), ("package:nginx",)),
         (EVERYTHING, "log-files:/var/log/vikunja", set(), ("file:/etc/tmpfiles.d/vikunja.conf",)),
@@ -513,6 +532,16 @@ def test_the_release_that_serves_is_that_of_the_active_color(
     assert (other("blue"), other("green")) == ("green", "blue")
 
 
+SECRETS_OF_MCP = (
+    "color-secrets:green",
+    *(
+        f"{kind}:{SECRETS}/{name}"
+        for name in ("service-secret", "redis-password")
+        for kind in ("secret", "file")
+    ),
+)
+
+
 def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_rest() -> None:
     parts = switch.declare(MCP, "green", rendered(MCP), HostFiles(), TARGET)
     backend, mcp, *proxy, active, site = parts.start
@@ -528,16 +557,14 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
     assert backend.triggers == (
         "file:/etc/vikunja/environment.green",
         f"file:{UNITS}/vikunja-backend@green.service",
-        f"secret:{SECRETS}/service-secret",
-        f"file:{SECRETS}/service-secret",
+        *SECRETS_OF_MCP,
         "release:green",
     )
     assert mcp.triggers == (
         "file:/etc/vikunja/mcp-environment.green",
         f"file:{UNITS}/vikunja-mcp@green.service",
         "file:/usr/local/lib/vikunja/mcp.green",
-        f"secret:{SECRETS}/redis-password",
-        f"file:{SECRETS}/redis-password",
+        *SECRETS_OF_MCP,
         "release:green",
     )
     assert backend.health == ("backend", "3457", "v2.0.0", "60")
@@ -566,6 +593,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         "file:/etc/vikunja/mcp-environment.green",
         f"file:{UNITS}/vikunja-mcp@green.service",
         "file:/usr/local/lib/vikunja/mcp.green",
+        "color-secrets:green",
         "systemd:unit-files-of-green",
     ]
     assert [one.address for one in proxy] == [
@@ -591,6 +619,13 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         *(
             Absent(path=f"/etc/vikunja/{name}.blue", was="file", follows=switched)
             for name in ("environment", "mcp-environment")
+        ),
+        Script(
+            script="retired-secrets",
+            title="blue",
+            arguments=("blue", "-", "-", "-", "6379"),
+            wanted="absent",
+            follows=switched,
         ),
     ]
 

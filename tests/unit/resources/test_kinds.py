@@ -128,8 +128,6 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
             "owner": "vikunja",
             "group": "adm",
             "mode": "0600",
-            "of": "",
-            "form": "%s",
         },
     ),
     "secret that is noted": (
@@ -141,21 +139,6 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
             "owner": "vikunja",
             "group": "vikunja",
             "mode": "0600",
-            "of": "",
-            "form": "%s",
-        },
-    ),
-    "derived secret": (
-        Secret(path="/a", owner="redis", group="redis", of="/b", form="pass %s\n"),
-        "secret:/a",
-        (("file", "-", "/a"), ("derived", "/a", "/b", "pass %s\n")),
-        {
-            "path": "/a",
-            "owner": "redis",
-            "group": "redis",
-            "mode": "0600",
-            "of": "/b",
-            "form": "pass %s\n",
         },
     ),
     "unit": (

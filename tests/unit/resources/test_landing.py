@@ -125,19 +125,6 @@ def test_a_folder_in_the_place_of_a_secret_is_put_aside(land: Land, tmp_path: Pa
     assert len((tmp_path / "secret").read_text()) == 49
 
 
-def test_a_secret_in_a_programs_own_syntax_follows_the_other(land: Land, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text("p%s$x\n")
-    desired = Secret(
-        path=f"{tmp_path}/conf",
-        owner="root",
-        group="root",
-        of=f"{tmp_path}/password",
-        form="requirepass %s\n",
-    )
-    assert land(desired).returncode == 0
-    assert (tmp_path / "conf").read_text() == "requirepass p%s$x\n"
-
-
 def test_the_first_that_fails_stops_the_rest_and_is_named(land: Land, tmp_path: Path) -> None:
     completed = land(
         File(path=f"{tmp_path}/first", content=b"1"),

@@ -63,9 +63,6 @@ LANDED: Mapping[str, Callable[[str], Resource]] = {
     "nothing": lambda path: Absent(path=path),
     "nothing, what is there put aside": lambda path: Override(path=path, units=("one.service",)),
     "a secret": lambda path: Secret(path=path, owner="root", group="www-data", mode="0640"),
-    "a derived secret": lambda path: Secret(
-        path=path, owner="root", group="root", of="/srv/of", form="requirepass %s\n"
-    ),
     "what is of nobody": lambda path: File(path=path, content=b"x", owner="nobody-of-that-name"),
     "a folder of nobody": lambda path: Directory(path=path, group="nobody-of-that-name"),
     "a secret of nobody": lambda path: Secret(path=path, owner="nobody-of-that-name", group="root"),
@@ -75,7 +72,7 @@ LANDED: Mapping[str, Callable[[str], Resource]] = {
 @pytest.mark.parametrize("desired", LANDED)
 @pytest.mark.parametrize("standing", STANDING)
 def test_whatever_stands_there_it_lands_alike(both: Both, standing: str, desired: str) -> None:
-    both.put({**STANDING[standing], "/srv/of": Node("file", b"p%s$x\n")})
+    both.put(STANDING[standing])
     both.land(File(path="/srv/first", content=b"first"), LANDED[desired]("/srv/it"))
     both.observe_all()
     both.land(LANDED[desired]("/srv/it"), Directory(path="/srv/last"))
@@ -94,19 +91,9 @@ WAYS: Mapping[str, Mapping[str, Node]] = {
 @pytest.mark.parametrize("desired", LANDED)
 @pytest.mark.parametrize("way", WAYS)
 def test_whatever_the_way_is_it_lands_alike(both: Both, way: str, desired: str) -> None:
-    both.put({**WAYS[way], "/srv/of": Node("file", b"secret\n")})
+    both.put(WAYS[way])
     both.land(LANDED[desired]("/srv/way/it"))
     both.observe_all()
-
-
-@pytest.mark.parametrize("of", [None, EMPTY, LONE, Node("file", b"  a b \n c"), FOLDER])
-def test_a_secret_of_another_follows_it_alike(both: Both, of: Node | None) -> None:
-    both.put({} if of is None else {"/srv/of": of})
-    both.land(Secret(path="/srv/it", owner="root", group="root", of="/srv/of", form="is %s\n"))
-    form = "is %s\n"
-    both.observe(*(("derived", path, "/srv/of", form) for path in ("/srv/it", "/srv/gone")))
-    both.put({"/srv/it": Node("file", b"is another\n")})
-    both.observe(("derived", "/srv/it", "/srv/of", form))
 
 
 def test_a_secret_with_another_value_than_was_noted_is_told_alike(both: Both) -> None:

@@ -107,18 +107,6 @@ def test_a_text_is_the_first_line_of_a_file(programs: Path, tmp_path: Path) -> N
     assert facts.texts == {str(tmp_path / "text"): "one line"}
 
 
-def test_a_derived_file_is_the_same_only_as_the_form_of_the_secret_it_is_of(
-    programs: Path, tmp_path: Path
-) -> None:
-    secret, right, wrong = (tmp_path / name for name in ("secret", "right", "wrong"))
-    secret.write_text("0123abcd\n")
-    right.write_text("requirepass 0123abcd\n")
-    wrong.write_text("requirepass 0123abce\n")
-    form = "requirepass %s\n"
-    facts = ask(programs, *(("derived", str(p), str(secret), form) for p in (right, wrong)))
-    assert facts.probes == {("derived", str(right)): "same", ("derived", str(wrong)): "differs"}
-
-
 def test_packages_are_those_that_dpkg_calls_installed(programs: Path) -> None:
     put(
         programs,
@@ -212,7 +200,6 @@ def test_an_answer_is_read_line_by_line_and_what_it_does_not_know_passed_over() 
         "unit\ta.service\tloaded\tactive\tenabled\tno\t/usr/lib/systemd/system/a.service /etc/x",
         "unit-file\t/etc/z",
         "unit-file\t/etc/y",
-        "derived\t/etc/a\tsame",
         "probe\t1\tpresent",
         "something\telse",
         "",
@@ -235,7 +222,7 @@ def test_an_answer_is_read_line_by_line_and_what_it_does_not_know_passed_over() 
         users={"root": "/root:/bin/sh"},
         units={"a.service": UnitFact("loaded", "active", "enabled", False, ("/etc/x",))},
         unit_files=("/etc/y", "/etc/z"),
-        probes={("derived", "/etc/a"): "same", ("log-files", "/b"): "present"},
+        probes={("log-files", "/b"): "present"},
     )
 
 
@@ -261,7 +248,6 @@ def test_of_a_long_answer_that_is_cut_short_the_last_lines_are_evidence() -> Non
         ("file", "-", "/a\tb"),
         ("file", "-", "/a\nb"),
         ("probe", "log-files", ""),
-        ("derived", "/a", "/b", "c\td\n"),
     ],
 )
 def test_what_would_be_another_question_is_not_asked(question: Question) -> None:
@@ -273,13 +259,11 @@ def test_questions_are_lines_of_fields_and_probes_go_by_number() -> None:
     lines = question_lines(
         [
             ("probe", "log-files", "/a"),
-            ("derived", "/a", "/b", "pass %s\n"),
             ("probe", "sqlite-database", "u", "/db"),
         ]
     )
     assert lines.decode().splitlines() == [
         "probe\t0\tlog_files\t/a",
-        "derived\t/a\t/b\tpass %s\\n",
         "probe\t1\tsqlite_database\tu\t/db",
     ]
 

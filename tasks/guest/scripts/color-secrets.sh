@@ -1,0 +1,77 @@
+# The secrets of a color: copies of those that are configured, made as it is prepared. What serves
+# keeps those that it started with. Arguments: COLOR LOGIN OWNER NAME…
+# LOGIN: the color's own user in the container's PostgreSQL, who does as OWNER there; `-` for none.
+# Behind database-login.sh.
+
+_color_secrets_copied() {
+	# COLOR NAME…: in words.
+	folder=/etc/vikunja/secrets/$1
+	shift
+	copied=present
+	for name in "$@"; do
+		[ -s "$folder/$name" ] || copied=absent
+		[ "$copied" = absent ] || cmp -s "$(_secret_file "$name")" "$folder/$name" || copied=outdated
+	done
+	echo "$copied"
+}
+
+_secret_file() {
+	# NAME: where what is configured is.
+	[ "$1" != db-password ] || set -- "$DB_SECRET"
+	echo "/etc/vikunja/secrets/$1"
+}
+
+_color_login() (
+	# COLOR LOGIN DATABASE: a query on stdin, over TCP, the way Vikunja comes in.
+	export PGCONNECT_TIMEOUT=5 PGSSLMODE=disable
+	_postgresql "$1/db-password" psql --no-psqlrc --no-align --tuples-only \
+		--host=127.0.0.1 --username="$2" --dbname="$3"
+)
+
+probe_color_secrets() {
+	color=$1 login=$2 owner=$3
+	shift 3
+	copied=$(_color_secrets_copied "$color" "$@")
+	if [ "$copied" = present ] && [ "$login" != - ] && _postgresql_programs &&
+		[ "$(echo 'select current_user' | _color_login "$color" "$login" postgres 2>/dev/null)" != "$owner" ] &&
+		"$programs/pg_isready" --quiet --timeout=3; then
+		copied='not let in'
+	fi
+	echo "$copied"
+}
+
+apply_color_secrets() {
+	color=$1 login=$2 owner=$3
+	shift 3
+	folder=/etc/vikunja/secrets/$color
+	install -d -o vikunja -g vikunja -m 0700 "$folder" || return 1
+	for name in "$@"; do
+		# shellcheck disable=SC2015 # either that fails is the reason
+		install -o vikunja -g vikunja -m 0600 "$(_secret_file "$name")" "$folder/.$name" &&
+			mv -fT "$folder/.$name" "$folder/$name" || return 1
+	done
+	sync "$folder"
+	[ "$login" != - ] || return 0
+	_postgresql_programs || {
+		echo "PostgreSQL's programs are not installed in the container." >&2
+		return 1
+	}
+	{
+		_psql_password "$color/db-password"
+		cat <<-'SQL'
+			set password_encryption = 'scram-sha-256';
+			set log_statement = 'none';
+			set log_min_error_statement = 'panic';
+			select from pg_advisory_lock(hashtext('vikunja-deploy'));
+			select format('create role %I login', :'login')
+				where not exists (select from pg_roles where rolname = :'login') \gexec
+			alter role :"login" login password :'password';
+			-- What it makes is the owner's, and so the other color's, too.
+			grant :"owner" to :"login";
+			alter role :"login" set role to :"owner";
+		SQL
+	} | _local_psql --dbname=postgres --set=login="$login" --set=owner="$owner" || {
+		echo "PostgreSQL in the container did not take its user $login." >&2
+		return 1
+	}
+}
