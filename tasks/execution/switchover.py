@@ -45,7 +45,7 @@ def flip(context: ApplyContext, color: Color, *, frozen: bool) -> bool:
     frozen: within a write freeze.
     """
     instance = context.inspection.instance
-    seconds = instance.update.observe_seconds
+    seconds = _observe_seconds(context.inspection)
     done = FLIP.run(
         context.container,
         color,
@@ -65,6 +65,13 @@ def flip(context: ApplyContext, color: Color, *, frozen: bool) -> bool:
         return False
     context.log("; ".join(line.decode() for line in lines[:-1]) or f"{color} serves")
     return True
+
+
+def _observe_seconds(inspection: Inspection) -> int:
+    update = inspection.instance.update
+    before = released(inspection.facts, other(inspection.color))
+    edited = before is not None and before.key == inspection.target.key
+    return update.edit_observe_seconds if edited else update.observe_seconds
 
 
 def _not_switched(code: int, evidence: list[str], color: Color, where: str) -> DeployError:

@@ -154,14 +154,16 @@ class Build(Struct, frozen=True):
 
 
 class Update(Struct, frozen=True):
-    """How a newer version takes over. Times in seconds.
+    """How what is new takes over from what serves. Times in seconds.
 
-    migrations: what a version does that changes the database. keep_releases: builds of the
-    instance in this machine's cache.
+    migrations: what a version does that changes the database. observe_seconds: of another version;
+    edit_observe_seconds: of the same with other settings. keep_releases: builds of the instance in
+    this machine's cache.
     """
 
     migrations: Literal["rehearse", "online", "refuse"]
     observe_seconds: int
+    edit_observe_seconds: int
     drain_seconds: int
     upload_wait_seconds: int
     websocket_seconds: int
