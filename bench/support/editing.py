@@ -78,6 +78,7 @@ class Bench:
                 "redis": {"enabled": False},
                 "services": {"mcp": {"enabled": False}},
                 "update": {"drain_seconds": 8},
+                "build": {"mcp": [["node", "build.mjs"]]},
             }
             self.edit(name, change)
             desired = gather(self.lab.instance(name), self.lab.paths).inside
