@@ -64,9 +64,13 @@ def owns(path: str) -> bool:
     return path.startswith(FOLDERS)
 
 
+def is_drop_in(path: str) -> bool:
+    return path.startswith(f"{UNITS}/{UNIT}.d/")
+
+
 def starts_with(path: str) -> bool:
     """Whether nginx takes the file up as it starts."""
-    return owns(path) or path.startswith(f"{UNITS}/{UNIT}.d/")
+    return owns(path) or is_drop_in(path)
 
 
 def declare(
@@ -76,12 +80,14 @@ def declare(
     own: Iterable[File],
     upstreams: Iterable[File],
 ) -> tuple[Resource, ...]:
-    """nginx as it is desired, in the order in which it is brought about. own: the user's own files;
-    upstreams: what tells it where the colors are."""
+    """nginx as it is desired, in the order in which it is brought about. own: the user's own files,
+    of which its drop-ins are there already; upstreams: what tells it where the colors are."""
+    own = tuple(own)
     used = (
         *files(instance, rendered, host_files),
         *(one for one in own if owns(one.path)),
     )
+    drop_ins = (one for one in own if is_drop_in(one.path))
     return (
         *upstreams,
         *used,
@@ -89,7 +95,7 @@ def declare(
         Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
         *_certificate(instance),
         _foreign_files(used),
-        _unit(instance, rendered, used),
+        _unit(instance, rendered, (*used, *drop_ins)),
     )
 
 

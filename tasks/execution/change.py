@@ -125,12 +125,14 @@ class Change:
     def start_services(self) -> None:
         """The color's, and nginx with the files that it takes up."""
         self.queue.together(LANDED, self.land)
+        self.queue.each(DaemonReload, partial(guest_changes.reload_daemon, self.context))
         self.queue.each(Script, partial(guest_changes.run_script, self.context))
         self.queue.each(Unit, self.start)
 
     def retire(self) -> None:
         """What served before, and what is no longer configured."""
         self.queue.together(LANDED, self.land)
+        self.queue.each(DaemonReload, partial(guest_changes.reload_daemon, self.context))
         self.queue.each(StoppedUnit, self.stop)
         self.queue.each(Script, partial(guest_changes.run_script, self.context))
         self.queue.each(Unit, self.start)

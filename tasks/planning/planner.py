@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tasks.desired import proxy
 from tasks.model.applied import Applied, AppliedResource
+from tasks.model.layout import UNITS
 from tasks.model.plan import Action, AttributeChange, PlanEntry, Reason
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Difference, Facts, Resource
@@ -16,7 +17,7 @@ from tasks.resources.container import ContainerRunning
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.overrides import Override
 from tasks.resources.release import HealthCheck, Record
-from tasks.resources.system import Script, StoppedUnit, Unit
+from tasks.resources.system import DaemonReload, Script, StoppedUnit, Unit
 
 DIFF_LIMIT = 256 * 1024
 """Bytes; larger texts are compared by digest only."""
@@ -66,15 +67,22 @@ def _with_stale(
     stale = [one for one in orphans(applied, known) if one.difference(facts) is not None]
     early = [one for one in stale if isinstance(one, Absent) and proxy.starts_with(one.path)]
     late = [one for one in stale if one not in early]
-    position = next(
-        (
-            at
-            for at, one in enumerate(resources)
-            if isinstance(one, Unit) and one.unit == proxy.UNIT
-        ),
-        len(resources),
-    )
-    return (*resources[:position], *early, *resources[position:], *late)
+    result: list[Resource] = []
+    for one in resources:
+        if early and isinstance(one, Unit) and one.unit == proxy.UNIT:
+            result += (*early, *_unit_files_gone("nginx", early))
+            one = replace(one, triggers=(*one.triggers, *(gone.address for gone in early)))
+            early = []
+        result.append(one)
+    return (*result, *early, *late, *_unit_files_gone("before", late))
+
+
+def _unit_files_gone(of: str, gone: Iterable[Resource]) -> tuple[Resource, ...]:
+    """That systemd forgets those unit files and drop-ins among these."""
+    addresses = [
+        one.address for one in gone if isinstance(one, Absent) and one.path.startswith(f"{UNITS}/")
+    ]
+    return (DaemonReload(of=of, triggers=tuple(addresses)),) if addresses else ()
 
 
 def reachable(facts: Facts, resources: Iterable[Resource]) -> Facts:
@@ -228,6 +236,10 @@ def _reasons(
         if isinstance(resource, Record) and not resource.path:
             return [Reason("tool", "written when an apply is done")]
         return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
+    if isinstance(resource, Absent) and resource.was != resource.kind:
+        if before.pending:
+            return [Reason("interrupted", "the last apply has not finished it")]
+        return [Reason("no_longer_configured", "no longer configured")]
     # What was only announced is nothing that anything changed from.
     inputs = before.done or {}
     reasons = [

@@ -266,8 +266,8 @@ class StoppedUnit(Resource, frozen=True, kw_only=True):
 
 
 class DaemonReload(Resource, frozen=True, kw_only=True):
-    """systemd knows the unit files as they are on disk. of: a color, for those of it that this plan
-    puts there; else all."""
+    """systemd knows the unit files as they are on disk. of: whose, for those that this plan puts
+    there or takes away; else all."""
 
     kind: ClassVar[str] = "systemd"
 

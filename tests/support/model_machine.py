@@ -244,12 +244,16 @@ class Machine:
         loaded = self.unit(name).loaded
         return list(self.unit_files(name) if loaded is None else loaded)
 
-    def aside_since_start(self, name: str) -> bool:
-        """Whether a file of its was put aside since it was started."""
+    def gone_since_start(self, name: str) -> bool:
+        """Whether a drop-in of its own, or a file put aside, is not where it was started with."""
         kind = name.rpartition(".")[2]
         places = (f"{UNITS}/{name}.d/", f"{UNITS}/{name}.replaced-", f"{UNITS}/{kind}.d/")
         gone = [p for p in self.files.below(UNITS) if p.startswith(places) and ".replaced-" in p]
-        return any(int(p.rpartition("-")[2]) > self.unit(name).started for p in gone)
+        running = self.unit(name).running or {}
+        dropped = [p for p in running if p.startswith(places[0]) and p not in self.files.nodes]
+        return bool(dropped) or any(
+            int(p.rpartition("-")[2]) > self.unit(name).started for p in gone
+        )
 
     def masked(self, name: str) -> bool:
         node = self.files.get(f"{UNITS}/{name}")

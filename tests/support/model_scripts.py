@@ -445,7 +445,7 @@ def unit(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
         starts, reloads = state.starts, state.reloads
         was_active = state.active == "active"
         files = machine.unit_files(name).values()
-        newer = any(n.mtime > state.started for n in files) or machine.aside_since_start(name)
+        newer = any(n.mtime > state.started for n in files) or machine.gone_since_start(name)
         if verb == "reload" and was_active and newer:
             verb = "restart"
         {

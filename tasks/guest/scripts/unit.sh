@@ -67,7 +67,9 @@ if [ "$verb" = reload ] && [ "$active" = active ]; then
 	files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
 	# shellcheck disable=SC2086 # paths, which systemd parts by spaces
 	if [ -n "$(find $files -newermt "$since")" ]; then verb=restart; fi
-	# Nor what was put aside of them since.
+	# Nor that one of them is gone since, or was put aside.
+	[ -z "$(find "/etc/systemd/system/$unit.d" -maxdepth 0 -newermt "$since" 2>/dev/null)" ] ||
+		verb=restart
 	[ -z "$(find /etc/systemd /run/systemd \( -path "*/$unit.d/*.replaced-*" -o \
 		-path "*/$unit.replaced-*" -o -path "*/${unit##*.}.d/*.replaced-*" \) \
 		-newerct "$since" 2>/dev/null)" ] || verb=restart

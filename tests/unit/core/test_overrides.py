@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from model_claims import check_converged
+from model_claims import apply_killed, check_converged
 from model_machine import UNITS
 from model_site import Site
 
@@ -95,14 +95,63 @@ def test_one_that_the_configuration_names_is_wanted_and_goes_with_it(deployed: S
     path = f"{UNITS}/nginx.service.d/x.conf"
     deployed.document["files"] = [{"path": path, "content": "[Service]\nNice=1\n"}]
     deployed.write()
+    nginx = deployed.machine.unit("nginx.service")
+    assert planned(deployed) == [
+        f"file:{path}",
+        "systemd:unit-files",
+        "unit:nginx.service",
+        "health:site",
+    ]
     deployed.apply()
+    assert (nginx.starts, nginx.running[path]) == (2, b"[Service]\nNice=1\n")
     check_converged(deployed)
     deployed.document["files"] = []
     deployed.write()
-    assert planned(deployed)[0] == f"file:{path}"
+    _, plan = deployed.plan()
+    gone, reload, unit, *_ = plan.entries
+    assert [one.address for one in (gone, reload, unit)] == [
+        f"file:{path}",
+        "systemd:unit-files-of-nginx",
+        "unit:nginx.service",
+    ]
+    assert [one.text for one in gone.reasons] == ["no longer configured"]
+    assert unit.interrupts == "every request, for about 1 s"
     deployed.apply()
     assert deployed.machine.files.get(path) is None
+    # No reload takes it from what runs.
+    assert (nginx.starts, nginx.reloads) == (3, 0)
     check_converged(deployed)
+
+
+@pytest.mark.parametrize("at", range(2, 12))
+def test_one_that_goes_with_the_configuration_goes_even_after_a_kill(
+    deployed: Site, at: int
+) -> None:
+    path = f"{UNITS}/nginx.service.d/x.conf"
+    deployed.document["files"] = [{"path": path, "content": "[Service]\nNice=1\n"}]
+    deployed.write()
+    deployed.apply()
+    deployed.document["files"] = []
+    deployed.write()
+    assert apply_killed(deployed, *deployed.plan(), at)
+    deployed.apply()
+    assert path not in deployed.machine.unit("nginx.service").running
+    check_converged(deployed)
+
+
+def test_one_of_another_service_that_the_configuration_names_no_longer_is_forgotten(
+    deployed: Site,
+) -> None:
+    path = f"{UNITS}/logrotate.timer.d/x.conf"
+    deployed.document["files"] = [{"path": path, "content": "[Timer]\nAccuracySec=1h\n"}]
+    deployed.write()
+    deployed.apply()
+    deployed.document["files"] = []
+    deployed.write()
+    assert planned(deployed) == [f"file:{path}", "systemd:unit-files-of-before"]
+    deployed.apply()
+    assert planned(deployed) == []
+    assert not deployed.machine.stale("logrotate.timer")
 
 
 def test_one_that_is_another_unit_s_is_not_ours(deployed: Site) -> None:
