@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tasks.desired import proxy
+from tasks.desired.release import other
 from tasks.model.applied import Applied, AppliedResource
 from tasks.model.layout import UNITS
 from tasks.model.plan import Action, AttributeChange, PlanEntry, Reason
@@ -16,7 +17,7 @@ from tasks.resources.base import Difference, Facts, Resource
 from tasks.resources.container import ContainerRunning
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.overrides import Override
-from tasks.resources.release import HealthCheck, Record
+from tasks.resources.release import HealthCheck, Record, active_color
 from tasks.resources.system import DaemonReload, Script, StoppedUnit, Unit
 
 DIFF_LIMIT = 256 * 1024
@@ -145,6 +146,9 @@ def _entry(
     asked_in_vain = bool(fired) and isinstance(resource, HealthCheck)
     difference = None if asked_in_vain else resource.difference(facts)
     subject = resource.serving or resource
+    if difference is None and subject is not resource and subject.difference(facts) is not None:
+        # An apply that came to no end has prepared it: it is still to come to serve.
+        difference = resource.fired()
     if desired.emptied and isinstance(resource, Script) and resource.holds_data:
         difference = difference or resource.emptied()
     if difference is None:
@@ -171,7 +175,7 @@ def _entry(
         action=difference.action,
         reasons=tuple(reasons),
         changes=shown_changes(resource, difference),
-        diff="" if resource.sensitive else unified(resource.name, difference),
+        diff="" if resource.sensitive else unified(subject.name, difference),
         sensitive=resource.sensitive,
         destructive=difference.destructive
         or resource.destructive
@@ -201,9 +205,12 @@ def _taking_over(
 def _interrupts(
     resource: Resource, difference: Difference, facts: Facts, fired: Sequence[str]
 ) -> str:
-    if isinstance(resource, Unit):
-        return resource.interrupted(difference, facts, fired)
-    return difference.interrupts
+    if not isinstance(resource, Unit):
+        return difference.interrupts
+    if resource.unit.endswith(f"@{other(active_color(facts))}.service"):
+        # Whatever it does, nobody's requests are passed to it.
+        return ""
+    return resource.interrupted(difference, facts, fired)
 
 
 def _because(fired: Sequence[str]) -> list[Reason]:

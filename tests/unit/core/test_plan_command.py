@@ -9,30 +9,52 @@ from pathlib import Path
 import pytest
 from model_site import NAME, Site
 
+from tasks.builds import resolve
 from tasks.commands.plan import Plan
 from tasks.model.operations import operation
 
 DOMAIN_PLAN = """\
 vikunja-main
-  ~ file:/etc/vikunja/environment                         network.domain changed
-  ~ file:/etc/nginx/conf.d/vikunja.conf                   network.domain changed
-  ~ self-signed-certificate:/etc/vikunja/tls/self-signed  network.domain changed
+    settings: 1 changed, blue → green, no request interrupted
+  + release:green                                           green takes over from blue
+      build: {commit:.10} (v1.0.0-{commit:.8})
+  + file:/etc/vikunja/environment.green                     network.domain changed
+  + file:/etc/systemd/system/vikunja-backend@green.service  the same as in what serves
+  ▸ systemd:unit-files-of-green                             file:/etc/systemd/system/vikunja-backend@green.service changes
+  + unit:vikunja-backend@green.service                      release:green and 2 more change
+      state: active
+  ~ file:/etc/nginx/conf.d/vikunja.conf                     network.domain changed
+  ~ self-signed-certificate:/etc/vikunja/tls/self-signed    network.domain changed
       state: other-domain → present
-  ▸ unit:nginx.service                                    network.domain changed, file:/etc/nginx/conf.d/vikunja.conf and 1 more change
-  ▸ unit:vikunja-backend@blue.service                     file:/etc/vikunja/environment changes
-      interrupts: requests, for 1 to 2 s
-  ▸ health:site                                           unit:nginx.service and 1 more change
-  ~ record:registry                                       written when an apply is done
+  ▸ unit:nginx.service                                      network.domain changed, file:/etc/nginx/conf.d/vikunja.conf and 1 more change
+  ~ color:active                                            unit:vikunja-backend@green.service changes
+      color: blue → green
+  ▸ health:site                                             color:active and 2 more change
+  ~ link:/etc/vikunja/environment                           color:active changes
+      target: environment.blue → environment.green
+  - unit:vikunja-backend@blue.service                       color:active changes
+      state: active → stopped
+      enabled: enabled → disabled
+  - file:/etc/vikunja/environment.blue                      color:active changes
+  ~ record:registry                                         written when an apply is done
       says: vikunja-main 10.99.0.10/24 tasks.example.com {config} → vikunja-main 10.99.0.10/24 other.example.com {config}
-  ~ record:/etc/vikunja/deployment-config.yaml            6 entries above
+  ~ record:/etc/vikunja/deployment-config.yaml              13 entries above
+  ~ record:state                                            written when an apply is done
+      says: running blue {commit} → running green {commit}
 
-Plan: 5 to update, 3 to run.
+Plan: 4 to create, 7 to update, 2 to remove, 3 to run.
 """  # noqa: E501
 
 
 def plan(site: Site, *arguments: str) -> int:
     code: int = Plan().parse_execute([*arguments, "--config", str(site.config)])
     return code
+
+
+def commit(site: Site) -> str:
+    git = site.instance.git
+    assert git is not None
+    return resolve(git)
 
 
 @pytest.fixture
@@ -61,7 +83,7 @@ def test_another_domain_shows_exactly_its_consequences(
 ) -> None:
     assert plan(moved) == 0
     captured = capsys.readouterr()
-    assert captured.out == DOMAIN_PLAN.format(config=moved.config)
+    assert captured.out == DOMAIN_PLAN.format(config=moved.config, commit=commit(moved))
     assert captured.err == ""
     assert plan(moved, "--detailed-exitcode") == 2
 
@@ -76,22 +98,23 @@ def test_a_plan_changes_nothing(moved: Site) -> None:
 
 
 def test_diff_shows_the_lines_that_change(moved: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert plan(moved, "--diff", "--target", "file:/etc/vikunja/environment") == 0
+    assert plan(moved, "--diff", "--target", "file:/etc/vikunja/environment.green") == 0
     assert capsys.readouterr().out == (
         "vikunja-main\n"
-        "  ~ file:/etc/vikunja/environment  network.domain changed\n"
-        "      --- /etc/vikunja/environment (found)\n"
-        "      +++ /etc/vikunja/environment (desired)\n"
-        "      @@ -1,5 +1,5 @@\n"
-        "       # Vikunja's settings for both colors. Written by vikunja-deploy;"
-        " edits are undone by the next apply.\n"
+        "  + file:/etc/vikunja/environment.green  network.domain changed\n"
+        "      --- /etc/vikunja/environment.blue (found)\n"
+        "      +++ /etc/vikunja/environment.blue (desired)\n"
+        "      @@ -1,6 +1,6 @@\n"
+        "       # Vikunja's settings, blue. Written by vikunja-deploy:"
+        " an edit is undone by the next apply.\n"
+        '       VIKUNJA_SERVICE_INTERFACE="127.0.0.1:3456"\n'
         '      -VIKUNJA_SERVICE_PUBLICURL="https://tasks.example.com/"\n'
         '      +VIKUNJA_SERVICE_PUBLICURL="https://other.example.com/"\n'
         '       VIKUNJA_SERVICE_ROOTPATH="/var/lib/vikunja"\n'
         '       VIKUNJA_SERVICE_ENABLEREGISTRATION="false"\n'
         '       VIKUNJA_SERVICE_TIMEZONE="UTC"\n'
         "\n"
-        "Plan: 1 to update.\n"
+        "Plan: 1 to create.\n"
     )
 
 
@@ -104,12 +127,19 @@ def test_json_is_one_document_with_addresses_actions_and_typed_reasons(
     assert (document["format"], document["targets"]) == (1, [])
     assert (instance["instance"], instance["unseen"]) == (NAME, False)
     entries = {entry["address"]: entry for entry in instance["entries"]}
-    assert entries[f"{NAME}/file:/etc/vikunja/environment"]["reasons"] == [
+    settings = entries[f"{NAME}/file:/etc/vikunja/environment.green"]
+    assert (settings["step"], settings["action"]) == ("switch", "create")
+    assert settings["reasons"] == [
         {"kind": "configuration", "subject": "network.domain", "text": "network.domain changed"}
     ]
-    backend = entries[f"{NAME}/unit:vikunja-backend@blue.service"]
-    assert (backend["step"], backend["action"]) == ("switch", "run")
-    assert backend["reasons"][0]["kind"] == "trigger"
+    backend = entries[f"{NAME}/unit:vikunja-backend@green.service"]
+    assert (backend["step"], backend["action"]) == ("switch", "create")
+    assert [(one["kind"], one["subject"]) for one in backend["reasons"]] == [
+        ("trigger", "release:green"),
+        ("trigger", "file:/etc/vikunja/environment.green"),
+        ("trigger", "file:/etc/systemd/system/vikunja-backend@green.service"),
+    ]
+    assert entries[f"{NAME}/unit:vikunja-backend@blue.service"]["action"] == "delete"
     certificate = entries[f"{NAME}/self-signed-certificate:/etc/vikunja/tls/self-signed"]
     assert certificate["changes"] == [
         {"name": "state", "before": "other-domain", "after": "present"}
@@ -122,9 +152,11 @@ def test_target_cuts_the_plan_and_a_star_takes_all_that_begin_so(
     assert plan(moved, "--target", f"{NAME}/file:*", "--target", "health:site") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("  ")] == [
-        "file:/etc/vikunja/environment",
+        "file:/etc/vikunja/environment.green",
+        "file:/etc/systemd/system/vikunja-backend@green.service",
         "file:/etc/nginx/conf.d/vikunja.conf",
         "health:site",
+        "file:/etc/vikunja/environment.blue",
     ]
 
 
@@ -151,8 +183,9 @@ def test_drift_is_told_from_edits(deployed: Site, capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     lines = {line.split()[1]: " ".join(line.split()[2:]) for line in shown.splitlines()[1:-2]}
     assert lines["directory:/etc/vikunja/secrets"] == "drift: mode changed"
-    assert lines["file:/etc/vikunja/environment"] == "vikunja.max_upload_mb changed"
-    assert lines["file:/etc/vikunja/environment.green"] == "drift: edited in the container"
+    # Whatever somebody has put in its place, it is compared with what serves.
+    assert lines["file:/etc/vikunja/environment.green"] == "vikunja.max_upload_mb changed"
+    assert "    settings: 1 changed, blue → green, no request interrupted\n" in shown
     assert lines["unit:nginx.service"] == "file:/etc/nginx/conf.d/vikunja.conf changes"
     assert "mode: 0755 → 0700" in shown
     assert "state: inactive → active" in shown
@@ -242,20 +275,32 @@ def test_another_database_type_is_marked_as_losing_data_where_the_old_one_is_not
     assert "destructive" not in capsys.readouterr().out
     deployed.machine.files.remove("/etc/vikunja/environment")
     assert plan(deployed) == 0
+    # Nothing but the link is gone: the color has its settings.
+    assert "destructive" not in capsys.readouterr().out
+    deployed.machine.files.remove("/etc/vikunja/environment.blue")
+    assert plan(deployed) == 0
     assert "      destructive: data is lost\n" in capsys.readouterr().out
 
 
 def test_a_service_that_serves_and_is_started_anew_says_what_that_interrupts(
     deployed: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployed.document["vikunja"] = {"registration": True}
-    deployed.write()
+    backend = deployed.machine.unit("vikunja-backend@blue.service")
+    backend.hangs = True
     assert plan(deployed) == 0
     lines = capsys.readouterr().out.splitlines()
     at = next(n for n, line in enumerate(lines) if "unit:vikunja-backend@blue.service " in line)
-    assert lines[at + 1] == "      interrupts: requests, for 1 to 2 s"
-    deployed.apply()
+    assert lines[at + 1 : at + 3] == [
+        "      health: does not answer → well",
+        "      interrupts: requests, for 1 to 2 s",
+    ]
+    backend.hangs = False
     # The other color starts beside the one that serves.
+    deployed.document["vikunja"] = {"registration": True}
+    deployed.write()
+    assert plan(deployed) == 0
+    assert "interrupts" not in capsys.readouterr().out
+    deployed.apply()
     deployed.repository.commit()
     capsys.readouterr()
     assert plan(deployed) == 0
