@@ -88,6 +88,12 @@ class Inputs(Struct, frozen=True, dict=True):
             )
         )
 
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """Addresses of what is of the configuration though it may not be desired now: the other
+        color's, and what the last apply brought about."""
+        return self.colors.union(self.applied.resources)
+
 
 class Inspection(Struct, frozen=True):
     """What was found of one instance at one moment, and what it calls for.
@@ -281,7 +287,7 @@ def build_plan(
     parts = sources.switch(color, target, active if takes_over else None, upstreams)
     if takes_over:
         parts = replace(parts, rest=(*parts.rest, *moved(active, parts.start, sources, facts)))
-    aside = overrides.find(facts, sources.inside + parts.resources, sources.applied.resources)
+    aside = overrides.find(facts, sources.inside + parts.resources, sources.named)
     inside, start, rest = (
         overrides.put_aside(part, aside) for part in (sources.inside, parts.start, parts.rest)
     )
@@ -374,7 +380,7 @@ def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Colo
         return release.other(active)
     units = [one for one in parts.start if isinstance(one, Unit) and is_of(one, active)]
     changed = {one.address for one in sources.inside if one.difference(facts) is not None}
-    aside = overrides.find(facts, units, sources.applied.resources)
+    aside = overrides.find(facts, units, sources.named)
     changed.update(one.address for one in aside)
     restarts = (
         one.restarts(facts, changed)
@@ -396,7 +402,7 @@ def moved(
     if place.path not in facts.files or not place.difference(facts):
         return ()
     nginx = next(one for one in start if isinstance(one, Unit) and one.unit == proxy.UNIT)
-    return (place, replace(nginx, triggers=(place.address,)))
+    return (place, replace(nginx, triggers=(place.address,), follows=(place.address,)))
 
 
 def new_upstream(color: Color, facts: Facts) -> bool:

@@ -42,10 +42,10 @@ class Override(Resource, frozen=True, kw_only=True):
 
 
 def find(
-    facts: Facts, resources: Iterable[Resource], applied: Container[str]
+    facts: Facts, resources: Iterable[Resource], named: Container[str]
 ) -> tuple[Override, ...]:
-    """Those of the units among these resources. applied: addresses of what was applied before: what
-    the configuration has named goes, or stays, by that."""
+    """Those of the units among these resources. named: addresses of what the configuration has
+    named, now or before: that goes, or stays, by that."""
     resources = tuple(resources)
     desired = {one.path for one in resources if isinstance(one, File)}
     changed: dict[str, list[str]] = {}
@@ -57,7 +57,7 @@ def find(
             loaded = tuple(path for path in loaded if path.endswith(".conf"))
         written = (path for path in facts.unit_files if _belongs(path, unit))
         for path in dict.fromkeys((*loaded, *written)):
-            if path not in desired and f"file:{path}" not in applied and _by_hand(path):
+            if path not in desired and f"file:{path}" not in named and _by_hand(path):
                 changed.setdefault(path, []).append(unit)
     return tuple(Override(path=path, units=tuple(names)) for path, names in sorted(changed.items()))
 

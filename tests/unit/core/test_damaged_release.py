@@ -98,6 +98,12 @@ def test_one_that_was_killed_between_the_two_is_taken_up_by_the_next(deployed: S
     deployed.machine.files.remove(BINARY)
     looks, plan = deployed.plan()
     assert apply_killed(deployed, looks, plan, 10)
+    assert deployed.machine.files.get(BINARY) is not None
+    _, plan = deployed.plan()
+    assert not any(entry.interrupts for entry in plan.entries)
     deployed.apply()
-    assert deployed.machine.unit("vikunja-backend@blue.service").starts == 2
+    # There is something to serve from again: it does, beside what runs with what is gone.
+    assert deployed.machine.files.get(GREEN) is not None
+    blue, green = (deployed.machine.unit(f"vikunja-backend@{c}.service") for c in ("blue", "green"))
+    assert (blue.active, blue.starts, green.active) == ("inactive", 1, "active")
     check_converged(deployed)

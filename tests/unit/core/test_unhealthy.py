@@ -14,6 +14,7 @@ from tasks.model.layout import MAINTENANCE
 from tasks.model.plan import PlanEntry
 
 BACKEND = "vikunja-backend@blue.service"
+GREEN_BACKEND = "vikunja-backend@green.service"
 MCP = "vikunja-mcp@blue.service"
 NGINX = "nginx.service"
 REDIS = "redis-server.service"
@@ -36,7 +37,8 @@ def entries(site: Site) -> list[PlanEntry]:
 
 def said(entry: PlanEntry) -> tuple[str, str, list[str]]:
     changes = [f"{change.name}: {change.before} → {change.after}" for change in entry.changes]
-    return entry.address, ", ".join(reason.text for reason in entry.reasons), changes
+    reasons = [reason.text for reason in entry.reasons if reason.text]
+    return entry.address, ", ".join(reasons), changes
 
 
 @pytest.mark.parametrize("name", [BACKEND, MCP, NGINX, REDIS])
@@ -145,11 +147,21 @@ def test_what_is_to_listen_elsewhere_is_not_said_to_be_unwell(deployed: Site) ->
     deployed.document["services"]["backend"] = {"port_blue": 3556}
     deployed.document["network"]["domain"] = "other.example.com"
     deployed.write()
-    found = {entry.address: said(entry) for entry in entries(deployed)}
-    assert "services.backend.port_blue changed" in found[f"unit:{BACKEND}"][1]
+    planned = entries(deployed)
+    found = {entry.address: said(entry) for entry in planned}
+    assert found["file:/etc/vikunja/environment.green"][1] == (
+        "network.domain changed, services.backend.port_blue changed"
+    )
     assert not [changes for *_, changes in found.values() if "health" in str(changes)]
+    # What served is to be elsewhere when it serves again, and nginx is told that it rests.
+    assert [said(one)[1] for one in planned if one.address == f"unit:{NGINX}"] == [
+        "network.domain changed, file:/etc/nginx/conf.d/vikunja.conf and 1 more change",
+        "file:/etc/vikunja/nginx/blue.conf changes",
+    ]
+    assert not any(one.interrupts for one in planned)
     deployed.apply()
     assert deployed.machine.unit(NGINX).starts == 1
+    assert deployed.machine.unit(BACKEND).active == "inactive"
     check_converged(deployed)
 
 
@@ -190,11 +202,15 @@ def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed:
             "content: (sensitive) → (sensitive, changed)",
         ],
     )
-    assert f"unit:{BACKEND}" in [entry.address for entry in planned]
+    # It is taken up by the other color, beside what serves.
+    (unit,) = (entry for entry in planned if entry.address == f"unit:{GREEN_BACKEND}")
+    assert f"secret:{path}" in [reason.subject for reason in unit.reasons]
+    assert not any(entry.interrupts for entry in planned)
     assert "another" not in "".join(str(entry.as_data()) for entry in planned)
     deployed.apply()
     assert files.content(path) == b"another\n"
-    assert deployed.machine.unit(BACKEND).running[path] == b"another\n"
+    assert deployed.machine.unit(GREEN_BACKEND).running[path] == b"another\n"
+    assert deployed.machine.unit(BACKEND).active == "inactive"
     check_converged(deployed)
 
 

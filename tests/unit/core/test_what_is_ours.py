@@ -87,12 +87,17 @@ def test_a_folder_that_was_moved_and_linked_comes_back_with_all_that_is_desired_
 
 
 def test_a_deleted_unit_file_does_not_hide_a_change_of_the_environment(deployed: Site) -> None:
-    deployed.machine.files.remove("/etc/systemd/system/vikunja-backend@.service")
+    machine = deployed.machine
+    machine.files.remove("/etc/systemd/system/vikunja-backend@blue.service")
     deployed.document["vikunja"] = {"max_upload_mb": 50}
     deployed.write()
     deployed.apply()
-    running = deployed.machine.unit("vikunja-backend@blue.service").running
-    assert b'VIKUNJA_FILES_MAXSIZE="50MB"' in running["/etc/vikunja/environment"]
+    running = machine.unit("vikunja-backend@green.service").running
+    assert b'VIKUNJA_FILES_MAXSIZE="50MB"' in running["/etc/vikunja/environment.green"]
+    serving = machine.files.content("/etc/vikunja/environment")
+    assert serving == running["/etc/vikunja/environment.green"]
+    assert machine.unit("vikunja-backend@blue.service").active == "inactive"
+    check_converged(deployed)
 
 
 def test_a_changed_drop_in_of_nginx_is_taken_up_by_a_restart_and_a_site_by_a_reload(
@@ -114,10 +119,15 @@ def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Sit
     assert [entry.address for entry in plan.entries] == [
         f"artifact:{commit[:10]}",
         "release:green",
+        "file:/etc/vikunja/environment.green",
+        "file:/etc/systemd/system/vikunja-backend@green.service",
+        "systemd:unit-files-of-green",
         "unit:vikunja-backend@green.service",
         "color:active",
         "health:site",
+        "link:/etc/vikunja/environment",
         "unit:vikunja-backend@blue.service",
+        "file:/etc/vikunja/environment.blue",
         "record:/etc/vikunja/deployment-config.yaml",
         "record:state",
     ]
@@ -128,10 +138,19 @@ def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Sit
         machine.unit(f"vikunja-backend@{color}.service").active for color in ("blue", "green")
     ]
     assert states == ["inactive", "active"]
+    # For the way back: the release and how it is started, and none of its settings.
     assert machine.files.content("/opt/vikunja/backend/blue/vikunja")
+    assert machine.files.content("/etc/systemd/system/vikunja-backend@blue.service")
+    assert machine.files.get("/etc/vikunja/environment.blue") is None
 
 
-def test_the_records_on_the_host_may_be_lost_without_harm(deployed: Site) -> None:
+@pytest.mark.parametrize("edits", [0, 1])
+def test_the_records_on_the_host_may_be_lost_without_harm(deployed: Site, edits: int) -> None:
+    """Also once each color has files of its own."""
+    for _ in range(edits):
+        deployed.document["vikunja"] = {"timezone": "Europe/Berlin"}
+        deployed.write()
+        deployed.apply()
     for path in (
         deployed.paths.applied(NAME),
         deployed.paths.state(NAME),
