@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_claims import apply_killed
+from model_claims import apply_killed, on_the_host, seen_address
 from model_container import ModelContainer
 from model_site import NAME, Site
 
@@ -59,7 +59,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
     return answer
 
 
-@pytest.mark.parametrize("code", [0, 10])
+@pytest.mark.parametrize("code", [0, 11])
 def test_an_instance_is_free_as_soon_as_its_own_part_is_done_or_has_failed(
     moved: Site, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
@@ -88,7 +88,8 @@ def test_a_yes_at_the_terminal_does_it(
     assert apply(moved) == 0
     assert asked == ["Apply this? [y/N] "]
     captured = capsys.readouterr()
-    assert "Plan: 5 to update, 3 to run." in captured.out
+    assert "    settings: 1 changed, blue → green, no request interrupted\n" in captured.out
+    assert "Plan: 4 to create, 7 to update, 2 to remove, 3 to run." in captured.out
     assert captured.err.splitlines()[-1].endswith(": https://other.example.com")
     _, plan = moved.plan()
     assert plan.empty
@@ -283,12 +284,9 @@ def test_what_moves_before_the_lock_is_planned_anew_where_nobody_is_asked(
     captured = capsys.readouterr()
     assert "found: unit:nginx.service changed; planned anew\n" in captured.err
     assert len(shown) == 2
-    planned = [entry.address for entry in shown[1].instances[0].entries]
-    done = [address for address, _ in moved.world.log]
-    for kind in ("file:", "unit:", "health:"):
-        assert [one for one in done if one.startswith(kind)] == [
-            one for one in planned if one.startswith(kind)
-        ]
+    planned = [seen_address(one) for one in shown[1].entries if not on_the_host(one)]
+    assert [address for address, _ in moved.world.log] == planned
+    assert "unit:nginx.service" in planned and "file:/etc/vikunja/environment.green" in planned
     _, plan = moved.plan()
     assert plan.empty
 
@@ -330,8 +328,9 @@ def test_a_stopped_container_is_started_and_the_rest_is_done_in_the_same_apply(
     assert plan.empty
 
 
+@pytest.mark.parametrize("serves", [True, False])
 def test_a_failure_ends_with_its_own_code_evidence_and_hint_and_is_recorded(
-    moved: Site, capsys: pytest.CaptureFixture[str]
+    moved: Site, capsys: pytest.CaptureFixture[str], serves: bool
 ) -> None:
     # The site that nginx would serve is another's by a file of theirs that it cannot load.
     moved.machine.files.remove("/opt/vikunja/backend/blue/vikunja")
@@ -343,14 +342,24 @@ def test_a_failure_ends_with_its_own_code_evidence_and_hint_and_is_recorded(
         moved.machine.files.write(f"/opt/vikunja/{part}/blue/.release", line)
     # As of an older version, which noted nothing else of what it released.
     moved.machine.files.remove("/opt/vikunja/backend/blue/.files")
-    assert apply(moved, "--yes") == 10
+    blue = moved.machine.unit("vikunja-backend@blue.service")
+    if not serves:
+        moved.machine.stop("vikunja-backend@blue.service")
+    # Where something serves, it does so on.
+    assert apply(moved, "--yes") == (11 if serves else 10)
     error = capsys.readouterr().err
-    assert "error: vikunja-main: vikunja-backend@blue.service is not healthy: " in error
+    assert "error: vikunja-main: vikunja-backend@green.service is not healthy: " in error
+    assert ("; blue (v1.0.0-" in error and ") serves on\n" in error) is serves
     assert "       | says version" in error
     assert "./doit logs vikunja-main" in error
     state = states.read(moved.paths, NAME)
     assert state is not None
-    assert (state.status, state.last_operation_status) == ("failed", "failure")
+    assert (state.status, state.last_operation_status, state.active_color, blue.starts) == (
+        "running" if serves else "failed",
+        "failure",
+        "blue",
+        1,
+    )
 
 
 def second_instance(site: Site) -> Path:
@@ -403,10 +412,14 @@ def test_a_killed_apply_shows_as_interrupted_and_goes_on(
     moved: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     looks, plan = moved.plan()
-    assert apply_killed(moved, looks, plan, 12)
+    # The color is prepared, and nginx's files are announced.
+    assert apply_killed(moved, looks, plan, 24)
     capsys.readouterr()
     Plan().parse_execute(["--config", str(moved.config)])
-    assert "the last apply has not finished it" in capsys.readouterr().out
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    reasons = {line[1]: line[2] for line in lines if len(line) == 3}
+    assert reasons["file:/etc/vikunja/environment.green"] == "network.domain changed"
+    assert reasons["file:/etc/nginx/conf.d/vikunja.conf"] == "the last apply has not finished it"
     assert apply(moved, "--yes") == 0
     assert "did not finish" in capsys.readouterr().err
     _, plan = moved.plan()
