@@ -24,10 +24,10 @@ DOCS = {
     "validate": "check the configuration of an instance",
     "render": "make the files of an instance from the templates",
     "provision": "make, change and start the container",
-    "system": "packages, users, files, database, proxy in the container",
+    "system": "packages, users, files, database in the container",
     "build": "build the wanted commit into the cache",
     "release": "put the build into the idle color",
-    "switch": "start the color, check its health, let nginx pass requests to it",
+    "switch": "prepare and start the color, check its health, let the proxy pass requests to it",
     "record": "write down what was done",
     "backup": "take a backup; no step of an apply",
 }

@@ -303,13 +303,13 @@ def test_a_step_that_needs_no_build_builds_nothing(
     serving: Site,
     building: Callable[[Build], list[str]],
 ) -> None:
-    serving.document["network"]["domain"] = "other.example.com"
+    serving.document["files"] = [{"path": "/etc/motd", "content": "ours\n"}]
     serving.write()
     commits = building(lambda: None)
     os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(serving.config)
     assert step(f"system:{NAME}") == 0
     assert commits == []
-    assert ("file:/etc/nginx/conf.d/vikunja.conf", "update") in serving.world.log
+    assert serving.world.log == [("file:/etc/motd", "create")]
 
 
 def test_a_build_alone_shows_how_far_it_is_and_is_no_operation(

@@ -22,6 +22,7 @@ from tasks.engine.steps import step_creators
 from tasks.errors import DeployError
 from tasks.model import state as states
 from tasks.model.operations import operation
+from tasks.model.plan import STEPS
 from tasks.paths import PREFIX_VARIABLE, ROOT
 
 DOIT = str(Path(sys.executable).with_name("doit"))
@@ -87,7 +88,11 @@ def test_an_edited_configuration_renders_only_what_reads_it(site: Site) -> None:
     run_doit(site, "render")
     after = rendered(site)
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"manifest.json", "etc__vikunja__environment"}
+    assert changed == {
+        "manifest.json",
+        "etc__vikunja__environment.blue",
+        "etc__vikunja__environment.green",
+    }
 
 
 def test_a_rendered_file_that_is_lost_comes_back(site: Site) -> None:
@@ -147,11 +152,13 @@ def test_a_step_without_entries_is_up_to_date(site: Site) -> None:
     site.apply()
     session = Session(site.paths)
     instance = site.instance
-    assert all(session.settled(instance, step) for step in ("provision", "system", "record"))
-    site.machine.stop("nginx.service")
-    session = Session(site.paths)
-    settled = {step: session.settled(instance, step) for step in ("provision", "system", "build")}
-    assert settled == {"provision": True, "system": False, "build": True}
+    assert all(session.settled(instance, step) for step in STEPS)
+    unsettled = {"logrotate.timer": {"system", "record"}, "nginx.service": {"switch", "record"}}
+    for unit, expected in unsettled.items():
+        site.machine.stop(unit)
+        session = Session(site.paths)
+        assert {step for step in STEPS if not session.settled(instance, step)} == expected
+        site.apply()
 
 
 def test_a_programming_error_in_a_step_is_never_taken_for_success(
@@ -210,7 +217,7 @@ def test_the_list_tells_what_an_apply_would_do_and_looks_once(
     assert {after[step] for step in STEPS_OF_A_PLAN} == {"U"}
     site.machine.stop("nginx.service")
     stopped = statuses(site, capsys)
-    assert (stopped["provision"], stopped["system"], stopped["build"]) == ("U", "R", "U")
+    assert {step for step in STEPS_OF_A_PLAN if stopped[step] == "R"} == {"switch", "record"}
 
 
 def test_what_cannot_be_inspected_is_tried_once_by_the_list(
@@ -235,7 +242,7 @@ def test_a_step_tells_the_files_that_it_is_about(
     run_doit(site, "validate")
     artifact = site.publish().path
     reported = {}
-    for step in ("validate", "render", "system", "build"):
+    for step in ("validate", "render", "system", "build", "switch"):
         capsys.readouterr()
         assert run_doit(site, "info", f"{step}:{NAME}") == 0
         reported[step] = capsys.readouterr().out
@@ -244,10 +251,12 @@ def test_a_step_tells_the_files_that_it_is_about(
     assert str(site.config) in reported["validate"] and "config.schema.json" in reported["validate"]
     assert nginx in reported["render"].partition(makes)[2]
     assert nginx in reported["system"].partition(depends)[2]
+    assert nginx in reported["switch"].partition(depends)[2]
     assert str(artifact) in reported["build"].partition(makes)[2]
     site.machine.stop("nginx.service")
-    assert run_doit(site, "info", f"system:{NAME}") == 1
-    assert f"nothing for system in ./doit plan {NAME}" in capsys.readouterr().out
+    assert run_doit(site, "info", f"system:{NAME}") == 0
+    assert run_doit(site, "info", f"switch:{NAME}") == 1
+    assert f"nothing for switch in ./doit plan {NAME}" in capsys.readouterr().out
 
 
 def test_a_configuration_is_checked_again_where_it_has_changed(
@@ -306,7 +315,7 @@ def test_a_plan_takes_one_round_trip_whatever_the_number_of_resources(
 def test_applying_many_files_takes_no_more_round_trips_than_applying_one(site: Site) -> None:
     site.apply()
     counts = []
-    for number in (1, 300):
+    for number in (1, 300, 2):
         site.document["files"] = [
             {"path": f"/srv/{number}/{n}"} | {"content": "x"} for n in range(number)
         ]
@@ -315,7 +324,8 @@ def test_applying_many_files_takes_no_more_round_trips_than_applying_one(site: S
         site.world.round_trips = 0
         assert site.carry_out(looks, plan) == {}
         counts.append(site.world.round_trips)
-    assert counts[0] == counts[1]
+    # From the second on, what is no longer configured is removed, too.
+    assert counts == [counts[0], counts[0] + 1, counts[0] + 1]
 
 
 def test_an_operation_that_cannot_be_ended_keeps_no_other_from_its_end(

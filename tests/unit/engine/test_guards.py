@@ -268,10 +268,10 @@ def test_what_a_newer_apply_has_done_is_not_done_over_by_a_step_that_looked_befo
     namespace = runpy.run_path(str(ROOT / "dodo.py"), {"__name__": "dodo"})
     session = namespace["_session"]
     (instance,) = site.instances()
-    assert not session.settled(instance, "system")
+    assert not session.settled(instance, "switch")
     site.apply()
     site.world.log.clear()
-    session.perform(instance, "system")
+    session.perform(instance, "switch")
     session.close()
     assert site.world.log == []
 
@@ -308,8 +308,8 @@ def test_a_step_that_is_cancelled_ends_as_cancelled(
     site.world.cancel_at = 8
     capsys.readouterr()
     assert by_step(site) == 20
-    assert errors(capsys.readouterr().err.splitlines()) == [
-        f"error: {NAME}: cancelled",
+    assert [same(line) for line in errors(capsys.readouterr().err.splitlines())] == [
+        f"error: {NAME}: cancelled; blue (v1.0.0-HASH) serves on",
         f"       ./doit plan {NAME} shows what is left to do.",
     ]
     state = states.read(site.paths, NAME)
