@@ -73,9 +73,13 @@ def _behind(batch: Sequence[PlanEntry], inspection: Inspection) -> list[str]:
     """The units that these files are for, once they have landed: those that serve, too, which are
     to be started anew where nobody takes over from them."""
     landed = {entry.address for entry in batch}
-    planned = [entry.resource for entry in inspection.plan.entries]
-    serving = inspection.sources.switch(active_color(inspection.facts), inspection.target).start
-    units = [one for one in (*planned, *serving) if isinstance(one, Unit)]
+    concerned = [entry.resource for entry in inspection.plan.entries]
+    move = inspection.plan.database_move
+    if move is None or move.first or move.occupied:
+        active = active_color(inspection.facts)
+        concerned += inspection.sources.switch(active, inspection.target).start
+    # Else what serves goes on with the database that it has, and so it does where that one stays.
+    units = [one for one in concerned if isinstance(one, Unit)]
     names = (unit.unit for unit in units if not landed.isdisjoint(unit.triggers))
     return list(dict.fromkeys(names))
 

@@ -22,7 +22,7 @@ from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import PlannedMove
 from tasks.model.instance import COLORS, Color, Database, Instance
 from tasks.model.layout import SECRETS, environment
-from tasks.model.plan import InstancePlan
+from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning import inspection
 from tasks.planning.inspection import Inputs, Inspection
@@ -39,7 +39,7 @@ from tasks.resources.data_move import (
 from tasks.resources.files import Absent, File
 from tasks.resources.migration import WriteThaw, recorded
 from tasks.resources.release import HealthCheck
-from tasks.resources.system import Unit
+from tasks.secret import Secret
 
 PASSWORD = f"{SECRETS}/db-password"
 
@@ -81,12 +81,11 @@ def inspect_move(
     if occupied:
         update = inspection.find_update(instance, target, facts, paths)
         return inspection.build_plan(sources, container, target, facts, paths, update, move=move)
-    as_is = _as_it_is(sources, container, before, paths)
+    as_is = as_it_is(sources, container, before, paths)
     found = inspection.find(as_is, container, paths)
     update = inspection.find_update(as_is.instance, target, found, paths)
     first = inspection.build_plan(as_is, container, target, found, paths, update)
-    # Records are written at the end of every plan.
-    if any(entry.step != "record" for entry in first.plan.entries):
+    if any(_comes_first(entry, as_is) for entry in first.plan.entries):
         plan = replace(first.plan, unseen=True, database_move=replace(move, first=True))
         return replace(first, plan=plan, asked=instance)
     stale = None
@@ -95,6 +94,14 @@ def inspect_move(
     seconds = _expected(instance, container, before, paths)
     move = replace(move, seconds=seconds, replaces=stale)
     return inspection.build_plan(sources, container, target, facts, paths, move=move)
+
+
+def _comes_first(entry: PlanEntry, as_is: Inputs) -> bool:
+    """Whether it is more than the records, which every plan ends with, and than what a move that
+    failed has left, which the next one puts there anew: a password, the idle color's settings."""
+    gone = entry.resource
+    left = isinstance(gone, Absent) and (gone.path == NEXT or gone.address in as_is.colors)
+    return entry.step != "record" and not left
 
 
 def _expected(
@@ -112,7 +119,7 @@ def _expected(
     return SECONDS + SECONDS_PER_MB * size / 1_000_000
 
 
-def _as_it_is(
+def as_it_is(
     sources: Inputs, container: Container, before: DatabaseAddress, paths: Paths
 ) -> Inputs:
     """The instance as it is configured, but with the database that serves."""
@@ -126,14 +133,21 @@ def _as_it_is(
         )  # fmt: skip
     desired = sources.instance.database
     after = database_address(sources.instance)
+    password = None
     if before.same_server(after) and before.user == after.user:
         # One server knows a user by one password.
         database = replace(database, password_file=desired.password_file)
     elif not _unchanged(sources, database, paths):
         database = replace(database, password_file=None)
+        if not before.inside:
+            # What the host says by now need not be that server's; what serves has the right one.
+            password = container.run(["cat", PASSWORD], check=False).stdout
     if database.admin_password_file is None or not database.admin_password_file.is_file():
         database = replace(database, admin_user=None, admin_password_file=None)
     made = inspection.gather(_with(sources.instance, database), paths)
+    if password:
+        known = replace(made.host_files, database_password=Secret(password))
+        made = replace(made, host_files=known)
     return replace(made, applied=_without_what_comes(made, sources))
 
 
@@ -180,14 +194,17 @@ def around(
 ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
     """The system step without what would shut the old database out, and the start of the color that
     is to serve from the new one, once the data is there."""
+    late = tuple(
+        one
+        for one in system
+        if isinstance(one, File) and one.path == PASSWORD and one.difference(facts)
+        if move.before.type != "sqlite"
+    )
     early: list[Resource] = []
-    late: list[Resource] = []
     for resource in system:
-        password = isinstance(resource, File) and resource.path == PASSWORD
-        if password and move.before.type != "sqlite" and resource.difference(facts):
+        if resource in late:
             early.append(replace(resource, path=NEXT))
-            late.append(resource)
-        elif resource != Absent(path=NEXT):
+        elif not (late and resource == Absent(path=NEXT)):
             early.append(resource)
     before, after = move.before, move.after
     stop = Freeze(
@@ -229,8 +246,8 @@ def refuse(plan: InstancePlan) -> None:
         return
     resources = [entry.resource for entry in plan.entries]
     steps = [any(isinstance(one, kind) for one in resources) for kind in WHOLE]
-    starts = any(isinstance(one, Unit) and "@" in one.unit for one in resources)
-    if (any(steps) or starts) and not all(steps):
+    # All that is not of the move has come before: what the switch has is of it.
+    if any(entry.step == "switch" for entry in plan.entries) and not all(steps):
         raise UsageError(
             "the data is carried over to another database as a whole",
             where=plan.instance,

@@ -40,6 +40,7 @@ from tasks.resources.release import active_color, damage, released, whole_releas
 from tasks.resources.system import Unit
 
 if TYPE_CHECKING:
+    from tasks.model.database_address import DatabaseAddress
     from tasks.model.database_move import PlannedMove
     from tasks.model.update import PlannedUpdate
 
@@ -127,8 +128,7 @@ def inspect(instance: Instance, paths: Paths, *, sweep: bool = False) -> Inspect
         facts = find(sources, container, paths, found)
     finally:
         answer = commit()
-    settings = sources.rendered[environment("blue")].content
-    before = moves_from(instance, settings, facts) if deployed(sources, facts) else None
+    before = data_elsewhere(sources, facts)
     if before is not None:
         from tasks.planning import database_move
 
@@ -136,6 +136,14 @@ def inspect(instance: Instance, paths: Paths, *, sweep: bool = False) -> Inspect
     target = find_target(instance, answer, paths)
     update = find_update(instance, target, facts, paths)
     return build_plan(sources, container, target, facts, paths, update, sweep=sweep)
+
+
+def data_elsewhere(sources: Inputs, facts: Facts) -> DatabaseAddress | None:
+    """The database that the data is in, where another one is configured."""
+    if not deployed(sources, facts):
+        return None
+    settings = sources.rendered[environment("blue")].content
+    return moves_from(sources.instance, settings, facts)
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:

@@ -1,8 +1,9 @@
 """Back to the release that the other color keeps: an update with that release as its target.
 
-The plan is that of an apply whose target is the kept release, of which only the switch and the
-records are done: whatever else differs from the configuration stays for the next apply. Where a
-migration stands between, a backup from before it comes back with that release.
+The plan is that of an apply whose target is the kept release: a color is a release and its
+configuration, so the old release serves with the configuration as it is now. Only the container
+itself, and another database, stay for the next apply. Where a migration stands between, a backup
+from before it comes back with that release.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tasks.model.instance import Color, Instance
 from tasks.model.releases import Served
 from tasks.model.update import PlannedUpdate
 from tasks.paths import Paths
-from tasks.planning import inspection, migrations
+from tasks.planning import database_move, inspection, migrations
 from tasks.planning.inspection import Inspection
 from tasks.resources.base import Facts, Resource
 from tasks.resources.release import ReleaseLine, active_color, released
@@ -35,7 +36,8 @@ OBSERVE_SECONDS = 1
 
 
 def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = None) -> Inspection:
-    """What a rollback finds and would do. One round trip to the container, no change.
+    """What a rollback finds and would do. One round trip to the container, no change; three where
+    another database is configured than the one that serves, which goes on serving.
 
     identity: the file that opens an encrypted archive. Raises ResourceError where no other release
     is kept, the container does not run or something in it is unfinished, DatabaseError where a
@@ -44,6 +46,11 @@ def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = N
     container = container_for(instance, paths)
     inputs = inspection.gather(instance, paths)
     facts = inspection.find(inputs, container, paths)
+    asked, before = None, inspection.data_elsewhere(inputs, facts)
+    if before is not None:
+        inputs = database_move.as_it_is(inputs, container, before, paths)
+        asked, instance = instance, inputs.instance
+        facts = inspection.find(inputs, container, paths)
     serving = _serving_release(instance, facts)
     kept = _kept_release(instance, serving, facts, paths)
     target = ReleaseTarget(kept.commit, kept.key, kept.version, "rolled back")
@@ -54,7 +61,7 @@ def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = N
         enclose = partial(_around_switch, _staged_restore(instance, update, known, identity))
     planned = inspection.build_plan(inputs, container, target, facts, paths, enclose=enclose)
     _refuse_unfinished(planned)
-    return _switch_and_records(planned)
+    return replace(_switch_and_records(planned), asked=asked)
 
 
 def restored_by(planned: Inspection) -> StagedRestore | None:

@@ -491,7 +491,9 @@ def _backend(machine: Machine, name: str, arguments: Sequence[str]) -> None:
         user = re.findall(r'VIKUNJA_DATABASE_USER="([^"]+)"', text)[-1]
         place = kind if host.startswith("127.0.0.1:") else host
         color = name.partition("@")[2].removesuffix(".service")
-        said = _color_login(machine, color, place, database, user)
+        # It has read it when it was started.
+        read = (machine.unit(name).running or {}).get(f"{SECRETS}/{color}/db-password", b"")
+        said = _color_login(machine, color, place, database, user, read.strip())
         if said != "present":
             raise Refused(f"the database says {said}", 10)
 
@@ -726,12 +728,13 @@ def _retire_secrets(
     machine.files.remove(f"{SECRETS}/{color}")
 
 
-def _color_login(machine: Machine, color: str, place: str, name: str, user: str) -> str:
-    """What a color's backend is told as it logs in. See _login."""
-    own = (machine.files.content(f"{SECRETS}/{color}/db-password") or b"").strip()
+def _color_login(
+    machine: Machine, color: str, place: str, name: str, user: str, own: bytes
+) -> str:
+    """What a color's backend is told as it logs in with its own password. See _login."""
     found = machine.databases.get((place, name))
     if place not in _SERVICES or found is None:
-        return _login(machine, place, name, user)
+        return _login(machine, place, name, user, own)
     if machine.unit(_SERVICES[place][1]).active != "active":
         return "stopped"
     if place == "postgres":
@@ -773,9 +776,10 @@ _SERVICES = {
 }
 
 
-def _login(machine: Machine, place: str, name: str, user: str) -> str:
+def _login(machine: Machine, place: str, name: str, user: str, secret: bytes | None = None) -> str:
     """place: `postgres` or `mysql` in the container, else host and port of a server outside."""
-    secret = _password(machine)
+    if secret is None:
+        secret = _password(machine)
     found = machine.databases.get((place, name))
     if place in _SERVICES:
         package, service = _SERVICES[place]

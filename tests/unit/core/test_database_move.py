@@ -72,13 +72,43 @@ def moving(site: Site) -> PlannedMove:
     return found
 
 
-def assert_open(site: Site) -> None:
-    """Requests are taken, and nothing is left of the move."""
+def assert_open(site: Site, color: str = "") -> None:
+    """Requests are taken by that color, if any is said, and nothing is left of the move."""
     for path in (MAINTENANCE, JOURNAL, NEXT, FILLING):
         assert site.machine.files.get(path) is None, path
-    assert site.machine.unit("vikunja-backend@blue.service").active == "active"
-    assert site.machine.unit("vikunja-backend@blue.service").enabled
+    serving = serves(site)
+    assert serving == (color or serving)
+    assert backend(site, serving).active == "active"
+    assert backend(site, serving).enabled
+    assert backend(site, other(serving)).active == "inactive"
+    assert not backend(site, other(serving)).enabled
     assert site.machine.behind() == {}
+    link = site.machine.files.get("/etc/vikunja/environment")
+    assert link.target == f"environment.{serving}"
+
+
+def serves(site: Site) -> str:
+    return "green" if site.machine.files.get("/etc/vikunja/active/green") is not None else "blue"
+
+
+def other(color: str) -> str:
+    return "blue" if color == "green" else "green"
+
+
+def backend(site: Site, color: str) -> Any:
+    return site.machine.unit(f"vikunja-backend@{color}.service")
+
+
+def untouched(site: Site) -> Any:
+    """What serves: the files that it runs with and was started with, how often, and its secret."""
+    color = serves(site)
+    paths = [
+        f"/etc/vikunja/environment.{color}",
+        f"/etc/systemd/system/vikunja-backend@{color}.service",
+        "/etc/vikunja/secrets/db-password",
+        f"/var/lib/vikunja-deploy/stamps/vikunja-backend@{color}.service",
+    ]
+    return color, backend(site, color).running, [site.machine.files.get(path) for path in paths]
 
 
 def kept(site: Site) -> list[str]:
@@ -109,7 +139,7 @@ def test_it_takes_as_long_as_the_last_time_or_nobody_knows(serving: Site) -> Non
     assert moving(serving).seconds == 5.5
     serving.machine.fails_to_measure = True
     assert moving(serving).seconds is None
-    assert addresses(serving)[-1] == "record:/etc/vikunja/deployment-config.yaml"
+    assert addresses(serving)[-2:] == ["record:/etc/vikunja/deployment-config.yaml", "record:state"]
     assert "writes:stop" in addresses(serving)
 
 
@@ -144,6 +174,7 @@ def test_another_database_of_one_server_takes_the_user_s_new_password_before(
     assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
     assert serving.machine.contents["db.example.com:5432", "todo"] == DATA
     assert_open(serving)
+    assert addresses(serving) == []
 
 
 def test_a_password_of_the_old_server_that_was_edited_is_not_given_to_it(serving: Site) -> None:
@@ -151,31 +182,59 @@ def test_a_password_of_the_old_server_that_was_edited_is_not_given_to_it(serving
     assert apply(serving) == 0
     (serving.folder / "one").write_text("canary-edited\n")
     desired(serving, **outside(serving, "new.example.com", "two"))
-    assert "file:/etc/vikunja/secrets/db-password" not in addresses(serving)
+    # Nothing has to come first: what serves keeps the password that it has.
+    planned = addresses(serving)
+    assert not moving(serving).first
+    secret = "file:/etc/vikunja/secrets/db-password"
+    assert planned.index(f"{secret}-next") < planned.index("writes:stop") < planned.index(secret)
+    assert apply(serving) == 0
+    assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
+    assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
+    assert_open(serving, "blue")
+    assert addresses(serving) == []
+
+
+def test_an_edit_beside_it_comes_first_with_the_password_that_the_old_server_knows(
+    serving: Site,
+) -> None:
+    desired(serving, **outside(serving, "db.example.com", "one"))
+    assert apply(serving) == 0
+    (serving.folder / "one").unlink()
+    serving.document["vikunja"] = {"registration": True}
+    desired(serving, **outside(serving, "new.example.com", "two"))
+    assert moving(serving).first
+    assert not [one for one in addresses(serving) if "db-password" in one]
     assert apply(serving) == 0
     assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
     assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
     assert_open(serving)
+    assert addresses(serving) == []
 
 
 def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving: Site) -> None:
     desired(serving, type="postgresql")
     assert apply(serving) == 0
     done = [address for address, _ in executed(serving.world.log)]
-    assert done[done.index("postgresql-database:vikunja") : done.index("writes:go-on") + 1] == [
+    assert done[done.index("postgresql-database:vikunja") :] == [
         "postgresql-database:vikunja",
+        "release:green",
+        "file:/etc/vikunja/environment.green",
+        "file:/etc/systemd/system/vikunja-backend@green.service",
+        "systemd:unit-files",
         "writes:stop",
         "database:carried-over",
-        "file:/etc/vikunja/environment",
-        "file:/etc/systemd/system/vikunja-backend@.service",
-        "systemd:unit-files",
-        "unit:vikunja-backend@blue.service",
+        "unit:vikunja-backend@green.service",
+        "color:active",
         "health:site",
         "writes:go-on",
+        "link:/etc/vikunja/environment",
+        "unit:vikunja-backend@blue.service",
+        "absent:/etc/vikunja/environment.blue",
+        "record:/etc/vikunja/deployment-config.yaml",
     ]
     assert serving.machine.contents == {SQLITE: DATA, POSTGRESQL: DATA}
     assert kept(serving) == ["sqlite"]
-    assert_open(serving)
+    assert_open(serving, "green")
     seconds = measured.read(serving.paths, NAME).database_move
     assert seconds is not None and "Writes go on after" in serving.paths.log(NAME).read_text()
     assert addresses(serving) == []
@@ -188,9 +247,12 @@ def test_the_way_back_replaces_what_was_kept_and_stops_the_server_afterwards(
     assert apply(serving) == 0
     serving.machine.migrations = f"{DATA} 20250301000000"
     desired(serving, type="sqlite")
-    assert addresses(serving)[-2:] == [
+    assert addresses(serving)[-5:] == [
+        "unit:vikunja-backend@green.service",
+        "file:/etc/vikunja/environment.green",
         "unit:postgresql.service",
         "record:/etc/vikunja/deployment-config.yaml",
+        "record:state",
     ]
     assert apply(serving) == 0
     assert serving.machine.contents[SQLITE] == f"{DATA} 20250301000000"
@@ -204,21 +266,30 @@ def test_a_dump_that_is_not_brought_in_changes_nothing(
 ) -> None:
     desired(serving, type="mysql")
     serving.machine.fails_to_restore = True
-    starts = serving.machine.unit("vikunja-backend@blue.service").starts
+    starts, before = backend(serving, "blue").starts, untouched(serving)
+    _, planned = serving.plan()
     assert apply(serving) == 11
     error = capsys.readouterr().err
     assert "did not carry everything over: tasks: 3 rows, 1 arrived" in error
     assert "serves on, with the database as it was" in error
     assert serving.machine.contents == {SQLITE: DATA, MYSQL: "none"}
     assert kept(serving) == []
-    assert_open(serving)
+    assert_open(serving, "blue")
+    assert backend(serving, "green").starts == 0
     assert "exit code 11" in serving.paths.log(NAME).read_text().splitlines()[-1]
-    # It was stopped and started once, and the next apply does not start it again before.
-    assert serving.machine.unit("vikunja-backend@blue.service").starts == starts + 1
+    # It was stopped and started once, with nothing but what it ran with.
+    assert backend(serving, "blue").starts == starts + 1
+    assert untouched(serving)[1] == before[1]
     serving.machine.fails_to_restore = False
-    assert addresses(serving)[0] == "writes:stop"
+    _, again = serving.plan()
+    # What is there by now is done; the rest is what there was to do.
+    switch = [entry.address for entry in planned.entries if entry.step == "switch"]
+    assert [entry.address for entry in again.entries if entry.step == "switch"] == switch
+    assert [entry.address for entry in again.entries if entry.step == "system"] == []
     assert apply(serving) == 0
     assert serving.machine.contents == {SQLITE: DATA, MYSQL: DATA}
+    assert_open(serving, "green")
+    assert addresses(serving) == []
 
 
 def test_a_move_that_failed_and_is_desired_no_longer_makes_no_other_edit_lose_data(
@@ -231,7 +302,7 @@ def test_a_move_that_failed_and_is_desired_no_longer_makes_no_other_edit_lose_da
     desired(serving, type="sqlite")
     _, plan = serving.plan()
     assert plan.destructive == ()
-    (settings,) = (e for e in plan.entries if e.address == "file:/etc/vikunja/environment")
+    (settings,) = (e for e in plan.entries if e.address == "file:/etc/vikunja/environment.green")
     assert [str(reason) for reason in settings.reasons] == ["vikunja.registration changed"]
     assert apply(serving) == 0
     assert serving.machine.contents[SQLITE] == DATA
@@ -244,7 +315,7 @@ def test_killed_at_every_moment_it_goes_back_or_is_done_and_the_next_apply_finis
 ) -> None:
     killed_in = set()
     # Every moment of the end, where it is decided which one serves.
-    for at in (*range(4, 78, 6), *range(78, 94)):
+    for at in (*range(4, 82, 6), *range(82, 124)):
         now = serving.document["database"]["type"]
         desired(serving, type="mysql" if now == "postgresql" else "postgresql")
         looks, plan = serving.plan()
@@ -273,17 +344,22 @@ def test_tables_that_are_somebodys_are_never_overwritten(
     place = ("db.example.com:5432", "vikunja")
     serving.machine.contents[place] = "SCHEMA_INIT somebody's"
     desired(serving, **outside(serving, "db.example.com", "one"))
+    serves_on = untouched(serving)
     # It can only be looked into once the password is there.
-    assert apply(serving) == 7
-    capsys.readouterr()
+    assert apply(serving) == 11
+    said = capsys.readouterr().err
+    assert "holds tables already, which are not this instance's; blue" in said
+    assert untouched(serving)[:2] == serves_on[:2]
     assert apply(serving) == 3
     said = capsys.readouterr()
     assert "which holds tables already: it is used as it is" in said.out
-    assert "data would be lost by vikunja-main/file:/etc/vikunja/environment" in said.err
+    assert "data would be lost by vikunja-main/file:/etc/vikunja/environment.green" in said.err
     assert serving.machine.migrations == DATA
     assert apply(serving, "--allow-destroy") == 0
     assert serving.machine.migrations == "SCHEMA_INIT somebody's"
     assert serving.machine.contents[SQLITE] == DATA
+    assert_open(serving, "green")
+    assert addresses(serving) == []
 
 
 def test_tables_that_only_show_once_the_server_runs_stop_it_before_anything(
@@ -291,11 +367,14 @@ def test_tables_that_only_show_once_the_server_runs_stop_it_before_anything(
 ) -> None:
     serving.machine.contents[MYSQL] = "SCHEMA_INIT somebody's"
     desired(serving, type="mysql")
-    assert apply(serving) == 7
-    assert "holds tables already, which are not this instance's" in capsys.readouterr().err
+    serves_on = untouched(serving)
+    assert apply(serving) == 11
+    assert "holds tables already, which are not this instance's; blue" in capsys.readouterr().err
     assert serving.machine.contents[MYSQL] == "SCHEMA_INIT somebody's"
     assert "writes:stop" not in [address for address, _ in serving.world.log]
     assert serving.machine.migrations == DATA
+    assert untouched(serving)[:2] == serves_on[:2]
+    assert_open(serving, "blue")
 
 
 def test_an_update_and_any_other_edit_come_first_with_the_database_as_it_is(
@@ -335,27 +414,46 @@ def test_only_a_first_deployment_is_refused_for_a_server_that_is_too_new(
     assert apply(site) == 0
 
 
-def test_a_part_of_it_is_refused(serving: Site, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "file:/etc/vikunja/environment.green",
+        "unit:vikunja-backend@green.service",
+        "color:active",
+        "link:/etc/vikunja/environment",
+        "unit:vikunja-backend@blue.service",
+        "writes:*",
+    ],
+)
+def test_a_part_of_it_is_refused(
+    serving: Site, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
     desired(serving, type="postgresql")
-    assert apply(serving, "--target", "file:/etc/vikunja/environment") == 3
+    assert apply(serving, "--target", target) == 3
     assert "as a whole" in capsys.readouterr().err
     assert serving.world.log == []
 
 
+@pytest.mark.parametrize("trouble", ["fails_to_restore", "fails_to_migrate"])
 def test_a_server_with_another_password_leaves_the_old_one_its_own_until_it_serves(
-    serving: Site,
+    serving: Site, trouble: str
 ) -> None:
+    """Also where that one does not come up, with the new password landed already."""
     desired(serving, **outside(serving, "db.example.com", "one"))
     assert apply(serving) == 0
     desired(serving, **outside(serving, "new.example.com", "two"))
     planned = addresses(serving)
     secret = "file:/etc/vikunja/secrets/db-password"
     assert planned.index(f"{secret}-next") < planned.index("writes:stop") < planned.index(secret)
-    serving.machine.fails_to_restore = True
+    setattr(serving.machine, trouble, True)
+    before = untouched(serving)
     assert apply(serving) == 11
     assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-one"
-    assert_open(serving)
-    serving.machine.fails_to_restore = False
+    assert untouched(serving) == before
+    assert_open(serving, "green")
+    # What serves is behind nothing: it is not started anew before what is left to do.
+    assert not moving(serving).first
+    setattr(serving.machine, trouble, False)
     assert apply(serving) == 0
     assert serving.machine.files.content("/etc/vikunja/secrets/db-password") == b"canary-two"
     assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
