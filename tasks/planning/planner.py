@@ -26,8 +26,6 @@ DIFF_LIMIT = 256 * 1024
 SHOWN_TRIGGERS = 4
 """Where more of them call for an entry, their number is the reason."""
 
-UNFINISHED = Reason("interrupted", "the last apply has not finished it")
-
 
 class Desired(Struct, frozen=True):
     """Everything one instance should be: step → resources, in the order of their application."""
@@ -162,9 +160,6 @@ def _entry(
         reasons = [Reason("pending", difference.because)]
     elif followed := [address for address in resource.follows if address in changed]:
         reasons = _because(followed)
-    elif isinstance(resource, Absent) and resource.address in desired.colors:
-        # Of the color that rests nothing is left by an apply that came to its end.
-        reasons = [UNFINISHED]
     else:
         reasons = _reasons(resource, difference, facts, applied)
         if fired and difference.action != "create":
@@ -242,7 +237,7 @@ def _reasons(
     now = applied_resource(resource)
     if before.digest == now.digest:
         if before.pending:
-            return [UNFINISHED]
+            return [Reason("interrupted", "the last apply has not finished it")]
         if facts.container is not None and not facts.container.exists:
             return [Reason("missing", "not there")]
         if isinstance(resource, Record) and not resource.path:
@@ -269,7 +264,7 @@ def _reasons(
     if reasons or dropped:
         return reasons or dropped
     if before.pending:
-        return [UNFINISHED]
+        return [Reason("interrupted", "the last apply has not finished it")]
     if resource.otherwise:
         return [Reason("source", resource.otherwise)]
     return [Reason("tool", "changed by this version of vikunja-deploy")]

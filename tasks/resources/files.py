@@ -76,11 +76,7 @@ class File(Resource, frozen=True, kw_only=True, dict=True):
         changes = _ownership(self, fact)
         if fact.sha256 != self.sha256:
             return Difference("update", "edited", changes, fact.content, shown)
-        if changes:
-            return Difference("update", _drift_of(changes), changes)
-        # An apply that came to no end has put it there: what serves is without it all the same.
-        without = self.serving is not None and self.serving.difference(facts) is not None
-        return Difference("run", "") if without else None
+        return Difference("update", _drift_of(changes), changes) if changes else None
 
 
 class Directory(Resource, frozen=True, kw_only=True):
