@@ -26,6 +26,9 @@ DIFF_LIMIT = 256 * 1024
 SHOWN_TRIGGERS = 4
 """Where more of them call for an entry, their number is the reason."""
 
+AS_IT_SERVES = Reason("pending", "the same as in what serves")
+"""Why a color gets what is no reason for it to take over."""
+
 
 class Desired(Struct, frozen=True):
     """Everything one instance should be: step → resources, in the order of their application."""
@@ -48,12 +51,17 @@ def plan(desired: Desired, facts: Facts, applied: Applied) -> tuple[PlanEntry, .
     """What must be done, in order, consequences of earlier entries included."""
     entries: list[PlanEntry] = []
     changed: dict[str, Action] = {}
+    reasons: dict[str, tuple[Reason, ...]] = {}
     for step, resources in desired.steps.items():
         for resource in _with_stale(step, resources, desired, facts, applied):
+            named = [reasons[one] for one in resource.follows if one in reasons]
+            if named and all(one == (AS_IT_SERVES,) for one in named):
+                resource = replace(resource, follows=())
             entry = _entry(desired, step, resource, facts, applied, changed)
             if entry is not None:
                 entries.append(entry)
                 changed[entry.address] = entry.action
+                reasons[entry.address] = entry.reasons
     return tuple(entries)
 
 
@@ -194,8 +202,7 @@ def _taking_over(
     how. difference: of the file itself from what was there before, whatever that was."""
     change = serving.difference(facts)
     if change is None:
-        because = Reason("pending", "the same as in what serves")
-        return [because], replace(difference, changes=(), before=None, after=None)
+        return [AS_IT_SERVES], replace(difference, changes=(), before=None, after=None)
     reasons = _reasons(serving, change, facts, applied)
     return reasons, replace(
         difference, changes=change.changes, before=change.before, after=change.after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from tasks.planning.migrations import refuse_unfit
 from tasks.resources.migration import HOME, JOURNAL
 from tasks.resources.release import SWITCHING
 from tasks.workflows.rollback import inspect_rollback, restored_by
+
+DATA = "SCHEMA_INIT 20250101000000"
+"""It stands for all that is in the database."""
 
 CERTIFICATES = Path(__file__).parents[1] / "config" / "files"
 
@@ -58,9 +62,28 @@ def apply(site: Site) -> int:
 def with_another_version(site: Site) -> str:
     """Have a build of the desired commit that does not answer as what it is recorded as."""
     made = site.publish()
-    record = artifact.record_path(site.paths, made.key)
-    record.write_text(json.dumps({**json.loads(record.read_text()), "version": "v9.9.9"}))
+    lie_about(site, made.key)
     return made.key
+
+
+def lie_about(site: Site, key: str) -> None:
+    """Have a build recorded as what it does not answer as."""
+    record = artifact.record_path(site.paths, key)
+    record.write_text(json.dumps({**json.loads(record.read_text()), "version": "v9.9.9"}))
+
+
+def of_what_serves(site: Site) -> dict[str, object]:
+    """All that what serves runs with, was started with and how often: nobody has touched it."""
+    machine = site.machine
+    serving = "green" if machine.files.get("/etc/vikunja/active/green") is not None else "blue"
+    found: dict[str, object] = {"color": serving}
+    for path, node in machine.files.nodes.items():
+        if re.search(rf"(environment\.|@|/){serving}\b|^/etc/vikunja/environment$", path):
+            found[path] = (node, node.mtime)
+    for name in (f"vikunja-backend@{serving}.service", f"vikunja-mcp@{serving}.service"):
+        unit = machine.unit(name)
+        found[name] = (unit.active, unit.enabled, unit.running, unit.starts)
+    return found
 
 
 def cached(site: Site) -> set[str]:
@@ -86,14 +109,63 @@ def test_a_rollback_goes_to_what_served_before_and_an_apply_forward_again(
     assert site.plan()[1].empty
 
 
-def test_a_rollback_leaves_what_else_differs_alone(site: Site) -> None:
+def test_a_rollback_serves_with_the_configuration_as_it_is_now(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A color is a release and its configuration; the container itself is neither."""
     site.apply()
+    first = served(site)
     update(site)
     site.document["vikunja"] = {"max_upload_mb": 77}
+    site.document["resources"] = {"cpu_cores": 3}
+    site.write()
+    capsys.readouterr()
+    assert rollback(site, "--yes") == 0
+    assert "settings: 1 changed, green → blue" in capsys.readouterr().out
+    assert served(site) == first
+    assert b"77MB" in site.machine.files.content("/etc/vikunja/environment.blue")
+    assert site.machine.behind() == {}
+    _, plan = site.plan()
+    steps = {entry.step for entry in plan.entries}
+    assert "provision" in steps and "system" not in steps
+    assert "file:/etc/nginx/conf.d/vikunja.conf" not in [entry.address for entry in plan.entries]
+
+
+def test_a_rollback_stays_with_the_database_that_serves(site: Site) -> None:
+    site.apply()
+    first = served(site)
+    update(site)
+    site.machine.migrations = DATA
+    site.document["database"] = {"type": "postgresql"}
     site.write()
     assert rollback(site, "--yes") == 0
-    _, plan = site.plan()
-    assert "file:/etc/nginx/conf.d/vikunja.conf" in [entry.address for entry in plan.entries]
+    assert served(site) == first
+    assert site.machine.database_in_use() == ("sqlite", "")
+    assert site.machine.migrations == DATA
+    assert "postgresql" not in site.machine.packages
+    # What is configured comes with the next apply, the data with it.
+    assert apply(site) == 0
+    assert site.machine.contents == {("sqlite", ""): DATA, ("postgres", "vikunja"): DATA}
+    assert site.plan()[1].empty
+
+
+def test_a_rollback_that_fails_leaves_what_serves_as_it_is(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.apply()
+    first = served(site)
+    second = update(site)
+    before = of_what_serves(site)
+    # The old release comes from the cache, and does not answer as what it is recorded as.
+    site.machine.files.remove("/opt/vikunja/backend/blue/vikunja")
+    lie_about(site, first)
+    record = site.paths.releases(NAME)
+    record.write_text(re.sub(r"v1[^\"]+", "v9.9.9", record.read_text()))
+    assert rollback(site, "--yes") == 11
+    error = capsys.readouterr().err
+    assert "is not healthy: says version" in error and "serves on" in error
+    assert served(site) == second
+    assert of_what_serves(site) == before
 
 
 def test_a_second_rollback_goes_further_back_from_the_cache(site: Site) -> None:
@@ -166,13 +238,16 @@ def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is
     assert migrated.world.log == []
     inspection = inspect_rollback(migrated.instance, migrated.paths)
     assert [entry.address for entry in inspection.plan.entries if entry.step == "switch"] == [
+        "file:/etc/vikunja/environment.blue",
         "archive:1729338000.tar.gz",
         "writes:stop",
         "unit:vikunja-backend@blue.service",
         "color:active",
         "health:site",
         "writes:go-on",
+        "link:/etc/vikunja/environment",
         "unit:vikunja-backend@green.service",
+        "file:/etc/vikunja/environment.green",
     ]
     beside = restored_by(inspection)
     assert beside is not None and beside.known == ("20250101000000",)
@@ -234,7 +309,7 @@ def test_an_update_that_does_not_come_up_leaves_the_old_one_serving_with_code_11
     assert (state.status, state.last_operation_status) == ("running", "failure")
 
 
-def test_an_update_from_one_that_was_down_fails_as_itself_and_takes_nothing_back(
+def test_an_update_from_one_that_was_down_fails_as_itself_and_says_of_nothing_that_it_serves(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.apply()
@@ -246,7 +321,7 @@ def test_an_update_from_one_that_was_down_fails_as_itself_and_takes_nothing_back
     # Nobody says of what was down before that it serves on, or that it does not any more.
     assert "is not healthy: says version" in error and "serve" not in error
     assert site.machine.files.content("/etc/motd") == b"Welcome\n"
-    assert site.machine.kept is None
+    assert site.machine.files.get("/etc/vikunja/active/green") is None
 
 
 def edited(site: Site) -> None:
@@ -258,63 +333,87 @@ def edited(site: Site) -> None:
     site.write()
 
 
-def likeness_of(site: Site) -> tuple[object, object]:
-    return likeness(site.machine), site.machine.behind()
+NGINX = "/etc/nginx/conf.d/vikunja.conf"
 
 
-def test_an_update_that_fails_takes_the_configuration_that_came_with_it_back(
+def of_the_site(site: Site) -> dict[str, object]:
+    """What nginx serves with beside: it takes nothing up of a version that does not come up."""
+    nginx = site.machine.unit("nginx.service")
+    content = site.machine.files.content(NGINX)
+    return {"file": content, "running": nginx.running, "reloads": nginx.reloads}
+
+
+def test_an_update_that_fails_has_not_touched_what_serves_nor_its_configuration(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.apply()
-    before = likeness_of(site)
+    before, proxy = of_what_serves(site), of_the_site(site)
     edited(site)
     with_another_version(site)
     _, desired = site.plan()
     assert apply(site) == 11
-    assert "The configuration's files are as they were" in site.paths.log(NAME).read_text()
-    assert likeness_of(site) == before
-    # What there is to do is what there was to do, for the same reasons.
+    assert "serves on" in capsys.readouterr().err
+    assert of_what_serves(site) == before
+    assert of_the_site(site) == proxy
+    # What there is to do is what there was to do; but for what adds to the container, and what lies
+    # ready in the idle color.
     _, again = site.plan()
     now, then = (
-        [(e.address, e.action, e.reasons) for e in plan.entries if e.step == "system"]
+        {e.address: (e.diff, {reason.text for reason in e.reasons}) for e in plan.entries}
         for plan in (again, desired)
     )
-    assert now == then and len(now) >= 4
+    green = "/etc/systemd/system/vikunja-backend@green.service"
+    assert then.keys() - now.keys() == {
+        "file:/etc/motd",
+        "release:green",
+        f"file:{green}",
+        "systemd:unit-files-of-green",
+    }
+    assert now["file:/etc/vikunja/environment.green"] == then["file:/etc/vikunja/environment.green"]
+    for address in ("file:/etc/vikunja/environment.green", f"file:{NGINX}"):
+        assert now[address][0] == then[address][0] != ""
     del site.document["files"], site.document["vikunja"]
     site.document["network"]["domain"] = "tasks.example.com"
     site.document["git"]["branch"] = "next"
     site.write()
-    assert not any(entry.address.startswith("file:") for entry in site.plan()[1].entries)
+    undone = [entry for entry in site.plan()[1].entries if entry.address.startswith("file:")]
+    assert [(entry.address, entry.action) for entry in undone] == [
+        ("file:/etc/vikunja/environment.green", "update"),
+        ("file:/etc/vikunja/environment.blue", "delete"),
+        ("file:/etc/motd", "delete"),
+    ]
+    assert of_what_serves(site) == before
 
 
-def test_what_a_killed_update_left_of_the_configuration_goes_when_the_next_one_fails(
+def test_a_killed_update_has_not_touched_what_serves_and_nor_has_the_next_one_that_fails(
     site: Site,
 ) -> None:
     site.apply()
-    before = likeness_of(site)
+    before, proxy = of_what_serves(site), of_the_site(site)
     edited(site)
     with_another_version(site)
     looks, plan = site.plan()
-    (landed,) = [e for e in plan.entries if e.address == "unit:nginx.service"]
-    assert apply_killed(site, looks, plan, 20)
-    assert site.machine.kept is not None and landed
-    assert likeness_of(site) != before
+    # Killed when the new version's settings are there.
+    assert apply_killed(site, looks, plan, 30)
+    assert site.machine.files.get("/etc/vikunja/environment.green") is not None
+    assert of_what_serves(site) == before
     site.document["vikunja"]["max_upload_mb"] = 78
     site.write()
     assert apply(site) == 11
-    assert likeness_of(site) == before
+    assert of_what_serves(site) == before
+    assert of_the_site(site) == proxy
 
 
 def test_what_an_update_brought_stays_once_it_serves(site: Site) -> None:
     site.apply()
     edited(site)
     site.apply()
-    assert site.machine.kept is None
-    lived = likeness(site.machine)
+    lived, before = likeness(site.machine), of_what_serves(site)
     site.repository.commit()
     with_another_version(site)
     assert apply(site) == 11
     assert likeness(site.machine) == lived
+    assert of_what_serves(site) == before
 
 
 def test_what_never_served_is_no_release_to_go_back_to(site: Site) -> None:
@@ -357,15 +456,26 @@ def test_a_build_that_another_instance_keeps_stays(site: Site) -> None:
 def test_a_switch_that_was_not_confirmed_is_in_the_plan_and_confirmed_by_the_apply(
     site: Site,
 ) -> None:
+    """It was killed in between: all that the color of before has is there, and it runs."""
     site.apply()
-    update(site)
-    site.machine.files.write(SWITCHING, b"blue\n")
+    files = site.machine.files
+    paths = ("/etc/vikunja/environment.blue", "/etc/vikunja/environment")
+    before = {path: files.get(path) for path in paths}
+    second = update(site)
+    files.write(SWITCHING, b"blue\n")
+    for path, node in before.items():
+        files.put(path, node)
     site.machine.start("vikunja-backend@blue.service")
+    site.machine.unit("vikunja-backend@blue.service").enabled = True
     _, plan = site.plan()
     (entry,) = [entry for entry in plan.entries if entry.address == "color:active"]
     assert [str(change.before) for change in entry.changes] == ["no"]
     site.apply()
-    assert site.machine.files.get(SWITCHING) is None
+    assert files.get(SWITCHING) is None
+    assert served(site) == second
+    assert files.get("/etc/vikunja/environment").target == "environment.green"
+    assert files.get("/etc/vikunja/environment.blue") is None
+    assert site.machine.unit("vikunja-backend@blue.service").active == "inactive"
     assert site.plan()[1].empty
 
 
