@@ -99,8 +99,8 @@ def inspect_move(
 def _comes_first(entry: PlanEntry, as_is: Inputs) -> bool:
     """Whether it is more than the records, which every plan ends with, and than what a move that
     failed has left, which the next one puts there anew: a password, the idle color's settings."""
-    gone = entry.resource
-    left = isinstance(gone, Absent) and (gone.path == NEXT or gone.address in as_is.colors)
+    gone = entry.action == "delete"
+    left = gone and (entry.address == f"absent:{NEXT}" or entry.address in as_is.colors)
     return entry.step != "record" and not left
 
 
