@@ -48,7 +48,7 @@ EDITS: dict[str, Document] = {
     "redis on again": {"redis": {"enabled": True}},
     "port of blue": {"services": {"backend": {"port_blue": 4456}}},
     "port of green": {"services": {"backend": {"port_green": 4457}}},
-    "memory": {"resources": {"memory_mb": 1536}},
+    "memory": {"resources": {"memory_mb": 2560}},
     "cores": {"resources": {"cpu_cores": 1}},
 }
 ROTATED = ("service-secret", "redis-password", "db-password")

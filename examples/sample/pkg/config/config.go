@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 )
@@ -107,6 +108,9 @@ func load(lookup func(string) (string, bool)) (Config, error) {
 	}
 	if from.err != nil {
 		return Config{}, from.err
+	}
+	if public, err := url.Parse(config.PublicURL); config.PublicURL != "" && (err != nil || public.Host == "") {
+		return Config{}, fmt.Errorf("VIKUNJA_SERVICE_PUBLICURL: %q has no scheme, as https://", config.PublicURL)
 	}
 	if config.KeyValueType == "redis" && !config.RedisEnabled {
 		return Config{}, fmt.Errorf("VIKUNJA_KEYVALUE_TYPE is redis, but VIKUNJA_REDIS_ENABLED is false")

@@ -48,3 +48,14 @@ func TestTheBodyLimitIsTheFileLimitPlusTwoMegabytes(t *testing.T) {
 		t.Fatalf("got %d, %v", config.BodyLimit(), err)
 	}
 }
+
+func TestAPublicAddressWithoutItsSchemeIsRefused(t *testing.T) {
+	for address, refused := range map[string]bool{
+		"": false, "https://tasks.example.com/": false, "tasks.example.com": true,
+	} {
+		_, err := load(from(map[string]string{"VIKUNJA_SERVICE_PUBLICURL": address}))
+		if (err != nil) != refused {
+			t.Fatalf("%q: got %v", address, err)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+"""Edits of a serving site under load: they come to serve, or leave what served as it was.
+
+Every request of the load counts: none may fail, whatever becomes of the edit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from inside import Inside
+from journey import DOIT, Site, new_site
+
+from bench.support.clients import Clients
+from tasks.model.layout import SECRETS
+from tasks.paths import Paths
+
+ENGINES = ("sqlite", "postgresql", "mysql")
+KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "8"))
+"""How often an edit is killed; more by hand than in every run."""
+
+KILLING = {
+    "an address without its scheme": {"VIKUNJA_SERVICE_PUBLICURL": "tasks.example.com"},
+    "files where it may not write": {"VIKUNJA_FILES_BASEPATH": "/srv/files"},
+    "a log where it may not write": {
+        "VIKUNJA_LOG_PATH": "/var/log/vikunja",
+        "VIKUNJA_LOG_STANDARD": "file",
+    },
+}
+REFUSED_BY_THE_SERVER = {
+    "postgresql": {"VIKUNJA_DATABASE_SSLMODE": "verify-full"},
+    "mysql": {"VIKUNJA_DATABASE_TLS": "true"},
+}
+"""TLS that the server in the container does not speak as it is asked to."""
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def site(request: pytest.FixtureRequest, lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    made = new_site(
+        lab_paths,
+        lab_network,
+        f"edits-{request.param[:2]}",
+        database={"type": request.param},
+        redis={"enabled": True},
+        vikunja={"start_timeout_seconds": 4},
+        update={"edit_observe_seconds": 1, "drain_seconds": 6},
+    )
+    made.run("apply", "--yes")
+    yield made
+
+
+def clients(site: Site) -> Clients:
+    load = Clients(site.address, site.document["network"]["domain"])
+    return load.keep_alive(3, 0.03).new_connections(1, 0.1).slow(1, 1).writing(1, 0.1)
+
+
+def serving_color(site: Site) -> str:
+    marker = "if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi"
+    return Inside(site).shell(marker).strip()
+
+
+def written(site: Site) -> set[int]:
+    argv = ["curl", "-sk", "--max-time", "20", f"https://{site.address}/api/v1/tasks"]
+    answer = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return {task["id"] for task in json.loads(answer)}
+
+
+def assert_unharmed(site: Site, load: Clients) -> None:
+    """No request failed, some were answered, and everything acknowledged is there."""
+    assert load.tally.failures == []
+    assert load.tally.of("keep-alive") and load.tally.of("new") and load.tally.of("slow")
+    assert load.tally.acknowledged
+    assert set(load.tally.acknowledged) <= written(site)
+
+
+def test_an_edit_that_the_application_does_not_survive_leaves_what_served(site: Site) -> None:
+    engine = site.document["database"]["type"]
+    settings = [*KILLING.values(), *([REFUSED_BY_THE_SERVER[engine]] * (engine != "sqlite"))]
+    before = serving_color(site)
+    with clients(site) as load:
+        for environment in settings:
+            site.edit({"vikunja": {"environment": environment}})
+            failed = site.run("apply", "--yes", code=11)
+            assert f"{before} (v1.0.0) serves on" in failed.stderr
+            assert serving_color(site) == before
+            shown = site.run("plan", "--diff").stdout
+            assert "vikunja.environment changed" in shown
+            for name, value in environment.items():
+                assert f'+{name}="{value}"' in shown
+            site.edit({"vikunja": {"environment": None}})
+        site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "good"}}})
+        site.run("apply", "--yes")
+        load.one_more()
+    assert serving_color(site) != before
+    assert site.addresses() == []
+    assert_unharmed(site, load)
+
+
+def test_an_edit_that_is_taken_back_after_it_failed_leaves_nothing_of_it(site: Site) -> None:
+    before = serving_color(site)
+    site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_PUBLICURL": "tasks.example.com"}}})
+    with clients(site) as load:
+        site.run("apply", "--yes", code=11)
+        site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_PUBLICURL": None}}})
+        site.run("apply", "--yes")
+        load.one_more()
+    assert serving_color(site) == before
+    assert site.addresses() == []
+    idle = "green" if before == "blue" else "blue"
+    inside = Inside(site)
+    left = inside.shell(
+        'ls -d "$@" 2>/dev/null || :', f"/etc/vikunja/environment.{idle}", f"{SECRETS}/{idle}"
+    )
+    assert left == ""
+    assert_unharmed(site, load)
+
+
+def test_a_rotated_secret_takes_over_and_the_old_one_lets_nobody_in(site: Site) -> None:
+    engine = site.document["database"]["type"]
+    inside = Inside(site)
+    names = ["service-secret", "redis-password", *(["db-password"] * (engine != "sqlite"))]
+    old = {name: inside.run("cat", f"{SECRETS}/{name}").strip() for name in names}
+    with clients(site) as load:
+        for name in names:
+            before = serving_color(site)
+            inside.run("rm", f"{SECRETS}/{name}")
+            site.run("apply", "--yes")
+            load.one_more()
+            assert serving_color(site) != before
+            new = inside.run("cat", f"{SECRETS}/{name}").strip()
+            mine = f"{SECRETS}/{serving_color(site)}/{name}"
+            assert new != old[name] and inside.run("cat", mine).strip() == new
+    assert site.addresses() == []
+    assert_unharmed(site, load)
+    assert "WRONGPASS" in inside.run("redis-cli", "AUTH", old["redis-password"])
+    if engine == "sqlite":
+        return
+    login = {
+        "postgresql": 'PGPASSWORD="$1" psql -h 127.0.0.1 -U "$2" vikunja -Atc "select 1"',
+        "mysql": 'MYSQL_PWD="$1" mariadb -h 127.0.0.1 -u "$2" vikunja -Ne "select 1"',
+    }[engine]
+    users = ["vikunja"]
+    if engine == "postgresql":
+        users += ["vikunja_blue", "vikunja_green"]
+    for user in users:
+        argv = ["sh", "-c", login, "sh", old["db-password"], user]
+        assert inside.container.run(argv, check=False).returncode != 0, user
+
+
+def test_an_edit_that_is_killed_at_any_moment_costs_no_request(site: Site) -> None:
+    moments = random.Random(10)
+    argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+    site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "whole"}}})
+    begun = time.monotonic()
+    site.run("apply", "--yes")
+    whole = time.monotonic() - begun
+    with clients(site) as load:
+        for number in range(KILLS):
+            site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": f"kill {number}"}}})
+            process = subprocess.Popen(
+                argv,
+                env=site.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            time.sleep(moments.uniform(0.2, whole))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if moments.random() < 0.5:
+                continue
+            site.run("apply", "--yes")
+            assert site.addresses() == []
+        site.run("apply", "--yes")
+        load.one_more()
+    assert site.addresses() == []
+    assert_unharmed(site, load)
