@@ -53,11 +53,11 @@ def declare(
     started = tuple(
         replace(
             unit,
-            follows=(f"release:{color}", *unit.triggers),
+            follows=(f"release:{color}",),
             # Laid anew in its own folder, it is taken up by a start.
             triggers=(*unit.triggers, f"release:{color}"),
             origin=unit.origin.merged([releasing]),
-            otherwise=target.because or (f"{color} takes over from {serving}" if serving else ""),
+            otherwise=target.because,
         )
         for unit in colors.units(instance, color, rendered, host_files, target.key, target.version)
     )

@@ -71,16 +71,22 @@ def land(context: ApplyContext, batch: Sequence[PlanEntry], *, frozen: bool = Fa
 
 def _behind(batch: Sequence[PlanEntry], inspection: Inspection) -> list[str]:
     """The units that these files are for, once they have landed: those that serve, too, which are
-    to be started anew where nobody takes over from them."""
+    to be started anew where nobody takes over from them, but for what comes for the first time:
+    nothing that runs has it."""
     landed = {entry.address for entry in batch}
-    concerned = [entry.resource for entry in inspection.plan.entries]
+    concerned = [(entry.resource, landed) for entry in inspection.plan.entries]
     move = inspection.plan.database_move
     if move is None or move.first or move.occupied:
         active = active_color(inspection.facts)
-        concerned += inspection.sources.switch(active, inspection.target).start
+        serving = inspection.sources.switch(active, inspection.target).start
+        known = {one for one in landed if not inspection.sources.applied.lacks(one)}
+        concerned += [(unit, known) for unit in serving]
     # Else what serves goes on with the database that it has, and so it does where that one stays.
-    units = [one for one in concerned if isinstance(one, Unit)]
-    names = (unit.unit for unit in units if not landed.isdisjoint(unit.triggers))
+    names = (
+        unit.unit
+        for unit, changed in concerned
+        if isinstance(unit, Unit) and not changed.isdisjoint(unit.triggers)
+    )
     return list(dict.fromkeys(names))
 
 

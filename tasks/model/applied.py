@@ -39,6 +39,11 @@ class Applied(Struct, frozen=True):
     configuration: Mapping[str, str]
     resources: Mapping[str, AppliedResource]
 
+    def lacks(self, address: str) -> bool:
+        """Whether there has been an apply, and none has ever finished this."""
+        before = self.resources.get(address)
+        return bool(self.created_at) and (before is None or before.done is None)
+
 
 NOTHING_APPLIED = Applied("", "", {}, {})
 

@@ -167,12 +167,14 @@ def _entry(
     elif difference.because:
         reasons = [Reason("pending", difference.because)]
     elif followed := [address for address in resource.follows if address in changed]:
-        reasons = _because(followed)
+        reasons = _because(list(dict.fromkeys((*followed, *fired))))
     else:
         reasons = _reasons(resource, difference, facts, applied)
+        own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
         if fired and difference.action != "create":
-            own = [reason for reason in reasons if reason.kind not in ("tool", "interrupted")]
             reasons = own * (not isinstance(resource, Record)) + _because(fired)
+        elif fired and not own:
+            reasons = _because(fired)
     if subject is not resource and not fired:
         reasons, difference = _taking_over(subject, difference, facts, applied)
     lost = _is_lost(desired, resource, difference, facts, applied)
@@ -250,7 +252,7 @@ def _reasons(
         if isinstance(resource, Record) and not resource.path:
             return [Reason("tool", "written when an apply is done")]
         return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
-    if isinstance(resource, Absent) and resource.was != resource.kind:
+    if _retired(resource):
         if before.pending:
             return [Reason("interrupted", "the last apply has not finished it")]
         return [Reason("no_longer_configured", "no longer configured")]
@@ -289,11 +291,16 @@ def _first_reasons(resource: Resource, difference: Difference, applied: Applied)
         return [Reason("missing", "not there yet")]
     if isinstance(resource, Record):
         return [Reason("tool", "written when an apply is done")]
-    if isinstance(resource, StoppedUnit) or (
-        isinstance(resource, Absent) and resource.was != resource.kind
-    ):
+    if _retired(resource):
         return [Reason("no_longer_configured", "no longer configured")]
     return [Reason("drift", f"found {difference.drift}" if difference.drift else "differs")]
+
+
+def _retired(resource: Resource) -> bool:
+    """Whether it is that something of ours is not there any more."""
+    if isinstance(resource, Absent):
+        return resource.was != resource.kind
+    return isinstance(resource, StoppedUnit)
 
 
 def _in_container(resource: Resource) -> str:

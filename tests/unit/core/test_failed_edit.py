@@ -216,3 +216,30 @@ def test_one_that_was_killed_says_what_it_is_about_and_interrupts_nobody(
     edited.apply()
     check_converged(edited)
     assert edited.machine.unit(BACKEND).starts == 1
+
+
+@pytest.mark.parametrize("mcp", [True, False])
+def test_a_service_that_could_not_be_added_is_taken_back_without_a_switch(
+    site: Site, fails: Callable[[Site], None], mcp: bool
+) -> None:
+    site.apply()
+    site.document["redis"] = {"enabled": True}
+    site.document["services"] = {"mcp": {"enabled": mcp}}
+    site.write()
+    fails(site)
+    del site.document["redis"], site.document["services"]
+    site.write()
+    entries = planned(site)
+    assert entries and not {"color:active", f"unit:{BACKEND}", "release:blue"} & entries.keys()
+    assert not any(one.interrupts for one in entries.values())
+    assert said(entries["unit:redis-server.service"]) == "no longer configured"
+    site.apply()
+    assert site.machine.unit(BACKEND).starts == 1
+    check_converged(site)
+
+
+def test_a_color_that_starts_says_which_of_its_settings_it_starts_for(edited: Site) -> None:
+    edited.apply()
+    configure(edited, timezone="Europe/Paris")
+    # It has its release already, and served with other settings before.
+    assert said(planned(edited)[f"unit:{BACKEND}"]) == "file:/etc/vikunja/environment.blue changes"
