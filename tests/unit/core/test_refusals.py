@@ -161,7 +161,7 @@ def a_part_of_a_move(site: Site, *_: object) -> tuple[str, ...]:
     deployed(site)
     site.document["database"] = {"type": "postgresql"}
     site.write()
-    return ("--target", "file:/etc/vikunja/environment")
+    return ("--target", "link:/etc/vikunja/environment")
 
 
 REFUSED: dict[str, tuple[Arrange, int, str]] = {

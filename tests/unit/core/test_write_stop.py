@@ -61,6 +61,9 @@ def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serv
     assert apply(pending) == 0
     done = [address for address, _ in executed(pending.world.log)]
     assert [one for one in done if not one.startswith(("artifact:", "release:", "record:"))] == [
+        "file:/etc/vikunja/environment.green",
+        "file:/etc/systemd/system/vikunja-backend@green.service",
+        "systemd:unit-files",
         "migrations:rehearsal",
         "backup:before-update",
         "writes:stop",
@@ -68,7 +71,9 @@ def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serv
         "color:active",
         "health:site",
         "writes:go-on",
+        "link:/etc/vikunja/environment",
         "unit:vikunja-backend@blue.service",
+        "absent:/etc/vikunja/environment.blue",
     ]
     assert pending.machine.migrations == NEW_DATABASE
     assert serves(pending, "green")
