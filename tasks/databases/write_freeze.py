@@ -72,12 +72,19 @@ class Journal(Struct, frozen=True):
 
 
 def journal_of(
-    instance: Instance, old: Color, new: Color, version: str | None, *, moves: bool = False
+    instance: Instance,
+    old: Color,
+    new: Color,
+    version: str | None,
+    *,
+    port: int | None = None,
+    moves: bool = False,
 ) -> Journal:
+    """port: of old, where it need not be as it is configured."""
     return Journal(
         old=old,
         new=new,
-        port=instance.backend_port(old),
+        port=port or instance.backend_port(old),
         version=version or "-",
         timeout=instance.vikunja.start_timeout_seconds,
         mcp=instance.services.mcp.enabled,

@@ -42,7 +42,7 @@ from tasks.resources.data_move import (
 from tasks.resources.files import Absent, File
 from tasks.resources.landing import put_files
 from tasks.resources.migration import DATABASE_FILE, HOME
-from tasks.resources.release import released
+from tasks.resources.release import listening_port, released
 
 PUT_BACK = (f"{SECRETS}/{PASSWORD}", KEPT)
 """What is put back where it fails."""
@@ -73,10 +73,11 @@ def freeze_for(context: ApplyContext, desired: Freeze) -> WriteFreeze:
     instance, serving = context.inspection.instance, other(desired.color)
     line = released(context.inspection.facts, serving)
     version = line.version if line else None
+    port = listening_port(context.inspection.facts, instance, serving)
     _script(context, "keep", *PUT_BACK)
     return WriteFreeze(
         context.container,
-        journal_of(instance, serving, desired.color, version, moves=True),
+        journal_of(instance, serving, desired.color, version, port=port, moves=True),
         post_watchdog(context.container, new, script(new.engine)),
         instance.vikunja.start_timeout_seconds,
     )

@@ -18,7 +18,7 @@ from tasks.guest.runner import while_stopped
 from tasks.model.instance import Color
 from tasks.model.plan import PlanEntry
 from tasks.resources.migration import REHEARSAL, InterruptedUpdate
-from tasks.resources.release import released
+from tasks.resources.release import listening_port, released
 
 SLOWER = 3
 """A migration may take that many times as long as in its rehearsal."""
@@ -46,13 +46,14 @@ def freeze_for(
 ) -> WriteFreeze:
     """The write freeze in which a color starts that may migrate. seconds: as its rehearsal took."""
     instance, old = context.inspection.instance, other(new)
-    line = released(context.inspection.facts, old)
+    facts = context.inspection.facts
+    line, port = released(facts, old), listening_port(facts, instance, old)
     if watchdog is None:
         database = database_for(instance, context.container)
         watchdog = post_watchdog(context.container, database, script(database.engine))
     return WriteFreeze(
         context.container,
-        journal_of(instance, old, new, line.version if line else None),
+        journal_of(instance, old, new, line.version if line else None, port=port),
         watchdog,
         instance.vikunja.start_timeout_seconds + round(SLOWER * seconds),
     )

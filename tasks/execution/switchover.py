@@ -22,7 +22,7 @@ from tasks.execution.guest_changes import color_of
 from tasks.guest.runner import GuestScript, last_lines
 from tasks.model.instance import Color
 from tasks.planning.inspection import Inspection
-from tasks.resources.release import ActiveColor, released
+from tasks.resources.release import ActiveColor, listening_port, released
 from tasks.resources.system import Unit
 
 FLIP = GuestScript("flip", ("health", "color", "proxy-log", "flip"))
@@ -52,7 +52,7 @@ def flip(context: ApplyContext, color: Color, *, frozen: bool) -> bool:
         str(instance.backend_port(color)),
         context.version,
         str(instance.mcp_port(color)) if instance.services.mcp.enabled else "-",
-        str(instance.backend_port(other(color))),
+        str(listening_port(context.inspection.facts, instance, other(color))),
         instance.network.domain,
         str(instance.services.frontend.ssl_port),
         str(seconds),
@@ -117,7 +117,7 @@ def fall_back(failure: DeployError, context: ApplyContext) -> DeployError:
     inspection = context.inspection
     line = released(inspection.facts, serving)
     name = f"{serving} ({line.version})" if line else serving
-    port = str(inspection.instance.backend_port(serving))
+    port = str(listening_port(inspection.facts, inspection.instance, serving))
     try:
         done = BACK.attempt(context.container, serving, port, *_started(inspection))
     except DeployError as unseen:

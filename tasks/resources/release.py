@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from tasks.model.instance import Color
+from tasks.model.instance import Color, Instance
+from tasks.model.layout import environment
 from tasks.model.plan import Action, AttributeChange
-from tasks.resources.base import HEALTH, Difference, Facts, Resource
+from tasks.resources.base import HEALTH, Difference, Facts, FileFact, Resource
 
 ACTIVE_FOLDER = "/etc/vikunja/active"
 GREEN_MARKER = f"{ACTIVE_FOLDER}/green"
@@ -78,6 +80,19 @@ def whole_release(facts: Facts, color: Color) -> ReleaseLine | None:
 def active_color(facts: Facts) -> Color:
     """The color that nginx passes requests to."""
     return "green" if GREEN_MARKER in facts.files else "blue"
+
+
+def listening_port(facts: Facts, instance: Instance, color: Color) -> int:
+    """Where the backend of a color that serves listens: as its own settings say, which may not be
+    what is configured by now."""
+    settings = facts.files.get(environment(color))
+    said = re.search(rb'(?m)^VIKUNJA_SERVICE_INTERFACE="127\.0\.0\.1:(\d+)"$', _content(settings))
+    return int(said[1]) if said else instance.backend_port(color)
+
+
+def _content(found: FileFact | None) -> bytes:
+    """Empty where it is as it is desired."""
+    return found.content or b"" if found else b""
 
 
 class DesiredArtifact(Resource, frozen=True, kw_only=True):

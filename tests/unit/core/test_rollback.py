@@ -416,6 +416,26 @@ def test_what_an_update_brought_stays_once_it_serves(site: Site) -> None:
     assert of_what_serves(site) == before
 
 
+def test_what_serves_is_found_where_it_listens_also_where_its_port_is_to_be_another(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else nobody would go back to it: it would count as down."""
+    site.apply()
+    before = of_what_serves(site)
+    site.document["services"] = {"backend": {"port_blue": 4001, "port_green": 4002}}
+    site.write()
+    site.repository.commit()
+    with_another_version(site)
+    assert apply(site) == 11
+    assert "serves on" in capsys.readouterr().err
+    assert of_what_serves(site) == before
+    site.repository.commit()
+    assert apply(site) == 0
+    # It was watched, with the one of before to go back to.
+    assert "green serves" in site.paths.log(NAME).read_text()
+    assert site.plan()[1].empty
+
+
 def test_what_never_served_is_no_release_to_go_back_to(site: Site) -> None:
     site.apply()
     first = served(site)
