@@ -16,14 +16,16 @@ from tasks.paths import Paths
 from tasks.planning.inspection import Inspection
 from tasks.progress import SILENT, Progress
 from tasks.resources.container import DesiredContainer
+from tasks.resources.release import active_color
 
 
 def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) -> None:
     """Raise what must keep the plan of this look from beginning; nothing has been changed then.
 
     ResourceError where the container, its name, address or network cannot be had; UsageError or
-    DatabaseError for its migrations, where the data would move to another database in parts, or
-    where a first deployment could never be backed up;
+    DatabaseError for its migrations, where the data would move to another database in parts, where
+    what serves would stop with nothing in its place, or where a first deployment could never be
+    backed up;
     BuildError where its commit cannot be built here. A plan without entries costs nothing.
     """
     if not inspection.plan.entries:
@@ -97,6 +99,23 @@ def _refuse_parts(inspection: Inspection) -> None:
         from tasks.planning import migrations
 
         migrations.refuse(inspection.plan)
+    _refuse_rest_alone(inspection)
+
+
+def _refuse_rest_alone(inspection: Inspection) -> None:
+    """Of a switch that was cut: what served before rests once it does not serve any more."""
+    serving = active_color(inspection.facts)
+    left = {entry.address for entry in inspection.plan.entries}
+    rest = [
+        one.address
+        for one in inspection.desired.steps.get("switch", ())
+        if "color:active" in one.follows
+    ]
+    if inspection.color != serving and "color:active" not in left and left.intersection(rest):
+        raise UsageError(
+            f"{serving} serves, and stops only once {inspection.color} does",
+            hint="Leave out --target, or name color:active, too.",
+        )
 
 
 def _refuse_missing_tools(inspection: Inspection, paths: Paths, progress: Progress) -> None:

@@ -92,8 +92,9 @@ def migrate(machine: Machine, arguments: Sequence[str], record: Record) -> Answe
         files.write(JOURNAL, f"stopping {journal}\n".encode())
         files.write(MAINTENANCE, b"")
         for unit in units:
-            machine.stop(unit)
-            machine.unit(unit).enabled = False
+            if machine.load_state(unit) != "not-found":
+                machine.stop(unit)
+                machine.unit(unit).enabled = False
         record("writes:stop", "run")
         return Answer()
     before, after = {"saved": ("stopping", "saved"), "commit": ("saved", "committed")}[arguments[0]]
@@ -173,10 +174,13 @@ def recover(machine: Machine, record: Record) -> Answer:
     phase, words = journal[0], dict(word.split("=", 1) for word in journal[1:])
     old, new, mcp, kind = words["old"], words["new"], words["mcp"], words["kind"] == "database-move"
     said = b"done already\n"
-    kinds = ("backend", "mcp") if mcp == "yes" else ("backend",)
+
+    def units(color: str) -> list[str]:
+        names = [f"vikunja-{part}@{color}.service" for part in ("backend", "mcp")]
+        return names[:1] if mcp == "no" or machine.load_state(names[1]) == "not-found" else names
+
     if phase != "committed":
-        for part in kinds:
-            unit = f"vikunja-{part}@{new}.service"
+        for unit in units(new):
             if new != old:
                 files.remove(f"{STAMPS}/{unit}")
             machine.stop(unit)
@@ -188,14 +192,14 @@ def recover(machine: Machine, record: Record) -> Answer:
         files.remove(GREEN)
         if old == "green":
             files.write(GREEN, b"")
-        for part in kinds:
-            machine.start(f"vikunja-{part}@{old}.service")
-            machine.unit(f"vikunja-{part}@{old}.service").enabled = True
+        for unit in units(old):
+            machine.start(unit)
+            machine.unit(unit).enabled = True
         said = b"undone\n"
     else:
-        for part in kinds:
-            machine.start(f"vikunja-{part}@{new}.service")
-            machine.unit(f"vikunja-{part}@{new}.service").enabled = True
+        for unit in units(new):
+            machine.start(unit)
+            machine.unit(unit).enabled = True
         if kind:
             database_move(machine, ["end"], b"", record)
     files.remove(MAINTENANCE)

@@ -52,6 +52,11 @@ stop)
 		if in_hand uploads "$color"; then idle=0; else idle=$((idle + 1)); fi
 		sleep 0.1
 	done
+	# What serves need not have all that is to serve: another service may come with it.
+	for unit in "$@"; do
+		shift
+		[ "$(systemctl show -p LoadState --value -- "$unit")" = not-found ] || set -- "$@" "$unit"
+	done
 	# Each finishes the requests that it has. Should the container start anew before all is over, no
 	# version may be at the database.
 	systemctl stop -- "$@"

@@ -50,9 +50,11 @@ fail() {
 }
 
 units() {
-	# COLOR
+	# COLOR: those that it has. One that is not there would keep the others from being enabled.
 	printf 'vikunja-backend@%s.service\n' "$1"
-	[ "$mcp" = no ] || printf 'vikunja-mcp@%s.service\n' "$1"
+	[ "$mcp" = no ] ||
+		[ "$(systemctl show -p LoadState --value -- "vikunja-mcp@$1.service")" = not-found ] ||
+		printf 'vikunja-mcp@%s.service\n' "$1"
 }
 
 open_again() {

@@ -157,6 +157,16 @@ def a_part_of_an_update(site: Site, *_: object) -> tuple[str, ...]:
     return ("--target", "writes:*")
 
 
+def a_part_of_a_switch(target: str) -> Arrange:
+    def arrange(site: Site, *_: object) -> tuple[str, ...]:
+        deployed(site)
+        site.document["vikunja"] = {"registration": True}
+        site.write()
+        return ("--target", target)
+
+    return arrange
+
+
 def a_part_of_a_move(site: Site, *_: object) -> tuple[str, ...]:
     deployed(site)
     site.document["database"] = {"type": "postgresql"}
@@ -195,6 +205,21 @@ REFUSED: dict[str, tuple[Arrange, int, str]] = {
     "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
     "newer database": (database_is_newer, 7, "the database is newer than"),
     "part of an update": (a_part_of_an_update, 3, "is done as a whole"),
+    "what serves alone is stopped": (
+        a_part_of_a_switch("unit:vikunja-backend@blue.service"),
+        3,
+        "blue serves, and stops only once green does",
+    ),
+    "what serves alone loses its settings": (
+        a_part_of_a_switch("file:/etc/vikunja/environment.blue"),
+        3,
+        "blue serves, and stops only once green does",
+    ),
+    "the link alone goes to what does not serve": (
+        a_part_of_a_switch("link:/etc/vikunja/*"),
+        3,
+        "blue serves, and stops only once green does",
+    ),
     "part of a move": (a_part_of_a_move, 3, "carried over to another database as a whole"),
 }
 

@@ -99,6 +99,38 @@ def test_a_migration_that_fails_puts_the_database_back_and_the_old_version_serve
     assert pending.machine.migrations == NEW_DATABASE
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["comes with it", "goes with it"])
+def test_a_service_that_only_one_of_the_two_versions_has_keeps_nothing_from_going_back(
+    pending: Site, before: bool
+) -> None:
+    pending.repository.reset("main", 1)
+    pending.document["redis"] = {"enabled": True}
+    pending.document["services"] = {"mcp": {"enabled": before}}
+    pending.write()
+    pending.apply()
+    color = serving(pending)
+    pending.repository.commit(migrations=[FIRST, SECOND])
+    pending.document["services"] = {"mcp": {"enabled": not before}}
+    pending.write()
+    pending.machine.fails_to_migrate = True
+    assert apply(pending) == 11
+    assert serves(pending, color)
+    mcp = pending.machine.unit(f"vikunja-mcp@{color}.service")
+    assert (mcp.active == "active") == before
+    assert pending.machine.unit(f"vikunja-backend@{color}.service").enabled
+    assert pending.machine.migrations == OLD_DATABASE
+    assert_open(pending)
+    pending.machine.fails_to_migrate = False
+    assert apply(pending) == 0
+    assert not serves(pending, color)
+    assert pending.machine.migrations == NEW_DATABASE
+    assert pending.plan()[1].empty
+
+
+def serving(site: Site) -> str:
+    return "green" if site.machine.files.get("/etc/vikunja/active/green") is not None else "blue"
+
+
 def test_unheard_of_at_every_moment_the_old_version_serves_with_its_data_or_the_new_one(
     pending: Site,
 ) -> None:
