@@ -26,18 +26,24 @@ KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "8"))
 """How often an edit is killed; more by hand than in every run."""
 
 KILLING = {
-    "an address without its scheme": {"VIKUNJA_SERVICE_PUBLICURL": "tasks.example.com"},
-    "files where it may not write": {"VIKUNJA_FILES_BASEPATH": "/srv/files"},
-    "a log where it may not write": {
-        "VIKUNJA_LOG_PATH": "/var/log/vikunja",
-        "VIKUNJA_LOG_STANDARD": "file",
-    },
+    "what is no number": {"VIKUNJA_RATELIMIT_NOAUTHLIMIT": "many"},
+    "a start that takes too long": {"SAMPLE_START_DELAY": "20"},
+    "a health that is none": {"SAMPLE_FAIL_HEALTH": "true"},
 }
+"""Settings that no check of the configuration knows to be wrong."""
+
 REFUSED_BY_THE_SERVER = {
     "postgresql": [{"VIKUNJA_DATABASE_SSLMODE": "verify-full"}],
     "mysql": [{"VIKUNJA_DATABASE_TLS": "true"}],
 }
 """TLS that the server in the container does not speak as it is asked to."""
+
+
+TAKE_PORT = """
+systemd-run --quiet --unit=taken --setenv="VIKUNJA_SERVICE_INTERFACE=127.0.0.1:$2" \\
+    --setenv=VIKUNJA_SERVICE_PUBLICURL=http://127.0.0.1 --setenv=VIKUNJA_DATABASE_PATH=/tmp/x.db "$1"
+until curl -sf -o /dev/null "http://127.0.0.1:$2/health"; do sleep 0.1; done
+"""
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -93,7 +99,7 @@ def test_an_edit_that_the_application_does_not_survive_leaves_what_served(site: 
             assert "vikunja.environment changed" in shown
             for name, value in environment.items():
                 assert f'+{name}="{value}"' in shown
-            site.edit({"vikunja": {"environment": None}})
+            site.edit({"vikunja": {"environment": dict.fromkeys(environment)}})
         site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "good"}}})
         site.run("apply", "--yes")
         load.one_more()
@@ -104,10 +110,10 @@ def test_an_edit_that_the_application_does_not_survive_leaves_what_served(site: 
 
 def test_an_edit_that_is_taken_back_after_it_failed_leaves_nothing_of_it(site: Site) -> None:
     before = serving_color(site)
-    site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_PUBLICURL": "tasks.example.com"}}})
+    site.edit({"vikunja": {"environment": {"SAMPLE_FAIL_HEALTH": "true"}}})
     with clients(site) as load:
         site.run("apply", "--yes", code=11)
-        site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_PUBLICURL": None}}})
+        site.edit({"vikunja": {"environment": {"SAMPLE_FAIL_HEALTH": None}}})
         site.run("apply", "--yes")
         load.one_more()
     assert serving_color(site) == before
@@ -118,6 +124,23 @@ def test_an_edit_that_is_taken_back_after_it_failed_leaves_nothing_of_it(site: S
         'ls -d "$@" 2>/dev/null || :', f"/etc/vikunja/environment.{idle}", f"{SECRETS}/{idle}"
     )
     assert left == ""
+    assert_unharmed(site, load)
+
+
+def test_a_stranger_of_the_same_version_is_not_switched_to(site: Site) -> None:
+    before = serving_color(site)
+    idle = "green" if before == "blue" else "blue"
+    inside, port = Inside(site), {"blue": "3456", "green": "3457"}[idle]
+    inside.shell(TAKE_PORT, f"/opt/vikunja/backend/{before}/vikunja", port)
+    site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "of a stranger"}}})
+    with clients(site) as load:
+        failed = site.run("apply", "--yes", code=11)
+        inside.run("systemctl", "stop", "taken.service")
+        assert serving_color(site) == before
+        site.run("apply", "--yes")
+        load.one_more()
+    assert f"port {port} is another process's" in failed.stderr
+    assert serving_color(site) == idle
     assert_unharmed(site, load)
 
 

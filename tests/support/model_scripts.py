@@ -728,9 +728,7 @@ def _retire_secrets(
     machine.files.remove(f"{SECRETS}/{color}")
 
 
-def _color_login(
-    machine: Machine, color: str, place: str, name: str, user: str, own: bytes
-) -> str:
+def _color_login(machine: Machine, color: str, place: str, name: str, user: str, own: bytes) -> str:
     """What a color's backend is told as it logs in with its own password. See _login."""
     found = machine.databases.get((place, name))
     if place not in _SERVICES or found is None:

@@ -46,8 +46,6 @@ NGINX = Unit(unit="nginx.service", revision="r1", triggers=(f"file:{PATH}",))
 STAMP = {NGINX.stamp: "r1"}
 
 
-
-
 def unit_facts(active: str = "active", file: str = "enabled", load: str = "loaded") -> Facts:
     fact = UnitFact(load, active, file, False)
     return Facts(units={"nginx.service": fact}, texts=STAMP, container=RUNS)

@@ -132,6 +132,27 @@ def test_the_mcp_server_is_judged_by_its_own_words(
     assert complained.endswith(complaint)
 
 
+@pytest.mark.parametrize(("name", "arguments"), [("backend", ["-", 1]), ("mcp", [1])])
+def test_what_listens_must_be_the_unit_s_own_process(
+    application: Application, tmp_path: Path, name: str, arguments: list[object]
+) -> None:
+    application.says("/health", (200, b'{"status":"ok"}'))
+    program = tmp_path / "systemctl"
+    found = []
+    for pid in (os.getpid(), os.getppid()):
+        program.write_text(f"#!/bin/sh\necho {pid}\n")
+        program.chmod(0o755)
+        text = (
+            f"PATH={tmp_path}:$PATH; health_unit=a.service\n"
+            f'{script_text("health")}\nhealth_{name} "$@"'
+        )
+        argv = ["sh", "-c", text, "health", *map(str, (application.port, *arguments))]
+        found.append(subprocess.run(argv, capture_output=True, text=True, check=False))
+    assert [one.returncode for one in found] == [0, 1]
+    port = application.port
+    assert found[1].stderr == f"port {port} is another process's than that of a.service\n"
+
+
 def answered(programs: Path, active: bool, unit: str, *arguments: object) -> str:
     """What a plan's probe says. active: whether systemd calls the unit that, since long ago."""
     state = "case $1 in show) echo @1000000000 ;; esac" if active else "exit 3"

@@ -1,5 +1,6 @@
 # Health checks. Each waits until it is satisfied or TIMEOUT seconds are over; curl only.
 # On success: `healthy SECONDS`. On failure: what was last seen, in one line on stderr, exit 1.
+# health_unit: the unit that must be the one that listens, where it is set.
 
 _health_now() {
 	# Hundredths of a second since boot, without starting a process.
@@ -70,6 +71,19 @@ _health_page() {
 	esac
 }
 
+_health_own() {
+	# PORT: another process may listen there, and even be of the same version.
+	[ -n "${health_unit:-}" ] || return 0
+	main=$(systemctl show -p MainPID --value -- "$health_unit")
+	sockets=$(awk -v end=":$(printf %04X "$1")" \
+		'$4 == "0A" && substr($2, length($2) - 4) == end { print $10 }' /proc/net/tcp /proc/net/tcp6)
+	for socket in $sockets; do
+		[ -z "$(find "/proc/$main/fd" -lname "socket:\[$socket\]" 2>/dev/null)" ] || return 0
+	done
+	seen="port $1 is another process's than that of $health_unit"
+	return 1
+}
+
 _health_backend_once() {
 	# PORT VERSION
 	_health_get "http://127.0.0.1:$1/health" || return 1
@@ -83,7 +97,7 @@ _health_backend_once() {
 		seen="http://127.0.0.1:$1/api/v1/info says version $version, not $2"
 		return 1
 	fi
-	_health_page "http://127.0.0.1:$1/"
+	_health_page "http://127.0.0.1:$1/" && _health_own "$1"
 }
 
 health_backend() {
@@ -117,6 +131,7 @@ _health_mcp_once() {
 		return 1
 		;;
 	esac
+	_health_own "$1"
 }
 
 health_mcp() {

@@ -87,6 +87,8 @@ esac
 systemctl "$verb" -- "$unit" || failed 1
 if [ $# -gt 0 ]; then
 	health=$1
+	# shellcheck disable=SC2034 # health.sh reads it
+	health_unit=$unit
 	shift
 	"health_$health" "$@" || failed 10
 fi
