@@ -109,8 +109,10 @@ def instance_lines(
 
 
 def _taken_over(instance: InstancePlan) -> str:
-    """`settings: 2 changed, blue → green, no request interrupted`; empty where no color takes over
-    with the same release and database."""
+    """`settings: 2 changed, blue → green, no request interrupted`, or `color: blue → green, …`.
+
+    Empty where no color takes over with the same release and database.
+    """
     if instance.update is not None or instance.database_move is not None:
         return ""
     colors = [
@@ -126,11 +128,12 @@ def _taken_over(instance: InstancePlan) -> str:
         for reason in entry.reasons
         if reason.kind == "configuration" and entry.step == "switch"
     }
-    if not colors or not keys:
+    if not colors:
         return ""
     interrupts = any(entry.interrupts for entry in instance.entries)
     requests = "" if interrupts else ", no request interrupted"
-    return f"settings: {len(keys)} changed, {colors[0]}{requests}"
+    what = f"settings: {len(keys)} changed, " if keys else "color: "
+    return f"{what}{colors[0]}{requests}"
 
 
 def lost_lines(lost: Lost, instance_id: str) -> list[str]:

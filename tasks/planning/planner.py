@@ -175,7 +175,9 @@ def _entry(
             reasons = own * (not isinstance(resource, Record)) + _because(fired)
         elif fired and not own:
             reasons = _because(fired)
-    if subject is not resource and not fired:
+    if subject is not resource and fired:
+        reasons = _because(fired)
+    elif subject is not resource:
         reasons, difference = _taking_over(subject, difference, facts, applied)
     lost = _is_lost(desired, resource, difference, facts, applied)
     return PlanEntry(
@@ -251,6 +253,8 @@ def _reasons(
             return [Reason("missing", "not there")]
         if isinstance(resource, Record) and not resource.path:
             return [Reason("tool", "written when an apply is done")]
+        if isinstance(resource, Script) and _retired(resource):
+            return [Reason("interrupted", "left by an apply that came to no end")]
         return [Reason("drift", f"drift: {difference.drift}{_in_container(resource)}")]
     if _retired(resource):
         if before.pending:
@@ -300,6 +304,8 @@ def _retired(resource: Resource) -> bool:
     """Whether it is that something of ours is not there any more."""
     if isinstance(resource, Absent):
         return resource.was != resource.kind
+    if isinstance(resource, Script):
+        return resource.wanted == "absent"
     return isinstance(resource, StoppedUnit)
 
 

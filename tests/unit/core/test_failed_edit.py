@@ -73,7 +73,7 @@ def shown(site: Site, *, diffs: bool = False) -> list[str]:
 
 
 def said(entry: PlanEntry) -> str:
-    return ", ".join(reason.text for reason in entry.reasons)
+    return ", ".join(reason.text for reason in entry.reasons if reason.text)
 
 
 def test_an_edit_is_one_line_above_what_is_done_for_it(
@@ -151,11 +151,14 @@ def test_one_that_failed_and_is_taken_back_leaves_what_serves_alone(
     fails(edited)
     configure(edited)
     entries = planned(edited)
-    assert list(entries) == [SETTINGS, "record:/etc/vikunja/deployment-config.yaml"]
-    assert (entries[SETTINGS].action, said(entries[SETTINGS])) == (
-        "delete",
-        "the last apply has not finished it",
-    )
+    assert {address: (one.action, said(one)) for address, one in entries.items()} == {
+        SETTINGS: ("delete", "the last apply has not finished it"),
+        "retired-secrets:green": ("delete", "left by an apply that came to no end"),
+        "record:/etc/vikunja/deployment-config.yaml": (
+            "update",
+            f"{SETTINGS} and 1 more change",
+        ),
+    }
     assert not any(one.interrupts or one.destructive for one in entries.values())
     edited.apply()
     backend = edited.machine.unit(BACKEND)
@@ -174,6 +177,12 @@ def test_a_template_that_failed_is_planned_again_as_what_it_is(
     assert "+# another sandbox" in entry.diff
     site.apply()
     check_converged(site)
+
+
+def test_what_takes_over_though_no_key_has_changed_is_a_line_of_its_own(site: Site) -> None:
+    site.apply()
+    site.edit_template("systemd/vikunja-backend@.service.j2", "# another sandbox\n")
+    assert shown(site)[1] == "    color: blue → green, no request interrupted"
 
 
 def test_settings_that_somebody_put_where_no_color_serves_go(site: Site) -> None:
@@ -242,4 +251,7 @@ def test_a_color_that_starts_says_which_of_its_settings_it_starts_for(edited: Si
     edited.apply()
     configure(edited, timezone="Europe/Paris")
     # It has its release already, and served with other settings before.
-    assert said(planned(edited)[f"unit:{BACKEND}"]) == "file:/etc/vikunja/environment.blue changes"
+    assert [reason.subject for reason in planned(edited)[f"unit:{BACKEND}"].reasons] == [
+        "file:/etc/vikunja/environment.blue",
+        "color-secrets:blue",
+    ]

@@ -20,8 +20,9 @@ vikunja-main
       build: {commit:.10} (v1.0.0-{commit:.8})
   + file:/etc/vikunja/environment.green                     network.domain changed
   + file:/etc/systemd/system/vikunja-backend@green.service  the same as in what serves
+  + color-secrets:green                                     the same as in what serves
   ▸ systemd:unit-files-of-green                             file:/etc/systemd/system/vikunja-backend@green.service changes
-  + unit:vikunja-backend@green.service                      release:green and 2 more change
+  + unit:vikunja-backend@green.service                      release:green and 3 more change
       state: active
   ~ file:/etc/nginx/conf.d/vikunja.conf                     network.domain changed
   ~ self-signed-certificate:/etc/vikunja/tls/self-signed    network.domain changed
@@ -36,13 +37,15 @@ vikunja-main
       state: active → stopped
       enabled: enabled → disabled
   - file:/etc/vikunja/environment.blue                      color:active changes
+  - retired-secrets:blue                                    color:active changes
+      state: left → absent
   ~ record:registry                                         written when an apply is done
       says: vikunja-main 10.99.0.10/24 tasks.example.com {config} → vikunja-main 10.99.0.10/24 other.example.com {config}
-  ~ record:/etc/vikunja/deployment-config.yaml              13 entries above
+  ~ record:/etc/vikunja/deployment-config.yaml              15 entries above
   ~ record:state                                            written when an apply is done
       says: running blue {commit} → running green {commit}
 
-Plan: 4 to create, 7 to update, 2 to remove, 3 to run.
+Plan: 5 to create, 7 to update, 3 to remove, 3 to run.
 """  # noqa: E501
 
 
@@ -138,6 +141,7 @@ def test_json_is_one_document_with_addresses_actions_and_typed_reasons(
         ("trigger", "release:green"),
         ("trigger", "file:/etc/vikunja/environment.green"),
         ("trigger", "file:/etc/systemd/system/vikunja-backend@green.service"),
+        ("trigger", "color-secrets:green"),
     ]
     assert entries[f"{NAME}/unit:vikunja-backend@blue.service"]["action"] == "delete"
     certificate = entries[f"{NAME}/self-signed-certificate:/etc/vikunja/tls/self-signed"]

@@ -203,13 +203,15 @@ def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed:
         ],
     )
     # It is taken up by the other color, beside what serves.
-    (unit,) = (entry for entry in planned if entry.address == f"unit:{GREEN_BACKEND}")
-    assert f"secret:{path}" in [reason.subject for reason in unit.reasons]
+    (copies,) = (entry for entry in planned if entry.address == "color-secrets:green")
+    assert said(copies)[1] == f"secret:{path} changes"
+    assert f"unit:{GREEN_BACKEND}" in [entry.address for entry in planned]
     assert not any(entry.interrupts for entry in planned)
     assert "another" not in "".join(str(entry.as_data()) for entry in planned)
     deployed.apply()
     assert files.content(path) == b"another\n"
-    assert deployed.machine.unit(GREEN_BACKEND).running[path] == b"another\n"
+    running = deployed.machine.unit(GREEN_BACKEND).running
+    assert running[f"{SECRETS}/green/service-secret"] == b"another\n"
     assert deployed.machine.unit(BACKEND).active == "inactive"
     check_converged(deployed)
 

@@ -121,6 +121,7 @@ def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Sit
         "release:green",
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "color-secrets:green",
         "systemd:unit-files-of-green",
         "unit:vikunja-backend@green.service",
         "color:active",
@@ -128,6 +129,7 @@ def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Sit
         "link:/etc/vikunja/environment",
         "unit:vikunja-backend@blue.service",
         "file:/etc/vikunja/environment.blue",
+        "retired-secrets:blue",
         "record:/etc/vikunja/deployment-config.yaml",
         "record:state",
     ]
@@ -138,10 +140,11 @@ def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Sit
         machine.unit(f"vikunja-backend@{color}.service").active for color in ("blue", "green")
     ]
     assert states == ["inactive", "active"]
-    # For the way back: the release and how it is started, and none of its settings.
+    # For the way back: the release and how it is started, and nothing that may be secret.
     assert machine.files.content("/opt/vikunja/backend/blue/vikunja")
     assert machine.files.content("/etc/systemd/system/vikunja-backend@blue.service")
     assert machine.files.get("/etc/vikunja/environment.blue") is None
+    assert machine.files.below(f"{SECRETS}/blue") == []
 
 
 @pytest.mark.parametrize("edits", [0, 1])
