@@ -41,7 +41,8 @@ REFUSED_BY_THE_SERVER = {
 
 TAKE_PORT = """
 systemd-run --quiet --unit=taken --setenv="VIKUNJA_SERVICE_INTERFACE=127.0.0.1:$2" \\
-    --setenv=VIKUNJA_SERVICE_PUBLICURL=http://127.0.0.1 --setenv=VIKUNJA_DATABASE_PATH=/tmp/x.db "$1"
+    --setenv=VIKUNJA_SERVICE_PUBLICURL=http://127.0.0.1 \\
+    --setenv=VIKUNJA_DATABASE_PATH=/tmp/x.db "$1"
 until curl -sf -o /dev/null "http://127.0.0.1:$2/health"; do sleep 0.1; done
 """
 
@@ -204,3 +205,47 @@ def test_an_edit_that_is_killed_at_any_moment_costs_no_request(site: Site) -> No
         load.one_more()
     assert site.addresses() == []
     assert_unharmed(site, load)
+
+
+WRITERS = r"""
+# SECONDS PORT…: a writer for each; how often each status was answered, `000` where nobody did.
+until=$(($(date +%s) + $1))
+shift
+for port in "$@"; do
+    while [ "$(date +%s)" -lt "$until" ]; do
+        curl -s -o /dev/null -w '%{http_code}\n' -X PUT -H 'Content-Type: application/json' \
+            -d '{"title": "both"}' "http://127.0.0.1:$port/api/v1/tasks"
+    done &
+done | sort | uniq -c
+"""
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_both_colors_write_to_one_file_as_well_as_one_does(site: Site) -> None:
+    inside = Inside(site)
+    ports = {"blue": "3456", "green": "3457"}
+    serving = serving_color(site)
+    idle = "green" if serving == "blue" else "blue"
+
+    def answered(*colors: str) -> dict[str, int]:
+        said = inside.shell(WRITERS, "5", *(ports[color] for color in colors)).split()
+        return {status: int(count) for count, status in zip(said[::2], said[1::2], strict=True)}
+
+    before = len(written(site))
+    alone = answered(*[serving] * 4)
+    site.edit({"update": {"edit_observe_seconds": 20}})
+    site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "beside"}}})
+    argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
+    with subprocess.Popen(
+        argv, env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as apply:
+        try:
+            inside.shell('until curl -sf -o /dev/null "$1"; do sleep 0.1; done',
+                         f"http://127.0.0.1:{ports[idle]}/health")  # fmt: skip
+            together = answered(serving, idle, serving, idle)
+        finally:
+            site.edit({"update": {"edit_observe_seconds": 1}})
+            assert apply.wait(timeout=120) == 0
+    assert alone.keys() == together.keys() == {"201"}, (alone, together)
+    assert len(written(site)) == before + alone["201"] + together["201"]
+    assert serving_color(site) == idle
