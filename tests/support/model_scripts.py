@@ -638,10 +638,10 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name == "color_secrets":
         return _color_secrets(machine, *arguments)
     if name == "redis_passwords":
-        found = machine.files.content(REDIS_PASSWORDS)
-        if found is None or not machine.files.content(f"{SECRETS}/redis-password"):
+        written = machine.files.content(REDIS_PASSWORDS)
+        if written is None or not machine.files.content(f"{SECRETS}/redis-password"):
             return "absent"
-        return "present" if found == _let_into_redis(machine) else "outdated"
+        return "present" if written == _let_into_redis(machine) else "outdated"
     if name == "retired_secrets":
         return "left" if machine.files.get(f"{SECRETS}/{arguments[0]}") else "absent"
     if name == "migrations":
