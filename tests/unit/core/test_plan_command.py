@@ -153,12 +153,14 @@ def test_json_is_one_document_with_addresses_actions_and_typed_reasons(
 def test_target_cuts_the_plan_and_a_star_takes_all_that_begin_so(
     moved: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert plan(moved, "--target", f"{NAME}/file:*", "--target", "health:site") == 0
+    targets = ("--target", f"{NAME}/file:*", "--target", "health:site", "--target", "color:active")
+    assert plan(moved, *targets) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("  ")] == [
+    assert [line.split()[1] for line in lines if line.startswith("  ") and line[2] != " "] == [
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
         "file:/etc/nginx/conf.d/vikunja.conf",
+        "color:active",
         "health:site",
         "file:/etc/vikunja/environment.blue",
     ]
