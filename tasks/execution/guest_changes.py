@@ -46,7 +46,7 @@ LANDED = (File, Directory, Link, Absent, Override, Secret, User)
 """Kinds that one script brings about, many at once."""
 
 INSTALL = GuestScript("install", ("reach", "install"))
-UNIT = GuestScript("unit", ("health", "unit"))
+UNIT = GuestScript("unit", ("health", "kept-proxy", "unit"))
 DRAIN = GuestScript("drain", ("health", "in-hand", "proxy-log", "drain"))
 
 LOST = 4

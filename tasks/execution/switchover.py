@@ -26,8 +26,8 @@ from tasks.resources.release import ActiveColor, listening_port, released
 from tasks.resources.system import Unit
 
 FLIP = GuestScript("flip", ("health", "color", "proxy-log", "flip"))
-CONFIRM = GuestScript("confirm", ("color", "confirm"))
-BACK = GuestScript("back", ("health", "color", "back"))
+CONFIRM = GuestScript("confirm", ("color", "kept-proxy", "confirm"))
+BACK = GuestScript("back", ("health", "color", "kept-proxy", "back"))
 
 TO_BE_CONFIRMED = b"confirm"
 """Last line of flip.sh where its switch has to be confirmed."""

@@ -335,7 +335,7 @@ class Script(Resource, frozen=True, kw_only=True):
         drift = "could not be asked" if found == "unasked" else found
         action: Action = "create" if found == "absent" else "update"
         if self.wanted == "absent":
-            action = "delete"
+            return Difference("delete", drift)
         interrupts = "requests, for 2 to 4 s" if found == EXPOSED else ""
         return Difference(action, drift, (change,), interrupts=interrupts)
 

@@ -126,6 +126,8 @@ class Machine:
     contents: dict[Key, str] = field(default_factory=dict)
     """What is in the application's table of migrations, by database, `unknown` where it does not
     answer. It stands for all that is in the database."""
+    kept_proxy: dict[str, Node] | None = None
+    """The proxy's last good files, and its stamp, while new ones have not proved themselves."""
     places: dict[str, str] = field(default_factory=dict)
     """The same of the copies beside the database."""
     nothing_to_migrate: bool = False

@@ -19,6 +19,7 @@ from model_answers import answers, redis_digest
 from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
+NGINX_STAMP = f"{STAMPS}/nginx.service"
 SWITCHING = "/var/lib/vikunja-deploy/switching"
 LATER = 4102444800
 """When a certificate of the model's ends, in seconds since 1970."""
@@ -129,6 +130,8 @@ def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(stdin)) as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
     machine.files.make_folders(STAMPS, "0700")
+    if b"\t/etc/nginx/" in members["operations"]:
+        _keep_proxy(machine)
     done = 0
     for line in members["operations"].decode().splitlines():
         verb, *fields = line.split("\t")
@@ -139,6 +142,27 @@ def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
             return Answer(_done(done), said.encode(), 1)
         done += 1
     return Answer(_done(done))
+
+
+def _proxy_files(machine: Machine) -> dict[str, Node]:
+    return {path: machine.files.nodes[path] for path in machine.files.below("/etc/nginx")}
+
+
+def _keep_proxy(machine: Machine) -> None:
+    good = not machine.refused_by_nginx("/etc/nginx/conf.d")
+    if machine.kept_proxy is None and machine.unit("nginx.service").active == "active" and good:
+        machine.kept_proxy = _proxy_files(machine)
+        stamp = machine.files.get(NGINX_STAMP)
+        if stamp is not None:
+            machine.kept_proxy[NGINX_STAMP] = stamp
+
+
+def _put_proxy_back(machine: Machine) -> None:
+    for path in _proxy_files(machine):
+        machine.files.remove(path)
+    for path, node in sorted((machine.kept_proxy or {}).items()):
+        machine.files.put(path, node)
+    machine.kept_proxy = None
 
 
 def _done(count: int) -> bytes:
@@ -458,6 +482,9 @@ def unit(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     except Refused as refused:
         record(address, "failed")
         return Answer(stderr=f"{refused}\n".encode(), returncode=refused.code)
+    backends = [machine.unit(f"vikunja-backend@{color}.service") for color in ("blue", "green")]
+    if name == "nginx.service" and not all(one.active == "active" for one in backends):
+        machine.kept_proxy = None
     machine.files.write(stamp, f"{revision}\n".encode())
     if health and machine.migrations == "none":
         machine.migrations = "SCHEMA_INIT"
@@ -580,8 +607,8 @@ def confirm(machine: Machine, color: str) -> Answer:
     active = "green" if machine.files.get(GREEN) is not None else "blue"
     if machine.files.get(SWITCHING) is None and active != color:
         return Answer(stderr=b"the switch was undone by its own timer\n", returncode=11)
-    if machine.files.get(SWITCHING) is not None:
-        machine.files.remove(SWITCHING)
+    machine.files.remove(SWITCHING)
+    machine.kept_proxy = None
     return Answer()
 
 
@@ -594,6 +621,10 @@ def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answe
         said = f"the switch was not confirmed: {before} serves again\n".encode()
     if color != ("green" if machine.files.get(GREEN) is not None else "blue"):
         return Answer(said, b"nginx passes requests to the other one\n", 13)
+    if machine.kept_proxy is not None:
+        _put_proxy_back(machine)
+        if machine.unit("nginx.service").active == "active":
+            machine.reload_or_restart("nginx.service")
     for name in units:
         machine.files.remove(f"{STAMPS}/{name}")
         machine.stop(name)

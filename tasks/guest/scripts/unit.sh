@@ -1,4 +1,4 @@
-# Brings one systemd unit to act on what it should.
+# Brings one systemd unit to act on what it should. Behind health.sh and kept-proxy.sh.
 # arguments: UNIT VERB ENABLE REVISION HEALTH…
 #   VERB: ensure (active, started if it is not) · restart · reload · stop
 #   HEALTH: a health check and its arguments: what must hold after.
@@ -38,13 +38,8 @@ if [ "$verb" = stop ]; then
 fi
 
 if [ "$unit" = nginx.service ]; then
-	before=/var/lib/vikunja-deploy/nginx-before
-	if systemctl -q is-active nginx.service && ! nginx -t -q && [ -d "$before" ]; then
-		rm -rf "$before.refused"
-		mv -T /etc/nginx "$before.refused"
-		mv -T "$before" /etc/nginx
-		# What runs was started with these.
-		[ ! -e "$before.stamp" ] || mv -fT "$before.stamp" "$stamp"
+	if systemctl -q is-active nginx.service && ! nginx -t -q && [ -d "$kept" ]; then
+		put_proxy_back
 		exit 11
 	fi
 fi
@@ -92,7 +87,7 @@ if [ $# -gt 0 ]; then
 	shift
 	"health_$health" "$@" || failed 10
 fi
-[ "$unit" != nginx.service ] || rm -rf "$before" "$before.refused" "$before.stamp"
+[ "$unit" != nginx.service ] || switching_colors || forget_proxy
 printf '%s\n' "$revision" >"$stamp.new"
 sync "$stamp.new"
 mv -f "$stamp.new" "$stamp"

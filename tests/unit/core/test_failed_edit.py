@@ -255,3 +255,25 @@ def test_a_color_that_starts_says_which_of_its_settings_it_starts_for(edited: Si
         "file:/etc/vikunja/environment.blue",
         "color-secrets:blue",
     ]
+
+
+def test_what_the_proxy_had_for_one_that_failed_is_as_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.apply()
+    before = site.machine.unit("nginx.service").running
+    site.document["network"]["domain"] = "other.example.com"
+    site.write()
+    looks, plan = site.plan()
+    with monkeypatch.context() as broken:
+        gone_back = model_scripts.Answer(stderr=b"it errs\n", returncode=11)
+        broken.setattr(model_scripts, "flip", lambda *_: gone_back)
+        failures = site.carry_out(looks, plan)
+    assert [failure.exit_code for failure in failures.values()] == [11]
+    nginx = site.machine.unit("nginx.service")
+    assert (nginx.active, nginx.running) == ("active", before)
+    assert site.machine.behind() == {}
+    entry = planned(site)["file:/etc/nginx/conf.d/vikunja.conf"]
+    assert said(entry) == "network.domain changed"
+    site.apply()
+    check_converged(site)
