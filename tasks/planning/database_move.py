@@ -38,7 +38,7 @@ from tasks.resources.data_move import (
 )
 from tasks.resources.files import Absent, File
 from tasks.resources.migration import WriteThaw, recorded
-from tasks.resources.release import HealthCheck
+from tasks.resources.release import HealthCheck, active_color
 from tasks.secret import Secret
 
 PASSWORD = f"{SECRETS}/db-password"
@@ -81,7 +81,7 @@ def inspect_move(
     if occupied:
         update = inspection.find_update(instance, target, facts, paths)
         return inspection.build_plan(sources, container, target, facts, paths, update, move=move)
-    as_is = as_it_is(sources, container, before, paths)
+    as_is = as_it_is(sources, container, facts, before, paths)
     found = inspection.find(as_is, container, paths)
     update = inspection.find_update(as_is.instance, target, found, paths)
     first = inspection.build_plan(as_is, container, target, found, paths, update)
@@ -120,7 +120,7 @@ def _expected(
 
 
 def as_it_is(
-    sources: Inputs, container: Container, before: DatabaseAddress, paths: Paths
+    sources: Inputs, container: Container, facts: Facts, before: DatabaseAddress, paths: Paths
 ) -> Inputs:
     """The instance as it is configured, but with the database that serves."""
     document = container.run(["cat", DOCUMENT], check=False).stdout
@@ -141,7 +141,7 @@ def as_it_is(
         database = replace(database, password_file=None)
         if not before.inside:
             # What the host says by now need not be that server's; what serves has the right one.
-            password = container.run(["cat", PASSWORD], check=False).stdout
+            password = _password_in_use(container, active_color(facts))
     if database.admin_password_file is None or not database.admin_password_file.is_file():
         database = replace(database, admin_user=None, admin_password_file=None)
     made = inspection.gather(_with(sources.instance, database), paths)
@@ -149,6 +149,13 @@ def as_it_is(
         known = replace(made.host_files, database_password=Secret(password))
         made = replace(made, host_files=known)
     return replace(made, applied=_without_what_comes(made, sources))
+
+
+def _password_in_use(container: Container, serving: Color) -> bytes:
+    own = container.run(["cat", f"{SECRETS}/{serving}/db-password"], check=False).stdout
+    # Before a color had secrets of its own.
+    found = own or container.run(["cat", PASSWORD], check=False).stdout
+    return found.removesuffix(b"\n")
 
 
 def _with(instance: Instance, database: Database) -> Instance:

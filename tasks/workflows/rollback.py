@@ -48,7 +48,7 @@ def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = N
     facts = inspection.find(inputs, container, paths)
     asked, before = None, inspection.data_elsewhere(inputs, facts)
     if before is not None:
-        inputs = database_move.as_it_is(inputs, container, before, paths)
+        inputs = database_move.as_it_is(inputs, container, facts, before, paths)
         asked, instance = instance, inputs.instance
         facts = inspection.find(inputs, container, paths)
     serving = _serving_release(instance, facts)

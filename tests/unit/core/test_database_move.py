@@ -106,6 +106,7 @@ def untouched(site: Site) -> Any:
         f"/etc/vikunja/environment.{color}",
         f"/etc/systemd/system/vikunja-backend@{color}.service",
         "/etc/vikunja/secrets/db-password",
+        f"/etc/vikunja/secrets/{color}/db-password",
         f"/var/lib/vikunja-deploy/stamps/vikunja-backend@{color}.service",
     ]
     return color, backend(site, color).running, [site.machine.files.get(path) for path in paths]
@@ -211,6 +212,25 @@ def test_an_edit_beside_it_comes_first_with_the_password_that_the_old_server_kno
     assert addresses(serving) == []
 
 
+def test_a_wrong_password_that_never_served_is_not_what_the_old_server_is_left_with(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = outside(serving, "db.example.com", "one")
+    desired(serving, **first)
+    assert apply(serving) == 0
+    del first["admin_user"], first["admin_password_file"]
+    desired(serving, **{**first, "password_file": password(serving, "wrong")})
+    before = untouched(serving)
+    assert apply(serving) == 11
+    assert "denied" in capsys.readouterr().err
+    assert untouched(serving)[:2] == before[:2]
+    desired(serving, **outside(serving, "new.example.com", "two"))
+    assert apply(serving) == 0
+    assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
+    assert_open(serving)
+    assert addresses(serving) == []
+
+
 def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving: Site) -> None:
     desired(serving, type="postgresql")
     assert apply(serving) == 0
@@ -220,6 +240,7 @@ def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving:
         "release:green",
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "color-secrets:green",
         "systemd:unit-files",
         "writes:stop",
         "database:carried-over",
@@ -230,6 +251,7 @@ def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving:
         "link:/etc/vikunja/environment",
         "unit:vikunja-backend@blue.service",
         "absent:/etc/vikunja/environment.blue",
+        "retired-secrets:blue",
         "record:/etc/vikunja/deployment-config.yaml",
     ]
     assert serving.machine.contents == {SQLITE: DATA, POSTGRESQL: DATA}
@@ -247,9 +269,10 @@ def test_the_way_back_replaces_what_was_kept_and_stops_the_server_afterwards(
     assert apply(serving) == 0
     serving.machine.migrations = f"{DATA} 20250301000000"
     desired(serving, type="sqlite")
-    assert addresses(serving)[-5:] == [
+    assert addresses(serving)[-6:] == [
         "unit:vikunja-backend@green.service",
         "file:/etc/vikunja/environment.green",
+        "retired-secrets:green",
         "unit:postgresql.service",
         "record:/etc/vikunja/deployment-config.yaml",
         "record:state",

@@ -239,6 +239,7 @@ def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is
     inspection = inspect_rollback(migrated.instance, migrated.paths)
     assert [entry.address for entry in inspection.plan.entries if entry.step == "switch"] == [
         "file:/etc/vikunja/environment.blue",
+        "color-secrets:blue",
         "archive:1729338000.tar.gz",
         "writes:stop",
         "unit:vikunja-backend@blue.service",
@@ -248,6 +249,7 @@ def test_over_a_migration_it_goes_by_the_backup_of_that_version_and_says_what_is
         "link:/etc/vikunja/environment",
         "unit:vikunja-backend@green.service",
         "file:/etc/vikunja/environment.green",
+        "retired-secrets:green",
     ]
     beside = restored_by(inspection)
     assert beside is not None and beside.known == ("20250101000000",)
@@ -367,6 +369,7 @@ def test_an_update_that_fails_has_not_touched_what_serves_nor_its_configuration(
         "file:/etc/motd",
         "release:green",
         f"file:{green}",
+        "color-secrets:green",
         "systemd:unit-files-of-green",
     }
     assert now["file:/etc/vikunja/environment.green"] == then["file:/etc/vikunja/environment.green"]
@@ -479,8 +482,8 @@ def test_a_switch_that_was_not_confirmed_is_in_the_plan_and_confirmed_by_the_app
     """It was killed in between: all that the color of before has is there, and it runs."""
     site.apply()
     files = site.machine.files
-    paths = ("/etc/vikunja/environment.blue", "/etc/vikunja/environment")
-    before = {path: files.get(path) for path in paths}
+    of_blue = ("/etc/vikunja/environment", "/etc/vikunja/secrets/blue")
+    before = {path: node for path, node in files.nodes.items() if path.startswith(of_blue)}
     second = update(site)
     files.write(SWITCHING, b"blue\n")
     for path, node in before.items():

@@ -63,6 +63,7 @@ def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serv
     assert [one for one in done if not one.startswith(("artifact:", "release:", "record:"))] == [
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "color-secrets:green",
         "systemd:unit-files",
         "migrations:rehearsal",
         "backup:before-update",
@@ -74,6 +75,7 @@ def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serv
         "link:/etc/vikunja/environment",
         "unit:vikunja-backend@blue.service",
         "absent:/etc/vikunja/environment.blue",
+        "retired-secrets:blue",
     ]
     assert pending.machine.migrations == NEW_DATABASE
     assert serves(pending, "green")
