@@ -15,9 +15,11 @@ from tasks.containers.base import Container, refuse_foreign
 from tasks.errors import ResourceError
 from tasks.guest.runner import GuestScript
 from tasks.host.process import Completed
+from tasks.model.database_address import DatabaseAddress
 from tasks.model.instance import COLORS, Color, Database, Instance
-from tasks.model.layout import DATA
+from tasks.model.layout import DATA, environment
 from tasks.paths import Paths
+from tasks.resources.data_move import database_address, in_use
 from tasks.resources.observe import observe
 from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
 
@@ -67,6 +69,8 @@ def find(instance: Instance, container: Container, paths: Paths) -> RunningInsta
         container,
         [
             ("file", "-", GREEN_MARKER),
+            # No file has this digest: the settings come with their contents.
+            *(("file", "0" * 64, environment(color)) for color in COLORS),
             *(("text", release_file(color)) for color in COLORS),
             *(("file", "-", binary(color)) for color in COLORS),
         ],
@@ -77,7 +81,7 @@ def find(instance: Instance, container: Container, paths: Paths) -> RunningInsta
     gathered = configuration.gather(instance, paths, inside)
     size = inside_run(container, "size", FILES, timeout=_SIZES_TIMEOUT).stdout
     return RunningInstance(
-        instance=as_deployed(instance, gathered.files.get(DOCUMENT, b"")),
+        instance=as_it_serves(instance, gathered.files.get(DOCUMENT, b""), in_use(facts)),
         color=color,
         version=release.version if release else "unknown",
         commit=release.commit if release and release.commit != "-" else None,
@@ -89,6 +93,19 @@ def find(instance: Instance, container: Container, paths: Paths) -> RunningInsta
 def inside_run(container: Container, *arguments: str, timeout: float = 120) -> Completed:
     """Run backup-contents.sh in the container. Raises DeployError."""
     return CONTENTS.run(container, *arguments, timeout=timeout)
+
+
+def as_it_serves(instance: Instance, document: bytes, used: DatabaseAddress | None) -> Instance:
+    """The instance with the database that serves: as the record in its container names it, where
+    that is still the one in use; an apply that was killed may have moved the data since."""
+    recorded = as_deployed(instance, document)
+    if used is None or database_address(recorded).same(used):
+        return recorded
+    database = Database(
+        used.type, used.host, used.port or None, used.name or "vikunja", used.user or None,
+        None, None, None,
+    )  # fmt: skip
+    return replace(instance, database=database)
 
 
 def as_deployed(instance: Instance, document: bytes) -> Instance:

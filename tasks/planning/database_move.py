@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict, replace
 
-from tasks.backup.running_instance import as_deployed
+from tasks.backup.running_instance import as_it_serves
 from tasks.containers.base import Container
 from tasks.databases import database_at
 from tasks.desired.record import DOCUMENT
@@ -39,6 +39,7 @@ from tasks.resources.data_move import (
 from tasks.resources.files import Absent, File
 from tasks.resources.migration import WriteThaw, recorded
 from tasks.resources.release import HealthCheck, active_color
+from tasks.resources.system import Script
 from tasks.secret import Secret
 
 PASSWORD = f"{SECRETS}/db-password"
@@ -124,13 +125,7 @@ def as_it_is(
 ) -> Inputs:
     """The instance as it is configured, but with the database that serves."""
     document = container.run(["cat", DOCUMENT], check=False).stdout
-    database = as_deployed(sources.instance, document).database
-    if not database_address(replace(sources.instance, database=database)).same(before):
-        port = before.port or None
-        database = Database(
-            before.type, before.host, port, before.name or "vikunja", before.user or None,
-            None, None, None,
-        )  # fmt: skip
+    database = as_it_serves(sources.instance, document, before).database
     desired = sources.instance.database
     after = database_address(sources.instance)
     password = None
@@ -229,11 +224,17 @@ def around(
 
 
 def losing_nothing(settings: Iterable[Resource]) -> tuple[Resource, ...]:
-    """A color's settings where the data comes along to the new database."""
-    return tuple(
-        replace(one, serving=replace(one.serving, destructive_inputs=())) if one.serving else one
-        for one in settings
-    )
+    """A color's settings where the data comes along to the new database, and its secrets with the
+    password of that one."""
+    return tuple(_coming_along(one) for one in settings)
+
+
+def _coming_along(one: Resource) -> Resource:
+    if isinstance(one, Script):
+        one = replace(one, triggers=(*one.triggers, f"file:{NEXT}"))
+    if one.serving:
+        one = replace(one, serving=replace(one.serving, destructive_inputs=()))
+    return one
 
 
 def losing(settings: Iterable[Resource]) -> tuple[Resource, ...]:

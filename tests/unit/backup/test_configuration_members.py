@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from tasks.backup.configuration import gather, open_files, sealed_files
 from tasks.backup.container_record import noted
-from tasks.backup.running_instance import as_deployed
+from tasks.backup.running_instance import as_deployed, as_it_serves
 from tasks.config import load_instances
-from tasks.model.instance import Instance
+from tasks.model.database_address import DatabaseAddress
+from tasks.model.instance import Database, Instance
 from tasks.paths import Paths
 
 CONFIG = """\
@@ -123,6 +124,23 @@ def test_a_backup_is_of_the_database_that_was_deployed() -> None:
     assert as_deployed(
         other, yaml.safe_dump({"database": desired.document["database"]}).encode()
     ) == (replace(other, database=desired.database))
+
+
+def test_a_backup_is_of_the_database_that_serves_where_a_killed_apply_has_not_recorded_it() -> None:
+    desired = sample_instance()
+    outside = {"type": "postgresql", "host": "db", "password_file": "/p", "user": "u"}
+    other = sample_instance(database=outside)
+    record = yaml.safe_dump({"database": other.document["database"]}).encode()
+    recorded = replace(desired, database=other.database)
+    assert as_it_serves(desired, record, None) == recorded
+    same = DatabaseAddress("postgresql", "db", 5432, other.database.name, "u")
+    assert as_it_serves(desired, record, same) == recorded
+    moved = DatabaseAddress("mysql", "new", 3307, "todo", "v")
+    assert as_it_serves(desired, record, moved) == replace(
+        desired, database=Database("mysql", "new", 3307, "todo", "v", None, None, None)
+    )
+    sqlite = as_it_serves(desired, record, DatabaseAddress("sqlite"))
+    assert (sqlite.database.type, sqlite.database.host) == ("sqlite", None)
 
 
 @pytest.mark.parametrize("record", [b"", b"a: [", b"- 1\n", b"database: {type: sqlite}\n"])

@@ -484,6 +484,27 @@ def test_a_server_with_another_password_leaves_the_old_one_its_own_until_it_serv
     assert_open(serving)
 
 
+def test_the_color_that_takes_over_has_the_new_server_s_password_whatever_it_had(
+    serving: Site,
+) -> None:
+    """What an apply that was killed has prepared may be what the old server knows."""
+    desired(serving, **outside(serving, "db.example.com", "one"))
+    assert apply(serving) == 0
+    desired(serving, **outside(serving, "new.example.com", "two"))
+    machine = serving.machine
+    for path in ("db-password", "service-secret"):
+        node = machine.files.get(f"/etc/vikunja/secrets/green/{path}")
+        machine.files.make_folders("/etc/vikunja/secrets/blue")
+        machine.files.put(f"/etc/vikunja/secrets/blue/{path}", node)
+    planned = addresses(serving)
+    secret = "file:/etc/vikunja/secrets/db-password-next"
+    assert planned.index(secret) < planned.index("color-secrets:blue")
+    assert apply(serving) == 0
+    assert machine.files.content("/etc/vikunja/secrets/blue/db-password").strip() == b"canary-two"
+    assert_open(serving, "blue")
+    assert addresses(serving) == []
+
+
 def test_what_is_kept_goes_when_it_is_said_and_servers_outside_keep_theirs(
     serving: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
