@@ -27,6 +27,7 @@ configuration)
 	for name in deployment-config.yaml environment secrets; do
 		if [ -e "$name" ]; then set -- "$@" "$name"; fi
 	done
-	exec tar --create --file=- --format=gnu -- "$@"
+	# The settings are a link to those of the color that serves.
+	exec tar --create --file=- --format=gnu --dereference -- "$@"
 	;;
 esac

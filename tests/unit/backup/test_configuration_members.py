@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from tasks.backup.configuration import gather, open_files, sealed_files
 from tasks.backup.container_record import noted
-from tasks.backup.running_instance import as_deployed, as_it_serves
+from tasks.backup.running_instance import CONTENTS, as_deployed, as_it_serves
 from tasks.config import load_instances
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.instance import Database, Instance
@@ -146,3 +147,18 @@ def test_a_backup_is_of_the_database_that_serves_where_a_killed_apply_has_not_re
 @pytest.mark.parametrize("record", [b"", b"a: [", b"- 1\n", b"database: {type: sqlite}\n"])
 def test_without_a_record_the_desired_is_the_best_guess(record: bytes) -> None:
     assert as_deployed(sample_instance(), record) == sample_instance()
+
+
+def test_the_settings_are_those_of_the_color_that_serves(
+    instance: Instance, tmp_path: Path
+) -> None:
+    """In the container they are a link."""
+    folder = tmp_path / "vikunja"
+    folder.mkdir()
+    for color in ("blue", "green"):
+        (folder / f"environment.{color}").write_text(f'VIKUNJA_COLOR="{color}"\n')
+    (folder / "environment").symlink_to("environment.green")
+    argv = CONTENTS.argv("configuration", str(folder))
+    inside = subprocess.run(argv, check=True, capture_output=True).stdout
+    gathered = gather(instance, Paths(tmp_path), inside)
+    assert gathered.files["environment"] == b'VIKUNJA_COLOR="green"\n'
