@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from msgspec.structs import replace
 
 from tasks.backup.configuration import gather, open_files, sealed_files
 from tasks.backup.container_record import noted
-from tasks.backup.running_instance import CONTENTS, as_deployed, as_it_serves
+from tasks.backup.running_instance import as_deployed
 from tasks.config import load_instances
-from tasks.model.database_address import DatabaseAddress
-from tasks.model.instance import Database, Instance
+from tasks.model.instance import Instance
 from tasks.paths import Paths
 
 CONFIG = """\
@@ -127,38 +125,6 @@ def test_a_backup_is_of_the_database_that_was_deployed() -> None:
     ) == (replace(other, database=desired.database))
 
 
-def test_a_backup_is_of_the_database_that_serves_where_a_killed_apply_has_not_recorded_it() -> None:
-    desired = sample_instance()
-    outside = {"type": "postgresql", "host": "db", "password_file": "/p", "user": "u"}
-    other = sample_instance(database=outside)
-    record = yaml.safe_dump({"database": other.document["database"]}).encode()
-    recorded = replace(desired, database=other.database)
-    assert as_it_serves(desired, record, None) == recorded
-    same = DatabaseAddress("postgresql", "db", 5432, other.database.name, "u")
-    assert as_it_serves(desired, record, same) == recorded
-    moved = DatabaseAddress("mysql", "new", 3307, "todo", "v")
-    assert as_it_serves(desired, record, moved) == replace(
-        desired, database=Database("mysql", "new", 3307, "todo", "v", None, None, None)
-    )
-    sqlite = as_it_serves(desired, record, DatabaseAddress("sqlite"))
-    assert (sqlite.database.type, sqlite.database.host) == ("sqlite", None)
-
-
 @pytest.mark.parametrize("record", [b"", b"a: [", b"- 1\n", b"database: {type: sqlite}\n"])
 def test_without_a_record_the_desired_is_the_best_guess(record: bytes) -> None:
     assert as_deployed(sample_instance(), record) == sample_instance()
-
-
-def test_the_settings_are_those_of_the_color_that_serves(
-    instance: Instance, tmp_path: Path
-) -> None:
-    """In the container they are a link."""
-    folder = tmp_path / "vikunja"
-    folder.mkdir()
-    for color in ("blue", "green"):
-        (folder / f"environment.{color}").write_text(f'VIKUNJA_COLOR="{color}"\n')
-    (folder / "environment").symlink_to("environment.green")
-    argv = CONTENTS.argv("configuration", str(folder))
-    inside = subprocess.run(argv, check=True, capture_output=True).stdout
-    gathered = gather(instance, Paths(tmp_path), inside)
-    assert gathered.files["environment"] == b'VIKUNJA_COLOR="green"\n'
