@@ -130,7 +130,7 @@ def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(stdin)) as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
     machine.files.make_folders(STAMPS, "0700")
-    if b"\t/etc/nginx/" in members["operations"]:
+    if re.search(rb"\t/etc/(nginx|vikunja/tls)/", members["operations"]):
         _keep_proxy(machine)
     done = 0
     for line in members["operations"].decode().splitlines():
@@ -145,7 +145,8 @@ def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
 
 
 def _proxy_files(machine: Machine) -> dict[str, Node]:
-    return {path: machine.files.nodes[path] for path in machine.files.below("/etc/nginx")}
+    below = [*machine.files.below("/etc/nginx"), *machine.files.below("/etc/vikunja/tls")]
+    return {path: machine.files.nodes[path] for path in below}
 
 
 def _keep_proxy(machine: Machine) -> None:

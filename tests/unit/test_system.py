@@ -139,8 +139,8 @@ def test_the_environment_holds_what_vikunja_needs() -> None:
         "VIKUNJA_FILES_MAXSIZE": "20MB",
         "VIKUNJA_DATABASE_TYPE": "sqlite",
         "VIKUNJA_DATABASE_PATH": "/var/lib/vikunja/vikunja.db",
-        "VIKUNJA_SERVICE_SECRET_FILE": "/etc/vikunja/secrets/service-secret",
-        "VIKUNJA_SERVICE_JWTSECRET_FILE": "/etc/vikunja/secrets/service-secret",
+        "VIKUNJA_SERVICE_SECRET_FILE": "/etc/vikunja/secrets/blue/service-secret",
+        "VIKUNJA_SERVICE_JWTSECRET_FILE": "/etc/vikunja/secrets/blue/service-secret",
     }
 
 
@@ -153,7 +153,7 @@ def test_the_public_address_names_a_port_that_is_not_443() -> None:
 @pytest.mark.parametrize(
     ("database", "expected"),
     [
-        ({"type": "postgresql"}, ("postgres", "127.0.0.1:5432", "vikunja", "vikunja")),
+        ({"type": "postgresql"}, ("postgres", "127.0.0.1:5432", "vikunja", "vikunja_blue")),
         ({"type": "mysql"}, ("mysql", "127.0.0.1:3306", "vikunja", "vikunja")),
         (
             {"type": "postgresql", **OUTSIDE, "port": 6432, "name": "todo"},
@@ -172,7 +172,7 @@ def test_a_database_is_named_as_vikunja_wants_it(
 
     names = ("TYPE", "HOST", "DATABASE", "USER")
     assert tuple(found[f"VIKUNJA_DATABASE_{name}"] for name in names) == expected
-    assert found["VIKUNJA_DATABASE_PASSWORD_FILE"] == "/etc/vikunja/secrets/db-password"
+    assert found["VIKUNJA_DATABASE_PASSWORD_FILE"] == "/etc/vikunja/secrets/blue/db-password"
 
 
 def test_redis_is_used_only_where_it_is_enabled() -> None:
@@ -183,9 +183,12 @@ def test_redis_is_used_only_where_it_is_enabled() -> None:
     assert not any("REDIS" in name for name in environment(texts()[ENVIRONMENT]))
 
 
-def test_the_colors_differ_by_their_port_only() -> None:
+def test_the_colors_differ_by_their_ports_and_secrets_only() -> None:
     found = texts(services={"backend": {"port_blue": 4001, "port_green": 4002}})
-    blue, green = (environment(found[layout.environment(one)]) for one in COLORS)
+    blue, green = (
+        environment(found[layout.environment(one)].replace(f"/secrets/{one}/", "/secrets/"))
+        for one in COLORS
+    )
 
     assert blue.pop("VIKUNJA_SERVICE_INTERFACE") == "127.0.0.1:4001"
     assert green.pop("VIKUNJA_SERVICE_INTERFACE") == "127.0.0.1:4002"
@@ -357,7 +360,9 @@ def test_only_needed_packages_are_installed(name: str, expected: set[str]) -> No
 def test_scripts_are_declared_for_what_they_bring_about(name: str, scripts: list[str]) -> None:
     found = [r.script for r in declared(**CONFIGURATIONS[name]) if isinstance(r, Script)]
 
-    assert sorted(found) == sorted(["log-files", "nginx-files", *scripts])
+    assert sorted(found) == sorted(
+        ["color-secrets", "color-secrets", "log-files", "nginx-files", *scripts]
+    )
     for script in found:
         text = (SCRIPTS / f"{script}.sh").read_text()
         assert f"probe_{function_name(script)}() {{" in text

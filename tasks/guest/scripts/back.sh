@@ -6,6 +6,7 @@ LC_ALL=C
 export LC_ALL
 color=$1 port=$2
 shift 2
+home=/var/lib/vikunja-deploy
 undo_switch || exit 12
 [ "$(serving)" = "$color" ] || {
 	echo "nginx passes requests to $(serving)" >&2
@@ -14,7 +15,6 @@ undo_switch || exit 12
 if [ -d "$kept" ]; then
 	# It may have been landed for the other color: another name, other limits.
 	put_proxy_back && { ! systemctl -q is-active nginx.service || systemctl reload nginx.service; } || exit 12
-	forget_proxy
 fi
 for unit in "$@"; do
 	rm -f "$home/stamps/$unit"

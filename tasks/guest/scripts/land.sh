@@ -1,5 +1,5 @@
 # Brings files, folders, links, secrets and users about, each atomically, in the order given.
-# stdin: a tar stream whose member `operations` holds one operation a line, fields parted by tabs,
+# Behind kept-proxy.sh. stdin: a tar stream whose member `operations` holds one operation a line, fields parted by tabs,
 # and whose members 0, 1, 2 … hold contents. stdout: `done <number>` after each operation.
 set -fu
 LC_ALL=C
@@ -11,8 +11,8 @@ newline='
 home=/var/lib/vikunja-deploy
 mkdir -p "$home/stamps" || exit 1
 set +f
-# The latter by vikunja-deploy 0.1.
-rm -rf "$home"/landing.* "$home/before"
+# The latter two by earlier versions of vikunja-deploy.
+rm -rf "$home"/landing.* "$home/before" "$home/nginx-before"
 set -f
 landing=$(mktemp -d "$home/landing.XXXXXX") || exit 1
 trap 'rm -rf "$landing"' EXIT
@@ -102,20 +102,9 @@ land_user() { # name home shell
 land_unstamp() { rm -f "$home/stamps/$1"; } # unit
 
 operations=$(cat "$landing/operations") || exit 1
-# The proxy's last good files are kept until it has taken up the new ones: unit.sh puts them back
-# where it refuses those.
-kept=$home/nginx-before
-[ -d /etc/nginx ] || [ ! -d "$kept" ] || mv -T "$kept" /etc/nginx
 case $operations in
-*"$tab/etc/nginx/"*)
-	if [ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null; then
-		rm -rf "$kept.new" "$kept.stamp"
-		{
-			cp -a /etc/nginx "$kept.new" &&
-				{ [ ! -e "$home/stamps/nginx.service" ] || cp "$home/stamps/nginx.service" "$kept.stamp"; } &&
-				mv -T "$kept.new" "$kept"
-		} || fail "cannot keep a copy of /etc/nginx"
-	fi
+*"$tab/etc/nginx/"* | *"$tab/etc/vikunja/tls/"*)
+	keep_proxy || fail "cannot keep a copy of the proxy's files"
 	;;
 esac
 number=0
