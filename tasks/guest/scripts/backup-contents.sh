@@ -21,13 +21,13 @@ end)
 	rm -rf "$2"/backup-*
 	;;
 configuration)
-	# FOLDER: what is there of it, as a tar stream.
+	# FOLDER: what is there of it, as a tar stream: the settings that the link names, and the secrets
+	# that are configured, without the copies that the colors have of them.
 	cd "$2"
 	set --
-	for name in deployment-config.yaml environment secrets; do
-		if [ -e "$name" ]; then set -- "$@" "$name"; fi
+	for name in deployment-config.yaml environment secrets/*; do
+		if [ -f "$name" ]; then set -- "$@" "$name"; fi
 	done
-	# The settings are a link to those of the color that serves.
 	exec tar --create --file=- --format=gnu --dereference -- "$@"
 	;;
 esac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from tasks.backup.configuration import gather, open_files, sealed_files
 from tasks.backup.container_record import noted
-from tasks.backup.running_instance import as_deployed
+from tasks.backup.running_instance import CONTENTS, as_deployed
 from tasks.config import load_instances
 from tasks.model.instance import Instance
 from tasks.paths import Paths
@@ -66,6 +67,23 @@ def stream(files: dict[str, str]) -> bytes:
 def instance(tmp_path: Path) -> Instance:
     (tmp_path / "config.yaml").write_text(CONFIG)
     return load_instances([tmp_path / "config.yaml"])[0]
+
+
+def test_what_the_link_names_is_taken_and_no_color_s_copy_of_a_secret(
+    instance: Instance, tmp_path: Path
+) -> None:
+    inside = tmp_path / "inside"
+    there = {name: text for name, text in INSIDE.items() if name != "environment"}
+    copies = {f"secrets/{color}/service-secret": "a copy" for color in ("blue", "green")}
+    for name, text in {**there, **copies, "environment.green": ENVIRONMENT}.items():
+        (inside / name).parent.mkdir(parents=True, exist_ok=True)
+        (inside / name).write_text(text)
+    (inside / "environment").symlink_to("environment.green")
+    argv = ["sh", "-c", CONTENTS.text, "sh", "configuration", str(inside)]
+    taken = subprocess.run(argv, check=True, capture_output=True).stdout
+    assert gather(instance, Paths(tmp_path), taken) == gather(
+        instance, Paths(tmp_path), stream(INSIDE)
+    )
 
 
 def test_a_plain_archive_holds_no_secret(instance: Instance, tmp_path: Path) -> None:
