@@ -45,6 +45,7 @@ __all__ = [
     "templated",
 ]
 
+REDIS = "redis-server.service"
 WAIT_ONLINE = "systemd-networkd-wait-online.service"
 """Enabled by the first start of a Debian 13 container, also where ifupdown sets its network."""
 
@@ -302,7 +303,7 @@ def _redis(instance: Instance, rendered: Mapping[str, Rendered]) -> Iterator[Res
             origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),
         )
         yield Unit(
-            unit="redis-server.service",
+            unit=REDIS,
             revision=revision_of(rendered, ["/etc/redis/redis.conf"]),
             triggers=("file:/etc/redis/redis.conf",),
             origin=origin_of(instance, ["redis.enabled", "services.mcp.enabled"]),

@@ -15,7 +15,7 @@ from tasks.containers import container_for
 from tasks.containers.base import Container, ContainerFacts, refuse_foreign
 from tasks.desired import provisioning, proxy, record, release, rendering, switch, system
 from tasks.desired.release import ReleaseTarget
-from tasks.desired.rendering import Rendered
+from tasks.desired.rendering import Rendered, origin_of
 from tasks.host.text_cache import TextCache
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
@@ -299,6 +299,8 @@ def build_plan(
     inside, start, rest = (
         overrides.put_aside(part, aside) for part in (sources.inside, parts.start, parts.rest)
     )
+    if takes_over:
+        inside = tuple(waiting_for(one, sources) for one in inside)
     if enclose is None and update is not None and update.stops_writes:
         from tasks.planning.migrations import around
 
@@ -372,6 +374,16 @@ def build_plan(
         find_lost(sources, facts, entries, paths),
     )
     return Inspection(instance, container, sources, target, color, facts, desired, instance_plan)
+
+
+def waiting_for(resource: Resource, sources: Inputs) -> Resource:
+    """redis, which has one port only: what serves until then does not find it at another one."""
+    key = "redis.port"
+    before = sources.applied.configuration.get(key)
+    now = origin_of(sources.instance, [key]).inputs[key]
+    if not (isinstance(resource, Unit) and resource.unit == system.REDIS and before not in (None, now)):
+        return resource
+    return replace(resource, interrupts="requests that need redis, until the other color serves")
 
 
 def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Color:

@@ -12,6 +12,9 @@ STAMPS = "/var/lib/vikunja-deploy/stamps"
 """In the container: per unit, the digest of what it was last (re)started or reloaded with."""
 
 
+EXTERNAL_ARGUMENTS = 4
+"""Host, port, name and user; one more is the administrator."""
+
 EXPOSED = "exposed"
 """State of a database whose server is reached from outside of the container."""
 
@@ -338,6 +341,12 @@ class Script(Resource, frozen=True, kw_only=True):
             return Difference("delete", drift)
         interrupts = "requests, for 2 to 4 s" if found == EXPOSED else ""
         return Difference(action, drift, (change,), interrupts=interrupts)
+
+    def fired(self) -> Difference:
+        """A server outside that has an administrator given takes another password at once."""
+        alters = self.outside and len(self.arguments) > EXTERNAL_ARGUMENTS
+        until = "requests that need a new connection to the database, until the other color serves"
+        return Difference("run", "", interrupts=until if alters else "")
 
     def emptied(self) -> Difference:
         """How a database without a table differs from one that was deployed."""

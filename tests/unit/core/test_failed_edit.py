@@ -278,3 +278,13 @@ def test_what_the_proxy_had_for_one_that_failed_is_as_it_was(
     assert "file:/etc/nginx/conf.d/vikunja.conf" in planned(site)
     site.apply()
     check_converged(site)
+
+
+def test_redis_at_another_port_is_missed_until_the_other_color_serves(site: Site) -> None:
+    site.document["redis"] = {"enabled": True, "port": 6379}
+    site.write()
+    site.apply()
+    site.document["redis"] = {"enabled": True, "port": 6380}
+    site.write()
+    entry = planned(site)["unit:redis-server.service"]
+    assert entry.interrupts == "requests that need redis, until the other color serves"

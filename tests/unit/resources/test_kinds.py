@@ -483,3 +483,18 @@ def test_facts_are_told_apart_by_everything_but_how_often_a_failing_service_was_
         "log-files:/a": "present",
         "record:state": "running",
     }
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "interrupted"),
+    [
+        ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "root"), True),
+        ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks"), False),
+        ("mysql-database", ("vikunja", "tasks"), False),
+    ],
+)
+def test_another_password_on_a_server_outside_is_told_to_shut_what_serves_out(
+    script: str, arguments: tuple[str, ...], interrupted: bool
+) -> None:
+    found = Script(script=script, title="a", arguments=arguments).fired()
+    assert (found.action, bool(found.interrupts)) == ("run", interrupted)
