@@ -16,7 +16,7 @@ from tasks import execution
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
 from tasks.containers.lxc.container import LxcContainer
-from tasks.desired import rendering, switch, system
+from tasks.desired import rendering, system
 from tasks.desired.release import ReleaseTarget
 from tasks.errors import DeployError
 from tasks.host.process import Completed
@@ -35,6 +35,7 @@ from tasks.resources.observe import observe
 DOMAIN = "tasks.example.org"
 VERSION = "v1.2.3"
 SAMPLE = ROOT / "examples" / "sample"
+TARGET = ReleaseTarget(None, "sample", VERSION)
 
 
 def merged(document: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,35 +73,33 @@ class Inside:
         filled = with_defaults(merged(document, desired), Path("/etc/vikunja-deploy"))
         return make_instance(filled, Path("/etc/vikunja-deploy/config.yaml"))
 
-    def desired(self, instance: Instance, serving: Color | None = None) -> Desired:
+    def inputs(self, instance: Instance) -> Inputs:
         rendered = rendering.render(instance, system.templated(instance))
-        given = system.read_host_files(instance)
-        steps: dict[str, tuple[Resource, ...]] = {
-            "system": system.declare(instance, rendered, given)
-        }
+        return Inputs(instance, rendered, system.read_host_files(instance), self.applied)
+
+    def desired(self, inputs: Inputs, serving: Color | None = None) -> Desired:
+        steps: dict[str, tuple[Resource, ...]] = {"system": inputs.inside}
         if serving:
-            target = ReleaseTarget(None, "sample", VERSION)
-            steps["switch"] = switch.declare(instance, serving, rendered, given, target).resources
-        return Desired(instance.id, steps)
+            steps["switch"] = inputs.switch(serving, TARGET).resources
+        return Desired(inputs.instance.id, steps)
 
     def plan(self, instance: Instance, serving: Color | None = None) -> tuple[PlanEntry, ...]:
-        return self._plan(self.desired(instance, serving))
+        return self._plan(self.desired(self.inputs(instance), serving))[0]
 
-    def _plan(self, desired: Desired) -> tuple[PlanEntry, ...]:
+    def _plan(self, desired: Desired) -> tuple[tuple[PlanEntry, ...], Facts]:
         known = {resource.address for resource in desired.resources}
         asked = (*desired.resources, *orphans(self.applied, known))
         facts = observe(self.container, [q for resource in asked for q in resource.questions()])
-        return plan(desired, facts, self.applied)
+        return plan(desired, facts, self.applied), facts
 
     def apply(self, instance: Instance, serving: Color | None = None) -> tuple[PlanEntry, ...]:
         """Bring everything about; what was done comes back."""
-        desired = self.desired(instance, serving)
-        entries = self._plan(desired)
-        target = ReleaseTarget(None, "sample", VERSION)
-        sources = Inputs(instance, {}, system.NO_HOST_FILES, self.applied)
+        inputs = self.inputs(instance)
+        desired = self.desired(inputs, serving)
+        entries, facts = self._plan(desired)
         instance_plan = InstancePlan(instance.id, entries, {}, {})
         inspection = Inspection(
-            instance, self.container, sources, target, "blue", Facts(), desired, instance_plan
+            instance, self.container, inputs, TARGET, "blue", facts, desired, instance_plan
         )
         context = execution.ApplyContext(
             inspection=inspection,

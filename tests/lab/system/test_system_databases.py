@@ -78,6 +78,41 @@ def test_vikunja_serves_from_the_database_that_was_made(site: Site, kind: str) -
     assert int(tables) > 0
 
 
+AS_BLUE = (
+    "PGPASSWORD=$(cat /etc/vikunja/secrets/blue/db-password) "
+    'psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -U vikunja_blue "$1" '
+)
+AS_SERVER = "cd / && setpriv --reuid=postgres --regid=postgres --init-groups psql -X -q -A -t "
+MADE = """
+create table made (id bigserial primary key, of text);
+create view shown as select * from made;
+create function done() returns int language sql as 'select 1';
+insert into made (of) values (current_user || ' ' || session_user) returning of;
+"""
+OWNERS = """
+select distinct pg_get_userbyid(relowner) from pg_class
+    where relnamespace = 'public'::regnamespace
+union select pg_get_userbyid(proowner) from pg_proc where proname = 'done';
+"""
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_what_a_color_makes_is_the_owners_also_in_a_copy(site: Site, kind: str) -> None:
+    sh = site.inside.sh
+    sh(f"{AS_SERVER} postgres <<'SQL'\n"
+       'create database "vikunja-copy" owner vikunja template template0;\n'
+       'revoke connect on database "vikunja-copy" from public;\nSQL')  # fmt: skip
+    try:
+        for database in ("vikunja", "vikunja-copy"):
+            said = sh(f"{AS_BLUE}<<'SQL'\n{MADE}\nSQL", database)
+            assert said == "vikunja vikunja_blue\n"
+            assert sh(f"{AS_SERVER} {database} <<'SQL'\n{OWNERS}\nSQL") == "vikunja\n"
+            undo = "drop function done; alter table made add more int; drop table made cascade"
+            sh(f"{AS_SERVER} {database} -c 'set role vikunja' -c '{undo}'")
+    finally:
+        sh(f"{AS_SERVER} postgres -c 'drop database \"vikunja-copy\"'")
+
+
 def test_another_user_takes_over_what_the_first_one_made(site: Site, kind: str) -> None:
     for user in ("an-other", "vikunja"):
         desired = within(site, kind, user=user)

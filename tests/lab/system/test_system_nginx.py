@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from colors import GREEN_AS_BLUE
 from system_lab import DOMAIN, VERSION, Answer, Site, release_marker
 
 MIB = 1024 * 1024
@@ -253,13 +254,10 @@ def test_clients_behind_a_proxy_that_a_file_of_the_users_names_are_told_apart(si
 
 def test_the_marker_decides_per_request_which_color_answers(site: Site) -> None:
     """Green claims another version; putting and removing the marker is all that happens."""
+    site.inside.sh(GREEN_AS_BLUE)
     site.inside.sh(
         """
-        mkdir -p /etc/systemd/system/vikunja-backend@green.service.d
-        printf '[Service]\nEnvironment=SAMPLE_VERSION=green\n' \
-            >/etc/systemd/system/vikunja-backend@green.service.d/claim.conf
-        sed -i '/SAMPLE_VERSION/d' /etc/vikunja/environment
-        systemctl daemon-reload
+        sed -i 's/^SAMPLE_VERSION=.*/SAMPLE_VERSION=green/' /etc/vikunja/environment.green
         systemctl start vikunja-backend@green.service
         until curl -sf -o /dev/null http://127.0.0.1:3457/health; do sleep 0.1; done
         """
@@ -276,7 +274,7 @@ def test_the_marker_decides_per_request_which_color_answers(site: Site) -> None:
     site.inside.sh(
         """
         systemctl stop vikunja-backend@green.service
-        rm -r /etc/systemd/system/vikunja-backend@green.service.d
+        rm /etc/systemd/system/vikunja-*@green.service
         systemctl daemon-reload
         """
     )

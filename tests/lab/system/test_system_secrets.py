@@ -65,18 +65,31 @@ def test_redis_answers_only_with_its_password(site: Site) -> None:
 
 def test_secrets_are_for_the_service_user_only(site: Site) -> None:
     listed = site.inside.sh(
-        "cd /etc/vikunja/secrets && stat -c '%n %a %U:%G' . service-secret redis-password"
+        "cd /etc/vikunja/secrets && stat -c '%n %a %U:%G' . service-secret redis-password "
+        "blue blue/service-secret blue/redis-password"
     )
 
     assert listed.splitlines() == [
         ". 700 vikunja:vikunja",
         "service-secret 600 vikunja:vikunja",
         "redis-password 600 vikunja:vikunja",
+        "blue 700 vikunja:vikunja",
+        "blue/service-secret 600 vikunja:vikunja",
+        "blue/redis-password 600 vikunja:vikunja",
     ]
 
 
+def test_the_color_that_serves_has_what_is_configured(site: Site) -> None:
+    site.inside.sh(
+        """
+        cd /etc/vikunja/secrets
+        for name in service-secret redis-password; do cmp "$name" "blue/$name"; done
+        """
+    )
+
+
 def test_a_secret_is_made_once_and_kept(site: Site) -> None:
-    read = "cat /etc/vikunja/secrets/*"
+    read = "cd /etc/vikunja/secrets && grep -r . . | LC_ALL=C sort"
     before = site.inside.sh(read)
     changed = site.inside.instance(
         redis={"enabled": True},

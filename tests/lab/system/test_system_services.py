@@ -155,7 +155,7 @@ def test_a_changed_environment_restarts_the_backend_once(site: Site) -> None:
     site.inside.apply(site.instance, "blue")
 
     assert done == [
-        "file:/etc/vikunja/environment",
+        "file:/etc/vikunja/environment.blue",
         "unit:vikunja-backend@blue.service",
         "health:site",
     ]
