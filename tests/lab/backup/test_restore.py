@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from backed_site import Backed, backed
+from colors import GREEN_AS_BLUE
 from journey import DOIT, Site, new_site
 from load import written_to
 from places import LabNetwork
@@ -206,11 +207,13 @@ def test_what_cannot_be_put_back_either_is_kept_for_the_next_apply(site: Backed)
     assert site.origin.addresses() == []
 
 
-GO_GREEN = """
+GO_GREEN = f"""{GREEN_AS_BLUE}
 for part in backend mcp-server; do cp -aT "/opt/vikunja/$part/blue" "/opt/vikunja/$part/green"; done
 systemctl -q enable --now vikunja-backend@green vikunja-mcp@green
 touch /etc/vikunja/active/green
+ln -sfT environment.green /etc/vikunja/environment
 systemctl -q disable --now vikunja-mcp@blue vikunja-backend@blue
+rm -r /etc/vikunja/environment.blue /etc/vikunja/mcp-environment.blue /etc/vikunja/secrets/blue
 """
 PROCESS = "systemctl show -P MainPID vikunja-backend@green"
 REPLACED = "All that {} holds now is replaced.\n"
@@ -269,15 +272,18 @@ def test_an_encrypted_archive_brings_back_the_secret_that_signs_sessions(
     site: Backed, tmp_path: Path
 ) -> None:
     before = site.shell('cat "$1"', SECRET)
+    mine = f"/etc/vikunja/secrets/{site.color}/service-secret"
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("correct horse battery staple\n")
     passphrase.chmod(0o600)
     site.edit({"backup": {"encrypt": {"passphrase_file": str(passphrase)}}})
     site.run("backup")
-    site.shell('echo other >"$1"', SECRET)
+    site.shell('echo other | tee "$1" >"$2"', SECRET, mine)
     shown = site.run("restore", "--from", "latest", "--yes", "--no-backup")
     assert "brings back the secret" in shown.stderr
-    assert site.shell('cat "$1" && stat -c "%a %U" "$1"', SECRET) == f"{before}600 vikunja\n"
+    # What serves signs with it, too.
+    for place in (SECRET, mine):
+        assert site.shell('cat "$1" && stat -c "%a %U" "$1"', place) == f"{before}600 vikunja\n"
     assert site.serves()
     site.nothing_left()
     assert site.origin.addresses() == []
@@ -287,7 +293,7 @@ def test_a_database_that_nobody_can_read_any_more_is_replaced(site: Backed) -> N
     site.run("restore", "--from", "latest", "--yes", "--no-backup")
     there = site.seen()
     site.shell(
-        "systemctl stop vikunja-backend@blue; cd /var/lib/vikunja && rm -f vikunja.db-*; "
+        f"systemctl stop vikunja-backend@{site.color}; cd /var/lib/vikunja && rm -f vikunja.db-*; "
         "yes 'no database at all' | head -c 100000 >vikunja.db"
     )
     refused = site.run("restore", "--from", "latest", "--yes", code=7)
@@ -329,7 +335,7 @@ def test_a_lost_database_comes_back_and_attachments_that_are_there_stay(
         'rm "$(ls | head -n 1)"'
     )
     # Whoever serves from it writes to what is no file any more, or to nothing.
-    site.shell("systemctl stop vikunja-backend@blue.service")
+    site.shell(f"systemctl stop vikunja-backend@{site.color}.service")
     site.shell(LOSE[engine])
     script = f"{engine}-database"
     shown = site.run("plan").stdout
@@ -370,7 +376,7 @@ def test_a_database_whose_tables_are_gone_is_lost_and_not_the_next_backup(
     site = backed(engine_site(engine), tmp_path / "backups")
     site.run("backup")
     there, kept = site.seen(), model.archives(site.folder)
-    site.shell("systemctl stop vikunja-backend@blue.service")
+    site.shell(f"systemctl stop vikunja-backend@{site.color}.service")
     site.shell(EMPTY[engine])
     shown = site.run("plan").stdout
     assert f"{engine}-database:" in shown and "gone, with the data." in shown
@@ -394,7 +400,10 @@ def test_attachments_whose_folder_is_gone_are_not_begun_anew_by_a_start(site: Ba
     site.shell("rm -r /var/lib/vikunja/files")
     refused = site.run("restart", code=11)
     assert "what ran serves on" in refused.stderr
-    site.shell("systemctl restart vikunja-backend@blue.service || :; ! ls /var/lib/vikunja/files")
+    site.shell(
+        'systemctl restart "$1" || :; ! ls /var/lib/vikunja/files',
+        f"vikunja-backend@{site.color}.service",
+    )
     assert "data is gone" in site.run("apply", "--yes", code=3).stderr
     assert "attachments, /var/lib/vikunja/files, is gone" in site.run("backup", code=1).stderr
     assert "where it is gone ./doit restore" in site.run("status", code=10).stderr
