@@ -1,8 +1,8 @@
 """The data moves to another database, and the way back from it.
 
 It is a write freeze (tasks/databases/write_freeze.py) with database-move.sh in the middle. What was
-there is never touched, so going back is to put the services' settings back; the new database is
-emptied again.
+there is never touched, so going back is to start what served before; the new database is emptied
+again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tasks.resources.migration import DATABASE_FILE, HOME
 from tasks.resources.release import listening_port, released
 
 PUT_BACK = (f"{SECRETS}/{PASSWORD}", KEPT)
-"""What is put back where it fails."""
+"""What is put back where it fails: the password by which the old database's server is reached."""
 
 MOST_SECONDS = 3600
 """What a dump, or bringing it in, may take at most."""

@@ -97,8 +97,8 @@ mapfile -t -O "${#stopped[@]}" stopped < <(units "$old")
 systemctl stop -- "${stopped[@]}"
 systemctl reset-failed -- "${stopped[@]}" 2>/dev/null
 if [ "$kind" != update ]; then
-	# Another database was to take over: its own settings come back, and it was never touched.
-	bash "$home/$kind" undo || fail "the settings could not be put back"
+	# Another database was to take over: its password comes back, and its data was never touched.
+	bash "$home/$kind" undo || fail "the password of before could not be put back"
 elif [ "$phase" = saved ]; then
 	places=$(database places) || fail "the database does not answer"
 	case " ${places//[[:space:]]/ } " in
