@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -122,7 +123,7 @@ class _Site:
     def measure(self) -> None:
         self.start_up()
         load = Clients(self.address, self.instance.network.domain)
-        load.keep_alive(5, 0.02).new_connections(2, 0.05).slow(1, 3).writing(1, 0.05)
+        load.keep_alive(6, 0.02).new_connections(2, 0.05).slow(1, 1).writing(1, 0.05)
         begun = time.monotonic()
         with load:
             time.sleep(1)
@@ -184,11 +185,8 @@ class _Site:
     def other_templates(self) -> None:
         """By a vikunja-deploy that brings another sandbox."""
         other = self.bench.lab.work / f"{self.name}-other"
-        other.mkdir()
-        for part in ROOT.iterdir():
-            if part.name not in ("templates", ".git"):
-                (other / part.name).symlink_to(part)
-        subprocess.run(["cp", "-a", str(ROOT / "templates"), str(other / "templates")], check=True)
+        shutil.copytree(ROOT, other, ignore=shutil.ignore_patterns(".*", "tests", "docs"))
+        (other / ".venv").symlink_to(ROOT / ".venv")
         sandbox = other / "templates/shared/sandbox.j2"
         sandbox.write_text(f"{sandbox.read_text().rstrip()}\nUMask=0077\n")
         self.doit("apply", root=other)

@@ -381,8 +381,9 @@ def waiting_for(resource: Resource, sources: Inputs) -> Resource:
     key = "redis.port"
     before = sources.applied.configuration.get(key)
     now = origin_of(sources.instance, [key]).inputs[key]
-    if not (isinstance(resource, Unit) and resource.unit == system.REDIS and before not in (None, now)):
+    if resource.address != f"unit:{system.REDIS}" or before in (None, now):
         return resource
+    assert isinstance(resource, Unit)
     return replace(resource, interrupts="requests that need redis, until the other color serves")
 
 

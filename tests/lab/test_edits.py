@@ -22,7 +22,7 @@ from tasks.model.layout import SECRETS
 from tasks.paths import Paths
 
 ENGINES = ("sqlite", "postgresql", "mysql")
-KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "8"))
+KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "4"))
 """How often an edit is killed; more by hand than in every run."""
 
 KILLING = {
