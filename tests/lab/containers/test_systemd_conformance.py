@@ -20,8 +20,10 @@ from tasks.desired.rendering import render
 from tasks.execution import guest_changes
 from tasks.execution.guest_changes import applying
 from tasks.execution.switchover import BACK, CONFIRM
+from tasks.model.layout import SECRETS
 from tasks.resources.base import UnitFact
 from tasks.resources.files import Directory, File
+from tasks.resources.system import Secret
 from tasks.resources.system import User as UserWish
 
 NAME = "conform.service"
@@ -221,6 +223,45 @@ def test_log_files_come_back_alike(both: Both) -> None:
     assert state() == "rights-changed"
     both.run(argv)
     assert state() == "present"
+
+
+def test_a_colors_secrets_are_copied_and_go_alike(both: Both) -> None:
+    """Of a color that has no login of its own in any server of the container."""
+    names = ("service-secret", "db-password")
+    copies = ("color-secrets", "blue", "-", "-", *names)
+    left = ("retired-secrets", "blue", "-", "-", "-", "-")
+
+    def state() -> tuple[str, str]:
+        probes = both.observe(("probe", *copies), ("probe", *left)).probes
+        return probes[copies], probes[left]
+
+    def apply(script: str, *arguments: str, reason: bool = True) -> int:
+        return both.run(applying(script).argv(*arguments), reason=reason).returncode
+
+    both.land(
+        UserWish(user="vikunja", home="/var/lib/vikunja"),
+        Directory(path=SECRETS, mode="0700", owner="vikunja", group="vikunja"),
+        *(Secret(path=f"{SECRETS}/{name}", owner="vikunja", group="vikunja") for name in names),
+    )
+    assert state() == ("absent", "absent")
+    assert apply(*copies) == 0
+    assert state() == ("present", "left")
+    both.edit(f"{SECRETS}/blue/service-secret", lambda content: b"another\n")
+    assert state() == ("outdated", "left")
+    assert apply(*copies) == 0
+    assert state() == ("present", "left")
+    # The one that another database is to be come into with goes before.
+    both.put({f"{SECRETS}/db-password-next": Node("file", b"next\n", "0600")})
+    assert state() == ("outdated", "left")
+    assert apply(*copies) == 0
+    assert state() == ("present", "left")
+    both.real.run(["rm", f"{SECRETS}/service-secret"])
+    both.machine.files.remove(f"{SECRETS}/service-secret")
+    assert state() == ("outdated", "left")
+    assert apply(*copies, reason=False) == 1
+    assert apply(*left) == 0
+    assert state() == ("absent", "absent")
+    both.real.run(["userdel", "vikunja"])
 
 
 def serving(both: Both, color: str, switching: str) -> None:
