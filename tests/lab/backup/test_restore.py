@@ -113,16 +113,20 @@ def site(deployed: Site, tmp_path: Path) -> Iterator[Backed]:
     yield site
 
 
-def test_what_does_not_come_up_with_the_restored_data_goes_on_with_what_it_had(
-    site: Backed,
-) -> None:
-    now = site.seen()
-    # A database that says that it lacks what it has: the application's migration fails on it.
+def back_up_broken(site: Backed) -> None:
+    """A database that says that it lacks what it has: the application's migration fails on it."""
     query(site, "create table aside as select * from migration;"
                 "delete from migration where id = '20240105101500';")  # fmt: skip
     site.run("backup")
     query(site, "delete from migration; insert into migration select * from aside;"
                 "drop table aside;")  # fmt: skip
+
+
+def test_what_does_not_come_up_with_the_restored_data_goes_on_with_what_it_had(
+    site: Backed,
+) -> None:
+    now = site.seen()
+    back_up_broken(site)
     assert site.seen() == now
     refused = site.run("restore", "--from", "latest", "--yes", code=7)
     assert "would run 1 migrations on it" in refused.stderr
@@ -278,12 +282,18 @@ def test_an_encrypted_archive_brings_back_the_secret_that_signs_sessions(
     passphrase.chmod(0o600)
     site.edit({"backup": {"encrypt": {"passphrase_file": str(passphrase)}}})
     site.run("backup")
+    back_up_broken(site)
+    *_, good, broken = model.archives(site.folder)
     site.shell('echo other | tee "$1" >"$2"', SECRET, mine)
-    shown = site.run("restore", "--from", "latest", "--yes", "--no-backup")
-    assert "brings back the secret" in shown.stderr
+    restore = ("restore", "--yes", "--no-backup", "--allow-version", "--from")
+    failed = site.run(*restore, broken.name, code=11)
+    assert "what was there serves again" in failed.stderr
     # What serves signs with it, too.
-    for place in (SECRET, mine):
-        assert site.shell('cat "$1" && stat -c "%a %U" "$1"', place) == f"{before}600 vikunja\n"
+    signs = 'for file in "$@"; do cat "$file" && stat -c "%a %U" "$file"; done'
+    assert site.shell(signs, SECRET, mine) == "other\n600 vikunja\n" * 2
+    shown = site.run(*restore, good.name)
+    assert "brings back the secret" in shown.stderr
+    assert site.shell(signs, SECRET, mine) == f"{before}600 vikunja\n" * 2
     assert site.serves()
     site.nothing_left()
     assert site.origin.addresses() == []
