@@ -174,6 +174,29 @@ def test_what_was_changed_by_hand_is_seen_and_mended(site: Site, kind: str) -> N
     assert site.inside.plan(within(site, kind), "blue") == ()
 
 
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter role vikunja_blue nologin",
+        "alter role vikunja_blue password 'other'",
+        "alter role vikunja_blue reset role",
+        "revoke vikunja from vikunja_blue",
+        "drop role vikunja_blue",
+    ],
+)
+def test_what_keeps_a_color_out_is_seen_and_mended(site: Site, kind: str, change: str) -> None:
+    site.inside.sh(f'{AS_SERVER} postgres -c "$1"', change)
+    planned = site.inside.plan(within(site, kind), "blue")
+    site.inside.apply(within(site, kind), "blue")
+
+    assert (planned[0].address, planned[0].changes[0].before) == (
+        "color-secrets:blue",
+        "not let in",
+    )
+    assert site.inside.plan(within(site, kind), "blue") == ()
+
+
 def test_a_server_stopped_by_hand_is_started(site: Site, kind: str) -> None:
     unit = {"postgresql": "'postgresql@*.service'", "mysql": "mariadb.service"}[kind]
     site.inside.sh(f"systemctl stop {unit}")
