@@ -55,7 +55,8 @@ stop)
 	# What serves need not have all that is to serve: another service may come with it.
 	for unit in "$@"; do
 		shift
-		[ "$(systemctl show -p LoadState --value -- "$unit")" = not-found ] || set -- "$@" "$unit"
+		if [ "$(systemctl show -p LoadState --value -- "$unit")" != not-found ] ||
+			systemctl -q is-active -- "$unit"; then set -- "$@" "$unit"; fi
 	done
 	# Each finishes the requests that it has. Should the container start anew before all is over, no
 	# version may be at the database.

@@ -16,3 +16,26 @@ def test_a_failed_unit_is_told_of_and_what_cannot_be_read_of_it_is_not(tmp_path:
     script = GuestScript("start", ("health", "lifecycle"), call, guard=False)
     done = shell.run(script.argv("vikunja-backend@blue.service"))
     assert (done.returncode, done.stderr) == (10, b"from the journal\nno answer\n")
+
+
+STOPPED = """
+case $*:$unit in
+show*:vikunja-backend@green.service) echo not-found ;;
+show*) echo loaded ;;
+*is-active*:vikunja-backend@green.service) exit 1 ;;
+*is-active*) ;;
+stop*:vikunja-backend@green.service) exit 5 ;;
+stop*) echo "stopped $unit" ;;
+esac
+"""
+"""systemctl where nothing was ever prepared for green."""
+
+
+def test_a_color_that_was_never_prepared_rests_already(tmp_path: Path) -> None:
+    shell = HostShell(tmp_path)
+    shell.program("systemctl", f'for unit in "$@"; do :; done{STOPPED}')
+    names = ("health", "in-hand", "proxy-log", "websockets", "color", "lifecycle", "stop")
+    units = ("vikunja-backend@green.service", "vikunja-backend@blue.service")
+    done = shell.run(GuestScript("stop", names, guard=False).argv("0", *units))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"stopped vikunja-backend@blue.service\n"
