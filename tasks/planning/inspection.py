@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,7 +36,7 @@ from tasks.resources.data_move import (
 from tasks.resources.files import Absent
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
-from tasks.resources.release import active_color, damage, released, whole_release
+from tasks.resources.release import ActiveColor, active_color, damage, released, whole_release
 from tasks.resources.system import Unit
 
 if TYPE_CHECKING:
@@ -293,6 +293,9 @@ def build_plan(
         one for one in COLORS if not takes_over or one == color or new_upstream(one, facts)
     ]
     parts = sources.switch(color, target, active if takes_over else None, upstreams)
+    if because and not any(desired.difference(facts) for desired in releasing):
+        # The other color has that release already.
+        parts = replace(parts, start=tuple(switched_because(because, parts.start)))
     if takes_over:
         parts = replace(parts, rest=(*parts.rest, *moved(active, parts.start, sources, facts)))
     aside = overrides.find(facts, sources.inside + parts.resources, sources.named)
@@ -409,6 +412,12 @@ def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Colo
         if isinstance(one, Unit)
     )
     return release.other(active) if any(restarts) else active
+
+
+def switched_because(because: str, start: Iterable[Resource]) -> Iterator[Resource]:
+    """The start of a color, whose switch says why it takes over."""
+    for one in start:
+        yield replace(one, because=because) if isinstance(one, ActiveColor) else one
 
 
 def is_of(unit: Unit, color: Color) -> bool:

@@ -162,11 +162,12 @@ class DesiredRelease(Resource, frozen=True, kw_only=True):
 
 
 class ActiveColor(Resource, frozen=True, kw_only=True):
-    """nginx passes requests to this color."""
+    """nginx passes requests to this color. because: why, where nothing else says so."""
 
     kind: ClassVar[str] = "color"
 
     color: Color
+    because: str = ""
 
     @property
     def name(self) -> str:
@@ -184,7 +185,8 @@ class ActiveColor(Resource, frozen=True, kw_only=True):
             if SWITCHING not in facts.texts:
                 return None
             return Difference("update", "unconfirmed", (AttributeChange("confirmed", "no", "yes"),))
-        return Difference("update", "switched", (AttributeChange("color", found, self.color),))
+        changes = (AttributeChange("color", found, self.color),)
+        return Difference("update", "switched", changes, because=self.because)
 
 
 class HealthCheck(Resource, frozen=True, kw_only=True):

@@ -54,6 +54,25 @@ def test_what_was_damaged_serves_until_the_other_color_does(deployed: Site, how:
     check_converged(deployed)
 
 
+def test_where_the_other_color_has_the_release_the_switch_says_why_it_takes_over(
+    deployed: Site,
+) -> None:
+    deployed.document["vikunja"] = {"max_upload_mb": 77}
+    deployed.write()
+    deployed.apply()
+    assert deployed.machine.files.get(GREEN) is not None
+    deployed.machine.files.write("/opt/vikunja/frontend/green/more", b"by hand\n")
+    _, plan = deployed.plan()
+    by_address = {entry.address: entry for entry in plan.entries}
+    assert "release:blue" not in by_address
+    (reason,) = by_address["color:active"].reasons
+    assert reason.text == "what green runs is not as it was released: frontend/green/more was added"
+    assert not any(entry.interrupts for entry in plan.entries)
+    deployed.apply()
+    assert deployed.machine.files.get(GREEN) is None
+    check_converged(deployed)
+
+
 def test_a_damaged_release_is_no_reason_where_another_one_is_to_serve(deployed: Site) -> None:
     edit(deployed.machine.files)
     deployed.repository.commit()
