@@ -17,7 +17,6 @@ from journey import DOIT, Site, new_site
 from tasks.paths import Paths
 
 LOGS = "/var/log/vikunja"
-BACKEND = "vikunja-backend@blue.service"
 DROP_IN = "/etc/systemd/system/nginx.service.d/vikunja.conf"
 
 
@@ -65,17 +64,20 @@ def test_a_file_edited_by_hand_comes_back_and_its_service_takes_it_up(
 
 
 def test_a_stopped_unit_is_started(site: Site, inside: Inside) -> None:
-    inside.run("systemctl", "stop", BACKEND)
-    assert shown(site) == [f"~ unit:{BACKEND} drift: stopped", "state: inactive → active"]
+    backend = inside.backend
+    inside.run("systemctl", "stop", backend)
+    assert shown(site) == [f"~ unit:{backend} drift: stopped", "state: inactive → active"]
     mend(site)
-    assert inside.active(BACKEND) == "active"
+    assert (inside.backend, inside.active(backend)) == (backend, "active")
 
 
 def test_a_disabled_unit_is_enabled(site: Site, inside: Inside) -> None:
-    inside.run("systemctl", "disable", BACKEND)
-    assert shown(site) == [f"~ unit:{BACKEND} drift: disabled", "enabled: disabled → enabled"]
+    backend = inside.backend
+    inside.run("systemctl", "disable", backend)
+    assert shown(site) == [f"~ unit:{backend} drift: disabled", "enabled: disabled → enabled"]
     mend(site)
-    assert inside.shell('systemctl is-enabled "$1"', BACKEND).strip() == "enabled"
+    assert inside.backend == backend
+    assert inside.shell('systemctl is-enabled "$1"', backend).strip() == "enabled"
 
 
 def test_a_masked_unit_is_unmasked_and_started(site: Site, inside: Inside) -> None:
@@ -178,13 +180,20 @@ def test_a_machine_that_forwards_nothing_any_more_is_seen_and_mended(
 
 def test_a_mode_changed_by_hand_comes_back(site: Site, inside: Inside) -> None:
     inside.run("chmod", "0644", "/etc/vikunja/secrets/service-secret")
-    assert shown(site)[:2] == [
+    before = inside.serving
+    after = "green" if before == "blue" else "blue"
+    assert shown(site)[:3] == [
+        f"color: {before} → {after}, no request interrupted",
         "~ secret:/etc/vikunja/secrets/service-secret drift: mode changed",
         "mode: 0644 → 0600",
     ]
     mend(site)
-    stat = inside.run("stat", "-c", "%a", "/etc/vikunja/secrets/service-secret")
-    assert stat.strip() == "600"
+    assert inside.serving == after
+    secrets = (
+        "/etc/vikunja/secrets/service-secret",
+        f"/etc/vikunja/secrets/{after}/service-secret",
+    )
+    assert inside.run("stat", "-c", "%a", *secrets).split() == ["600", "600"]
 
 
 def test_a_changed_drop_in_of_nginx_is_taken_up_by_a_restart(site: Site, inside: Inside) -> None:
@@ -280,7 +289,7 @@ def test_what_was_lost_of_the_proof_is_said_and_put_back_by_adopting(
     assert shown_nothing(site)
     assert file.read_text() == before
     assert inside.run("cat", "/etc/vikunja-deploy") == f"{site.id}\n"
-    assert inside.active(BACKEND) == "active"
+    assert inside.active(inside.backend) == "active"
     assert "Adopted: " in site.log()
 
 

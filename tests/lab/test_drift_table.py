@@ -38,6 +38,9 @@ class Drift:
     after: str = ":"
 
 
+TAKEN_OVER = "color: SERVING → IDLE, no request interrupted"
+NOTHING_IDLE = "rm -f /opt/vikunja/backend/$idle/vikunja"
+"""Else the other color may have that release from another row."""
 FOREIGN = "[Service]\\nExecStart=\\nExecStart=/bin/sleep 1000\\n"
 
 TABLE = (
@@ -47,6 +50,7 @@ TABLE = (
         f" printf '{FOREIGN}' >vikunja-backend@$serving.service.d/x.conf &&"
         " systemctl daemon-reload && systemctl restart vikunja-backend@$serving",
         (
+            TAKEN_OVER,
             "- override:/etc/systemd/system/vikunja-backend@SERVING.service.d/x.conf"
             " drift: changes vikunja-backend@SERVING.service, and is not of the configuration"
             " | put aside as: x.conf.replaced-…",
@@ -58,6 +62,7 @@ TABLE = (
         "cd /etc/systemd/system && mkdir -p service.d"
         " && printf '[Service]\\nNice=1\\n' >service.d/x.conf",
         (
+            "color: SERVING → IDLE",
             "- override:/etc/systemd/system/service.d/x.conf drift: changes postgresql.service"
             " and 6 more, and is not of the configuration"
             " | put aside as: x.conf.replaced-…",
@@ -88,6 +93,7 @@ TABLE = (
         "another service secret",
         "printf 'another value, put there by somebody\\n' >/etc/vikunja/secrets/service-secret",
         (
+            TAKEN_OVER,
             "~ secret:/etc/vikunja/secrets/service-secret drift: edited"
             " | from now on: what is there now, and everybody signs in anew"
             " | content: (sensitive) → (sensitive, changed)",
@@ -156,26 +162,29 @@ TABLE = (
     ),
     Drift(
         "one byte of the released program changed",
-        "cd /opt/vikunja/backend/$serving && cp -p vikunja other &&"
+        f"{NOTHING_IDLE}; cd /opt/vikunja/backend/$serving && cp -p vikunja other &&"
         " printf X | dd of=other bs=1 seek=100000 conv=notrunc && mv other vikunja",
         (
+            TAKEN_OVER,
             "+ release:IDLE what SERVING runs is not as it was released:"
             " backend/SERVING/vikunja was edited | build: COMMIT (v1.0.0)",
         ),
     ),
     Drift(
         "a released file changed that no process has open",
-        "echo '// by hand' >>/opt/vikunja/mcp-server/$serving/dist/index.js",
+        f"{NOTHING_IDLE}; echo '// by hand' >>/opt/vikunja/mcp-server/$serving/dist/index.js",
         (
+            TAKEN_OVER,
             "+ release:IDLE what SERVING runs is not as it was released:"
             " mcp-server/SERVING/dist/index.js was edited | build: COMMIT (v1.0.0)",
         ),
     ),
     Drift(
         "the released program without its execute bit",
-        "chmod -x /opt/vikunja/backend/$serving/vikunja"
+        f"{NOTHING_IDLE}; chmod -x /opt/vikunja/backend/$serving/vikunja"
         " && systemctl restart vikunja-backend@$serving",
         (
+            TAKEN_OVER,
             "+ release:IDLE what SERVING runs is not as it was released:"
             " backend/SERVING/vikunja has other rights | build: COMMIT (v1.0.0)",
         ),
@@ -227,7 +236,10 @@ def own_entries(plan: str, serving: str) -> tuple[str, ...]:
             found[-1] += f" | {text}"
         elif line.startswith("  "):
             found.append(text)
-    follows = ("changes", "more change", "entries above", "written when an apply is done")
+    follows = (
+        *("changes", "more change", "entries above", "written when an apply is done"),
+        *("IDLE takes over from SERVING", "the same as in what serves"),
+    )
     return tuple(one for one in found if not one.partition(" | ")[0].endswith(follows))
 
 
@@ -247,6 +259,8 @@ def test_it_is_in_the_plan_and_one_apply_mends_it(site: Site, inside: Inside, dr
     plan = site.run("plan", "--detailed-exitcode", code=2).stdout
     assert own_entries(plan.replace(site.id, "SITE"), serving) == drift.entries
     site.run("apply", "--yes")
+    takes_over = any(entry.startswith("color: ") for entry in drift.entries)
+    assert (inside.serving != serving) == takes_over
     assert site.run("plan").stdout == f"Nothing to do: {site.id} is up to date.\n"
     answers(site)
     site.run("status")

@@ -51,6 +51,17 @@ class Inside:
         lines = self.shell(LOOK, *places).splitlines()
         return dict(line.split("\t", 1) for line in lines)
 
+    @property
+    def serving(self) -> str:
+        """The color that serves."""
+        marker = "if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi"
+        return self.shell(marker).strip()
+
+    @property
+    def backend(self) -> str:
+        """The unit of the backend that serves."""
+        return f"vikunja-backend@{self.serving}.service"
+
     def active(self, unit: str) -> str:
         return self.run("systemctl", "show", "-p", "ActiveState", "--value", unit).strip()
 
@@ -67,6 +78,8 @@ def explained(path: str, addresses: list[str]) -> bool:
         if kind == "release" and re.match(rf"/opt/vikunja/[a-z-]+/{name}(/|$)", path):
             return True
         if kind == "color" and path == "/etc/vikunja/active/green":
+            return True
+        if kind.endswith("-secrets") and re.match(rf"/etc/vikunja/secrets/{name}(/|$)", path):
             return True
         # Enabling and masking are links in systemd's own folder.
         if kind == "unit" and path.startswith("/etc/systemd/system/") and path.endswith(name):
