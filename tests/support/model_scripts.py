@@ -144,6 +144,11 @@ def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
     return Answer(_done(done))
 
 
+def _switching(machine: Machine) -> bool:
+    backends = (machine.unit(f"vikunja-backend@{color}.service") for color in ("blue", "green"))
+    return all(one.active == "active" for one in backends)
+
+
 def _proxy_files(machine: Machine) -> dict[str, Node]:
     below = [*machine.files.below("/etc/nginx"), *machine.files.below("/etc/vikunja/tls")]
     return {path: machine.files.nodes[path] for path in below}
@@ -151,7 +156,8 @@ def _proxy_files(machine: Machine) -> dict[str, Node]:
 
 def _keep_proxy(machine: Machine) -> None:
     good = not machine.refused_by_nginx("/etc/nginx/conf.d")
-    if machine.kept_proxy is None and machine.unit("nginx.service").active == "active" and good:
+    keeps = machine.kept_proxy is not None and _switching(machine)
+    if machine.unit("nginx.service").active == "active" and good and not keeps:
         machine.kept_proxy = _proxy_files(machine)
         stamp = machine.files.get(NGINX_STAMP)
         if stamp is not None:
@@ -483,8 +489,7 @@ def unit(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     except Refused as refused:
         record(address, "failed")
         return Answer(stderr=f"{refused}\n".encode(), returncode=refused.code)
-    backends = [machine.unit(f"vikunja-backend@{color}.service") for color in ("blue", "green")]
-    if name == "nginx.service" and not all(one.active == "active" for one in backends):
+    if name == "nginx.service" and not _switching(machine):
         machine.kept_proxy = None
     machine.files.write(stamp, f"{revision}\n".encode())
     if health and machine.migrations == "none":
