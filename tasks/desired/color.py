@@ -106,10 +106,11 @@ def retired_secrets(instance: Instance, color: Color) -> Script:
     )
 
 
-def _login(instance: Instance, color: Color) -> tuple[str, str]:
-    """A color's own user in the container's PostgreSQL, and whom it does as; `-` for none."""
+def _login(instance: Instance, color: Color) -> tuple[str, str, str]:
+    """A color's own user in the container's PostgreSQL, whom it does as, and in which database; `-`
+    for none."""
     login, user = database_login(instance, color), database_user(instance)
-    return ("-", "-") if login == user else (login, user)
+    return ("-", "-", "-") if login == user else (login, user, instance.database.name)
 
 
 def templated_file(item: Templated, rendered: Mapping[str, Rendered]) -> File:

@@ -722,7 +722,9 @@ def _source(machine: Machine, name: str) -> bytes | None:
     return machine.files.content(f"{SECRETS}/{name}")
 
 
-def _color_secrets(machine: Machine, color: str, login: str, owner: str, *names: str) -> str:
+def _color_secrets(
+    machine: Machine, color: str, login: str, owner: str, database: str, *names: str
+) -> str:
     for name in names:
         found = machine.files.content(f"{SECRETS}/{color}/{name}")
         if found is None:
@@ -736,7 +738,9 @@ def _color_secrets(machine: Machine, color: str, login: str, owner: str, *names:
     return "present"
 
 
-def _copy_secrets(machine: Machine, color: str, login: str, owner: str, *names: str) -> str:
+def _copy_secrets(
+    machine: Machine, color: str, login: str, owner: str, database: str, *names: str
+) -> str:
     """What went wrong; empty where nothing did."""
     machine.files.make_folders(f"{SECRETS}/{color}")
     _own(machine, "0700", "vikunja", "vikunja", f"{SECRETS}/{color}")

@@ -1,6 +1,7 @@
 # The secrets of a color: copies of those that are configured, made as it is prepared. What serves
-# keeps those that it started with. Arguments: COLOR LOGIN OWNER NAME…
-# LOGIN: the color's own user in the container's PostgreSQL, who does as OWNER there; `-` for none.
+# keeps those that it started with. Arguments: COLOR LOGIN OWNER DATABASE NAME…
+# LOGIN: the color's own user in the container's PostgreSQL, who does as OWNER in DATABASE; `-` for
+# none.
 # Behind database-login.sh.
 
 _color_secrets_copied() {
@@ -29,11 +30,11 @@ _color_login() (
 )
 
 probe_color_secrets() {
-	color=$1 login=$2 owner=$3
-	shift 3
+	color=$1 login=$2 owner=$3 database=$4
+	shift 4
 	copied=$(_color_secrets_copied "$color" "$@")
 	if [ "$copied" = present ] && [ "$login" != - ] && _postgresql_programs &&
-		[ "$(echo 'select current_user' | _color_login "$color" "$login" postgres 2>/dev/null)" != "$owner" ] &&
+		[ "$(echo 'select current_user' | _color_login "$color" "$login" "$database" 2>/dev/null)" != "$owner" ] &&
 		"$programs/pg_isready" --quiet --timeout=3; then
 		copied='not let in'
 	fi
@@ -41,8 +42,8 @@ probe_color_secrets() {
 }
 
 apply_color_secrets() {
-	color=$1 login=$2 owner=$3
-	shift 3
+	color=$1 login=$2 owner=$3 database=$4
+	shift 4
 	folder=/etc/vikunja/secrets/$color
 	install -d -o vikunja -g vikunja -m 0700 "$folder" || return 1
 	for name in "$@"; do
@@ -72,6 +73,11 @@ apply_color_secrets() {
 		SQL
 	} | _local_psql --dbname=postgres --set=login="$login" --set=owner="$owner" || {
 		echo "PostgreSQL in the container did not take its user $login." >&2
+		return 1
+	}
+	said=$(echo 'select 1' | _color_login "$color" "$login" "$database" 2>&1) || {
+		printf '%s\n' "$said" >&2
+		echo "PostgreSQL in the container has the user $login, but lets that user not in: the lines above say why, pg_hba.conf and max_connections are where it is set." >&2
 		return 1
 	}
 }

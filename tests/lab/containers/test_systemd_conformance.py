@@ -228,7 +228,7 @@ def test_log_files_come_back_alike(both: Both) -> None:
 def test_a_colors_secrets_are_copied_and_go_alike(both: Both) -> None:
     """Of a color that has no login of its own in any server of the container."""
     names = ("service-secret", "db-password")
-    copies = ("color-secrets", "blue", "-", "-", *names)
+    copies = ("color-secrets", "blue", "-", "-", "-", *names)
     left = ("retired-secrets", "blue", "-", "-", "-", "-")
 
     def state() -> tuple[str, str]:

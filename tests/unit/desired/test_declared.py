@@ -138,15 +138,15 @@ def test_a_color_has_its_own_copies_of_what_is_secret_and_its_own_way_into_postg
     found = declared(EVERYTHING)["color-secrets:green"]
     names = ("service-secret", "db-password", "redis-password")
     assert isinstance(found, Script)
-    assert found.arguments == ("green", "vikunja_green", "vikunja", *names)
+    assert found.arguments == ("green", "vikunja_green", "vikunja", "vikunja", *names)
     assert found.triggers == tuple(
         f"{kind}:{SECRETS}/{name}" for name in names for kind in ("secret", "file")
     )
     others = [declared(one)["color-secrets:green"] for one in (SQLITE, MYSQL, OUTSIDE)]
     assert [one.arguments for one in others if isinstance(one, Script)] == [
-        ("green", "-", "-", "service-secret"),
-        ("green", "-", "-", "service-secret", "db-password"),
-        ("green", "-", "-", "service-secret", "db-password"),
+        ("green", "-", "-", "-", "service-secret"),
+        ("green", "-", "-", "-", "service-secret", "db-password"),
+        ("green", "-", "-", "-", "service-secret", "db-password"),
     ]
 
 
