@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -137,7 +138,27 @@ EDITED = {
     "files": [{"path": "/etc/motd", "content": "Welcome\n"}],
 }
 
-CONFIGURATION = ("/etc/vikunja", "/etc/nginx", "/etc/systemd/system", "/etc/motd")
+CONFIGURATION = ("/etc/vikunja", "/etc/nginx", "/etc/systemd/system")
+
+
+def configuration(inside: Inside) -> dict[str, str]:
+    """All that what serves runs with; what is the idle color's own is left out."""
+    idle = "green" if inside.serving == "blue" else "blue"
+    own = re.compile(rf"(environment\.|@|/){idle}\b")
+    found = inside.seen(CONFIGURATION)
+    # Every apply that is done writes its record.
+    del found["/etc/vikunja/deployment-config.yaml"]
+    return {path: what for path, what in found.items() if not own.search(path)}
+
+
+LEFT = {
+    "file:/etc/vikunja/environment.green",
+    "retired-secrets:green",
+    "file:/etc/motd",
+    # Both colors' releases are in it, and the idle one has another now.
+    "record:/etc/vikunja/deployment-config.yaml",
+}
+"""What a failed update has put beside what serves, and goes where it is not wanted any more."""
 
 TROUBLES = {
     "a build that fails": Trouble(
@@ -170,7 +191,7 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
     site.edit({"git": {"branch": "next"}, "vikunja": {"environment": trouble.environment}})
     site.edit(trouble.changes)
     inside = Inside(site)
-    configured = inside.seen(CONFIGURATION)
+    configured = configuration(inside)
     data, tasks = beside_tasks(site), curl(site, "/api/v1/tasks")
     inside.shell(trouble.breaking)
     try:
@@ -178,7 +199,7 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
             failed = site.run("apply", "--yes", code=None)
             load.one_more()
         assert version(site) == OLD
-        assert inside.seen(CONFIGURATION) == configured
+        assert configuration(inside) == configured
         assert beside_tasks(site) == data
         assert [task for task in curl(site, "/api/v1/tasks") if task in tasks] == tasks
     finally:
@@ -186,8 +207,7 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
         site.document = before
         site.edit({})
 
-    # Both colors' releases are in it, and the idle one has another now.
-    assert set(site.addresses()) <= {"record:/etc/vikunja/deployment-config.yaml"}
+    assert set(site.addresses()) <= LEFT
     assert failed.returncode == 11, failed.stderr
     assert trouble.why in failed.stderr, failed.stderr
     assert "serves on" in failed.stderr
@@ -197,6 +217,11 @@ def test_an_update_that_fails_leaves_the_old_version_serving(site: Site, name: s
     assert state["last_operation_status"] == "failure"
     assert "exit code 11" in site.log().splitlines()[-1]
     assert inside.shell(f"systemctl is-active {GREEN} || :").strip() == "inactive"
+    site.run("apply", "--yes")
+    assert site.addresses() == []
+    assert (inside.serving, configuration(inside)) == ("blue", configured)
+    beside = inside.shell("ls -d /etc/vikunja/*/green /etc/vikunja/*.green 2>&1 || :")
+    assert [line for line in beside.splitlines() if line.startswith("/")] == []
 
 
 HANG_ON_STOP = """
