@@ -32,7 +32,7 @@ from tasks.model.instance import DatabaseType
 from tasks.paths import Paths
 
 BROKEN = "/etc/systemd/system/vikunja-backend@database-move.service.d"
-SLOW = "/usr/lib/systemd/system/vikunja-backend@blue.service.d"
+SLOW = "/usr/lib/systemd/system/vikunja-backend@{}.service.d"
 FIRST_MIGRATION = "20240105101500"
 
 LOOK_FOR_REST = r"""
@@ -109,7 +109,7 @@ def test_where_the_dump_is_not_brought_in_everything_stays_as_it_was(site: Site)
 
 
 @pytest.mark.parametrize(
-    ("at", "what"), [("filling postgresql", "tool"), ("update 2 files", "container")]
+    ("at", "what"), [("filling postgresql", "tool"), ("create unit:vikunja-backend@", "container")]
 )
 def test_killed_it_goes_back_by_itself(site: Site, at: str, what: str) -> None:
     desired(site, "postgresql")
@@ -117,12 +117,13 @@ def test_killed_it_goes_back_by_itself(site: Site, at: str, what: str) -> None:
     # Time for the end to come before the new database serves for good.
     setting = "[Service]\\nEnvironment=SAMPLE_START_DELAY=3\\n"
     inside = Inside(site)
-    inside.shell(f'mkdir -p {SLOW} && printf "{setting}" >{SLOW}/slow.conf')
+    slow = SLOW.format("green" if inside.serving == "blue" else "blue")
+    inside.shell(f'mkdir -p {slow} && printf "{setting}" >{slow}/slow.conf')
     with writing(site, f"killed {at}") as writers:
         killed_at(site, at, what)
         # Nobody helps it.
         await_closed(site)
-        inside.shell(f"rm -r {SLOW} && systemctl daemon-reload")
+        inside.shell(f"rm -r {slow} && systemctl daemon-reload")
     serves_from(site, "sqlite")
     assert files(site) == attached
     assert_nothing_lost(site, writers, f"killed {at}", others=what == "container")

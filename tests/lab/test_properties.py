@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -15,14 +15,21 @@ from tasks.paths import Paths
 STEPS = 20
 SEED = 20251019
 
+NGINX = "/etc/nginx/conf.d/vikunja.conf"
 FILES = (
-    "/etc/vikunja/environment",
-    "/etc/nginx/conf.d/vikunja.conf",
-    "/etc/systemd/system/vikunja-backend@.service",
+    "/etc/vikunja/environment.SERVING",
+    NGINX,
+    "/etc/systemd/system/vikunja-backend@SERVING.service",
+    "/etc/vikunja/nginx/SERVING.conf",
     "/etc/systemd/system/nginx.service.d/vikunja.conf",
     "/etc/logrotate.d/vikunja",
 )
-UNITS = ("nginx.service", "logrotate.timer", "vikunja-backend@blue.service")
+SECRETS = ("/etc/vikunja/secrets/service-secret", "/etc/vikunja/secrets/SERVING/service-secret")
+UNITS = ("nginx.service", "logrotate.timer", "vikunja-backend@SERVING.service")
+
+
+def one_of(names: Sequence[str], inside: Inside, random: Random) -> str:
+    return random.choice(names).replace("SERVING", inside.serving)
 
 
 def edit(site: Site, inside: Inside, random: Random) -> str:
@@ -33,7 +40,8 @@ def edit(site: Site, inside: Inside, random: Random) -> str:
         {"resources": {"memory_mb": random.choice([2048, 2560, 3072])}},
         {"network": {"nameservers": [f"10.0.0.{random.randrange(1, 9)}"]}},
         {"network": {"nameservers": None}},
-        {"services": {"backend": {"port_blue": random.randrange(3460, 3560)}}},
+        {"services": {"backend": {"port_blue": random.randrange(3460, 3510)}}},
+        {"services": {"backend": {"port_green": random.randrange(3510, 3560)}}},
         {"backup": {"retention_count": random.randrange(1, 30)}},
         {"files": [{"path": "/srv/own/file", "content": f"{random.random()}\n"}]},
         {"files": []},
@@ -44,43 +52,45 @@ def edit(site: Site, inside: Inside, random: Random) -> str:
 
 
 def edited(site: Site, inside: Inside, random: Random) -> str:
-    path = random.choice(FILES)
+    path = one_of(FILES, inside, random)
     inside.shell('echo "# by hand" >>"$1"', path)
     return f"{path} edited"
 
 
 def another_mode(site: Site, inside: Inside, random: Random) -> str:
-    path = random.choice([*FILES, "/etc/vikunja/secrets", "/etc/vikunja/secrets/service-secret"])
-    inside.run("chmod", "0640" if path == FILES[1] else "0604", path)
+    path = one_of([*FILES, "/etc/vikunja/secrets", SECRETS[0]], inside, random)
+    inside.run("chmod", "0640" if path == NGINX else "0604", path)
     return f"{path} has another mode"
 
 
 def another_owner(site: Site, inside: Inside, random: Random) -> str:
-    path = random.choice([*FILES, "/var/lib/vikunja"])
+    path = one_of([*FILES, "/var/lib/vikunja"], inside, random)
     inside.run("chown", "www-data:www-data", path)
     return f"{path} has another owner"
 
 
 def deleted(site: Site, inside: Inside, random: Random) -> str:
-    path = random.choice([*FILES, "/etc/vikunja/tls/self-signed/key.pem"])
+    more = ("/etc/vikunja/environment", "/etc/vikunja/tls/self-signed/key.pem", SECRETS[1])
+    path = one_of([*FILES, *more], inside, random)
     inside.run("rm", path)
     return f"{path} deleted"
 
 
 def linked(site: Site, inside: Inside, random: Random) -> str:
-    path = random.choice([*FILES, "/etc/vikunja/secrets/service-secret"])
+    path = one_of([*FILES, *SECRETS], inside, random)
     inside.run("mv", path, f"{path}.moved")
     inside.run("ln", "-s", f"{path}.moved", path)
     return f"{path} moved and linked"
 
 
 def emptied(site: Site, inside: Inside, random: Random) -> str:
-    inside.run("truncate", "-s", "0", "/etc/vikunja/secrets/service-secret")
-    return "secret emptied"
+    path = one_of(SECRETS, inside, random)
+    inside.run("truncate", "-s", "0", path)
+    return f"{path} emptied"
 
 
 def unit_changed(site: Site, inside: Inside, random: Random) -> str:
-    verb, unit = random.choice(["stop", "disable", "restart"]), random.choice(UNITS)
+    verb, unit = random.choice(["stop", "disable", "restart"]), one_of(UNITS, inside, random)
     inside.run("systemctl", verb, unit)
     return f"{unit}: {verb}"
 
@@ -102,7 +112,7 @@ def shell_of_user(site: Site, inside: Inside, random: Random) -> str:
 
 
 def release_damaged(site: Site, inside: Inside, random: Random) -> str:
-    inside.shell("rm -r /opt/vikunja/mcp-server/blue")
+    inside.run("rm", "-r", f"/opt/vikunja/mcp-server/{inside.serving}")
     return "folder of the release deleted"
 
 
