@@ -391,10 +391,12 @@ def waiting_for(resource: Resource, sources: Inputs) -> Resource:
 
 
 def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Color:
-    """The active color where nothing that it runs with is to be another, and nothing has ever
-    served from the other; else that one, beside what serves."""
+    """The active color where nothing that it runs with is to be another, or nothing has ever
+    served; else the other one, beside what serves."""
     active = active_color(facts)
-    if release.nothing_released(facts):
+    backend = facts.units.get(f"vikunja-backend@{active}.service")
+    runs = backend is not None and backend.up
+    if release.nothing_released(facts) or not (serves(facts) or runs):
         return active
     serving = release.serving_release(facts)
     if serving is None or serving.key != target.key:

@@ -408,6 +408,19 @@ def test_two_instances_are_applied_at_once_and_apart(
     )
 
 
+def test_a_first_apply_that_is_killed_goes_on_with_the_color_that_it_began(site: Site) -> None:
+    at, before = 6, [""]
+    while before:
+        looks, plan = site.plan()
+        addresses = [entry.address for entry in plan.entries]
+        assert "color:active" not in addresses and "release:green" not in addresses
+        # More events of what came to no end.
+        at = at + 6 if addresses == before else 6
+        before = addresses if apply_killed(site, looks, plan, at) else []
+    assert site.machine.unit("vikunja-backend@blue.service").active == "active"
+    assert site.plan()[1].empty
+
+
 def test_a_killed_apply_shows_as_interrupted_and_goes_on(
     moved: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
