@@ -5,7 +5,6 @@ Every request of the load counts: none may fail, whatever becomes of the edit.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 from inside import Inside
 from journey import DOIT, Site, new_site
+from load import assert_unharmed, tasks_there
 
 from bench.support.clients import Clients
 from tasks.model.layout import SECRETS
@@ -67,35 +67,16 @@ def clients(site: Site) -> Clients:
     return load.keep_alive(3, 0.03).new_connections(1, 0.1).slow(1, 1).writing(1, 0.1)
 
 
-def serving_color(site: Site) -> str:
-    marker = "if [ -e /etc/vikunja/active/green ]; then echo green; else echo blue; fi"
-    return Inside(site).shell(marker).strip()
-
-
-def written(site: Site) -> set[int]:
-    argv = ["curl", "-sk", "--max-time", "20", f"https://{site.address}/api/v1/tasks"]
-    answer = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    return {task["id"] for task in json.loads(answer)}
-
-
-def assert_unharmed(site: Site, load: Clients) -> None:
-    """No request failed, some were answered, and everything acknowledged is there."""
-    assert load.tally.failures == []
-    assert load.tally.of("keep-alive") and load.tally.of("new") and load.tally.of("slow")
-    assert load.tally.acknowledged
-    assert set(load.tally.acknowledged) <= written(site)
-
-
 def test_an_edit_that_the_application_does_not_survive_leaves_what_served(site: Site) -> None:
     engine = site.document["database"]["type"]
     settings = [*KILLING.values(), *REFUSED_BY_THE_SERVER.get(engine, [])]
-    before = serving_color(site)
+    before = Inside(site).serving
     with clients(site) as load:
         for environment in settings:
             site.edit({"vikunja": {"environment": environment}})
             failed = site.run("apply", "--yes", code=11)
             assert f"{before} (v1.0.0) serves on" in failed.stderr
-            assert serving_color(site) == before
+            assert Inside(site).serving == before
             shown = site.run("plan", "--diff").stdout
             assert "vikunja.environment changed" in shown
             for name, value in environment.items():
@@ -104,20 +85,20 @@ def test_an_edit_that_the_application_does_not_survive_leaves_what_served(site: 
         site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "good"}}})
         site.run("apply", "--yes")
         load.one_more()
-    assert serving_color(site) != before
+    assert Inside(site).serving != before
     assert site.addresses() == []
     assert_unharmed(site, load)
 
 
 def test_an_edit_that_is_taken_back_after_it_failed_leaves_nothing_of_it(site: Site) -> None:
-    before = serving_color(site)
+    before = Inside(site).serving
     site.edit({"vikunja": {"environment": {"SAMPLE_FAIL_HEALTH": "true"}}})
     with clients(site) as load:
         site.run("apply", "--yes", code=11)
         site.edit({"vikunja": {"environment": {"SAMPLE_FAIL_HEALTH": None}}})
         site.run("apply", "--yes")
         load.one_more()
-    assert serving_color(site) == before
+    assert Inside(site).serving == before
     assert site.addresses() == []
     idle = "green" if before == "blue" else "blue"
     inside = Inside(site)
@@ -129,7 +110,7 @@ def test_an_edit_that_is_taken_back_after_it_failed_leaves_nothing_of_it(site: S
 
 
 def test_a_stranger_of_the_same_version_is_not_switched_to(site: Site) -> None:
-    before = serving_color(site)
+    before = Inside(site).serving
     idle = "green" if before == "blue" else "blue"
     inside, port = Inside(site), {"blue": "3456", "green": "3457"}[idle]
     inside.shell(TAKE_PORT, f"/opt/vikunja/backend/{before}/vikunja", port)
@@ -137,11 +118,11 @@ def test_a_stranger_of_the_same_version_is_not_switched_to(site: Site) -> None:
     with clients(site) as load:
         failed = site.run("apply", "--yes", code=11)
         inside.run("systemctl", "stop", "taken.service")
-        assert serving_color(site) == before
+        assert Inside(site).serving == before
         site.run("apply", "--yes")
         load.one_more()
     assert f"port {port} is another process's" in failed.stderr
-    assert serving_color(site) == idle
+    assert Inside(site).serving == idle
     assert_unharmed(site, load)
 
 
@@ -152,13 +133,13 @@ def test_a_rotated_secret_takes_over_and_the_old_one_lets_nobody_in(site: Site) 
     old = {name: inside.run("cat", f"{SECRETS}/{name}").strip() for name in names}
     with clients(site) as load:
         for name in names:
-            before = serving_color(site)
+            before = Inside(site).serving
             inside.run("rm", f"{SECRETS}/{name}")
             site.run("apply", "--yes")
             load.one_more()
-            assert serving_color(site) != before
+            assert Inside(site).serving != before
             new = inside.run("cat", f"{SECRETS}/{name}").strip()
-            mine = f"{SECRETS}/{serving_color(site)}/{name}"
+            mine = f"{SECRETS}/{Inside(site).serving}/{name}"
             assert new != old[name] and inside.run("cat", mine).strip() == new
     assert site.addresses() == []
     assert_unharmed(site, load)
@@ -224,14 +205,14 @@ done | sort | uniq -c
 def test_both_colors_write_to_one_file_as_well_as_one_does(site: Site) -> None:
     inside = Inside(site)
     ports = {"blue": "3456", "green": "3457"}
-    serving = serving_color(site)
+    serving = Inside(site).serving
     idle = "green" if serving == "blue" else "blue"
 
     def answered(*colors: str) -> dict[str, int]:
         said = inside.shell(WRITERS, "5", *(ports[color] for color in colors)).split()
         return {status: int(count) for count, status in zip(said[::2], said[1::2], strict=True)}
 
-    before = len(written(site))
+    before = len(tasks_there(site))
     alone = answered(*[serving] * 4)
     site.edit({"update": {"edit_observe_seconds": 20}})
     site.edit({"vikunja": {"environment": {"VIKUNJA_SERVICE_MOTD": "beside"}}})
@@ -247,5 +228,5 @@ def test_both_colors_write_to_one_file_as_well_as_one_does(site: Site) -> None:
             site.edit({"update": {"edit_observe_seconds": 1}})
             assert apply.wait(timeout=120) == 0
     assert alone.keys() == together.keys() == {"201"}, (alone, together)
-    assert len(written(site)) == before + alone["201"] + together["201"]
-    assert serving_color(site) == idle
+    assert len(tasks_there(site)) == before + alone["201"] + together["201"]
+    assert Inside(site).serving == idle

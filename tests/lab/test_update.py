@@ -21,6 +21,7 @@ import pytest
 from data import beside_tasks
 from inside import Inside
 from journey import DOIT, Site, new_site
+from load import assert_unharmed
 
 from bench.support.clients import Clients
 from tasks.builds.sample import IDENTITY, make_repository
@@ -88,16 +89,6 @@ def before_an_update(site: Site) -> None:
     site.edit({"git": {"branch": "next"}})
     if version(site) == NEW:
         site.run("rollback", "--yes")
-
-
-def assert_unharmed(site: Site, load: Clients) -> None:
-    """No request failed, some were answered, and everything acknowledged is there."""
-    tally = load.tally
-    assert tally.failures == []
-    assert tally.of("keep-alive") and tally.of("new") and tally.of("slow")
-    there = {task["id"] for task in curl(site, "/api/v1/tasks")}
-    assert tally.acknowledged
-    assert set(tally.acknowledged) <= there
 
 
 @dataclass(frozen=True)

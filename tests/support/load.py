@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from journey import Site
+
+from bench.support.clients import Clients
 
 PATIENCE = 120.0
 """Seconds that anything of this may take on a busy machine."""
@@ -106,3 +109,18 @@ def written_to(site: Site) -> Iterator[Writer]:
         writer.stop()
         thread.join()
     assert writer.failure is None, writer.failure
+
+
+def tasks_there(site: Site) -> set[int]:
+    """Ids of the tasks that the site has."""
+    argv = ["curl", "-sk", "--max-time", "20", f"https://{site.address}/api/v1/tasks"]
+    answer = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return {task["id"] for task in json.loads(answer)}
+
+
+def assert_unharmed(site: Site, load: Clients) -> None:
+    """No request failed, some were answered, and everything acknowledged is there."""
+    assert load.tally.failures == []
+    assert load.tally.of("keep-alive") and load.tally.of("new") and load.tally.of("slow")
+    assert load.tally.acknowledged
+    assert set(load.tally.acknowledged) <= tasks_there(site)

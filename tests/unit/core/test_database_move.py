@@ -374,9 +374,9 @@ def test_tables_that_are_somebodys_are_never_overwritten(
     assert "holds tables already, which are not this instance's; blue" in said
     assert untouched(serving)[:2] == serves_on[:2]
     assert apply(serving) == 3
-    said = capsys.readouterr()
-    assert "which holds tables already: it is used as it is" in said.out
-    assert "data would be lost by vikunja-main/file:/etc/vikunja/environment.green" in said.err
+    shown = capsys.readouterr()
+    assert "which holds tables already: it is used as it is" in shown.out
+    assert "data would be lost by vikunja-main/file:/etc/vikunja/environment.green" in shown.err
     assert serving.machine.migrations == DATA
     assert apply(serving, "--allow-destroy") == 0
     assert serving.machine.migrations == "SCHEMA_INIT somebody's"
