@@ -38,7 +38,6 @@ vikunja-main
       enabled: enabled → disabled
   - file:/etc/vikunja/environment.blue                      color:active changes
   - retired-secrets:blue                                    color:active changes
-      state: left → absent
   ~ record:registry                                         written when an apply is done
       says: vikunja-main 10.99.0.10/24 tasks.example.com {config} → vikunja-main 10.99.0.10/24 other.example.com {config}
   ~ record:/etc/vikunja/deployment-config.yaml              15 entries above
