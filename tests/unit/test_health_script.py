@@ -140,7 +140,7 @@ def test_what_listens_must_be_the_unit_s_own_process(
     program = tmp_path / "systemctl"
     found = []
     for pid in (os.getpid(), os.getppid()):
-        program.write_text(f"#!/bin/sh\necho {pid}\n")
+        program.write_text(f"#!/bin/sh\ncase $* in *NRestarts*) echo 0 ;; *) echo {pid} ;; esac\n")
         program.chmod(0o755)
         text = (
             f"PATH={tmp_path}:$PATH; health_unit=a.service\n"
@@ -151,6 +151,20 @@ def test_what_listens_must_be_the_unit_s_own_process(
     assert [one.returncode for one in found] == [0, 1]
     port = application.port
     assert found[1].stderr == f"port {port} is another process's than that of a.service\n"
+
+
+def test_what_ends_again_and_again_is_not_waited_for(tmp_path: Path) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text("#!/bin/sh\necho 5\n")
+    program.chmod(0o755)
+    text = (
+        f"PATH={tmp_path}:$PATH; health_unit=a.service\n"
+        f'{script_text("health")}\nhealth_backend "$@"'
+    )
+    argv = ["sh", "-c", text, "health", "1", "-", "600"]
+    found = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert found.returncode == 1
+    assert found.stderr.startswith("a.service has ended 5 times: http://127.0.0.1:1/health: curl:")
 
 
 def answered(programs: Path, active: bool, unit: str, *arguments: object) -> str:

@@ -24,6 +24,7 @@ _health_wait() {
 			printf 'healthy %d.%02d\n' $((_health_took / 100)) $((_health_took % 100))
 			return 0
 		fi
+		_health_gives_up
 		_health_now
 		if [ "$_health_up" -ge "$_health_limit" ]; then
 			printf '%s\n' "$seen" >&2
@@ -31,6 +32,15 @@ _health_wait() {
 		fi
 		sleep 0.1
 	done
+}
+
+_health_gives_up() {
+	# What has ended again and again does so the next time, too.
+	[ -n "${health_unit:-}" ] || return 0
+	ended=$(systemctl show -p NRestarts --value -- "$health_unit")
+	[ "${ended:-0}" -ge 5 ] || return 0
+	seen="$health_unit has ended $ended times: $seen"
+	_health_limit=0
 }
 
 _health_get() {
