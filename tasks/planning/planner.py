@@ -51,17 +51,12 @@ def plan(desired: Desired, facts: Facts, applied: Applied) -> tuple[PlanEntry, .
     """What must be done, in order, consequences of earlier entries included."""
     entries: list[PlanEntry] = []
     changed: dict[str, Action] = {}
-    reasons: dict[str, tuple[Reason, ...]] = {}
     for step, resources in desired.steps.items():
         for resource in _with_stale(step, resources, desired, facts, applied):
-            named = [reasons[one] for one in resource.follows if one in reasons]
-            if named and all(one == (AS_IT_SERVES,) for one in named):
-                resource = replace(resource, follows=())
             entry = _entry(desired, step, resource, facts, applied, changed)
             if entry is not None:
                 entries.append(entry)
                 changed[entry.address] = entry.action
-                reasons[entry.address] = entry.reasons
     return tuple(entries)
 
 
