@@ -37,7 +37,7 @@ from tasks.resources.files import Absent
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import ActiveColor, active_color, damage, released, whole_release
-from tasks.resources.system import Unit
+from tasks.resources.system import Script, Unit
 
 if TYPE_CHECKING:
     from tasks.model.database_address import DatabaseAddress
@@ -380,14 +380,20 @@ def build_plan(
 
 
 def waiting_for(resource: Resource, sources: Inputs) -> Resource:
-    """redis, which has one port only: what serves until then does not find it at another one."""
-    key = "redis.port"
-    before = sources.applied.configuration.get(key)
-    now = origin_of(sources.instance, [key]).inputs[key]
-    if resource.address != f"unit:{system.REDIS}" or before in (None, now):
+    """What counts at once, and what serves until then does not find any more: redis at its one
+    port, and in PostgreSQL tables of the user that it does as."""
+    known = {
+        f"unit:{system.REDIS}": ("redis.port", "requests that need redis"),
+        f"postgresql-database:{sources.instance.database.name}": ("database.user", "requests"),
+    }
+    if resource.address not in known:
         return resource
-    assert isinstance(resource, Unit)
-    return replace(resource, interrupts="requests that need redis, until the other color serves")
+    key, what = known[resource.address]
+    before = sources.applied.configuration.get(key)
+    if before in (None, origin_of(sources.instance, [key]).inputs[key]):
+        return resource
+    assert isinstance(resource, Unit | Script)
+    return replace(resource, interrupts=f"{what}, until the other color serves")
 
 
 def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Color:

@@ -300,7 +300,8 @@ class Script(Resource, frozen=True, kw_only=True):
 
     The script is tasks/guest/scripts/<script>.sh: a function `probe` that prints a state, a
     function `apply`. `absent` is what certainly is not there, `unasked` what could not be asked.
-    arguments never hold a secret; scripts read those from files.
+    arguments never hold a secret; scripts read those from files. interrupts: what stops working
+    while it is brought about.
     """
 
     kind: ClassVar[str] = "script"
@@ -310,6 +311,7 @@ class Script(Resource, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     wanted: str = "present"
     timeout: float = 120
+    interrupts: str = ""
 
     @property
     def name(self) -> str:
@@ -339,14 +341,14 @@ class Script(Resource, frozen=True, kw_only=True):
         action: Action = "create" if found == "absent" else "update"
         if self.wanted == "absent":
             return Difference("delete", drift)
-        interrupts = "requests, for 2 to 4 s" if found == EXPOSED else ""
+        interrupts = "requests, for 2 to 4 s" if found == EXPOSED else self.interrupts
         return Difference(action, drift, (change,), interrupts=interrupts)
 
     def fired(self) -> Difference:
         """A server outside that has an administrator given takes another password at once."""
         alters = self.outside and len(self.arguments) > EXTERNAL_ARGUMENTS
         until = "requests that need a new connection to the database, until the other color serves"
-        return Difference("run", "", interrupts=until if alters else "")
+        return Difference("run", "", interrupts=until if alters else self.interrupts)
 
     def emptied(self) -> Difference:
         """How a database without a table differs from one that was deployed."""

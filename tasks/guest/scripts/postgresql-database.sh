@@ -106,12 +106,9 @@ apply_postgresql_database() {
 			alter role :"user" login password :'password';
 			select format('create database %I owner %I encoding %L template template0', :'name', :'user', 'UTF8')
 				where not exists (select from pg_database where datname = :'name') \gexec
-			-- Where another user was desired before, that one serves until the other color does.
-			select format('grant %I to %I', :'user', rolname) from pg_database join pg_roles r on r.oid = datdba
-				where datname = :'name' and rolname <> :'user' and not rolsuper \gexec
 			alter database :"name" owner to :"user";
 			revoke connect on database :"name" from public;
-			-- What that one made is this one's.
+			-- Where another user was desired before, what that one made is this one's.
 			\connect :"name"
 			select format('alter table %I.%I owner to %I', schemaname, tablename, :'user') from pg_tables
 				where schemaname not in ('pg_catalog', 'information_schema') and tableowner <> :'user' \gexec

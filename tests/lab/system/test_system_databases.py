@@ -152,7 +152,7 @@ def test_a_kill_at_any_moment_leaves_what_the_next_apply_finishes(site: Site, ki
         assert state(site.inside, script, *arguments) == "present\n"
     site.inside.sh(DROP[kind])
     # A kill between the making of a file and the loss of its name leaves it empty.
-    left = site.inside.sh("find /run -maxdepth 1 -name 'vikunja-*' -size +0")
+    left = site.inside.sh("find /run -maxdepth 1 -type f -name 'vikunja-*' -size +0")
 
     assert states - {"present"}, "no kill fell before the end"
     assert left == ""

@@ -280,6 +280,20 @@ def test_what_the_proxy_had_for_one_that_failed_is_as_it_was(
     check_converged(site)
 
 
+def test_another_user_of_postgresql_shuts_out_what_serves_until_the_other_color_does(
+    site: Site,
+) -> None:
+    site.document["database"] = {"type": "postgresql"}
+    site.write()
+    site.apply()
+    site.document["database"] = {"type": "postgresql", "user": "tasks"}
+    site.write()
+    entry = planned(site)["postgresql-database:vikunja"]
+    assert entry.interrupts == "requests, until the other color serves"
+    site.apply()
+    check_converged(site)
+
+
 def test_redis_at_another_port_is_missed_until_the_other_color_serves(site: Site) -> None:
     site.document["redis"] = {"enabled": True, "port": 6379}
     site.write()
