@@ -150,7 +150,7 @@ def sample_document(
         "database": {"type": "sqlite"},
         "git": {"repository": str(repository), "branch": "main"},
         "build": SAMPLE_BUILD,
-        "update": {"observe_seconds": 1},
+        "update": {"observe_seconds": 1, "edit_observe_seconds": 1},
         "admin": {"email": "admin@example.com"},
     }
 
