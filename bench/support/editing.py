@@ -188,7 +188,7 @@ class _Site:
         shutil.copytree(ROOT, other, ignore=shutil.ignore_patterns(".*", "tests", "docs"))
         (other / ".venv").symlink_to(ROOT / ".venv")
         sandbox = other / "templates/shared/sandbox.j2"
-        sandbox.write_text(f"{sandbox.read_text().rstrip()}\nUMask=0077\n")
+        sandbox.write_text(f"{sandbox.read_text().rstrip()}\nLimitCORE=0\n")
         self.doit("apply", root=other)
 
     def doit(self, command: str, change: Document | None = None, root: Path = ROOT) -> None:
@@ -196,7 +196,8 @@ class _Site:
         more = ["--yes"] if command == "apply" else [self.name]
         done = subprocess.run(
             [str(root / "doit"), command, *more, "--config", str(config)],
-            env=environment(self.bench.lab.paths.prefix),
+            # Before what the environment of the tool's own tree brings.
+            env=environment(self.bench.lab.paths.prefix) | {"PYTHONPATH": str(root)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
