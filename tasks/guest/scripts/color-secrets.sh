@@ -5,15 +5,18 @@
 # Behind database-login.sh.
 
 _color_secrets_copied() {
-	# COLOR NAME…: in words.
+	# COLOR NAME…: in $copied, in words. By what is built in: every plan asks for it.
 	folder=/etc/vikunja/secrets/$1
 	shift
 	copied=present
 	for name in "$@"; do
-		[ -s "$folder/$name" ] || copied=absent
-		[ "$copied" = absent ] || cmp -s "$(_secret_file "$name")" "$folder/$name" || copied=outdated
+		configured='' copy=''
+		{ IFS= read -r copy <"$folder/$name"; } 2>/dev/null || [ -n "$copy" ] || copied=absent
+		[ "$name" != db-password ] || name=$DB_SECRET
+		{ IFS= read -r configured <"/etc/vikunja/secrets/$name"; } 2>/dev/null || :
+		[ "$copied" = absent ] || [ "$configured" = "$copy" ] || copied=outdated
 	done
-	echo "$copied"
+	unset configured copy
 }
 
 _secret_file() {
@@ -32,7 +35,7 @@ _color_login() (
 probe_color_secrets() {
 	color=$1 login=$2 owner=$3 database=$4
 	shift 4
-	copied=$(_color_secrets_copied "$color" "$@")
+	_color_secrets_copied "$color" "$@"
 	if [ "$copied" = present ] && [ "$login" != - ] && _postgresql_programs &&
 		[ "$(echo 'select current_user' | _color_login "$color" "$login" "$database" 2>/dev/null)" != "$owner" ] &&
 		"$programs/pg_isready" --quiet --timeout=3; then
