@@ -130,7 +130,10 @@ def land(machine: Machine, stdin: bytes, record: Record) -> Answer:
     with tarfile.open(fileobj=io.BytesIO(stdin)) as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
     machine.files.make_folders(STAMPS, "0700")
-    if re.search(rb"\t/etc/(nginx|vikunja/tls)/", members["operations"]):
+    good = not machine.refused_by_nginx("/etc/nginx/conf.d")
+    if good and not _switching(machine):
+        machine.kept_proxy = None
+    if good and re.search(rb"\t/etc/(nginx|vikunja/tls)/", members["operations"]):
         _keep_proxy(machine)
     done = 0
     for line in members["operations"].decode().splitlines():
@@ -155,9 +158,7 @@ def _proxy_files(machine: Machine) -> dict[str, Node]:
 
 
 def _keep_proxy(machine: Machine) -> None:
-    good = not machine.refused_by_nginx("/etc/nginx/conf.d")
-    keeps = machine.kept_proxy is not None and _switching(machine)
-    if machine.unit("nginx.service").active == "active" and good and not keeps:
+    if machine.kept_proxy is None and machine.unit("nginx.service").active == "active":
         machine.kept_proxy = _proxy_files(machine)
         stamp = machine.files.get(NGINX_STAMP)
         if stamp is not None:

@@ -3,12 +3,17 @@
 kept=/var/lib/vikunja-deploy/proxy-before
 proxy_stamp=/var/lib/vikunja-deploy/stamps/nginx.service
 
-keep_proxy() {
-	# Those that run well; those of before, where new ones have not yet proved themselves.
+settle_proxy() {
+	# Before anything lands: what an earlier apply has kept is no way back for this one, unless that
+	# apply was killed between two colors, or left files that the proxy refuses.
 	_finish_putting_back || return 1
-	systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null || return 0
-	[ ! -d "$kept" ] || ! switching_colors || return 0
-	rm -rf "$kept" "$kept.new" && mkdir -p "$kept.new" && cp -a /etc/nginx "$kept.new/nginx" || return 1
+	[ ! -d "$kept" ] || switching_colors || ! nginx -t -q 2>/dev/null || forget_proxy
+}
+
+keep_proxy() {
+	# Those that run well.
+	[ ! -d "$kept" ] && systemctl -q is-active nginx.service 2>/dev/null && nginx -t -q 2>/dev/null || return 0
+	rm -rf "$kept.new" && mkdir -p "$kept.new" && cp -a /etc/nginx "$kept.new/nginx" || return 1
 	[ ! -d /etc/vikunja/tls ] || cp -a /etc/vikunja/tls "$kept.new/tls" || return 1
 	[ ! -e "$proxy_stamp" ] || cp "$proxy_stamp" "$kept.new/stamp" || return 1
 	mv -T "$kept.new" "$kept"

@@ -1,6 +1,7 @@
 # Brings files, folders, links, secrets and users about, each atomically, in the order given.
-# Behind kept-proxy.sh. stdin: a tar stream whose member `operations` holds one operation a line, fields parted by tabs,
-# and whose members 0, 1, 2 … hold contents. stdout: `done <number>` after each operation.
+# Behind kept-proxy.sh. stdin: a tar stream whose member `operations` holds one operation a line,
+# fields parted by tabs, and whose members 0, 1, 2 … hold contents. stdout: `done <number>` after each
+# operation.
 set -fu
 LC_ALL=C
 export LC_ALL
@@ -102,6 +103,7 @@ land_user() { # name home shell
 land_unstamp() { rm -f "$home/stamps/$1"; } # unit
 
 operations=$(cat "$landing/operations") || exit 1
+settle_proxy || fail "the proxy's files of before could not be put back"
 case $operations in
 *"$tab/etc/nginx/"* | *"$tab/etc/vikunja/tls/"*)
 	keep_proxy || fail "cannot keep a copy of the proxy's files"

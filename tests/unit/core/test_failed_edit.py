@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import model_scripts
 import pytest
@@ -278,6 +279,21 @@ def test_what_the_proxy_had_for_one_that_failed_is_as_it_was(
     assert "file:/etc/nginx/conf.d/vikunja.conf" in planned(site)
     site.apply()
     check_converged(site)
+
+
+def test_what_was_kept_of_the_proxy_for_an_earlier_edit_is_no_way_back_for_a_later_one(
+    edited: Site, fails: Callable[[Site], None]
+) -> None:
+    machine = edited.machine
+    before = machine.unit("nginx.service").running
+    # The apply that kept it was killed once its switch was confirmed.
+    old = {path: node for path, node in machine.files.nodes.items() if "/etc/nginx/" in path}
+    machine.kept_proxy = {
+        path: replace(node, content=b"of an earlier name\n") for path, node in old.items()
+    }
+    fails(edited)
+    assert machine.unit("nginx.service").running == before
+    assert machine.behind() == {}
 
 
 def test_another_user_of_postgresql_shuts_out_what_serves_until_the_other_color_does(
