@@ -170,7 +170,7 @@ def in_background(work: Callable[[], T]) -> Callable[[], T]:
 
 
 def gather(instance: Instance, paths: Paths) -> Inputs:
-    """What the host knows: renderings, host_files files, the last apply."""
+    """What the host knows: renderings, given files, the last apply."""
     return Inputs(
         instance,
         rendering.recall(instance, system.templated(instance), paths),

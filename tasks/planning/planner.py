@@ -197,8 +197,8 @@ def _entry(
 def _taking_over(
     serving: Resource, difference: Difference, facts: Facts, applied: Applied
 ) -> tuple[list[Reason], Difference]:
-    """Why a file of the color that takes over differs from the same of the one that serves, and
-    how. difference: of the file itself from what was there before, whatever that was."""
+    """Why something of the color that takes over differs from the same of the one that serves, and
+    how. difference: of the thing itself from what was there before, whatever that was."""
     change = serving.difference(facts)
     if change is None:
         return [AS_IT_SERVES], replace(difference, changes=(), before=None, after=None)

@@ -1,6 +1,7 @@
 # After a failure before the switch was confirmed: the color of before serves, the other rests.
 # Behind the guard, health.sh, color.sh and kept-proxy.sh. arguments: COLOR (of before) PORT (of its
-# backend) UNIT… (of the other color). Exit codes: 12 it does not serve · 13 the switch was confirmed, the other serves.
+# backend) UNIT… (of the other color). Exit codes: 12 it does not serve · 13 the switch was confirmed,
+# the other serves.
 set -u
 LC_ALL=C
 export LC_ALL

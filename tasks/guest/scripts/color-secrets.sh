@@ -1,8 +1,7 @@
 # The secrets of a color: copies of those that are configured, made as it is prepared. What serves
 # keeps those that it started with. Arguments: COLOR LOGIN OWNER DATABASE NAME…
 # LOGIN: the color's own user in the container's PostgreSQL, who does as OWNER in DATABASE; `-` for
-# none.
-# Behind database-login.sh.
+# none. Behind database-login.sh.
 
 _color_secrets_copied() {
 	# COLOR NAME…: in $copied, in words. By what is built in: every plan asks for it.
@@ -52,7 +51,7 @@ apply_color_secrets() {
 	for name in "$@"; do
 		# shellcheck disable=SC2015 # either that fails is the reason
 		install -o vikunja -g vikunja -m 0600 "$(_secret_file "$name")" "$folder/.$name" &&
-			mv -fT "$folder/.$name" "$folder/$name" || return 1
+			sync "$folder/.$name" && mv -fT "$folder/.$name" "$folder/$name" || return 1
 	done
 	sync "$folder"
 	[ "$login" != - ] || return 0
