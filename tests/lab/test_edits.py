@@ -18,6 +18,8 @@ from journey import DOIT, Site, new_site
 from load import assert_unharmed, tasks_there
 
 from bench.support.clients import Clients
+from tasks.execution.guest_changes import UNIT
+from tasks.guest.runner import GuestScript
 from tasks.model.layout import SECRETS
 from tasks.paths import Paths
 
@@ -38,6 +40,21 @@ REFUSED_BY_THE_SERVER = {
 }
 """TLS that the server in the container does not speak as it is asked to."""
 
+
+UNHEARD = """
+mkfifo /run/unheard
+: </run/unheard &
+exec 4>/run/unheard
+wait
+rm /run/unheard
+"$@" 2>&4
+"""
+"""Runs a command whose standard error nobody reads any more."""
+
+WARNED_OF = """
+for name in a b; do echo 'server { listen 127.0.0.1:9; server_name warned.example.com; }'; done \\
+    >/etc/nginx/conf.d/warned.conf
+"""
 
 TAKE_PORT = """
 systemd-run --quiet --unit=taken --setenv="VIKUNJA_SERVICE_INTERFACE=127.0.0.1:$2" \\
@@ -124,6 +141,19 @@ def test_a_stranger_of_the_same_version_is_not_switched_to(site: Site) -> None:
     assert f"port {port} is another process's" in failed.stderr
     assert Inside(site).serving == idle
     assert_unharmed(site, load)
+
+
+def test_a_warning_of_the_proxy_that_nobody_hears_is_no_refusal(site: Site) -> None:
+    inside = Inside(site)
+    inside.shell(WARNED_OF)
+    inside.run(*GuestScript("keep", ("kept-proxy",), "keep_proxy").argv())
+    ended = inside.container.run(
+        ["sh", "-c", UNHEARD, "sh", *UNIT.argv("nginx.service", "reload", "yes", "a revision")],
+        check=False,
+    )
+    inside.shell("rm /etc/nginx/conf.d/warned.conf")
+    site.run("apply", "--yes")
+    assert ended.returncode == 0, ended.stderr.decode()
 
 
 def test_a_rotated_secret_takes_over_and_the_old_one_lets_nobody_in(site: Site) -> None:

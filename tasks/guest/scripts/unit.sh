@@ -38,7 +38,9 @@ if [ "$verb" = stop ]; then
 fi
 
 if [ "$unit" = nginx.service ]; then
-	if systemctl -q is-active nginx.service && ! nginx -t -q && [ -d "$kept" ]; then
+	# What it says is kept from the pipe: where nobody reads there any more, it would end it.
+	if systemctl -q is-active nginx.service && ! refusal=$(nginx -t -q 2>&1) && [ -d "$kept" ]; then
+		printf '%s\n' "$refusal" >&2
 		put_proxy_back
 		exit 11
 	fi
