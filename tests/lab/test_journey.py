@@ -6,6 +6,7 @@ import json
 import re
 import ssl
 import subprocess
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -176,9 +177,9 @@ class Sampler(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.wait(0.002):
-            for process in Path("/proc").glob("[0-9]*/cmdline"):
+            for process in filter(str.isdigit, os.listdir("/proc")):
                 try:
-                    self.seen.add(process.read_bytes())
+                    self.seen.add(Path("/proc", process, "cmdline").read_bytes())
                 except OSError:
                     continue
 
