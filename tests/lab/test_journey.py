@@ -6,7 +6,6 @@ import json
 import re
 import ssl
 import subprocess
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -177,9 +176,11 @@ class Sampler(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.wait(0.002):
-            for process in filter(str.isdigit, os.listdir("/proc")):
+            for process in Path("/proc").iterdir():
+                if not process.name.isdigit():
+                    continue
                 try:
-                    self.seen.add(Path("/proc", process, "cmdline").read_bytes())
+                    self.seen.add((process / "cmdline").read_bytes())
                 except OSError:
                     continue
 
