@@ -41,8 +41,7 @@ def templated(instance: Instance, color: Color) -> Iterator[Templated]:
 
     yield made("env/vikunja.j2", environment(color), "0640", USER)
     yield made("systemd/vikunja-backend@.service.j2", unit_file("backend", color))
-    if instance.vikunja.secrets == "environment":
-        yield made("systemd/backend.sh.j2", backend_launcher(color), "0755")
+    yield made("systemd/backend.sh.j2", backend_launcher(color), "0755")
     if instance.services.mcp.enabled:
         yield made("env/mcp.j2", _mcp_environment(color), "0640", USER)
         yield made("systemd/vikunja-mcp@.service.j2", unit_file("mcp", color))
@@ -153,9 +152,7 @@ def backend_unit(
 
     version: what /api/v1/info must say, `-` or nothing for anything.
     """
-    paths = [environment(color), unit_file("backend", color)]
-    if instance.vikunja.secrets == "environment":
-        paths.append(backend_launcher(color))
+    paths = [environment(color), unit_file("backend", color), backend_launcher(color)]
     password = host_files.database_password.reveal() if host_files.database_password else b""
     timeout = str(instance.vikunja.start_timeout_seconds)
     return Unit(

@@ -107,18 +107,17 @@ def _prepare(context: ApplyContext, desired: Freeze) -> None:
 
 def copy(context: ApplyContext, desired: DataCopied, _: PlanEntry) -> None:
     """Dump, restore, and prove by the rows of every table that all of it arrived."""
-    secrets = context.inspection.instance.vikunja.secrets
     limit = str(MOST_SECONDS)
     old, new = database_at(desired.before, context.container), _new(context, desired.after)
     context.progress.step(f"dumping {desired.before.label}")
-    _script(context, "dump", other(desired.color), limit, secrets, stdin=_settings(), frozen=True)
+    _script(context, "dump", other(desired.color), limit, stdin=_settings(), frozen=True)
     if new.occupied():
         replace(new, within=while_stopped).wipe()
     # The old one is out of reach for what fills the new one.
     files = [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
     hidden = files if desired.before.type == "sqlite" else []
     context.progress.step(f"filling {desired.after.label}")
-    said = _script(context, "restore", desired.color, limit, secrets, *hidden, frozen=True)
+    said = _script(context, "restore", desired.color, limit, *hidden, frozen=True)
     context.progress.step("comparing the two databases")
     before, after = old.counts(), new.counts()
     wrong = differences(before, after)

@@ -83,7 +83,6 @@ def _run(context: ApplyContext, rehearsal: Rehearsal, database: Database) -> Reh
         "begin",
         rehearsal.color,
         str(MOST_SECONDS),
-        instance.vikunja.secrets,
         *hidden,
         stdin=settings(instance, database.name(PLACE)),
     )

@@ -48,7 +48,7 @@ def unit_file(service: Literal["backend", "mcp"], color: Color) -> str:
 
 
 def backend_launcher(color: Color) -> str:
-    """What starts a backend before 1.0, which reads secrets from its environment only."""
+    """What starts a backend, with its secrets as its version reads them."""
     return f"/usr/local/lib/vikunja/backend.{color}"
 
 

@@ -6,6 +6,7 @@ the same, so that a plan that would be refused says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from tasks.containers.registry_entry import entry as entry_of
@@ -18,6 +19,9 @@ from tasks.progress import SILENT, Progress
 from tasks.resources.container import DesiredContainer
 from tasks.resources.release import active_color
 
+WITHOUT_SECRET_FILES = re.compile(r"v?0\.\d+\.\d+")
+"""Versions of Vikunja that read no `_FILE` variables. What is some commits further may do so."""
+
 
 def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) -> None:
     """Raise what must keep the plan of this look from beginning; nothing has been changed then.
@@ -26,7 +30,8 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
     DatabaseError for its migrations, where the data would move to another database in parts, where
     what serves would stop with nothing in its place, or where a first deployment could never be
     backed up;
-    BuildError where its commit cannot be built here. A plan without entries costs nothing.
+    BuildError where its commit cannot be built here; UsageError where it would not read its
+    secrets. A plan without entries costs nothing.
     """
     if not inspection.plan.entries:
         return
@@ -34,6 +39,7 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
         _refuse_place(inspection, paths)
         _refuse_parts(inspection)
         _refuse_missing_tools(inspection, paths, progress)
+        _refuse_unread_secrets(inspection, paths)
     except DeployError as failure:
         failure.where = failure.where or inspection.instance.id
         raise
@@ -136,3 +142,26 @@ def _refuse_missing_tools(inspection: Inspection, paths: Paths, progress: Progre
             evidence=problems[1:],
             hint="See docs/building.md, section Toolchains; nothing was changed.",
         )
+
+
+def _refuse_unread_secrets(inspection: Inspection, paths: Paths) -> None:
+    if inspection.instance.vikunja.secrets != "files":
+        return
+    version = _version(inspection, paths)
+    if WITHOUT_SECRET_FILES.fullmatch(version):
+        raise UsageError(
+            f"{version} reads no secrets from files: every start would log everybody out",
+            where=f"{inspection.instance.id}: vikunja.secrets",
+            hint="Set vikunja.secrets: auto, or choose Vikunja 1.0 or later.",
+        )
+
+
+def _version(inspection: Inspection, paths: Paths) -> str:
+    """Of what is to serve, as far as it is known before it is built."""
+    target, update = inspection.target, inspection.plan.update
+    known = target.version or (update.after.version if update else "")
+    if known or inspection.instance.git is None or target.commit is None:
+        return known
+    from tasks.builds import git
+
+    return git.describe(git.fetch(inspection.instance.git, target.commit, paths), target.commit)

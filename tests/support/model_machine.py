@@ -447,7 +447,9 @@ class Machine:
             text = (self.files.content(path) or b"").decode(errors="replace")
             paths += re.findall(r'_FILE="(/[^"]+)"', text)
             own = f"{SECRETS}/{color}"
-            paths += [f"{own}/{secret}" for secret in re.findall(r"^secret (\S+)", text, re.M)]
+            paths += [
+                f"{own}/{secret}" for secret in re.findall(r"^\s*secret ([a-z-]+)", text, re.M)
+            ]
             paths += re.findall(r"<(/etc/vikunja/secrets/[a-z/-]+)", text)
         return list(dict.fromkeys(paths))
 

@@ -145,7 +145,7 @@ def _instances() -> tuple[Instance, ...]:
         )
         for kind in kinds
         if kind != {"type": "sqlite", **outside}
-        for secrets in ("files", "environment")
+        for secrets in ("auto", "files", "environment")
     )
 
 

@@ -55,7 +55,7 @@ CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     "mysql": {"database": {"type": "mysql"}},
     "postgresql outside": {"database": {"type": "postgresql", **OUTSIDE}},
     "mysql outside": {"database": {"type": "mysql", **OUTSIDE}},
-    "before 1.0": {"vikunja": {"secrets": "environment"}, **ALL},
+    "in the environment": {"vikunja": {"secrets": "environment"}, **ALL},
     "given certificate": {
         "services": {"frontend": {"ssl_cert": "/secret/c.pem", "ssl_key": "/secret/k.pem"}}
     },
@@ -139,8 +139,7 @@ def test_the_environment_holds_what_vikunja_needs() -> None:
         "VIKUNJA_FILES_MAXSIZE": "20MB",
         "VIKUNJA_DATABASE_TYPE": "sqlite",
         "VIKUNJA_DATABASE_PATH": "/var/lib/vikunja/vikunja.db",
-        "VIKUNJA_SERVICE_SECRET_FILE": "/etc/vikunja/secrets/blue/service-secret",
-        "VIKUNJA_SERVICE_JWTSECRET_FILE": "/etc/vikunja/secrets/blue/service-secret",
+        "VIKUNJA_LOG_HTTP": "off",
     }
 
 
@@ -172,7 +171,6 @@ def test_a_database_is_named_as_vikunja_wants_it(
 
     names = ("TYPE", "HOST", "DATABASE", "USER")
     assert tuple(found[f"VIKUNJA_DATABASE_{name}"] for name in names) == expected
-    assert found["VIKUNJA_DATABASE_PASSWORD_FILE"] == "/etc/vikunja/secrets/blue/db-password"
 
 
 def test_redis_is_used_only_where_it_is_enabled() -> None:
@@ -215,6 +213,8 @@ def test_the_users_own_variables_come_last() -> None:
 def test_a_user_may_give_no_variable_that_is_set_already(name: str) -> None:
     made = texts(**CONFIGURATIONS[name])
     taken = {variable for one in COLORS for variable in environment(made[layout.environment(one)])}
+    # Where requests are logged is theirs to choose.
+    taken.remove("VIKUNJA_LOG_HTTP")
     own = {"vikunja": {"environment": dict.fromkeys(taken, "x")}}
 
     assert {finding.key[-1] for finding in refused(own)} == taken
@@ -475,7 +475,7 @@ def test_a_unit_says_how_its_health_is_known() -> None:
 
 
 def test_a_unit_is_acted_on_again_for_every_file_that_it_reads() -> None:
-    keys: Any = {"vikunja": {"secrets": "environment"}, "database": {"type": "mysql"}}
+    keys: Any = {"database": {"type": "mysql"}}
     backend, mcp = units(**keys)
     desired = addresses(**merged(ALL, keys))
 
@@ -486,15 +486,19 @@ def test_a_unit_is_acted_on_again_for_every_file_that_it_reads() -> None:
     assert "secret:/etc/vikunja/secrets/redis-password" in mcp.triggers
 
 
-@pytest.mark.parametrize("secrets", ["files", "environment"])
-def test_the_backend_is_started_through_the_launcher_only_before_1_0(secrets: str) -> None:
-    text = texts(vikunja={"secrets": secrets})[BACKEND]
+def test_the_backend_is_started_through_its_launcher() -> None:
+    text = texts()[BACKEND]
 
-    binary = "/opt/vikunja/backend/%i/vikunja"
-    launcher = "/usr/local/lib/vikunja/backend.%i "
-    expected = binary if secrets == "files" else launcher + binary
-    assert f"\nExecStart={expected}\n" in text
+    started = "/usr/local/lib/vikunja/backend.%i /opt/vikunja/backend/%i/vikunja"
+    assert f"\nExecStart={started}\n" in text
     assert "\nKillSignal=SIGINT\n" in text
+
+
+@pytest.mark.parametrize("name", ["VIKUNJA_LOG_HTTP", "VIKUNJA_log_http"])
+def test_only_the_proxy_logs_requests_unless_the_user_says_otherwise(name: str) -> None:
+    own = environment(texts(vikunja={"environment": {name: "stdout"}})[ENVIRONMENT])
+
+    assert {key: value for key, value in own.items() if "LOG" in key.upper()} == {name: "stdout"}
 
 
 # Files of the host

@@ -3,9 +3,9 @@
 # nobody. Arguments: ACTION, then
 #   room BYTES          so much, and some more for everybody else, is free for the dump
 #   keep FILE…          those files, as they are now, are put back by `undo`
-#   dump COLOR LIMIT SECRETS [HIDDEN…]       from the database in use. stdin: settings on top
-#   restore COLOR LIMIT SECRETS [HIDDEN…]    into the one configured. LIMIT: seconds that it may take
-#                       SECRETS: `files` or `environment`. HIDDEN: paths that are out of reach
+#   dump COLOR LIMIT [HIDDEN…]       from the database in use. stdin: settings on top
+#   restore COLOR LIMIT [HIDDEN…]    into the one configured. LIMIT: seconds that it may take
+#                       HIDDEN: paths that are out of reach
 #   undo                nothing of it is left, the new database is empty again
 #   end                 nothing of it is left but the new database
 #   wake|rest ENGINE    that engine's server in the container, for what is kept on it
@@ -39,11 +39,11 @@ evidence() {
 }
 
 run() {
-	# COMMAND COLOR LIMIT SECRETS [HIDDEN…]: the application's command, to its end.
+	# COMMAND COLOR LIMIT [HIDDEN…]: the application's command, to its end.
 	command=$1 color=$2 limit=$3
-	environment=/etc/vikunja/environment.$color program=/opt/vikunja/backend/$color/vikunja
-	[ "$4" = files ] || program="/usr/local/lib/vikunja/backend.$color $program"
-	shift 4
+	environment=/etc/vikunja/environment.$color
+	program="/usr/local/lib/vikunja/backend.$color /opt/vikunja/backend/$color/vikunja"
+	shift 3
 	mkdir -p "$adds" /run/vikunja-deploy
 	cp "/etc/systemd/system/vikunja-backend@$color.service" "$file"
 	: >"$log"

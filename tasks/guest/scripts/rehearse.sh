@@ -1,7 +1,7 @@
 # A rehearsal: the new release runs its migrations on a copy of the database, with the service's own
 # sandbox, on a spare port, and reaches nobody. Behind health.sh. Arguments: ACTION, then
-#   begin COLOR LIMIT SECRETS HIDDEN…   stdin: its settings; says its port. LIMIT: seconds that it may
-#                                       run at most. SECRETS: `files` or `environment`. HIDDEN: paths.
+#   begin COLOR LIMIT HIDDEN…   stdin: its settings; says its port. LIMIT: seconds that it may run at
+#                               most. HIDDEN: paths.
 #   look PORT VERSION                   `healthy`, `ended`, or what was seen
 #   end                                 nothing of it is left but its copy of the database
 set -u
@@ -31,8 +31,8 @@ end() {
 
 case $1 in
 begin)
-	color=$2 limit=$3 secrets=$4
-	shift 4
+	color=$2 limit=$3
+	shift 3
 	end
 	spare_port
 	umask 077
@@ -43,8 +43,7 @@ begin)
 		printf 'VIKUNJA_SERVICE_INTERFACE="127.0.0.1:%s"\n' "$port"
 		printf 'VIKUNJA_SERVICE_ROOTPATH="%s"\nVIKUNJA_FILES_BASEPATH="%s/files"\n' "$files" "$files"
 	} >"$settings" || exit 1
-	program=/opt/vikunja/backend/$color/vikunja
-	[ "$secrets" = files ] || program="/usr/local/lib/vikunja/backend.$color $program"
+	program="/usr/local/lib/vikunja/backend.$color /opt/vikunja/backend/$color/vikunja"
 	cp "/etc/systemd/system/vikunja-backend@$color.service" "$file" || exit 1
 	{
 		printf '[Unit]\nConditionPathExists=\n[Service]\n'

@@ -234,7 +234,7 @@ def test_an_archive_for_somebody_holds_the_secrets_and_a_plain_one_does_not(
     assert (plain.encrypted, encrypted.encrypted) == (False, True)
     stream = subprocess.run(["gunzip", "-c", plain.path], check=True, stdout=subprocess.PIPE)
     assert secret.encode() not in stream.stdout
-    assert b"VIKUNJA_SERVICE_SECRET_FILE" in stream.stdout
+    assert b"VIKUNJA_SERVICE_PUBLICURL" in stream.stdout
     inside = decrypt(encrypted.path.read_bytes(), [owner])
     stream = subprocess.run(["gunzip", "-c"], input=inside, check=True, stdout=subprocess.PIPE)
     assert stream.stdout.count(secret.encode()) == 1

@@ -163,6 +163,10 @@ def test_a_changed_environment_restarts_the_backend_once(site: Site) -> None:
 
 
 def test_logs_rotate_at_10_mb_and_are_written_on(site: Site) -> None:
+    # What Vikunja writes of each request, where that is wanted.
+    wordy = {"registration": True, "environment": {"VIKUNJA_LOG_HTTP": "stdout"}}
+    desired = {"redis": {"enabled": True}, "services": {"mcp": {"enabled": True}}}
+    site.inside.apply(site.inside.instance(**desired, vikunja=wordy), "blue")
     site.inside.sh(
         """
         cd /var/log/vikunja
@@ -180,6 +184,7 @@ def test_logs_rotate_at_10_mb_and_are_written_on(site: Site) -> None:
     for name in ("backend-blue", "mcp-blue", "nginx-access"):
         site.inside.sh(f'{await_line} "/var/log/vikunja/$1.log"', name)
     site.inside.sh("rm /var/log/vikunja/*.gz")
+    site.inside.apply(site.instance, "blue")
 
     assert rotated.split()[:3] == [
         "backend-blue.log.1.gz",

@@ -89,7 +89,7 @@ def test_a_yes_at_the_terminal_does_it(
     assert asked == ["Apply this? [y/N] "]
     captured = capsys.readouterr()
     assert "    settings: 1 changed, blue → green, no request interrupted\n" in captured.out
-    assert "Plan: 5 to create, 7 to update, 3 to remove, 3 to run." in captured.out
+    assert "Plan: 6 to create, 7 to update, 3 to remove, 3 to run." in captured.out
     assert captured.err.splitlines()[-1].endswith(": https://other.example.com")
     _, plan = moved.plan()
     assert plan.empty

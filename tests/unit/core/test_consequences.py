@@ -130,7 +130,7 @@ def test_a_login_in_a_changed_value_is_masked() -> None:
     assert "canary" not in repr(entry.changes) and "example.com" in repr(entry.changes)
 
 
-CURL, OTHERS = Package(package="curl"), [Package(package=f"p{n}") for n in range(5)]
+CURL, OTHERS = Package(package="curl"), [Package(package=f"p{n}") for n in range(6)]
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ CURL, OTHERS = Package(package="curl"), [Package(package=f"p{n}") for n in range
         (1, [("package:p0 changes", "package:p0")]),
         (2, [("package:p0 and 1 more change", "package:p0"), ("", "package:p1")]),
         (
-            4,
+            5,
             [
-                ("package:p0 and 3 more change", "package:p0"),
-                *(("", f"package:p{n}") for n in (1, 2, 3)),
+                ("package:p0 and 4 more change", "package:p0"),
+                *(("", f"package:p{n}") for n in (1, 2, 3, 4)),
             ],
         ),
-        (5, [("5 entries above", "")]),
+        (6, [("6 entries above", "")]),
     ],
 )
-def test_of_what_calls_for_an_entry_each_is_named_up_to_four(
+def test_of_what_calls_for_an_entry_each_is_named_up_to_five(
     count: int, reasons: list[tuple[str, str]]
 ) -> None:
     triggers = tuple(one.address for one in OTHERS)

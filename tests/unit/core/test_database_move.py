@@ -240,6 +240,7 @@ def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving:
         "release:green",
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         "color-secrets:green",
         "systemd:unit-files",
         "writes:stop",

@@ -20,9 +20,10 @@ vikunja-main
       build: {commit:.10} (v1.0.0-{commit:.8})
   + file:/etc/vikunja/environment.green                     network.domain changed
   + file:/etc/systemd/system/vikunja-backend@green.service  the same as in what serves
+  + file:/usr/local/lib/vikunja/backend.green               the same as in what serves
   + color-secrets:green                                     the same as in what serves
   ▸ systemd:unit-files-of-green                             file:/etc/systemd/system/vikunja-backend@green.service changes
-  + unit:vikunja-backend@green.service                      release:green and 3 more change
+  + unit:vikunja-backend@green.service                      release:green and 4 more change
       state: active
   ~ file:/etc/nginx/conf.d/vikunja.conf                     network.domain changed
   ~ self-signed-certificate:/etc/vikunja/tls/self-signed    network.domain changed
@@ -40,11 +41,11 @@ vikunja-main
   - retired-secrets:blue                                    color:active changes
   ~ record:registry                                         written when an apply is done
       says: vikunja-main 10.99.0.10/24 tasks.example.com {config} → vikunja-main 10.99.0.10/24 other.example.com {config}
-  ~ record:/etc/vikunja/deployment-config.yaml              15 entries above
+  ~ record:/etc/vikunja/deployment-config.yaml              16 entries above
   ~ record:state                                            written when an apply is done
       says: running blue {commit} → running green {commit}
 
-Plan: 5 to create, 7 to update, 3 to remove, 3 to run.
+Plan: 6 to create, 7 to update, 3 to remove, 3 to run.
 """  # noqa: E501
 
 
@@ -140,6 +141,7 @@ def test_json_is_one_document_with_addresses_actions_and_typed_reasons(
         ("trigger", "release:green"),
         ("trigger", "file:/etc/vikunja/environment.green"),
         ("trigger", "file:/etc/systemd/system/vikunja-backend@green.service"),
+        ("trigger", "file:/usr/local/lib/vikunja/backend.green"),
         ("trigger", "color-secrets:green"),
     ]
     assert entries[f"{NAME}/unit:vikunja-backend@blue.service"]["action"] == "delete"
@@ -158,6 +160,7 @@ def test_target_cuts_the_plan_and_a_star_takes_all_that_begin_so(
     assert [line.split()[1] for line in lines if line.startswith("  ") and line[2] != " "] == [
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         "file:/etc/nginx/conf.d/vikunja.conf",
         "color:active",
         "health:site",

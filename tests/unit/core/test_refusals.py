@@ -132,6 +132,20 @@ def tools_are_missing(site: Site, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(builds, "check_toolchain", lambda *_: ["go is not installed", "neither is node"])
 
 
+def secrets_in_files(site: Site, *_: object) -> None:
+    site.repository.tag(site.repository.commit(), "v0.24.6")
+    site.document["vikunja"] = {"secrets": "files"}
+    site.write()
+
+
+def secrets_in_files_of_a_release(site: Site, *_: object) -> None:
+    site.document["vikunja"] = {"secrets": "files"}
+    archive = {"url": "https://dl.example.org/0.24.6.zip", "sha256": "0" * 64, "version": "0.24.6"}
+    site.document["release"] = archive
+    del site.document["git"]
+    site.write()
+
+
 def deployed(site: Site) -> None:
     site.repository.commit(migrations=[FIRST])
     site.apply()
@@ -202,6 +216,12 @@ REFUSED: dict[str, tuple[Arrange, int, str]] = {
     "ipv6": (bridge_would_be_made_for_ipv6, 4, "none is made for IPv6"),
     "suite": (nobody_has_the_suite, 4, "no apt source of this machine serves"),
     "tools": (tools_are_missing, 9, "go is not installed"),
+    "secrets in files": (secrets_in_files, 3, "v0.24.6 reads no secrets from files"),
+    "secrets in files of a release": (
+        secrets_in_files_of_a_release,
+        3,
+        "0.24.6 reads no secrets from files",
+    ),
     "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
     "newer database": (database_is_newer, 7, "the database is newer than"),
     "part of an update": (a_part_of_an_update, 3, "is done as a whole"),

@@ -369,6 +369,7 @@ def test_an_update_that_fails_has_not_touched_what_serves_nor_its_configuration(
         "file:/etc/motd",
         "release:green",
         f"file:{green}",
+        "file:/usr/local/lib/vikunja/backend.green",
         "color-secrets:green",
         "systemd:unit-files-of-green",
     }

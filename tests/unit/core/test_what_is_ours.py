@@ -121,6 +121,7 @@ def test_a_new_commit_goes_to_the_idle_color_and_the_old_one_rests(deployed: Sit
         "release:green",
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         "color-secrets:green",
         "systemd:unit-files-of-green",
         "unit:vikunja-backend@green.service",

@@ -63,6 +63,7 @@ def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serv
     assert [one for one in done if not one.startswith(("artifact:", "release:", "record:"))] == [
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         "color-secrets:green",
         "systemd:unit-files",
         "migrations:rehearsal",

@@ -557,6 +557,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
     assert backend.triggers == (
         "file:/etc/vikunja/environment.green",
         f"file:{UNITS}/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         *SECRETS_OF_MCP,
         "release:green",
     )
@@ -590,6 +591,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
     assert [one.address for one in parts.settings] == [
         "file:/etc/vikunja/environment.green",
         f"file:{UNITS}/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         "file:/etc/vikunja/mcp-environment.green",
         f"file:{UNITS}/vikunja-mcp@green.service",
         "file:/usr/local/lib/vikunja/mcp.green",

@@ -61,6 +61,9 @@ func Execute(arguments []string) int {
 	if err == nil {
 		err = log.Setup(settings.LogStandard, settings.LogPath, settings.LogLevel)
 	}
+	for _, warning := range settings.Warnings {
+		log.Warningf("%s", warning)
+	}
 	if err == nil {
 		err = command(settings, rest)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+
+	"code.vikunja.io/api/pkg/version"
 )
 
 // bodyReserve is what a request body may hold beside the largest file.
@@ -57,22 +59,27 @@ type Config struct {
 	LogHTTP     string
 	LogLevel    string
 	LogPath     string
+
+	// Warnings are said at each start.
+	Warnings []string
 }
 
 // BodyLimit is the largest request body that is accepted, in bytes.
 func (c Config) BodyLimit() int64 { return c.FilesMaxSize.Bytes + bodyReserve }
 
 // Load reads the process environment.
-func Load() (Config, error) { return load(os.LookupEnv) }
+func Load() (Config, error) { return load(os.LookupEnv, version.Version) }
 
-func load(lookup func(string) (string, bool)) (Config, error) {
-	from := &source{lookup: lookup}
+func load(lookup func(string) (string, bool), named string) (Config, error) {
+	release := releaseOf(named)
+	from := &source{lookup: lookup, files: release.readsFiles()}
+	secret, warnings := sessionSecret(from, release)
 	root := from.text("SERVICE_ROOTPATH", ".")
 	config := Config{
 		Interface:          from.text("SERVICE_INTERFACE", ":3456"),
 		UnixSocket:         from.text("SERVICE_UNIXSOCKET", ""),
 		PublicURL:          from.text("SERVICE_PUBLICURL", ""),
-		Secret:             from.text("SERVICE_SECRET", from.text("SERVICE_JWTSECRET", "")),
+		Secret:             secret,
 		RootPath:           root,
 		EnableRegistration: from.boolean("SERVICE_ENABLEREGISTRATION", true),
 		CORSEnabled:        from.boolean("CORS_ENABLE", true),
@@ -105,6 +112,8 @@ func load(lookup func(string) (string, bool)) (Config, error) {
 		LogHTTP:     from.text("LOG_HTTP", "stdout"),
 		LogLevel:    from.text("LOG_LEVEL", "INFO"),
 		LogPath:     below(root, from.text("LOG_PATH", "logs")),
+
+		Warnings: warnings,
 	}
 	if from.err != nil {
 		return Config{}, from.err

@@ -22,28 +22,28 @@ func TestAFileWinsOverThePlainVariable(t *testing.T) {
 	config, err := load(from(map[string]string{
 		"VIKUNJA_DATABASE_PASSWORD":      "plain",
 		"VIKUNJA_DATABASE_PASSWORD_FILE": path,
-	}))
+	}), "v2.5.0")
 	if err != nil || config.DatabasePassword != "from the file" {
 		t.Fatalf("got %q, %v", config.DatabasePassword, err)
 	}
 }
 
 func TestAMissingFileIsNamed(t *testing.T) {
-	_, err := load(from(map[string]string{"VIKUNJA_SERVICE_SECRET_FILE": "/nowhere/at/all"}))
+	_, err := load(from(map[string]string{"VIKUNJA_SERVICE_SECRET_FILE": "/nowhere/at/all"}), "v2.5.0")
 	if err == nil || !strings.Contains(err.Error(), "VIKUNJA_SERVICE_SECRET_FILE") {
 		t.Fatalf("got %v", err)
 	}
 }
 
 func TestTheOldNameOfTheSecretStillCounts(t *testing.T) {
-	config, err := load(from(map[string]string{"VIKUNJA_SERVICE_JWTSECRET": "old"}))
+	config, err := load(from(map[string]string{"VIKUNJA_SERVICE_JWTSECRET": "old"}), "v2.5.0")
 	if err != nil || config.Secret != "old" {
 		t.Fatalf("got %q, %v", config.Secret, err)
 	}
 }
 
 func TestTheBodyLimitIsTheFileLimitPlusTwoMegabytes(t *testing.T) {
-	config, err := load(from(map[string]string{"VIKUNJA_FILES_MAXSIZE": "3MB"}))
+	config, err := load(from(map[string]string{"VIKUNJA_FILES_MAXSIZE": "3MB"}), "v2.5.0")
 	if err != nil || config.BodyLimit() != 5<<20 {
 		t.Fatalf("got %d, %v", config.BodyLimit(), err)
 	}
@@ -53,7 +53,7 @@ func TestAPublicAddressWithoutItsSchemeIsRefused(t *testing.T) {
 	for address, refused := range map[string]bool{
 		"": false, "https://tasks.example.com/": false, "tasks.example.com": true,
 	} {
-		_, err := load(from(map[string]string{"VIKUNJA_SERVICE_PUBLICURL": address}))
+		_, err := load(from(map[string]string{"VIKUNJA_SERVICE_PUBLICURL": address}), "v2.5.0")
 		if (err != nil) != refused {
 			t.Fatalf("%q: got %v", address, err)
 		}

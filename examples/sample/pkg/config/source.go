@@ -12,12 +12,14 @@ const prefix = "VIKUNJA_"
 // source reads keys from the environment and keeps the first thing that is wrong.
 type source struct {
 	lookup func(string) (string, bool)
+	files  bool
 	err    error
 }
 
-// text returns KEY's value: the content of the file KEY_FILE names, else KEY, else fallback.
+// text returns KEY's value: the content of the file KEY_FILE names, where those count, else KEY, else
+// fallback.
 func (s *source) text(key, fallback string) string {
-	if path, ok := s.lookup(prefix + key + "_FILE"); ok && path != "" {
+	if path, ok := s.lookup(prefix + key + "_FILE"); s.files && ok && path != "" {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			s.fail(fmt.Errorf("%s%s_FILE: %w", prefix, key, err))

@@ -70,12 +70,13 @@ func (s *Server) accessLog(next http.Handler) http.Handler {
 		began := time.Now()
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(recorder, r)
-		log.Infof("%s %s %s %d %s", r.RemoteAddr, r.Method, printable(r.URL.Path),
+		log.Infof("%s %s %s %d %s", r.RemoteAddr, r.Method, printable(r.URL.RequestURI()),
 			recorder.status, time.Since(began).Round(time.Microsecond))
 	})
 }
 
-// printable keeps a request's path from writing lines of its own into the log.
+// printable keeps a request's address from writing lines of its own into the log, which has its query
+// string, too, as Vikunja's.
 func printable(path string) string {
 	return strings.Map(func(letter rune) rune {
 		if letter < ' ' || letter == 0x7f {
