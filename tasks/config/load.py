@@ -44,7 +44,7 @@ def load_instances(paths: Sequence[Path], memo: Path | None = None) -> tuple[Ins
     problems += _problems_across(loaded)
     if problems:
         raise ConfigError(problems)
-    return tuple(make_instance(file.document, file.path.absolute()) for file in loaded)
+    return tuple(make_instance(file.document, _real(file.path)) for file in loaded)
 
 
 def load_file(path: Path, memo: Memo) -> Loaded:
@@ -75,7 +75,7 @@ def load_data(data: bytes, path: Path, memo: Memo) -> Loaded:
     written, lines = reading
     document: Mapping[str, Any] = {}
     if written is not None:
-        document = _checked(written, lines, path.absolute().parent, findings)
+        document = _checked(written, lines, _real(path).parent, findings)
     problems = tuple(_problem(name, lines, finding) for finding in findings)
     return Loaded(path, name, lines, document, problems)
 
@@ -160,6 +160,12 @@ def _line_of(key: Key, lines: Mapping[Key, int]) -> int:
     while key and key not in lines:
         key = key[:-1]
     return lines[key] if key else 0
+
+
+def _real(path: Path) -> Path:
+    """The file in the folder that it is really in, however that was named: what is said relative to
+    it is the same file, and the same text, from wherever a command is given."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _name(path: Path) -> str:

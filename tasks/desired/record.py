@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
@@ -122,7 +123,9 @@ def running(facts: Facts) -> tuple[Record, ...]:
 
 def _registered_text(found: registry.Registered) -> str:
     guest = f" as {found.container_id} on {found.node}" if found.node else ""
-    return f"{found.container_name}{guest} {found.ip_address} {found.domain} {found.config}"
+    # By whatever name it was read, it is that file.
+    config = os.path.realpath(found.config)
+    return f"{found.container_name}{guest} {found.ip_address} {found.domain} {config}"
 
 
 def observe(instance: Instance, paths: Paths) -> dict[str, str]:
