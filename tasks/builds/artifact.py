@@ -70,6 +70,9 @@ def artifact_key(instance: Instance, commit: str | None, machine: str | None = N
             "frontend": build.frontend,
             "mcp": build.mcp if instance.services.mcp.enabled else None,
         }
+        if instance.services.mcp.enabled:
+            # It brings the Node that its container has not.
+            inputs["runs_on"] = instance.suite
         # What is compiled on a release of Debian runs on that one and newer ones. The oldest has
         # none in its key: artifacts were made before there was another.
         if build.where == "container" and instance.suite != OLDEST_SUITE:

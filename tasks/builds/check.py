@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tasks.builds import git, recipe
+from tasks.builds import git, recipe, runtime
 from tasks.builds.fetching import probe
 from tasks.builds.local import LocalWorkplace, build_identity
 from tasks.builds.toolchain import after, missing, problems
@@ -36,10 +36,11 @@ def check_toolchain(instance: Instance, commit: str, paths: Paths) -> list[str]:
         )
     except BuildError as error:
         return [error.what]
-    if instance.build.where != "local":
-        return []
-    wanted = recipe.asks_for(chosen, show)
     fetch = instance.build.toolchains == "fetch"
+    without_node = [] if fetch else runtime.problems(instance, show)
+    if instance.build.where != "local":
+        return without_node
+    wanted = recipe.asks_for(chosen, show)
     here = paths.cache if paths.cache.is_dir() else paths.prefix
     workplace = LocalWorkplace(here, here, build_identity())
     found = probe(
@@ -47,4 +48,4 @@ def check_toolchain(instance: Instance, commit: str, paths: Paths) -> list[str]:
     )
     if fetch:
         found = after(missing(wanted, found, os.uname().machine), found)
-    return problems(wanted, found, workplace.name, fetch=fetch)
+    return [*problems(wanted, found, workplace.name, fetch=fetch), *without_node]

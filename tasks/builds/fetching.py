@@ -7,7 +7,6 @@ checks every package against the registry's SHA-512.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from tasks.builds.toolchain import PROBE, Fetch, Requirements, missing, problems, read_probe, tools
@@ -123,14 +122,19 @@ def _get(
         target = f"{store}/{getting.go}"
         _script(workplace, GO_SCRIPT, (target, getting.go), values, getting.go)
         folders.append(f"{target}/bin")
-    if getting.packages:
-        names = ", ".join(getting.packages)
-        progress.step(f"getting {names}")
-        digest = hashlib.sha256("\n".join(getting.packages).encode()).hexdigest()[:16]
-        target = f"{store}/npm-{digest}"
-        _script(workplace, NPM_SCRIPT, (target, *getting.packages), values, names)
-        folders.append(f"{target}/node_modules/.bin")
+    for package in getting.packages:
+        folders.append(f"{fetch_package(workplace, package, values, progress)}/node_modules/.bin")
     return tuple(folders)
+
+
+def fetch_package(
+    workplace: Workplace, package: str, values: Mapping[str, str], progress: Progress
+) -> str:
+    """The folder at the place with this package of npm's (`pnpm@10.28.1`) in its node_modules."""
+    progress.step(f"getting {package}")
+    target = f"{workplace.home}/toolchains/npm-{package}"
+    _script(workplace, NPM_SCRIPT, (target, package), values, package)
+    return target
 
 
 def _script(

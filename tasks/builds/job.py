@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tasks.builds import artifact as store
-from tasks.builds import git, pack, recipe
+from tasks.builds import git, pack, recipe, runtime
 from tasks.builds.artifact import Artifact
 from tasks.builds.builder import builder_spec, builder_workplace
 from tasks.builds.fetching import ready
@@ -103,6 +103,7 @@ def _from_tree(
             machine=os.uname().machine,
             progress=progress,
         )
+        node = runtime.bring(instance, show, workplace, values, progress)
         progress.step("unpacking the tree")
         with git.tree(mirror, commit) as tree:
             receive(workplace, tree, values)
@@ -114,6 +115,8 @@ def _from_tree(
         with pack.packing(partial, modified) as packer:
             for part, slim in zip(chosen, made, strict=True):
                 collect(packer, workplace, part, slim, values)
+            if node:
+                runtime.take(packer, workplace, node, values)
     names = [part.name for part in chosen]
     ordered = tuple(name for name in ("backend", "frontend", "mcp-server") if name in names)
     return finish(paths, key, partial, commit, version, ordered, time.monotonic() - begun)

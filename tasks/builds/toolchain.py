@@ -143,7 +143,7 @@ def problems(
         result.append(
             f"the tree wants Go {written(wanted.go)}, {workplace} has {written(go)}: {remedy}"
         )
-    result += _node_problems(wanted, found, workplace, remedy)
+    result += node_problems(wanted, found, workplace, remedy)
     for name in wanted.commands:
         known = name in found or "/" in name or (name == "go" and wanted.go)
         if not known:
@@ -153,9 +153,10 @@ def problems(
     return result
 
 
-def _node_problems(
+def node_problems(
     wanted: Requirements, found: Mapping[str, Version | None], workplace: str, remedy: str
 ) -> list[str]:
+    """What a tree asks of Node and a place has not, one line each."""
     node = found.get("node")
     if not (wanted.node or wanted.node_ranges):
         return []
@@ -190,8 +191,8 @@ def missing(wanted: Requirements, found: Mapping[str, Version | None], machine: 
         fetch_go = f"go{name}.linux-{go_name}"
     packages: list[str] = []
     node = found.get("node")
-    if _node_problems(wanted, found, "", ""):
-        version_wanted = _node_to_fetch(wanted)
+    if node_problems(wanted, found, "", ""):
+        version_wanted = node_to_fetch(wanted)
         packages.append(f"node-linux-{node_name}@{version_wanted}")
         node = parse(version_wanted)
         # npm as packaged by Debian works with Debian's Node only.
@@ -218,7 +219,8 @@ def after(getting: Fetch, found: Mapping[str, Version | None]) -> dict[str, Vers
     return result
 
 
-def _node_to_fetch(wanted: Requirements) -> str:
+def node_to_fetch(wanted: Requirements) -> str:
+    """The version, as npm reads it, that serves all that a tree asks of Node."""
     if wanted.node_exact:
         return wanted.node_exact if wanted.node_exact.count(".") == 2 else f"^{wanted.node_exact}"
     lowest = max(
