@@ -28,7 +28,11 @@ def templated(instance: Instance) -> Iterator[Templated]:
     yield Templated(
         "nginx/vikunja.conf.j2",
         "/etc/nginx/conf.d/vikunja.conf",
-        variables=(("certificate", f"{folder}/certificate.pem"), ("key", f"{folder}/key.pem")),
+        variables=(
+            ("certificate", f"{folder}/certificate.pem"),
+            ("key", f"{folder}/key.pem"),
+            ("suite", instance.suite),
+        ),
     )
 
 

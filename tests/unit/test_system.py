@@ -257,8 +257,22 @@ def test_the_mcp_server_is_passed_to_only_where_it_is_enabled() -> None:
 def test_an_ipv6_address_is_listened_on_and_answered_for() -> None:
     text = texts(**CONFIGURATIONS["IPv6"])[NGINX]
 
-    assert "listen [::]:443 ssl http2 default_server reuseport ipv6only=off;" in text
+    assert "listen [::]:443 ssl default_server reuseport ipv6only=off;" in text
     assert "server_name tasks.example.org [2001:db8::10];" in text
+
+
+@pytest.mark.parametrize(
+    ("suite", "listens", "directive"),
+    [("bookworm", "listen 443 ssl http2;", False), ("trixie", "listen 443 ssl;", True)],
+)
+def test_http_2_is_turned_on_as_the_nginx_of_that_debian_knows_it(
+    suite: str, listens: str, directive: bool
+) -> None:
+    text = texts(lxc={"template": suite})[NGINX]
+
+    assert listens in text
+    assert ("\nhttp2 on;\n" in text) is directive
+    assert text.count("http2") == (1 if directive else 2)
 
 
 def test_wherever_the_proxy_sets_a_header_it_sets_all_that_name_the_client() -> None:

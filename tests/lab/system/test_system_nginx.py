@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -522,3 +523,19 @@ def test_the_certificate_is_made_anew_for_another_domain_and_before_it_expires(
         ]
     assert f"DNS:{DOMAIN}" in last
     assert first != last
+
+
+def test_nginx_starts_and_reloads_without_a_warning(site: Site) -> None:
+    said = site.inside.sh(
+        """
+        : >/var/log/nginx/error.log
+        systemctl restart nginx.service
+        systemctl reload nginx.service
+        id=$(systemctl show -p InvocationID --value nginx.service)
+        journalctl -q -o cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id"
+        journalctl -q -o cat --since -30s -t nginx
+        cat /var/log/nginx/error.log
+        """
+    )
+
+    assert re.findall(r".*\[(?:warn|alert|crit|emerg)\].*", said) == []
