@@ -39,6 +39,14 @@ CREDENTIALS = re.compile(
     r"permission denied|host key verification failed|returned error: 40[13]",
     re.IGNORECASE,
 )
+DAMAGED = re.compile(
+    r"is corrupt\b|\bis empty$|bad object|invalid object|missing (blob|tree|commit)|inflate|"
+    r"does not match index|too short to be a packfile|unable to (unpack|read tree)|bad config|"
+    r"not a git repository: '|did not send all necessary objects|repository corruption|"
+    r"ignoring broken ref",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""git reads what it or a disk has left in another state than it was written in."""
 SILENT_SECONDS = 120
 """Without a byte from a server that has answered."""
 
@@ -135,6 +143,14 @@ def failure(remote: Remote, stderr: str) -> DeployError:
             "the repository belongs to another user, which git refuses to read",
             where=remote.url,
             hint=f"git config --global --add safe.directory {path}",
+            evidence=evidence,
+        )
+    if DAMAGED.search(stderr):
+        # It ends the connection then, which looks like a network that fails.
+        return GitError(
+            "the repository itself is damaged",
+            where=remote.url,
+            hint="mend it there: git fsck says what is wrong, and its clones have what it lacks",
             evidence=evidence,
         )
     if CREDENTIALS.search(stderr):
