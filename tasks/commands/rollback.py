@@ -91,8 +91,8 @@ def show_loss(
     from tasks.backup.verify import verify
     from tasks.commands.restore import comparison
     from tasks.model import measured
-    from tasks.output.plan_text import duration
     from tasks.output.show_progress import show_progress
+    from tasks.output.update_text import length
     from tasks.workflows.restore import find_target
 
     instance = inspection.instance
@@ -102,8 +102,8 @@ def show_loss(
     target = find_target(instance, inspection.container, paths)
     for line in comparison(staged.archive, checked, target):
         console.note(line)
-    took = measured.read(paths, instance.id).way_back
-    how_long = f"It takes about {duration(took)}. " if took is not None else ""
+    took = measured.read(paths, instance.id)
+    how_long = f"It takes {length(took.rollback, took.rollback_stop)}. " if took.rollback else ""
     console.note(f"{how_long}What is there now is backed up first.")
 
 

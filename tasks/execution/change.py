@@ -69,6 +69,7 @@ def change(queue: EntryQueue) -> None:
         queue.each(DatabaseRemoved, partial(database_copy.forget, context))
         queue.while_any(change.retire)
         queue.each(Record, partial(release_changes.write_record, context))
+        change.note_length()
 
 
 @dataclass
@@ -76,14 +77,16 @@ class Change:
     """How far a change is: what its way back depends on.
 
     freeze: the write freeze that is under way. rehearsed: what a rehearsal of the migrations
-    showed. backup_seconds: what the backup before took. staged: what a rollback over a migration
-    brings back. drained: colors whose requests have been waited for.
+    showed. begun: when its backup was, or what a rollback brings back was staged (monotonic).
+    staged: what a rollback over a migration brings back. stopped: for how long writes were, in
+    seconds. drained: colors whose requests have been waited for.
     """
 
     queue: EntryQueue
     freeze: WriteFreeze | None = None
     rehearsed: Rehearsed | None = None
-    backup_seconds: float = 0.0
+    begun: float | None = None
+    stopped: float | None = None
     staged: StagedUpdate | None = None
     drained: set[Color] = field(default_factory=set)
 
@@ -95,9 +98,11 @@ class Change:
 
     def back_up(self, *_: object) -> None:
         if not self._nothing_ran:
-            self.backup_seconds = database_migration.back_up(self.context)
+            self.begun = time.monotonic()
+            database_migration.back_up(self.context)
 
     def stage(self, restore: StagedRestore, _: PlanEntry) -> None:
+        self.begun = time.monotonic()
         self.staged = staged_restore.stage(self.context, restore)
 
     def stop_writes(self, freeze: migration.WriteFreeze, _: PlanEntry) -> None:
@@ -161,7 +166,7 @@ class Change:
             # What was there before is as it was.
             freeze.mark_saved()
         seconds = freeze.commit()
-        self.freeze, self.queue.for_good = None, True
+        self.freeze, self.queue.for_good, self.stopped = None, True, seconds
         context.log(f"Writes go on after {seconds:.1f} s")
         before = measurements.read(context.paths, context.where)
         measurements.write(context.paths, context.where, self._measured(before, seconds, moves))
@@ -172,8 +177,16 @@ class Change:
         if moves:
             return replace(before, database_move=seconds)
         if self.staged is not None:
-            return replace(before, way_back=time.monotonic() - self.staged.begun)
-        return replace(before, write_stop=seconds, way_back=self.backup_seconds + seconds)
+            return replace(before, rollback_stop=seconds)
+        return replace(before, write_stop=seconds, rollback_stop=seconds)
+
+    def note_length(self) -> None:
+        """Write down how long all of it took, which is what a rollback over it takes."""
+        if self.begun is None or self.stopped is None:
+            return
+        paths, where = self.context.paths, self.context.where
+        seconds = time.monotonic() - self.begun
+        measurements.write(paths, where, replace(measurements.read(paths, where), rollback=seconds))
 
     def stop(self, unit: StoppedUnit, entry: PlanEntry) -> None:
         guest_changes.stop_unit(self.context, self.drained, unit, entry)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from msgspec.structs import replace
 
 from tasks.databases import database_for
@@ -24,12 +22,10 @@ SLOWER = 3
 """A migration may take that many times as long as in its rehearsal."""
 
 
-def back_up(context: ApplyContext) -> float:
-    """Take a backup, while the old version serves, to go back to from a changed database. Returns
-    how many seconds that took."""
+def back_up(context: ApplyContext) -> None:
+    """Take a backup, while the old version serves, to go back to from a changed database."""
     from tasks.backup import take
 
-    begun = time.monotonic()
     take.take(
         context.inspection.instance,
         context.container,
@@ -38,7 +34,6 @@ def back_up(context: ApplyContext) -> float:
         trigger="update",
         progress=context.progress,
     )
-    return time.monotonic() - begun
 
 
 def freeze_for(

@@ -7,7 +7,6 @@ before serves.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,11 +25,10 @@ if TYPE_CHECKING:
 
 
 class StagedUpdate(Struct, frozen=True):
-    """What lies beside what is live. secret: see tasks.backup.staging.Staged. begun: monotonic."""
+    """What lies beside what is live. secret: see tasks.backup.staging.Staged."""
 
     cutover: Cutover
     secret: str
-    begun: float
 
 
 def stage(context: ApplyContext, restore: StagedRestore) -> StagedUpdate:
@@ -42,7 +40,6 @@ def stage(context: ApplyContext, restore: StagedRestore) -> StagedUpdate:
     from tasks.databases import database_for
     from tasks.model.archive import read_metadata
 
-    begun = time.monotonic()
     instance = context.inspection.instance
     found = find(instance, context.container, context.paths)
     expected = read_metadata(restore.archive)
@@ -65,7 +62,7 @@ def stage(context: ApplyContext, restore: StagedRestore) -> StagedUpdate:
         evaluate=evaluate,
         keys=keys_of(instance.backup.encrypt, restore.identity),
     )
-    return StagedUpdate(cutover, staged.secret, begun)
+    return StagedUpdate(cutover, staged.secret)
 
 
 def discard(context: ApplyContext, staged: StagedUpdate) -> None:

@@ -12,14 +12,15 @@ from tasks.paths import Paths
 
 
 class Measured(Struct, frozen=True):
-    """Seconds; None where it was not measured yet. write_stop: from the first refused write to
-    the first that was taken again. way_back: a rollback over a migration, as long
-    as the last one took; before there was one, as long as the backup and such a stop took.
-    database_move: such a stop where the data moved to another database."""
+    """Seconds; None where it was not measured yet. write_stop: of the last update, from the first
+    refused write to the first that was taken again. rollback: over a migration, from its backup to
+    the rest of what served before; before there was one, an update's. rollback_stop: for how long
+    of it nobody writes. database_move: such a stop where the data moved to another database."""
 
     write_stop: float | None
-    way_back: float | None
+    rollback: float | None
     database_move: float | None = None
+    rollback_stop: float | None = None
 
 
 def read(paths: Paths, instance_id: str) -> Measured:

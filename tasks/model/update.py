@@ -35,7 +35,8 @@ class PlannedUpdate(Struct, frozen=True):
     would run, oldest first, None where that cannot be known before it runs. beyond: ids that the
     database has and the new version is too old to know. way_back: how a rollback would go
     afterwards; way_back_since: when the backup was made that it would bring back, None for one that
-    the update takes. Times in seconds, None where nothing was measured yet.
+    the update takes; way_back_stop_seconds: for how long of it nobody writes. Times in seconds,
+    None where nothing was measured yet.
     """
 
     before: Version
@@ -49,6 +50,7 @@ class PlannedUpdate(Struct, frozen=True):
     way_back: WayBack
     way_back_seconds: float | None
     way_back_since: str | None = None
+    way_back_stop_seconds: float | None = None
 
     @property
     def migrates(self) -> bool:
@@ -72,5 +74,6 @@ class PlannedUpdate(Struct, frozen=True):
             "write_stop_seconds": self.write_stop_seconds,
             "rollback": self.way_back,
             "rollback_seconds": self.way_back_seconds,
+            "rollback_write_stop_seconds": self.way_back_stop_seconds,
             "rollback_since": self.way_back_since,
         }

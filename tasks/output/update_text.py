@@ -82,6 +82,12 @@ def way_back(update: PlannedUpdate) -> str:
     if update.way_back == "impossible":
         return f"impossible, there is no backup of {update.before.version}"
     took = update.way_back_seconds
-    how_long = f"in about {duration(took)}" if took is not None else "of unknown duration"
+    how_long = f"in {length(took, update.way_back_stop_seconds)}" if took else "of unknown duration"
     since = f"since {update.way_back_since}" if update.way_back_since else "since"
     return f"restore {how_long}, what was written {since} is lost"
+
+
+def length(seconds: float, stopped: float | None) -> str:
+    """How long a rollback over a migration takes, and for how long of it nobody writes."""
+    text = f"about {duration(seconds)}"
+    return text if stopped is None else f"{text} (writes stop for about {duration(stopped)} of it)"

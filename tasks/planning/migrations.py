@@ -116,8 +116,9 @@ def planned(
         mode=instance.update.migrations,
         write_stop_seconds=measured.write_stop,
         way_back=way_back,
-        way_back_seconds=measured.way_back if way_back == "restore" else None,
+        way_back_seconds=measured.rollback if way_back == "restore" else None,
         way_back_since=since,
+        way_back_stop_seconds=measured.rollback_stop if way_back == "restore" else None,
     )
 
 

@@ -89,10 +89,12 @@ def test_pending_migrations_are_named_with_the_write_stop_and_the_way_back(
         "    write-stop: (known after the rehearsal)",
         "    rollback afterwards: restore of unknown duration, what was written since is lost",
     ]
-    measured.write(serving.paths, NAME, Measured(2.81, 6.2))
+    measured.write(serving.paths, NAME, Measured(2.81, 12.3, rollback_stop=1.8))
     _, _, stop, back = shown(serving, capsys)
     assert stop == "    write-stop: about 2.8 s, as the last one took"
-    assert back.startswith("    rollback afterwards: restore in about 6.2 s,")
+    assert back.startswith(
+        "    rollback afterwards: restore in about 12 s (writes stop for about 1.8 s of it), "
+    )
 
 
 def test_migrations_online_stop_nothing_and_go_back_only_by_a_backup(
@@ -210,6 +212,7 @@ def test_json_has_it_all_and_null_where_the_release_stays(
         "write_stop_seconds": None,
         "rollback": "restore",
         "rollback_seconds": None,
+        "rollback_write_stop_seconds": None,
         "rollback_since": None,
     }
 

@@ -81,8 +81,9 @@ def test_it_is_rehearsed_and_backed_up_before_writes_stop_and_go_on_when_it_serv
     assert pending.machine.migrations == NEW_DATABASE
     assert serves(pending, "green")
     assert_open(pending)
-    seconds = measured.read(pending.paths, NAME).write_stop
-    assert seconds is not None and seconds > 0
+    took = measured.read(pending.paths, NAME)
+    assert took.write_stop and took.rollback and took.rollback_stop == took.write_stop
+    assert took.rollback > took.rollback_stop
     assert "Writes go on after" in pending.paths.log(NAME).read_text()
 
 
