@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.config.certificate import validity
+from tasks.config.site_rules import is_address
 from tasks.host.process import execute
 from tasks.model.finding import Finding, World
 
@@ -20,11 +21,15 @@ _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 
 def check(world: World) -> Iterator[Finding]:
-    path = world.instance.services.frontend.ssl_cert
+    frontend = world.instance.services.frontend
+    path = frontend.ssl_cert
+    if not frontend.encrypts:
+        yield world.ok("certificate", "none: connections are not encrypted here (tls: off)")
+        return
     if path is None:
         yield world.ok("certificate", "self-signed, made by apply")
         return
-    yield from evaluate(world, path, end_of(path), datetime.now(UTC), names(world, path))
+    yield from evaluate(world, path, end_of(path), datetime.now(UTC), strangers(world, path))
 
 
 def end_of(path: Path) -> datetime:
@@ -33,25 +38,29 @@ def end_of(path: Path) -> datetime:
     return validity(ssl.PEM_cert_to_DER_cert(found[0]))[1]
 
 
-def names(world: World, path: Path) -> bool:
-    """Whether it is for the domain; True where openssl is not there to say."""
+def strangers(world: World, path: Path) -> list[str]:
+    """The names of the site that it is not for; none where openssl is not there to say."""
     if shutil.which("openssl") is None:
-        return True
-    domain = world.instance.network.domain
-    argv = ["openssl", "x509", "-noout", "-checkhost", domain, "-in", str(path)]
+        return []
+    network = world.instance.network
+    return [name for name in (network.domain, *network.aliases) if not _names(path, name)]
+
+
+def _names(path: Path, name: str) -> bool:
+    kind = "-checkip" if is_address(name) else "-checkhost"
+    argv = ["openssl", "x509", "-noout", kind, name, "-in", str(path)]
     return b"does NOT match" not in execute(argv, check=False).stdout
 
 
 def evaluate(
-    world: World, path: Path, end: datetime, now: datetime, matches: bool
+    world: World, path: Path, end: datetime, now: datetime, strangers: Sequence[str]
 ) -> Iterator[Finding]:
     days = (end - now).days
-    domain = world.instance.network.domain
-    if not matches:
-        what = f"{path} is not for {domain}: browsers refuse it"
-        yield world.warning("certificate", what, "Give one for network.domain")
+    if strangers:
+        what = f"{path} is not for {', '.join(strangers)}: browsers refuse it"
+        yield world.warning("certificate", what, "Give one for every name of the site")
     if days < DAYS:
         what = f"{path} expires on {end:%Y-%m-%d}, in {days} days"
         yield world.warning("certificate", what, "Renew it, then: ./doit apply")
-    elif matches:
+    elif not strangers:
         yield world.ok("certificate", f"{path} holds until {end:%Y-%m-%d}")

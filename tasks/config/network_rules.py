@@ -1,8 +1,7 @@
-"""Addresses that fit each other and a domain that is one; pure."""
+"""Addresses that fit each other; pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from ipaddress import (
     IPv4Address,
@@ -16,11 +15,8 @@ from typing import Any
 
 from tasks.config.finding import Finding, parse, quoted, value_at
 
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
 _ADDRESS = parse("network.ip_address")
 _GATEWAY = parse("network.gateway")
-_DOMAIN = parse("network.domain")
 
 
 def network(document: Mapping[str, Any]) -> Iterator[Finding]:
@@ -40,9 +36,6 @@ def network(document: Mapping[str, Any]) -> Iterator[Finding]:
                 ("network", "nameservers", index),
                 f"{quoted(server)} is not an address, such as 192.168.1.1",
             )
-    domain = value_at(document, "network.domain")
-    if isinstance(domain, str) and (finding := domain_finding(domain)):
-        yield finding
 
 
 def _interface(text: object) -> IPv4Interface | IPv6Interface | Finding | None:
@@ -104,26 +97,3 @@ def _gateway_findings(
         yield Finding(_GATEWAY, f"{gateway} is the network address of {subnet}")
     elif subnet.num_addresses > 2 and gateway == subnet.broadcast_address and subnet.version == 4:
         yield Finding(_GATEWAY, f"{gateway} is the broadcast address of {subnet}")
-
-
-def domain_finding(domain: str) -> Finding | None:
-    """What is wrong with a fully qualified domain name, if anything is."""
-    what = f"{quoted(domain)} is not a fully qualified domain name"
-    if not domain.isascii():
-        try:
-            return Finding(_DOMAIN, what, f"Write it as {domain.encode('idna').decode()}")
-        except UnicodeError:
-            return Finding(_DOMAIN, what)
-    if domain.endswith("."):
-        return Finding(_DOMAIN, what, "Leave out the dot at its end.")
-    if domain.startswith("*."):
-        return Finding(_DOMAIN, what, "Name one site; a wildcard goes into the certificate only.")
-    labels = domain.split(".")
-    if labels[-1].isdigit():
-        return Finding(_DOMAIN, what, "An address has no name: use one that points to it.")
-    if len(domain) > 253:
-        return Finding(_DOMAIN, what, "It may have 253 characters at most.")
-    for label in labels:
-        if not _LABEL.fullmatch(label):
-            return Finding(_DOMAIN, what, f"The part {quoted(label)} is not allowed.")
-    return None

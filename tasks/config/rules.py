@@ -15,6 +15,7 @@ from tasks.config.extra_files import extra_files
 from tasks.config.finding import Finding, Key, parse, value_at
 from tasks.config.network_rules import network
 from tasks.config.proxmox_rules import proxmox
+from tasks.config.site_rules import site
 
 Document = Mapping[str, Any]
 
@@ -226,6 +227,7 @@ def _is_here(document: Document) -> bool:
 
 _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     network,
+    site,
     proxmox,
     components,
     repository,

@@ -15,6 +15,7 @@ from tasks.model.digests import digest
 from tasks.model.host_files import NO_HOST_FILES, HostFiles
 from tasks.model.instance import Color, Instance
 from tasks.model.layout import (
+    PUBLIC_URL,
     SECRETS,
     USER,
     backend_launcher,
@@ -39,7 +40,9 @@ def templated(instance: Instance, color: Color) -> Iterator[Templated]:
     def made(template: str, path: str, mode: str = "0644", group: str = "root") -> Templated:
         return Templated(template, path, mode, "root", group, (("color", color),))
 
-    yield made("env/vikunja.j2", environment(color), "0640", USER)
+    settings = made("env/vikunja.j2", environment(color), "0640", USER)
+    public = ("public_url", instance.public_url)
+    yield replace(settings, variables=(*settings.variables, public), keys=PUBLIC_URL)
     yield made("systemd/vikunja-backend@.service.j2", unit_file("backend", color))
     yield made("systemd/backend.sh.j2", backend_launcher(color), "0755")
     if instance.services.mcp.enabled:

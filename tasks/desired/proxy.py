@@ -10,7 +10,16 @@ from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.model.digests import digest
 from tasks.model.host_files import HostFiles
 from tasks.model.instance import COLORS, Instance
-from tasks.model.layout import LOGS, TLS, UNITS, address, tls_folder, upstream
+from tasks.model.layout import (
+    LOGS,
+    PUBLIC_URL,
+    TLS,
+    UNITS,
+    address,
+    other_names,
+    tls_folder,
+    upstream,
+)
 from tasks.resources.base import Resource
 from tasks.resources.files import Absent, File
 from tasks.resources.system import Script, Unit
@@ -25,6 +34,7 @@ FOLDERS = ("/etc/nginx/", f"{TLS}/")
 def templated(instance: Instance) -> Iterator[Templated]:
     yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
     folder = tls_folder(instance)
+    names = (instance.network.domain, *other_names(instance))
     yield Templated(
         "nginx/vikunja.conf.j2",
         "/etc/nginx/conf.d/vikunja.conf",
@@ -32,7 +42,10 @@ def templated(instance: Instance) -> Iterator[Templated]:
             ("certificate", f"{folder}/certificate.pem"),
             ("key", f"{folder}/key.pem"),
             ("suite", instance.suite),
+            ("names", " ".join(f"[{name}]" if ":" in name else name for name in names)),
+            ("public_url", instance.public_url),
         ),
+        keys=("network.aliases", *PUBLIC_URL),
     )
 
 
@@ -60,8 +73,7 @@ def files(
 
 def site_answers(instance: Instance) -> tuple[str, ...]:
     """What the site is asked, as it answers to everybody: see Unit."""
-    port = str(instance.services.frontend.ssl_port)
-    return ("site", instance.network.domain, port, address(instance))
+    return ("site", instance.site_origin, address(instance))
 
 
 def owns(path: str) -> bool:
@@ -112,12 +124,12 @@ def _foreign_files(files: Iterable[File]) -> Script:
 
 def _certificate(instance: Instance) -> Iterator[Script]:
     folder = tls_folder(instance)
-    if folder != TLS:
+    if instance.services.frontend.self_signed:
         yield Script(
             script="self-signed-certificate",
             title=folder,
-            arguments=(folder, instance.network.domain, address(instance)),
-            origin=origin_of(instance, ["network.domain", "network.ip_address"]),
+            arguments=(folder, instance.network.domain, *other_names(instance)),
+            origin=origin_of(instance, ["network.domain", "network.aliases", "network.ip_address"]),
         )
 
 
@@ -130,7 +142,7 @@ def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[F
     triggers += [f"file:{upstream(color)}" for color in COLORS]
     triggers.append("absent:/etc/nginx/sites-enabled/default")
     triggers += [f"directory:{LOGS}", f"log-files:{LOGS}"]
-    if folder != TLS:
+    if instance.services.frontend.self_signed:
         triggers.append(f"self-signed-certificate:{folder}")
     contents[drop_in] = hashlib.sha256(rendered[drop_in].content).hexdigest()
     return Unit(

@@ -32,7 +32,8 @@ MANIFEST = "manifest.json"
 class Templated(Struct, frozen=True):
     """A file in the container that a template makes.
 
-    template: path below templates/. variables: further values for the template, by name.
+    template: path below templates/. variables: further values for the template, by name. keys:
+    dotted keys of the configuration that these are made of.
     """
 
     template: str
@@ -41,6 +42,7 @@ class Templated(Struct, frozen=True):
     owner: str = "root"
     group: str = "root"
     variables: tuple[tuple[str, str | int], ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 class Rendered(Struct, frozen=True):
@@ -104,7 +106,8 @@ def render(instance: Instance, wanted: Iterable[Templated]) -> dict[str, Rendere
         }
         context.update(item.variables)
         content = environment.get_template(item.template).render(context)
-        inputs = {key: digest(value) for key, value in sorted(seen.items())}
+        read = {key: digest(value) for key, value in seen.items()}
+        inputs = dict(sorted({**read, **origin_of(instance, item.keys).inputs}.items()))
         rendered[item.path] = Rendered(content.encode(), Origin(inputs, template_digest(item)))
     return rendered
 
@@ -158,10 +161,7 @@ def rendering_key(instance: Instance, wanted: Iterable[Templated]) -> str:
     return digest(
         [
             dict(instance.document),
-            [
-                [w.template, w.path, w.mode, w.owner, w.group, w.variables, template_digest(w)]
-                for w in wanted
-            ],
+            [[*msgspec.structs.astuple(w), template_digest(w)] for w in wanted],
             _file_digest(Path(__file__)),
         ]
     )

@@ -66,8 +66,7 @@ def declare(
     nginx = proxy.declare(instance, rendered, host_files, own, places)
     active = ActiveColor(color=color, follows=tuple(unit.address for unit in started))
     site = HealthCheck(
-        domain=instance.network.domain,
-        port=instance.services.frontend.ssl_port,
+        site=instance.site_origin,
         timeout=instance.vikunja.start_timeout_seconds,
         answers=("nginx.service", *proxy.site_answers(instance)),
         triggers=(

@@ -134,8 +134,8 @@ def _directories(instance: Instance) -> Iterator[Directory]:
     yield Directory(path="/var/lib/nginx", owner="www-data", group="www-data")
     # nginx has no root rights: it reads keys as its group.
     yield Directory(path=TLS, mode="0750", group="www-data")
-    if tls_folder(instance) != TLS:
-        origin = origin_of(instance, ["services.frontend.ssl_cert"])
+    if instance.services.frontend.self_signed:
+        origin = origin_of(instance, ["services.frontend.tls", "services.frontend.ssl_cert"])
         yield Directory(path=tls_folder(instance), mode="0750", group="www-data", origin=origin)
     yield Directory(path="/opt/vikunja")
     yield Directory(path="/opt/vikunja/frontend")

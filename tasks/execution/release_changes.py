@@ -84,14 +84,13 @@ def _copy_release(context: ApplyContext, color: Color, copy_of: Color) -> None:
 def check_site(context: ApplyContext, check: HealthCheck, _: PlanEntry) -> None:
     def failure(_: int, lines: list[str]) -> DeployError:
         return UnhealthyError(
-            f"https://{check.domain} does not answer as it should",
+            f"{check.site} does not answer as it should",
             where=context.where,
             evidence=lines,
             hint=f"./doit logs {context.where} --component nginx shows more.",
         )
 
-    arguments = (check.domain, str(check.port), str(check.timeout))
-    SITE.run(context.container, *arguments, failure=failure)
+    SITE.run(context.container, check.site, str(check.timeout), failure=failure)
 
 
 def write_record(context: ApplyContext, record: Record, _: PlanEntry) -> None:

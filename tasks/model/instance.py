@@ -54,6 +54,7 @@ class Network(Struct, frozen=True):
     ip_address: str
     gateway: str
     domain: str
+    aliases: tuple[str, ...]
     nameservers: tuple[str, ...]
 
     @property
@@ -95,12 +96,25 @@ class Mcp(Struct, frozen=True):
 
 
 class Frontend(Struct, frozen=True):
-    """ssl_cert and ssl_key are absolute host paths, both or neither; neither: self-signed."""
+    """ssl_cert and ssl_key are absolute host paths, both or neither. trusted_proxies: addresses and
+    subnets. public_url: scheme, name and port."""
 
     port: int
     ssl_port: int
+    tls: Literal["auto", "self-signed", "files", "off"]
     ssl_cert: Path | None
     ssl_key: Path | None
+    trusted_proxies: tuple[str, ...]
+    public_url: str | None
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether connections are encrypted here."""
+        return self.tls != "off"
+
+    @property
+    def self_signed(self) -> bool:
+        return self.encrypts and self.ssl_cert is None
 
 
 class Services(Struct, frozen=True):
@@ -307,8 +321,22 @@ class Instance(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def public_url(self) -> str:
-        port = self.services.frontend.ssl_port
-        return f"https://{self.network.domain}" + ("" if port == 443 else f":{port}")
+        """What people open: scheme, name, and the port where it is not the usual one."""
+        frontend, domain = self.services.frontend, self.network.domain
+        if frontend.public_url is not None:
+            return frontend.public_url
+        if not frontend.encrypts and frontend.trusted_proxies:
+            return f"https://{domain}"
+        usual = ":443" if frontend.encrypts else ":80"
+        return self.site_origin.removesuffix(usual)
+
+    @cached_property
+    def site_origin(self) -> str:
+        """What nginx is asked from within the container: scheme, name and port."""
+        frontend, domain = self.services.frontend, self.network.domain
+        if frontend.encrypts:
+            return f"https://{domain}:{frontend.ssl_port}"
+        return f"http://{domain}:{frontend.port}"
 
     def backend_port(self, color: Color) -> int:
         backend = self.services.backend

@@ -97,6 +97,21 @@ def tls_folder(instance: Instance) -> str:
     return TLS if instance.services.frontend.ssl_cert else f"{TLS}/self-signed"
 
 
+PUBLIC_URL = (
+    "network.domain",
+    *(f"services.frontend.{name}" for name in ("port", "ssl_port", "tls", "public_url")),
+    "services.frontend.trusted_proxies",
+)
+"""Keys that Instance.public_url is made of."""
+
+
+def other_names(instance: Instance) -> tuple[str, ...]:
+    """By what else than its domain the site is asked: the container's own address comes first."""
+    network = instance.network
+    names = dict.fromkeys((address(instance), *network.aliases))
+    return tuple(name for name in names if name != network.domain)
+
+
 def address(instance: Instance) -> str:
     """The container's address without prefix length."""
     return str(ip_interface(instance.network.ip_address).ip)

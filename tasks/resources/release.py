@@ -197,8 +197,8 @@ class HealthCheck(Resource, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "health"
 
-    domain: str
-    port: int
+    site: str
+    """Scheme, name and port."""
     timeout: int
     answers: tuple[str, ...] = ()
 
@@ -207,7 +207,7 @@ class HealthCheck(Resource, frozen=True, kw_only=True):
         return "site"
 
     def desired(self) -> Mapping[str, Any]:
-        return {"domain": self.domain, "port": self.port}
+        return {"site": self.site}
 
     def difference(self, facts: Facts) -> Difference | None:
         unwell = facts.unwell(self.answers)

@@ -119,7 +119,9 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
         version=release.version if release else "",
         commit=release.commit if release and release.commit != "-" else "",
         measured=measured.parse(instance, answer),
-        certificate_until=until((certificate and certificate.content) or b""),
+        certificate_until=until((certificate and certificate.content) or b"")
+        if instance.services.frontend.encrypts
+        else None,
         releases={
             color: (line.version, line.commit.removeprefix("-"))
             for color in COLORS

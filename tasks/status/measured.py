@@ -101,8 +101,7 @@ def question(instance: Instance) -> Question:
         PROBE,
         *(str(instance.backend_port(color)) for color in COLORS),
         *(str(instance.mcp_port(color)) if mcp else "-" for color in COLORS),
-        instance.network.domain,
-        str(instance.services.frontend.ssl_port),
+        instance.site_origin,
         str(instance.redis.port) if redis else "-",
         *_database_arguments(instance),
     )

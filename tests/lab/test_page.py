@@ -23,7 +23,7 @@ HOLD_LISTS = """
     window.held = [];
     window.fetch = async (path, request) => {
       const answer = await ask(path, request);
-      const list = path === "/api/v1/tasks" && request.method === "GET";
+      const list = path.endsWith("/api/v1/tasks") && request.method === "GET";
       if (list) await new Promise((release) => held.push(release));
       return answer;
     };
@@ -58,6 +58,15 @@ def test_a_task_that_is_added_is_there_after_a_reload(browser: Browser, deployed
     assert sorted(after) == sorted([*before, TASK])
     assert browser.evaluate("location.protocol") == "https:"
     browser.screenshot(PICTURES / "page-desktop.png")
+    assert browser.complaints() == []
+
+
+def test_opened_by_the_containers_address_it_works_as_well(
+    browser: Browser, deployed: Site
+) -> None:
+    browser.resize(1280, 800)
+    browser.open(f"https://{deployed.address}/")
+    browser.wait_for(f"{CONNECTED} && {LISTED}")
     assert browser.complaints() == []
 
 

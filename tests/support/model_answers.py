@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from model_machine import GREEN, SECRETS, Machine, Unit
 
@@ -70,12 +71,9 @@ def redis_digest(password: bytes) -> str:
 
 
 def _site(machine: Machine, unit: Unit, arguments: Sequence[str]) -> str:
-    domain, ssl_port, *_ = arguments
     text = _text(unit)
-    if f"listen {ssl_port} ssl" not in text:
-        return "its page does not come"
-    if f"server_name {domain} " not in text:
-        return "answers 421"
+    if refused := proxy_refuses(text, arguments[0]):
+        return refused
     if machine.files.get(MAINTENANCE) is not None:
         return "answers 503"
     color = "green" if machine.files.get(GREEN) is not None else "blue"
@@ -85,6 +83,17 @@ def _site(machine: Machine, unit: Unit, arguments: Sequence[str]) -> str:
         return "its page does not come"
     answered = backend.active == "active" and f'"127.0.0.1:{port}"' in _text(backend)
     return "well" if answered else "answers 502"
+
+
+def proxy_refuses(text: str, site: str) -> str:
+    """What keeps nginx with these files from answering for a site (scheme, name and port)."""
+    address = urlsplit(site)
+    kind = " ssl" if address.scheme == "https" else ""
+    if f"listen {address.port}{kind}" not in text:
+        return "its page does not come"
+    if not re.search(rf"server_name {address.hostname}[ ;]", text):
+        return "answers 421"
+    return ""
 
 
 _KINDS = {"backend": _backend, "mcp": _mcp, "redis": _redis, "site": _site}

@@ -405,8 +405,8 @@ class ModelContainer:
                 return model_scripts.copy_release(machine, color, other, record)
             case "unit", _:
                 return model_scripts.unit(machine, arguments, record)
-            case "site", [domain, port, _]:
-                return model_scripts.site(machine, domain, port, record)
+            case "site", [site, _]:
+                return model_scripts.site(machine, site, record)
             case "flip", _:
                 return model_scripts.flip(machine, arguments, record)
             case "confirm", [color]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from model_answers import answers, redis_digest
+from model_answers import answers, proxy_refuses, redis_digest
 from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
@@ -555,14 +555,14 @@ def _migrating(machine: Machine, name: str, arguments: Sequence[str]) -> None:
 _HEALTH = {"backend": _backend, "mcp": _mcp, "migrating": _migrating}
 
 
-def site(machine: Machine, domain: str, port: str, record: Record) -> Answer:
+def site(machine: Machine, address: str, record: Record) -> Answer:
     record("health:site", "run")
     nginx = machine.unit("nginx.service")
     text = _text(nginx.running) if nginx.active == "active" else ""
     color = "green" if machine.files.get(GREEN) is not None else "blue"
     upstream = re.findall(rf"upstream backend_{color} {{\s+server 127.0.0.1:(\d+);", text)
     try:
-        if f"server_name {domain} " not in text or f"listen {port} ssl" not in text:
+        if proxy_refuses(text, address):
             raise Refused("nginx does not answer for it")
         _backend(machine, f"vikunja-backend@{color}.service", [*upstream, "-", ""])
     except Refused as refused:
@@ -590,7 +590,7 @@ def _mark(machine: Machine, color: str) -> None:
 
 
 def flip(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
-    color, port, version, _, old_port, domain, ssl_port, _ = arguments
+    color, port, version, _, old_port, address, _ = arguments
     old = "blue" if color == "green" else "green"
     way_back = _first_line(machine.files, SWITCHING) == old or not _answers(machine, old, old_port)
     if way_back:
@@ -602,7 +602,7 @@ def flip(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
     if not way_back:
         return Answer()
     seen = _answers(machine, color, port, version)
-    seen = seen or site(machine, domain, ssl_port, lambda *_: None).stderr.decode()
+    seen = seen or site(machine, address, lambda *_: None).stderr.decode()
     if seen:
         _mark(machine, old)
         machine.files.remove(SWITCHING)
@@ -839,19 +839,19 @@ def _login(machine: Machine, place: str, name: str, user: str, secret: bytes | N
     return "present"
 
 
-def _certificate(machine: Machine, place: str, domain: str, address: str) -> str:
+def _certificate(machine: Machine, place: str, domain: str, *others: str) -> str:
     files = machine.files
     pem, key = files.content(f"{place}/certificate.pem"), files.content(f"{place}/key.pem")
     made = _first_line(files, f"{place}/made")
     if not pem or not key or not made:
         return "absent"
-    digests, expiry, for_domain, for_address = made.split()
+    digests, expiry, for_domain, *for_others = made.split()
     if digests != _digests(pem, key):
         return "mismatched"
     if for_domain != domain:
         return "other-domain"
-    if for_address != address:
-        return "other-address"
+    if for_others != list(others):
+        return "other-names"
     if int(expiry) < time.time() + 14 * 86400:
         return "expiring"
     node = files.get(f"{place}/key.pem")
@@ -871,17 +871,17 @@ def run_script(
     function = name.replace("-", "_")
     before = probe(machine, function, arguments)
     if function == "self_signed_certificate":
-        place, domain, address = arguments
+        place, *names = arguments
         title = place
         if machine.files.place(f"{place}/made") is None:
             return Answer(stderr=b"openssl made no certificate\n", returncode=1)
         machine.serial += 1
         key = f"key {machine.serial}\n".encode()
-        pem = f"certificate {machine.serial} for {domain} {address}\n".encode()
+        pem = f"certificate {machine.serial} for {' '.join(names)}\n".encode()
         machine.files.remove(f"{STAMPS}/nginx.service")
         machine.files.write(f"{place}/key.pem", key, "0640", group="www-data")
         machine.files.write(f"{place}/certificate.pem", pem)
-        made = f"{_digests(pem, key)} {LATER} {domain} {address}\n"
+        made = f"{_digests(pem, key)} {LATER} {' '.join(names)}\n"
         machine.files.write(f"{place}/made", made.encode(), "0600")
     elif function == "log_files":
         (title,) = arguments

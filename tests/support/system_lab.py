@@ -162,7 +162,14 @@ class Site:
     inside: Inside
     instance: Instance
 
-    def connect(self, port: int = 443, timeout: float = 10) -> socket.socket:
+    @property
+    def port(self) -> int:
+        """Where it serves."""
+        frontend = self.instance.services.frontend
+        return frontend.ssl_port if frontend.encrypts else frontend.port
+
+    def connect(self, port: int | None = None, timeout: float = 10) -> socket.socket:
+        port = port or self.port
         address = self.instance.network.ip_address.split("/")[0]
         plain = socket.create_connection((address, port), timeout)
         if port == self.instance.services.frontend.port:
@@ -177,12 +184,12 @@ class Site:
         *,
         method: str = "GET",
         host: str = DOMAIN,
-        port: int = 443,
+        port: int | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
         connection = http.client.HTTPConnection(host)
-        connection.sock = self.connect(port)
+        connection.sock = self.connect(port or self.port)
         connection.request(method, path, body, {"Host": host, **(headers or {})})
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}

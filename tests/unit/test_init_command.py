@@ -165,12 +165,12 @@ def test_what_is_missing_without_a_terminal_is_one_error_with_the_flags(
 def test_all_that_is_wrong_with_the_flags_is_reported_at_once(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run("--ip-address", "10.98.0.20/24", "--gateway", "10.99.0.1", "--domain", "tasks")
+    code = run("--ip-address", "10.98.0.20/24", "--gateway", "10.99.0.1", "--domain", "my_tasks")
 
     assert code == 3
     assert capsys.readouterr().err == (
-        'error: --domain: "tasks" is not a fully qualified domain name, such as'
-        " vikunja.example.com\n"
+        'error: --domain: "my_tasks" is not a name that a site can have\n'
+        '       The part "my_tasks" is not allowed.\n'
         "error: --gateway: 10.99.0.1 is not in the subnet 10.98.0.0/24 of network.ip_address\n"
         "       Check both addresses and the prefix length.\n"
     )

@@ -1,7 +1,7 @@
 # Whether what runs answers as it should, for a plan: asked once, and within 3 seconds. Behind
 # health.sh. Arguments: UNIT KIND, then what KIND takes:
-#   backend PORT · mcp PORT · redis PORT · site DOMAIN SSL_PORT ADDRESS
-# ADDRESS: the container's own. Through it the site answers as it does to everybody.
+#   backend PORT · mcp PORT · redis PORT · site SITE ADDRESS
+# SITE: scheme, name and port. ADDRESS: the container's own. Through it the site answers as it does to everybody.
 # `well`, or what is wrong. `idle`: another color serves · `stopped` · `unasked`
 
 _answers_redis_once() {
@@ -16,8 +16,7 @@ _answers_redis_once() {
 }
 
 _answers_site_once() {
-	# DOMAIN SSL_PORT ADDRESS
-	_health_page "https://$1:$2/" --insecure --resolve "$1:$2:$3"
+	_health_site_once "$@"
 }
 
 _answers_backend_once() {

@@ -2,7 +2,7 @@
 # Behind the guard, health.sh, color.sh and proxy-log.sh. arguments:
 #   COLOR PORT VERSION MCP_PORT   what is to serve; VERSION, MCP_PORT `-`: any, none
 #   OLD_PORT                      of the backend that serves until now
-#   DOMAIN SSL_PORT               of the site
+#   SITE                          scheme, name and port
 #   SECONDS                       how long it is watched
 # A dead man's switch is armed first. Where the color of before can serve, it goes off unless
 # confirm.sh comes in time: then `confirm` is the last line of stdout.
@@ -10,7 +10,7 @@
 set -u
 LC_ALL=C
 export LC_ALL
-color=$1 port=$2 version=$3 mcp=$4 old_port=$5 domain=$6 ssl=$7 seconds=$8
+color=$1 port=$2 version=$3 mcp=$4 old_port=$5 site=$6 seconds=$7
 home=/var/lib/vikunja-deploy
 old=blue
 [ "$color" = green ] || old=green
@@ -28,7 +28,7 @@ answers() { # failed requests and all of them that this color answered, from a l
 well() {
 	_health_backend_once "$port" "$version" &&
 		{ [ "$mcp" = - ] || _health_mcp_once "$mcp"; } &&
-		_health_page "https://$domain:$ssl/" --insecure --resolve "$domain:$ssl:127.0.0.1"
+		_health_site_once "$site" 127.0.0.1
 }
 erring() {
 	# shellcheck disable=SC2046 # two numbers
@@ -68,7 +68,7 @@ flip "$color" || go_back 'the marker could not be put'
 
 _health_now
 until=$((_health_up + seconds * 100))
-health_site "$domain" "$ssl" 10 >/dev/null || go_back "$seen"
+health_site "$site" 10 >/dev/null || go_back "$seen"
 ill=0
 while _health_now && [ "$_health_up" -lt "$until" ]; do
 	[ -e "$switching" ] || go_back 'the switch was undone by its own timer'

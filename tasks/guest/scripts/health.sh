@@ -150,6 +150,11 @@ health_mcp() {
 }
 
 health_site() {
-	# DOMAIN SSL_PORT TIMEOUT: through nginx, whatever the name resolves to.
-	_health_wait "$3" _health_page "https://$1:$2/" --insecure --resolve "$1:$2:127.0.0.1"
+	# SITE TIMEOUT: through nginx, whatever the name resolves to. SITE: scheme, name and port.
+	_health_wait "$2" _health_site_once "$1" 127.0.0.1
+}
+
+_health_site_once() {
+	# SITE ADDRESS
+	_health_page "$1/" --insecure --connect-to "::$2:"
 }

@@ -1,6 +1,6 @@
 # What an instance's services answer and use, asked once and side by side. The answer is one line
 # of parts parted by 0x1e, each a name and its fields. Arguments, `-` where there is none:
-#   BACKEND_BLUE BACKEND_GREEN MCP_BLUE MCP_GREEN DOMAIN SSL_PORT REDIS_PORT DATABASE…
+#   BACKEND_BLUE BACKEND_GREEN MCP_BLUE MCP_GREEN SITE REDIS_PORT DATABASE…
 #   DATABASE: sqlite PATH · SCRIPT ARGUMENT…, where probe_SCRIPT says how the database stands
 # Of postgresql-database, mysql-database, external-postgresql and external-mysql, the one that
 # DATABASE names has to be in front of this text.
@@ -25,7 +25,7 @@ _measure_backend() {
 }
 
 _measure_page() {
-	_measure_curl page "https://$1:$2/" --insecure --resolve "$1:$2:127.0.0.1"
+	_measure_curl page "$1/" --insecure --connect-to '::127.0.0.1:'
 	case $body in
 	*id=\"app\"* | *id=\'app\'* | *id=app[\ \>]* | *id=\"root\"*) echo 'application yes' ;;
 	esac
@@ -179,14 +179,14 @@ probe_measure() {
 		backend=$2
 		mcp=$4
 	fi
-	page="$5 $6"
-	redis=$7
-	shift 7
+	page=$5
+	redis=$6
+	shift 6
 	{
 		printf '%s\n' "$usage"
 		_measure_backend "$backend" &
 		[ "$mcp" = - ] || _measure_mcp "$mcp" &
-		_measure_page "${page% *}" "${page#* }" &
+		_measure_page "$page" &
 		[ "$redis" = - ] || _measure_redis "$redis" &
 		_measure_database "$@" &
 		_measure_memory &

@@ -432,28 +432,38 @@ def test_a_release_in_a_file_must_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "matches", "expected"),
+    ("days", "strangers", "expected"),
     [
-        (40, True, [("ok", "/c.pem holds until 2025-11-28")]),
-        (29, True, [("warning", "/c.pem expires on 2025-11-17, in 29 days")]),
-        (40, False, [("warning", "/c.pem is not for vikunja.example.com: browsers refuse it")]),
+        (40, [], [("ok", "/c.pem holds until 2025-11-28")]),
+        (29, [], [("warning", "/c.pem expires on 2025-11-17, in 29 days")]),
+        (
+            40,
+            ["a.lan", "b.lan"],
+            [("warning", "/c.pem is not for a.lan, b.lan: browsers refuse it")],
+        ),
     ],
 )
 def test_a_certificate_must_last_and_be_for_the_domain(
-    days: int, matches: bool, expected: list[tuple[str, str]]
+    days: int, strangers: list[str], expected: list[tuple[str, str]]
 ) -> None:
     now = datetime(2025, 10, 19, tzinfo=UTC)
     end = datetime.fromtimestamp(now.timestamp() + days * 86400, UTC)
-    found = certificate.evaluate(world(), Path("/c.pem"), end, now, matches)
+    found = certificate.evaluate(world(), Path("/c.pem"), end, now, strangers)
     assert [(finding.level, finding.what) for finding in found] == expected
 
 
 def test_the_end_and_the_names_of_a_certificate_are_read() -> None:
     good = Path(__file__).parent.parent / "config" / "files" / "good.pem"
     assert certificate.end_of(good) > datetime(2025, 1, 1, tzinfo=UTC)
-    assert certificate.names(world(), good)
-    other = {**sample_instance().document["network"], "domain": "tasks.example.org"}
-    assert not certificate.names(world(network=other), good)
+    assert certificate.strangers(world(), good) == []
+    other = ["tasks.example.org", "192.0.2.1"]
+    network = {**sample_instance().document["network"], "aliases": other}
+    assert certificate.strangers(world(network=network), good) == other
+
+
+def test_without_tls_no_certificate_is_asked_for() -> None:
+    (found,) = certificate.check(world(services={"frontend": {"tls": "off"}}))
+    assert (found.level, "tls: off" in found.what) == ("ok", True)
 
 
 def test_a_database_outside_is_reached_by_tcp(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     assert instance.database == Database("sqlite", None, None, "vikunja", None, None, None, None)
     assert msgspec.structs.astuple(instance.services.backend) == (3456, 3457)
     assert msgspec.structs.astuple(instance.services.mcp) == (False, 8456, 8457)
-    assert msgspec.structs.astuple(instance.services.frontend) == (80, 443, None, None)
+    frontend = msgspec.structs.astuple(instance.services.frontend)
+    assert frontend == (80, 443, "auto", None, None, (), None)
     assert instance.git is not None
     assert instance.git.branch == "main"
     assert instance.release is None

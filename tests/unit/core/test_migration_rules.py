@@ -96,7 +96,7 @@ UPDATE = PlannedUpdate(
     way_back_seconds=None,
 )
 BACKEND = Unit(unit="backend.service")
-SITE = HealthCheck(domain="example.com", port=443, timeout=60)
+SITE = HealthCheck(site="https://example.com:443", timeout=60)
 SWITCH: tuple[Resource, ...] = (
     BACKEND,
     ActiveColor(color="green"),

@@ -39,7 +39,7 @@ from tasks.resources.system import (
 NOTED = Secret(path=PATH, owner="root", group="root", noted="what is there now")
 ASKED_FOR = ("nginx.service", "backend", "3456")
 ASKED = replace(NGINX, answers=ASKED_FOR[1:])
-SITE = HealthCheck(domain="a", port=443, timeout=60, answers=("nginx.service", "site", "a"))
+SITE = HealthCheck(site="https://a:443", timeout=60, answers=("nginx.service", "site", "a"))
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def test_what_is_not_root_s_and_for_everybody_to_read_is_for_exactly_these() -> 
         path="/etc/vikunja/tls/self-signed",
         mode="0750",
         group="www-data",
-        origin=origin_of(SQLITE, ["services.frontend.ssl_cert"]),
+        origin=origin_of(SQLITE, ["services.frontend.tls", "services.frontend.ssl_cert"]),
     )
 
 
@@ -264,7 +264,7 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
         (
             SQLITE,
             "self-signed-certificate:/etc/vikunja/tls/self-signed",
-            {"network.domain", "network.ip_address"},
+            {"network.domain", "network.aliases", "network.ip_address"},
             (),
         ),
         (SQLITE, "sqlite-database:/var/lib/vikunja/vikunja.db", {"database.type"}, ()),
@@ -575,10 +575,9 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
     assert mcp.interrupts == "MCP sessions, which clients open anew"
     assert active == ActiveColor(color="green", follows=(backend.address, mcp.address))
     assert site == HealthCheck(
-        domain="vikunja.example.com",
-        port=443,
+        site="https://vikunja.example.com:443",
         timeout=60,
-        answers=("nginx.service", "site", "vikunja.example.com", "443", "10.98.0.10"),
+        answers=("nginx.service", "site", "https://vikunja.example.com:443", "10.98.0.10"),
         triggers=(
             "color:active",
             "unit:nginx.service",
@@ -704,7 +703,7 @@ def test_a_document_that_was_made_before_is_not_made_again(tmp_path: Path) -> No
 
 
 def test_records_are_declared_with_what_each_should_say() -> None:
-    before = (HealthCheck(domain="example.com", port=443, timeout=60),)
+    before = (HealthCheck(site="https://example.com:443", timeout=60),)
     facts = Facts(container=PLACE)
     registered, rotation, deployed, state = record.declare(
         SQLITE, facts, APPLIED, TARGET, "green", before

@@ -46,7 +46,7 @@ def services(instance: Instance | None = None, **changes: Any) -> Services:
 
 def test_what_is_behind_the_proxy_starts_before_it() -> None:
     assert start_arguments(services(full())) == [
-        *("3457", "v1.2.0", "8457", "vikunja.example.com", "443", "40", "green"),
+        *("3457", "v1.2.0", "8457", "https://vikunja.example.com:443", "40", "green"),
         "postgresql.service",
         "redis-server.service",
         "vikunja-backend@green.service",
@@ -54,7 +54,7 @@ def test_what_is_behind_the_proxy_starts_before_it() -> None:
         "nginx.service",
     ]
     assert start_arguments(services())[2] == "-"
-    assert start_arguments(services())[7:] == ["vikunja-backend@green.service", "nginx.service"]
+    assert start_arguments(services())[6:] == ["vikunja-backend@green.service", "nginx.service"]
 
 
 def test_the_proxy_stops_before_what_is_behind_it_and_the_database_goes_on() -> None:

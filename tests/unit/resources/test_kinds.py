@@ -228,10 +228,10 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
         {"color": "green"},
     ),
     "health": (
-        HealthCheck(domain="example.com", port=443, timeout=60),
+        HealthCheck(site="https://example.com:443", timeout=60),
         "health:site",
         (),
-        {"domain": "example.com", "port": 443},
+        {"site": "https://example.com:443"},
     ),
     "record": (Record(record="state", expected="x"), "record:state", (), {"record": "state"}),
     "rehearsal": (

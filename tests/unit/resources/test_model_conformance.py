@@ -221,14 +221,15 @@ def test_what_is_not_as_it_was_released_is_found_alike(
 TLS = "/etc/vikunja/tls/self-signed"
 
 
-def certificate(both: Both, domain: str = "a.example", address: str = "192.0.2.1") -> str:
-    question = ("probe", "self-signed-certificate", TLS, domain, address)
+def certificate(both: Both, domain: str = "a.example", *others: str) -> str:
+    others = others or ("192.0.2.1", "b.lan")
+    question = ("probe", "self-signed-certificate", TLS, domain, *others)
     return both.observe(question).probes[question[1:]]
 
 
 def make_certificate(both: Both) -> None:
     script = applying("self-signed-certificate")
-    both.run(script.argv(TLS, "a.example", "192.0.2.1"), reason=False)
+    both.run(script.argv(TLS, "a.example", "192.0.2.1", "b.lan"), reason=False)
 
 
 def test_a_certificate_is_made_and_judged_alike(both: Both) -> None:
@@ -237,8 +238,9 @@ def test_a_certificate_is_made_and_judged_alike(both: Both) -> None:
     assert certificate(both) == "absent"
     make_certificate(both)
     assert certificate(both) == "present"
-    assert certificate(both, domain="b.example") == "other-domain"
-    assert certificate(both, address="192.0.2.2") == "other-address"
+    assert certificate(both, "b.example") == "other-domain"
+    assert certificate(both, "a.example", "192.0.2.2", "b.lan") == "other-names"
+    assert certificate(both, "a.example", "192.0.2.1") == "other-names"
     both.edit(f"{TLS}/made", lambda made: re.sub(rb" \d+ ", b" 1 ", made))
     assert certificate(both) == "expiring"
     make_certificate(both)

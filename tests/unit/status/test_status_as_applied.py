@@ -57,6 +57,6 @@ def test_an_edit_of_domain_and_address_counts_once_it_is_applied(
 
     assert standing.url == f"https://{network.domain}"
     assert standing.address == str(network.interface.ip)
-    assert "other.example.com" in question(looked[0])
-    assert network.domain in question(looked[1])
+    assert "https://other.example.com:443" in question(looked[0])
+    assert f"https://{network.domain}:443" in question(looked[1])
     assert standing.problems == ()

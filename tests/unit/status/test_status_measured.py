@@ -172,8 +172,8 @@ def test_the_database_is_asked_the_way_vikunja_reaches_it(
     instance = sample_instance(database=database)
     asked = question(instance)
     assert asked[:2] == ("probe", "measure")
-    assert asked[2:9] == ("3456", "3457", "-", "-", "vikunja.example.com", "443", "-")
-    assert asked[9:] == arguments
+    assert asked[2:8] == ("3456", "3457", "-", "-", "https://vikunja.example.com:443", "-")
+    assert asked[8:] == arguments
     assert needed_scripts(instance) == scripts
 
 

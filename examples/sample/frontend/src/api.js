@@ -1,9 +1,12 @@
 // The backend's REST interface. Every call rejects with an Error a person can read.
 
+// The backend puts the site's public address in front of it, as Vikunja's does.
+export const api = document.documentElement.dataset.api;
+
 async function call(method, path, body) {
   let response;
   try {
-    response = await fetch(`/api/v1${path}`, {
+    response = await fetch(`${api}${path}`, {
       method,
       headers: body instanceof FormData || !body ? {} : { "content-type": "application/json" },
       body: body instanceof FormData || !body ? body : JSON.stringify(body),
@@ -23,7 +26,7 @@ export const create = (title) => call("POST", "/tasks", { title });
 export const setDone = (id, done) => call("POST", `/tasks/${id}`, { done });
 export const remove = (id) => call("DELETE", `/tasks/${id}`);
 export const attachmentAddress = (task, attachment) =>
-  `/api/v1/tasks/${task.id}/attachments/${attachment.id}`;
+  `${api}/tasks/${task.id}/attachments/${attachment.id}`;
 
 export function attach(id, files) {
   const form = new FormData();

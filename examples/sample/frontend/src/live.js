@@ -1,5 +1,7 @@
 // Keeps a WebSocket open. Calls changed(message) per change, and opened() on every new connection.
 
+import { api } from "./api.js";
+
 const firstPause = 500;
 const longestPause = 10_000;
 
@@ -7,8 +9,9 @@ export function listen({ opened, changed, lost }) {
   let pause = firstPause;
 
   function connect() {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/api/v1/ws`);
+    const address = new URL(`${api}/ws`, location.href);
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
     socket.addEventListener("open", () => {
       pause = firstPause;
       opened();

@@ -43,7 +43,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeMessage(w, http.StatusNotFound, "Not Found")
 	})
-	mux.Handle("/", newUI())
+	mux.Handle("/", newUI(s.Config.PublicURL))
 	return s.accessLog(s.limitBody(mux))
 }
 

@@ -13,21 +13,24 @@ import (
 	"code.vikunja.io/api/frontend"
 )
 
-const contentSecurityPolicy = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; " +
+const contentSecurityPolicy = "default-src 'self'; connect-src 'self' http: https: ws: wss:; img-src 'self' data:; " +
 	"object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 
 // ui serves the embedded web UI. Paths it does not know get the index page, as
 // a single-page application wants; without a built dist that page is empty.
 type ui struct {
 	files fs.FS
+	// publicURL ends with a slash: there the page asks for the API, by whatever
+	// name it was opened.
+	publicURL string
 }
 
-func newUI() http.Handler {
+func newUI(publicURL string) http.Handler {
 	dist, err := fs.Sub(frontend.Files, "dist")
 	if err != nil {
 		panic(err) // the folder's name is a constant of the binary
 	}
-	return ui{files: dist}
+	return ui{files: dist, publicURL: strings.TrimSuffix(publicURL, "/") + "/"}
 }
 
 func (u ui) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -43,6 +46,9 @@ func (u ui) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		name = "index.html"
 		content, _ = fs.ReadFile(u.files, name)
+	}
+	if name == "index.html" {
+		content = bytes.ReplaceAll(content, []byte("'/api/v1'"), []byte("'"+u.publicURL+"api/v1'"))
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-cache")
