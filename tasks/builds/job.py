@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tasks.builds import artifact as store
-from tasks.builds import git, pack, recipe, runtime
+from tasks.builds import caches, git, pack, recipe, runtime
 from tasks.builds.artifact import Artifact
 from tasks.builds.builder import builder_spec, builder_workplace
 from tasks.builds.fetching import ready
@@ -21,6 +21,7 @@ from tasks.builds.run import BuildRun
 from tasks.builds.workplace import Workplace
 from tasks.containers.base import ContainerSpec
 from tasks.errors import BuildError
+from tasks.model import releases
 from tasks.model.instance import Git, Instance
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -117,6 +118,10 @@ def _from_tree(
                 collect(packer, workplace, part, slim, values)
             if node:
                 runtime.take(packer, workplace, node, values)
+        kept = {key, *releases.kept_by_all(paths)}
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(caches.note(workplace, key, values, node))
+            lines.write(caches.prune(workplace, kept, values, progress))
     names = [part.name for part in chosen]
     ordered = tuple(name for name in ("backend", "frontend", "mcp-server") if name in names)
     return finish(paths, key, partial, commit, version, ordered, time.monotonic() - begun)

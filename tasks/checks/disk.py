@@ -18,8 +18,9 @@ from tasks.paths import Paths
 
 GB = 1 << 30
 
-BUILD_GB = 4.0
-"""A builder with its toolchains, caches and one tree of Vikunja's."""
+BUILD_GB, BUILDS_GB = 4.0, 9.0
+"""A builder with its toolchains, caches and one tree of Vikunja's; and what it may grow to with the
+toolchains of builds that are kept, and all the caches that are left."""
 BACKUP_GB = 0.5
 """A first archive."""
 
@@ -42,7 +43,7 @@ def check(worlds: Sequence[World], paths: Paths) -> Iterator[Finding]:
     for driver, own in by_driver(instances):
         needs += driver.disk_needs(own, paths)
     if any(unbuilt(world) for world in worlds):
-        needs.append(DiskNeed(paths.lxc, "the build", BUILD_GB))
+        needs.append(DiskNeed(paths.lxc, "the build", BUILD_GB, BUILDS_GB))
     yield from evaluate([(need, room_of(need.path)) for need in needs])
 
 

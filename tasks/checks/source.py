@@ -13,6 +13,7 @@ from tasks import builds
 from tasks.builds.builder import BRIDGE, SUBNET
 from tasks.builds.release_source import shown
 from tasks.builds.remote import Remote
+from tasks.checks import memory
 from tasks.errors import BuildError, NetworkError
 from tasks.host.routes import Route, overlapping, read_routes
 from tasks.model.finding import Finding, World
@@ -37,6 +38,7 @@ def check_git(world: World) -> Iterator[Finding]:
         yield world.ok("build", f"{commit[:10]} has been built")
         return
     yield from evaluate_toolchain(world, builds.check_toolchain(instance, commit, world.paths))
+    yield memory.check(world, commit)
     if instance.build.where == "container":
         yield from evaluate_builder(world, read_routes())
 

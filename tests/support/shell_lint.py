@@ -27,7 +27,7 @@ from instance_samples import sample_instance  # noqa: E402
 from model_container import known_texts, script_names  # noqa: E402
 
 from tasks.backup import cutover, running_instance, staged_proof, staging, take  # noqa: E402
-from tasks.builds import builder, fetching, making, toolchain  # noqa: E402
+from tasks.builds import builder, caches, fetching, making, toolchain  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
 from tasks.databases import base as databases  # noqa: E402
@@ -108,6 +108,7 @@ def _composed() -> Iterator[Text]:
     yield Text("guard", "bash", watchdog.guard_text("/home", 60))
     yield Text("while-stopped", "bash", while_stopped([])[2])
     yield Text("look", "sh", view.look_text())
+    yield Text(caches.SCRIPT, "sh", script_text(caches.SCRIPT))
 
 
 def _sent(script: GuestScript, what: str = "") -> Text:
