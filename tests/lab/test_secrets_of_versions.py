@@ -1,0 +1,94 @@
+"""A session outlives restarts, an update and the way back, of versions that read secrets each in
+their own way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from inside import Inside
+from journey import Site, new_site
+
+from tasks.builds.sample import IDENTITY, make_repository
+from tasks.paths import Paths
+
+OLD, NEW = "v0.24.6", "v2.5.0"
+PERSON = {"username": "lab", "email": "lab@example.org", "password": "a lab password"}
+
+
+def tag_next(repository: Path) -> None:
+    """A branch `next`, whose version is NEW, with the same files as main."""
+
+    def git(*arguments: str) -> str:
+        argv = ["git", "--git-dir", str(repository), *arguments]
+        environment = {**os.environ, **IDENTITY}
+        done = subprocess.run(argv, env=environment, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    commit = git("commit-tree", "main^{tree}", "-p", "main", "-m", "next")
+    git("update-ref", "refs/heads/next", commit)
+    git("tag", NEW, commit)
+
+
+@pytest.fixture(scope="module")
+def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+    repository = lab_paths.prefix / "secrets.git"
+    make_repository(repository, version=OLD)
+    tag_next(repository)
+    site = new_site(
+        lab_paths,
+        lab_network,
+        "secrets",
+        git={"repository": str(repository), "branch": "main"},
+        vikunja={"registration": True},
+        update={"observe_seconds": 1},
+    )
+    site.run("apply", "--yes")
+    yield site
+
+
+def ask(site: Site, path: str, *more: str) -> tuple[int, str]:
+    """Status and body."""
+    argv = ["curl", "-sk", "--max-time", "20", "-w", "\n%{http_code}", *more]
+    argv.append(f"https://{site.address}/api/v1/{path}")
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
+def sent(site: Site, path: str) -> str:
+    status, body = ask(site, path, "--json", json.dumps(PERSON))
+    assert status == 200, body
+    return body
+
+
+def test_who_is_logged_in_stays_logged_in(site: Site) -> None:
+    sent(site, "register")
+    bearer = f"Authorization: Bearer {json.loads(sent(site, 'login'))['token']}"
+
+    def serves() -> tuple[int, str]:
+        version = json.loads(ask(site, "info")[1])["version"]
+        return ask(site, "user", "-H", bearer)[0], version
+
+    assert serves() == (200, OLD)
+    site.run("restart")
+    assert serves() == (200, OLD)
+    site.edit({"git": {"branch": "next"}})
+    site.run("apply", "--yes")
+    assert serves() == (200, NEW)
+    said = Inside(site).run("cat", "/var/log/vikunja/backend-green.log")
+    assert NEW in said and "WARNING" not in said
+    site.run("rollback", "--yes")
+    assert serves() == (200, OLD)
+
+
+def test_files_are_refused_for_a_version_that_does_not_read_them(site: Site) -> None:
+    site.edit({"git": {"branch": "main"}, "vikunja": {"secrets": "files"}})
+
+    refused = site.run("apply", "--yes", code=3)
+
+    assert f"{OLD} reads no secrets from files" in refused.stderr
