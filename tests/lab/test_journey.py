@@ -62,6 +62,7 @@ def test_another_domain_changes_exactly_what_depends_on_it(site: Site) -> None:
         "release:green",
         "file:/etc/vikunja/environment.green",
         "file:/etc/systemd/system/vikunja-backend@green.service",
+        "file:/usr/local/lib/vikunja/backend.green",
         "color-secrets:green",
         "systemd:unit-files-of-green",
         "unit:vikunja-backend@green.service",
