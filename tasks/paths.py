@@ -42,6 +42,11 @@ class Paths(Struct, frozen=True):
         """Which releases of the instance have served."""
         return self.library / "releases" / f"{instance_id}.json"
 
+    @property
+    def pins(self) -> Path:
+        """Which published archives this machine has taken, with their checksums."""
+        return self.library / "published.json"
+
     def applied(self, instance_id: str) -> Path:
         """What the last apply left: digests and inputs of every resource."""
         return self.library / "applied" / f"{instance_id}.json"

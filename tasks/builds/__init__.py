@@ -1,8 +1,8 @@
 """From what is configured (a repository and branch, or a release) to an artifact in the cache.
 
-    resolve → artifact_key → find → build → verify
+    ask → artifact_key → find → build → verify
 
-`resolve` is the only one that asks the network on every plan. `build` gives what is cached
+`ask` is the only one that asks the network on every plan. `build` gives what is cached
 where it can, and never leaves half an artifact.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.builds.answer import Answer, ask
 from tasks.builds.artifact import Artifact, artifact_key, find, prune, verify
 from tasks.builds.git import resolve, resolve_many
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from tasks.builds.job import build
 
 __all__ = [
+    "Answer",
     "Artifact",
     "artifact_key",
+    "ask",
     "build",
     "check_toolchain",
     "find",

@@ -52,11 +52,16 @@ class Artifact(Struct, frozen=True):
 def artifact_key(instance: Instance, commit: str | None, machine: str | None = None) -> str:
     """64 hex digits over everything that changes what a build leaves, and nothing else.
 
-    commit: what `resolve` gave, None where the instance is deployed from a release archive.
+    commit: what `resolve` gave, None where the instance is deployed from a release. A channel is
+    settled: its version is known.
     machine: as `uname -m` names it, this machine's by default.
     """
     inputs: dict[str, object] = {"format": FORMAT, "machine": machine or os.uname().machine}
-    if instance.release:
+    if instance.release and instance.release.url is None:
+        # Of what it holds there is a pin, made when it is first taken.
+        assert instance.release.version is not None
+        inputs["published"] = instance.release.version
+    elif instance.release:
         inputs |= {"release": instance.release.sha256, "version": instance.release.version}
     else:
         build = instance.build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from tasks.model.instance import Git, Instance
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
-MACHINES = {"x86_64": 62, "aarch64": 183}
+MACHINES = {"x86_64": 62, "aarch64": 183, "armv7l": 40}
 """ELF's numbers of what `uname -m` says."""
 
 
@@ -40,7 +40,7 @@ def build(
 ) -> Artifact:
     """The artifact of the commit, from the cache where it is there and whole, else built now.
 
-    commit: None for an instance that is deployed from a release archive. builder: another
+    commit: None for an instance that is deployed from a release. builder: another
     builder container than the usual one. Raises BuildError, GitError, NetworkError; nothing of
     a failed or killed build is ever taken as an artifact.
     """
@@ -135,8 +135,13 @@ def finish(
     version: str,
     parts: tuple[str, ...],
     seconds: float,
+    *,
+    found_right: Callable[[], None] = lambda: None,
 ) -> Artifact:
-    """Check the packed archive and make it the artifact of its key; refused, it is removed."""
+    """Check the packed archive and make it the artifact of its key; refused, it is removed.
+
+    found_right: what is to be done between the two.
+    """
     try:
         check_binary(pack.first_bytes(partial, "backend/vikunja"), os.uname().machine)
         made = Artifact(
@@ -148,6 +153,7 @@ def finish(
             size=partial.stat().st_size,
             parts=parts,
         )
+        found_right()
         return store.publish(paths, key, partial, made, seconds)
     except BaseException:
         partial.unlink(missing_ok=True)

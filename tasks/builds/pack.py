@@ -14,12 +14,18 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, Protocol
 
 from tasks.errors import BuildError
 
 ELF = b"\x7fELF"
 MAXIMUM_BYTES = 4 << 30
+
+
+class Readable(Protocol):
+    """What gives bytes, so many at a time."""
+
+    def read(self, count: int, /) -> bytes: ...
 
 
 class Packer:
@@ -36,7 +42,7 @@ class Packer:
     def folder(self, name: str) -> None:
         self._archive.addfile(self._member(name, tarfile.DIRTYPE, 0o755))
 
-    def file(self, name: str, content: IO[bytes], size: int, *, executable: bool) -> None:
+    def file(self, name: str, content: Readable, size: int, *, executable: bool) -> None:
         """Add a regular file of `size` bytes."""
         self._bytes += size
         if self._bytes > MAXIMUM_BYTES:
@@ -46,7 +52,8 @@ class Packer:
             )
         member = self._member(name, tarfile.REGTYPE, 0o755 if executable else 0o644)
         member.size = size
-        self._archive.addfile(member, content)
+        source: Any = content
+        self._archive.addfile(member, source)
         self.files[name] = size
 
     def take(self, stream: IO[bytes], target: str) -> None:

@@ -11,21 +11,28 @@ from urllib.parse import unquote, urlsplit
 
 from tasks import builds
 from tasks.builds.builder import BRIDGE, SUBNET
-from tasks.builds.release_source import shown
+from tasks.builds.digests import said_of
+from tasks.builds.published import archive_url, kind_of
 from tasks.builds.remote import Remote
+from tasks.builds.web import following, shown
 from tasks.checks import memory
 from tasks.errors import BuildError, NetworkError
 from tasks.host.routes import Route, overlapping, read_routes
 from tasks.model.finding import Finding, World
+from tasks.model.instance import Release
+from tasks.planning.target import find_target
+from tasks.resources.base import Facts
 
 ANSWER_SECONDS = 10.0
 
 
 def check(world: World) -> Iterator[Finding]:
-    if world.instance.release:
-        yield check_release(world, world.instance.release.url)
-    else:
+    if world.instance.release is None:
         yield from check_git(world)
+    elif world.instance.release.url is None:
+        yield from check_published(world, world.instance.release)
+    else:
+        yield check_release(world, world.instance.release.url)
 
 
 def check_git(world: World) -> Iterator[Finding]:
@@ -64,13 +71,31 @@ def evaluate_builder(world: World, routes: Sequence[Route]) -> Iterator[Finding]
         )
 
 
+def check_published(world: World, release: Release) -> Iterator[Finding]:
+    """NetworkError where nobody can be asked, BuildError where no such version is published."""
+    instance = world.instance
+    target = find_target(instance, builds.ask(instance, world.paths), Facts(), world.paths)
+    if release.channel is not None:
+        yield world.ok("release", f"{release.channel} is at {target.version}")
+    if builds.find(world.paths, target.key):
+        yield world.ok("release", f"{target.version} is in the cache")
+        return
+    kind = kind_of()
+    said = said_of(release, target.version, kind)
+    if said.sha256 is None:
+        what = f"{target.version} will not be cross-checked: {said.why}"
+        yield world.warning("release", what, "Only the mirror will say what it is")
+    url = archive_url(release.mirror, target.version, kind)
+    yield evaluate_answer(world, url, ask(url), "release.mirror")
+
+
 def check_release(world: World, url: str) -> Finding:
     parts = urlsplit(url)
     if builds.find(world.paths, builds.artifact_key(world.instance, None)):
         return world.ok("release", f"{shown(url)} is in the cache")
     if parts.scheme == "file":
         return evaluate_file(world, Path(unquote(parts.path)))
-    return evaluate_answer(world, url, ask(url))
+    return evaluate_answer(world, url, ask(url), "release.url")
 
 
 def evaluate_file(world: World, path: Path) -> Finding:
@@ -89,7 +114,7 @@ def ask(url: str) -> int | str:
             # Not sent along to where the server redirects to.
             value = remote.authorization.partition(": ")[2]
             request.add_unredirected_header("Authorization", value)
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+        with following().open(request, timeout=ANSWER_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -99,15 +124,16 @@ def ask(url: str) -> int | str:
         return str(error)
 
 
-def evaluate_answer(world: World, url: str, answer: int | str) -> Finding:
-    """answer: HTTP status, or why there was none. Some servers forbid HEAD: no problem yet."""
+def evaluate_answer(world: World, url: str, answer: int | str, key: str) -> Finding:
+    """answer: HTTP status, or why there was none. Some servers forbid HEAD: no problem yet. key: of
+    the configuration that says where it is."""
     where = shown(url)
     if isinstance(answer, str):
         what = f"{where} cannot be reached: {answer}"
-        return world.problem("release", what, "Check release.url and the network", NetworkError)
+        return world.problem("release", what, f"Check {key} and the network", NetworkError)
     if answer in (404, 410):
         what = f"{where} is not there (HTTP {answer})"
-        return world.problem("release", what, "Correct release.url", NetworkError)
+        return world.problem("release", what, f"Correct {key}", NetworkError)
     if answer >= 400:
         what = f"{where} answers a question about it with HTTP {answer}"
         return world.warning("release", what, "Try to download it by hand")

@@ -85,3 +85,8 @@ def value_at(document: Mapping[str, Any], key: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def has_login(url: str) -> bool:
+    """Whether an address holds a user name or a password."""
+    return "@" in url.partition("://")[2].partition("/")[0]

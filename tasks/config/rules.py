@@ -12,9 +12,10 @@ from typing import Any
 
 from tasks.config.environment_rules import environment
 from tasks.config.extra_files import extra_files
-from tasks.config.finding import Finding, Key, parse, value_at
+from tasks.config.finding import Finding, Key, has_login, parse, value_at
 from tasks.config.network_rules import network
 from tasks.config.proxmox_rules import proxmox
+from tasks.config.release_rules import release
 from tasks.config.site_rules import site
 
 Document = Mapping[str, Any]
@@ -27,7 +28,12 @@ _SCHEMES = ("https://", "http://", "ssh://", "git://", "git+ssh://", "file://")
 def rule_findings(document: Document, given: Collection[Key]) -> list[Finding]:
     """given: the keys that the file itself holds, rather than the defaults."""
     found = [finding for rule in _RULES for finding in rule(document)]
-    return [*found, *database(document, given), *ports(document, given)]
+    return [
+        *found,
+        *database(document, given),
+        *ports(document, given),
+        *release(document, given),
+    ]
 
 
 def ports(document: Document, given: Collection[Key]) -> Iterator[Finding]:
@@ -120,16 +126,6 @@ def repository(document: Document) -> Iterator[Finding]:
     address = value_at(document, "git.repository")
     if isinstance(address, str):
         yield from _repository(address)
-    url = value_at(document, "release.url")
-    if isinstance(url, str):
-        if _has_login(url):
-            yield Finding(
-                ("release", "url"),
-                "holds a user name or password",
-                "Take the archive from a place that needs none.",
-            )
-        if url.startswith("file://") and not url.startswith("file:///"):
-            yield Finding(("release", "url"), "is no absolute path", "Write file:///FOLDER/ARCHIVE")
 
 
 def _repository(address: str) -> Iterator[Finding]:
@@ -137,7 +133,7 @@ def _repository(address: str) -> Iterator[Finding]:
     from tasks.model.redaction import masked
 
     over_http = address.startswith(("http://", "https://"))
-    if (over_http and _has_login(address)) or masked(address) != address:
+    if (over_http and has_login(address)) or masked(address) != address:
         yield Finding(
             key,
             "holds a password" if not over_http else "holds a user name or password",
@@ -149,10 +145,6 @@ def _repository(address: str) -> Iterator[Finding]:
             "is not the address of a repository",
             "Such as https://HOST/PATH.git, git@HOST:PATH.git, or ./FOLDER for a local one.",
         )
-
-
-def _has_login(url: str) -> bool:
-    return "@" in url.partition("://")[2].partition("/")[0]
 
 
 def commands(document: Document) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ EXAMPLE: Mapping[str, Any] = {
         "domain": "vikunja.example.com",
     },
     "database": {"type": "sqlite"},
-    "git": {"repository": "https://github.com/go-vikunja/vikunja.git"},
+    "release": {"channel": "stable"},
     "admin": {"email": "admin@example.com"},
 }
 """What config.example.yaml gives."""
@@ -74,11 +74,15 @@ def _keys(schema: Schema, section: Mapping[str, Any], document: Mapping[str, Any
 def _required_keys(schema: Schema, document: Mapping[str, Any]) -> Iterator[str]:
     """As _keys, what is required with its example, so that uncommenting makes it complete."""
     required = schema.get("required", ())
-    example = {
-        name: inner["examples"][0]
-        for name, inner in schema["properties"].items()
-        if name in required
-    }
+    example = (
+        schema["examples"][0]
+        if "examples" in schema
+        else {
+            name: inner["examples"][0]
+            for name, inner in schema["properties"].items()
+            if name in required
+        }
+    )
     return _keys(schema, example, document)
 
 

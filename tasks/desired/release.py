@@ -18,9 +18,10 @@ from tasks.resources.release import (
 
 
 class ReleaseTarget(Struct, frozen=True):
-    """What is to serve. commit: None for a finished archive. key: of the artifact.
+    """What is to serve. commit: None for a release that was not built here. key: of the artifact.
 
-    because: why it is another commit than the one that serves, where no key has changed.
+    because: why it is another than the one that serves, where no key has changed. newer: a
+    published version of another major, that is there and is not taken.
     """
 
     commit: str | None
@@ -28,6 +29,7 @@ class ReleaseTarget(Struct, frozen=True):
     version: str = ""
     """Empty until it is built."""
     because: str = ""
+    newer: str | None = None
 
     @property
     def label(self) -> str:
@@ -53,7 +55,8 @@ def other(color: Color) -> Color:
 def origin_keys(instance: Instance) -> tuple[str, ...]:
     """The keys that decide which build is to serve."""
     if instance.release:
-        return ("release.url", "release.sha256", "release.version")
+        keys = ("channel", "version", "major", "url", "sha256")
+        return tuple(f"release.{key}" for key in keys)
     mcp = ("build.mcp",) if instance.services.mcp.enabled else ()
     return (
         "git.repository",

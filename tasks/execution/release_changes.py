@@ -10,6 +10,7 @@ from tasks.desired import record
 from tasks.errors import BuildError, DeployError, UnhealthyError
 from tasks.execution.context import ApplyContext
 from tasks.guest.runner import GuestScript, last_line_says
+from tasks.model import pins
 from tasks.model import releases as records
 from tasks.model.applied import Applied
 from tasks.model.instance import COLORS, Color
@@ -38,7 +39,26 @@ SITE = GuestScript("site", ("health",), 'health_site "$@"', guard=False)
 def make_artifact(context: ApplyContext, *_: object) -> None:
     target = context.inspection.target
     instance = context.inspection.instance
-    builds.build(instance, target.commit or "", context.paths, context.progress)
+    if instance.release is None:
+        builds.build(instance, target.commit, context.paths, context.progress)
+        return
+    from tasks.builds.published import settled
+
+    builds.build(settled(instance, target.version), None, context.paths, context.progress)
+    if instance.release.url is None:
+        _log_pin(context, target.version)
+
+
+def _log_pin(context: ApplyContext, version: str) -> None:
+    """Say in the log which archive was taken, and what it was not compared with."""
+    from tasks.builds.published import kind_of
+
+    pin = pins.find(context.paths, version, kind_of())
+    if pin is not None:
+        context.log(f"{version} is {pin.url}, SHA-256 {pin.sha256}")
+    if pin is not None and pin.unchecked:
+        context.log(f"{version} is not cross-checked: {pin.unchecked}")
+        context.progress.step(f"{version} is not cross-checked: {pin.unchecked}")
 
 
 def put_release(context: ApplyContext, release: DesiredRelease, _: PlanEntry) -> None:

@@ -142,11 +142,21 @@ class Git(Struct, frozen=True):
 
 
 class Release(Struct, frozen=True):
-    """A finished archive instead of a build. url: https, http or file; sha256: hex."""
+    """A finished program instead of a build: the newest published version of a channel, the
+    published version, or the archive at url.
 
-    url: str
-    sha256: str
-    version: str
+    url: https, http or file; sha256: hex; both None of a published one. major: what a channel does
+    where the newest is of another major. mirror: the folder of published releases; digests: the
+    repository in an API of GitHub's shape, or `none`.
+    """
+
+    channel: Literal["stable"] | None
+    version: str | None
+    major: Literal["ask", "follow"]
+    mirror: str
+    digests: str
+    url: str | None
+    sha256: str | None
 
 
 class Build(Struct, frozen=True):

@@ -141,6 +141,7 @@ class InstancePlan(Struct, frozen=True):
     of another release that is to serve, None where the release stays. database_move: of another
     database that is to serve, None where that stays. kept: databases that are not in use any more.
     lost: what is known of data that is gone, with the container or out of it, None where none is.
+    notices: what is to be known beside what would be done, a sentence each.
     """
 
     instance: str
@@ -152,6 +153,7 @@ class InstancePlan(Struct, frozen=True):
     database_move: PlannedMove | None = None
     kept: tuple[KeptDatabase, ...] = ()
     lost: Lost | None = None
+    notices: tuple[str, ...] = ()
 
     def only(self, targets: Sequence[str]) -> InstancePlan:
         """The same plan with just the entries that these addresses name.
@@ -172,6 +174,7 @@ class InstancePlan(Struct, frozen=True):
             "kept_databases": [item.as_data() for item in self.kept],
             "lost_container": _lost(self.lost, in_container=False),
             "lost_data": _lost(self.lost, in_container=True),
+            "notices": list(self.notices),
             "configuration": dict(self.configuration),
             "observed": dict(self.observed),
             "entries": [entry.as_data() for entry in self.entries],

@@ -49,7 +49,8 @@ def plan_lines(
             lines += instance_lines(instance, style=style, diffs=diffs)
             lines.append("")
     unchanged = [instance.instance for instance in plan.instances if not instance.entries]
-    kept = [style(text, "dim") for one in plan.instances if not one.entries for text in _kept(one)]
+    idle = [one for one in plan.instances if not one.entries]
+    kept = [style(text, "dim") for one in idle for text in (*_kept(one), *_notices(one, idle))]
     if not plan.entries:
         return [*lines, f"Nothing to do: {_names(unchanged)} up to date.", *kept]
     if unchanged:
@@ -96,7 +97,7 @@ def instance_lines(
         lines += [
             f"    {style(text, 'red')}" for text in lost_lines(instance.lost, instance.instance)
         ]
-    lines += [f"    {style(text, 'dim')}" for text in _kept(instance)]
+    lines += [f"    {style(text, 'dim')}" for text in (*_kept(instance), *instance.notices)]
     for entry in instance.entries:
         lines += entry_lines(entry, width, style, diffs)
     if any(entry.address == "migrations:unfinished" for entry in instance.entries):
@@ -159,6 +160,12 @@ def _kept(instance: InstancePlan) -> list[str]:
     from tasks.output.database_move_text import kept_lines
 
     return kept_lines(instance.kept, instance.instance)
+
+
+def _notices(instance: InstancePlan, others: Sequence[InstancePlan]) -> list[str]:
+    """Its notices, under its name where there are others."""
+    name = f"{instance.instance}: " if len(others) > 1 else ""
+    return [f"{name}{text}" for text in instance.notices]
 
 
 def entry_lines(entry: PlanEntry, width: int, style: Style, diffs: bool) -> list[str]:

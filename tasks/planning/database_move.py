@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import as_it_serves
+from tasks.builds import Answer
 from tasks.containers.base import Container
 from tasks.databases import database_at
 from tasks.desired.record import DOCUMENT
@@ -26,6 +27,7 @@ from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning import inspection
 from tasks.planning.inspection import Inputs, Inspection
+from tasks.planning.target import find_target
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, Resource
 from tasks.resources.data_move import (
@@ -66,7 +68,7 @@ def inspect_move(
     sources: Inputs,
     container: Container,
     facts: Facts,
-    commit: str | None,
+    answer: Answer,
     paths: Paths,
     before: DatabaseAddress,
 ) -> Inspection:
@@ -78,12 +80,13 @@ def inspect_move(
     after = database_address(instance)
     occupied = bool(recorded(facts, instance)) and not ours(facts, after, before)
     move = PlannedMove(before, after, occupied=occupied)
-    target = inspection.find_target(instance, commit, paths)
     if occupied:
+        target = find_target(instance, answer, facts, paths)
         update = inspection.find_update(instance, target, facts, paths)
         return inspection.build_plan(sources, container, target, facts, paths, update, move=move)
     as_is = as_it_is(sources, container, facts, before, paths)
     found = inspection.find(as_is, container, paths)
+    target = find_target(instance, answer, found, paths)
     update = inspection.find_update(as_is.instance, target, found, paths)
     first = inspection.build_plan(as_is, container, target, found, paths, update)
     if any(_comes_first(entry, as_is) for entry in first.plan.entries):

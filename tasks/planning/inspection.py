@@ -24,6 +24,7 @@ from tasks.model.layout import environment, upstream
 from tasks.model.plan import InstancePlan, Lost, PlanEntry
 from tasks.paths import Paths
 from tasks.planning.planner import Desired, orphans, plan, reachable
+from tasks.planning.target import find_target, notices
 from tasks.resources import overrides
 from tasks.resources.base import Facts, Resource
 from tasks.resources.data_move import QUESTIONS as DATABASE_MOVE
@@ -114,26 +115,26 @@ class Inspection(Struct, frozen=True):
 
 
 def inspect(instance: Instance, paths: Paths, *, sweep: bool = False) -> Inspection:
-    """Look at an instance: one round trip to its container, one to its git remote, no change.
+    """Look at an instance: one round trip to its container, one to its git remote or the index
+    of published releases, no change.
 
     sweep: databases that were kept are to go.
     """
     container = container_for(instance, paths)
-    git = instance.git
-    commit = in_background(lambda: builds.resolve(git) if git else None)
+    asked = in_background(lambda: builds.ask(instance, paths))
     try:
         found = container.observe()
         instance = instance.made_from(found.template)
         sources = gather(instance, paths)
         facts = find(sources, container, paths, found)
     finally:
-        answer = commit()
+        answer = asked()
     before = data_elsewhere(sources, facts)
     if before is not None:
         from tasks.planning import database_move
 
         return database_move.inspect_move(sources, container, facts, answer, paths, before)
-    target = find_target(instance, answer, paths)
+    target = find_target(instance, answer, facts, paths)
     update = find_update(instance, target, facts, paths)
     return build_plan(sources, container, target, facts, paths, update, sweep=sweep)
 
@@ -177,19 +178,6 @@ def gather(instance: Instance, paths: Paths) -> Inputs:
         system.read_host_files(instance),
         applied_records.read(paths, instance.id),
     )
-
-
-def find_target(instance: Instance, commit: str | None, paths: Paths) -> ReleaseTarget:
-    """What is to serve, with its version where it has been built before."""
-    key = builds.artifact_key(instance, commit)
-    artifact = builds.find(paths, key)
-    version = artifact.version if artifact else ""
-    if instance.release:
-        version = instance.release.version
-    because = ""
-    if instance.git and commit:
-        because = f"{instance.git.branch} is at {commit[:10]} now"
-    return ReleaseTarget(commit, key, version, because)
 
 
 def find_update(
@@ -273,7 +261,7 @@ def build_plan(
     serving = released(facts, active)
     takes_over = serving is not None and color != active
     same = serving is not None and serving.key == target.key
-    if serving is None or serving.commit == target.commit:
+    if serving is None or (serving.commit == target.commit if target.commit else same):
         target = replace(target, because="")
     in_place = whole_release(facts, color)
     if in_place is not None and in_place.key == target.key:
@@ -362,6 +350,8 @@ def build_plan(
         desired = replace(desired, steps=steps)
     entries = plan(desired, facts, sources.applied)
     observed["git:commit"] = target.commit or ""
+    if instance.release and instance.release.channel:
+        observed["release:version"] = target.version
     if serves(facts):
         # A backup writes into it, and moves nothing by that.
         observed[f"file:{record.DOCUMENT}"] = "present"
@@ -375,6 +365,7 @@ def build_plan(
         move,
         kept,
         find_lost(sources, facts, entries, paths),
+        notices(target),
     )
     return Inspection(instance, container, sources, target, color, facts, desired, instance_plan)
 

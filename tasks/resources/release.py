@@ -49,6 +49,11 @@ class ReleaseLine(Struct, frozen=True):
     commit: str
     size: int
 
+    @property
+    def label(self) -> str:
+        """For people: `1a2b3c4d5e (v1.2.0)`, of a finished archive the version."""
+        return self.version if self.commit == "-" else f"{self.commit[:10]} ({self.version})"
+
 
 def parse_release(text: str) -> ReleaseLine | None:
     fields = text.split(" ")
@@ -152,7 +157,7 @@ class DesiredRelease(Resource, frozen=True, kw_only=True):
             whole = None
         if whole is not None and whole.key == self.key:
             return None
-        before = f"{whole.commit[:10]} ({whole.version})" if whole else None
+        before = whole.label if whole else None
         damaged = damage(facts, self.color) or "damaged"
         drift = "another release" if whole else damaged if line else "removed"
         action: Action = "create" if whole is None else "update"

@@ -93,9 +93,16 @@ def _kept_release(instance: Instance, serving: ReleaseLine, facts: Facts, paths:
     raise ResourceError(
         f"no release that served before {serving.version} is kept",
         where=instance.id,
-        hint="Set git.branch to a branch or tag that holds the version you want, then"
-        f" ./doit apply {instance.id}",
+        hint=f"{_key(instance)} that you want, then ./doit apply {instance.id}",
     )
+
+
+def _key(instance: Instance) -> str:
+    if instance.release is None:
+        return "Set git.branch to a branch or tag of the version"
+    if instance.release.url is None:
+        return "Set release.version to the version"
+    return "Set release.url, release.sha256 and release.version to the archive"
 
 
 def _staged_restore(

@@ -98,6 +98,13 @@ def instance_of(
     )
 
 
+def release_of(**given: Any) -> Release:
+    """A release with these keys, the others as where nothing is given but addresses."""
+    nothing = {"channel": None, "version": None, "url": None, "sha256": None}
+    nowhere = {"major": "ask", "mirror": "http://127.0.0.1:1", "digests": "none"}
+    return Release(**{**nothing, **nowhere, **given})
+
+
 class Recorded:
     """Progress that keeps what it was told."""
 

@@ -126,7 +126,10 @@ class Repository:
 def publish(paths: Paths, instance: Instance, commit: str | None) -> Artifact:
     """An artifact as a build leaves it, with a binary that names its version."""
     key = builds.artifact_key(instance, commit)
-    version = instance.release.version if instance.release else f"v1.0.0-{(commit or '')[:8]}"
+    version = f"v1.0.0-{(commit or '')[:8]}"
+    if instance.release:
+        assert instance.release.version is not None
+        version = instance.release.version
     files = {"backend/vikunja": b"\x7fELF stand-in\nversion=" + version.encode() + b"\n"}
     if instance.services.mcp.enabled or instance.release:
         files["mcp-server/dist/index.js"] = f"// {key}\n".encode()

@@ -15,11 +15,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from build_trees import Recorded, content, instance_of, members
+from build_trees import Recorded, content, instance_of, members, release_of
 
 from tasks.builds import artifact_key, build, find, verify
 from tasks.errors import BuildError, NetworkError
-from tasks.model.instance import Instance, Release
+from tasks.model.instance import Instance
 from tasks.paths import Paths
 
 BINARY = Path("/bin/true").read_bytes()
@@ -28,7 +28,8 @@ NAME = "vikunja-v1.0.0-linux-amd64"
 
 def released(path: Path | str, content: bytes, *, sha256: str = "", mcp: bool = False) -> Instance:
     digest = sha256 or hashlib.sha256(content).hexdigest()
-    return instance_of(release=Release(str(path), digest, "v1.0.0"), mcp=mcp)
+    release = release_of(url=str(path), sha256=digest, version="v1.0.0")
+    return instance_of(release=release, mcp=mcp)
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -203,7 +204,7 @@ def test_a_set_user_id_bit_is_not_kept(paths: Paths, tmp_path: Path) -> None:
 def test_a_bomb_is_refused_by_its_size(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.builds.release_source.MAXIMUM_BINARY", 1 << 20)
+    monkeypatch.setattr("tasks.builds.release_archive.MAXIMUM_BINARY", 1 << 20)
     data = zipped({NAME: BINARY + b"\0" * (2 << 20)})
     file = tmp_path / "release.zip"
     file.write_bytes(data)
@@ -215,7 +216,7 @@ def test_a_bomb_is_refused_by_its_size(
 def test_a_download_is_refused_by_its_size(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.builds.release_source.MAXIMUM_DOWNLOAD", 1 << 12)
+    monkeypatch.setattr("tasks.builds.download.MAXIMUM_DOWNLOAD", 1 << 12)
     file = tmp_path / "release.zip"
     file.write_bytes(zipped(HONEST))
 

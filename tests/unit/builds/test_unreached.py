@@ -13,9 +13,9 @@ from typing import IO, Any, cast
 import pytest
 
 from tasks.builds import remote
+from tasks.builds.download import download
 from tasks.builds.fetching import _script
 from tasks.builds.recipe import Part
-from tasks.builds.release_source import _download
 from tasks.builds.remote import Remote
 from tasks.builds.run import BuildRun
 from tasks.builds.unreached import unreached
@@ -24,7 +24,6 @@ from tasks.containers.base import Container
 from tasks.databases.base import Database
 from tasks.errors import BuildError, DatabaseError, DeployError, GitError, NetworkError
 from tasks.host.process import Completed
-from tasks.model.instance import Release
 from tasks.progress import SILENT
 
 GO = 'Get "https://modules.example.org/x/net/@v/list": dial tcp 192.0.2.1:443: i/o timeout'
@@ -131,22 +130,19 @@ def saying(answer: bytes) -> Iterator[str]:
 def test_a_release_that_its_server_does_not_give(
     answer: bytes, kind: type[DeployError], words: str, tmp_path: Path
 ) -> None:
-    with saying(answer) as url:
-        release = Release(url=url, version="v1.0.0", sha256="0" * 64)
-        with pytest.raises(DeployError, match=words) as caught:
-            _download(release, tmp_path / "file", SILENT)
+    with saying(answer) as url, pytest.raises(DeployError, match=words) as caught:
+        download(url, tmp_path / "file", SILENT, "look there")
     assert type(caught.value) is kind
 
 
 def test_a_server_that_falls_silent_says_that_it_was_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.builds.release_source.TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("tasks.builds.web.SILENT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/vikunja.zip"
-        release = Release(url=url, version="v1.0.0", sha256="0" * 64)
         with pytest.raises(NetworkError, match="was waited for, and sent nothing for 1 s"):
-            _download(release, tmp_path / "file", SILENT)
+            download(url, tmp_path / "file", SILENT, "look there")
 
 
 def command_lines() -> Iterator[bytes]:

@@ -420,7 +420,9 @@ def test_the_builder_s_network_must_be_its_own() -> None:
 def test_a_release_is_asked_for_without_being_downloaded_or_showing_a_password(
     answer: int | str, expected: tuple[str, str, int]
 ) -> None:
-    found = source.evaluate_answer(world(), "https://me:geheim@dl.example.com/v.zip?key=1", answer)
+    found = source.evaluate_answer(
+        world(), "https://me:geheim@dl.example.com/v.zip?key=1", answer, "release.url"
+    )
     assert (found.level, found.what, found.exit_code) == expected
 
 

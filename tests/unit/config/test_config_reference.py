@@ -76,7 +76,7 @@ def test_what_the_sample_comments_out_are_the_defaults() -> None:
             or key[0]
             in (
                 "lxc",
-                "release",
+                "git",
             )
             or key[:2] == ("proxmox", "ha")
         ):

@@ -9,6 +9,7 @@ import pytest
 from instance_samples import sample_instance
 from msgspec.structs import replace
 
+from tasks.builds import Answer
 from tasks.containers.base import ContainerFacts
 from tasks.desired.record import DOCUMENT
 from tasks.desired.release import ReleaseTarget
@@ -21,13 +22,13 @@ from tasks.planning.inspection import (
     Inputs,
     deployed,
     find_lost,
-    find_target,
     find_update,
     in_background,
     replaces,
     serves,
     with_host,
 )
+from tasks.planning.target import find_target
 from tasks.resources.base import Facts, FileFact
 from tasks.resources.files import Directory, File
 from tasks.resources.release import binary, release_file
@@ -104,16 +105,16 @@ def test_what_is_to_serve_is_named_by_the_commit_of_its_branch_or_the_archive_s_
     tmp_path: Path,
 ) -> None:
     paths, commit = Paths(tmp_path), "0123456789abcdef" * 2 + "01234567"
-    target = find_target(INSTANCE, commit, paths)
+    target = find_target(INSTANCE, Answer(commit), Facts(), paths)
     assert (target.commit, target.version) == (commit, "")
     assert target.because == "main is at 0123456789 now"
-    assert find_target(INSTANCE, None, paths).because == ""
+    assert find_target(INSTANCE, Answer(), Facts(), paths).because == ""
     archive = sample_instance(
         git=None, release={"url": "https://example.com/a.zip", "sha256": "0" * 64, "version": "v1"}
     )
-    target = find_target(archive, None, paths)
+    target = find_target(archive, Answer(), Facts(), paths)
     assert (target.commit, target.version, target.because) == (None, "v1", "")
-    assert target.key != find_target(INSTANCE, None, paths).key
+    assert target.key != find_target(INSTANCE, Answer(), Facts(), paths).key
 
 
 def test_where_nothing_serves_or_the_same_build_is_to_serve_there_is_no_update(

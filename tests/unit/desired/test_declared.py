@@ -491,9 +491,11 @@ def test_which_build_is_to_serve_is_decided_by_these_keys() -> None:
     assert set(release.origin_keys(SQLITE)) == usual
     assert set(release.origin_keys(MCP)) == {*usual, "build.mcp"}
     assert set(release.origin_keys(ARCHIVE)) == {
+        "release.channel",
+        "release.version",
+        "release.major",
         "release.url",
         "release.sha256",
-        "release.version",
     }
 
 

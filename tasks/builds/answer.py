@@ -1,0 +1,47 @@
+"""What a plan asks about the application: where a branch is, or which releases are published."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from tasks.builds.artifact import artifact_key, find
+from tasks.builds.git import resolve
+from tasks.model.instance import Instance
+from tasks.paths import Paths
+
+
+class Answer(Struct, frozen=True):
+    """commit: 40 hex digits, None where nothing is built. published: versions, newest first, empty
+    where nobody had to be asked."""
+
+    commit: str | None = None
+    published: tuple[str, ...] = ()
+
+
+def ask(instance: Instance, paths: Paths) -> Answer:
+    """Where the branch is, or which releases are published.
+
+    A published version that this machine has had asks nobody. Raises GitError, BuildError (no such
+    branch or version) or NetworkError.
+    """
+    if instance.git is not None:
+        return Answer(resolve(instance.git))
+    release = instance.release
+    if release is None or release.url is not None:
+        return Answer()
+    from tasks.builds import published
+
+    if release.version is None:
+        return Answer(published=published.versions(release))
+    if not _had(instance, release.version, paths):
+        published.refuse_unknown(release.version, published.versions(release))
+    return Answer()
+
+
+def _had(instance: Instance, version: str, paths: Paths) -> bool:
+    from tasks.builds.published import kind_of
+    from tasks.model import pins
+
+    if find(paths, artifact_key(instance, None)) is not None:
+        return True
+    return pins.find(paths, version, kind_of()) is not None
