@@ -47,8 +47,10 @@ class Init(DeployCommand):
         option("database_host", str, "", "server of the database [in the container]"),
         option("database_user", str, "", "user on that server [vikunja]"),
         option("database_password_file", str, "", "file with that user's password"),
-        option("repository", str, "", "git repository of the application [Vikunja's own]"),
-        option("branch", str, "", "branch or tag [main]"),
+        option("source", str, "", "release, as published, or git, built [release]"),
+        option("release", str, "", "stable follows the newest; v2.5.0 is that one [stable]"),
+        option("repository", str, "", "git repository to build [Vikunja's own]"),
+        option("branch", str, "", "branch or tag of it [main]"),
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
@@ -70,6 +72,8 @@ class Init(DeployCommand):
             for question in asked
             if options[question.option]
         }
+        if {"repository", "branch"} & given.keys():
+            given.setdefault("source", "git")
         answers = answer(asked, given, output, ask=console.interactive())
         text = commented(document(asked, answers), schema_for(output))
         refuse_existing(output, options["force"])
@@ -152,7 +156,8 @@ def refuse_unwanted(asked: tuple[Question, ...], answers: Mapping[str, str]) -> 
                 hint="--node and --connection are for --driver proxmox; --host and --ssh-user for "
                 "--connection https or openssh, --token-file and --fingerprint for https; "
                 "--database-host is for a database other than sqlite, its user and password file "
-                "are for --database-host",
+                "are for --database-host; --release is for --source release, --repository and "
+                "--branch are for --source git",
             )
 
 

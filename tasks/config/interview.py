@@ -10,12 +10,17 @@ from typing import Any
 
 from msgspec import Struct
 
+from tasks.config.finding import parse
 from tasks.config.load import load_data
 from tasks.config.memo import Memo
 from tasks.config.sample import EXAMPLE, commented
+from tasks.config.schema import subschema
 from tasks.containers.drivers import DRIVERS, proposed
 from tasks.errors import Problem
 from tasks.model.instance import DriverName
+
+SOURCES = ("release", "git")
+"""Sections of the configuration of which one says where the application comes from."""
 
 Answers = Mapping[str, str]
 """Option name (`ip_address`) → what was answered or given."""
@@ -49,6 +54,11 @@ class Question(Struct, frozen=True):
     @property
     def flag(self) -> str:
         return "--" + self.option.replace("_", "-")
+
+    def place(self, answer: str) -> str:
+        """The key that an answer is of: what is no channel is a version."""
+        version = self.option == "release" and answer not in subschema(parse(self.key))["enum"]
+        return "release.version" if version else self.key
 
 
 def questions(driver: DriverName, node: str) -> tuple[Question, ...]:
@@ -100,14 +110,29 @@ def questions(driver: DriverName, node: str) -> tuple[Question, ...]:
                  wanted=_has_server, default=lambda _: "vikunja"),
         Question("database_password_file", "database.password_file",
                  "File with that user's password (chmod 600)", wanted=_has_server),
+        Question("source", "",
+                 "The application: release (as published) or git (built here, from a repository)",
+                 default=lambda _: "release"),
+        Question("release", "release.channel",
+                 "Which release: stable (the newest, now and later), or one that stays, as v2.5.0",
+                 wanted=_published, default=lambda _: "stable"),
         Question("repository", "git.repository", "Git repository of the application",
-                 default=lambda _: str(EXAMPLE["git"]["repository"])),
-        Question("branch", "git.branch", "Branch or tag", default=lambda _: "main"),
+                 wanted=_built, default=lambda _: subschema(("git", "repository"))["examples"][0]),
+        Question("branch", "git.branch", "Branch or tag",
+                 wanted=_built, default=lambda _: "main"),
     )  # fmt: skip
 
 
 def _in_proxmox(answers: Answers) -> bool:
     return answers["driver"] == "proxmox"
+
+
+def _published(answers: Answers) -> bool:
+    return answers["source"] == "release"
+
+
+def _built(answers: Answers) -> bool:
+    return answers["source"] == "git"
 
 
 def _first_label(answers: Answers) -> str:
@@ -140,7 +165,7 @@ def document(asked: tuple[Question, ...], answers: Answers) -> dict[str, Any]:
     given: dict[str, Any] = {answers["driver"]: {}} if "driver" in answers else {}
     for question in asked:
         if question.key and (value := answers.get(question.option)):
-            *sections, name = question.key.split(".")
+            *sections, name = question.place(value).split(".")
             inner = given
             for section in sections:
                 inner = inner.setdefault(section, {})
@@ -167,12 +192,22 @@ def problems(
         question = next(item for item in asked if item.option == "driver")
         yield question, Problem("", 0, "", f'"{driver}" is none of {", ".join(DRIVERS)}')
         return
-    given = {name: dict(section) for name, section in EXAMPLE.items() if name not in DRIVERS}
+    source = answers.get("source", "release")
+    if source not in SOURCES:
+        question = next(item for item in asked if item.option == "source")
+        yield question, Problem("", 0, "", f'"{source}" is none of {", ".join(SOURCES)}')
+        return
+    chosen = {*DRIVERS, *SOURCES}
+    given = {name: dict(section) for name, section in EXAMPLE.items() if name not in chosen}
+    given[source] = dict(subschema((source,))["examples"][0])
     given[driver] = dict(EXAMPLE.get(driver, {}))
-    for name, section in document(asked, answers).items():
+    answered = document(asked, answers)
+    if "release" in answered:
+        given.pop("release", None)
+    for name, section in answered.items():
         given.setdefault(name, {}).update(section)
     text = commented(given)
-    by_key = {question.key: question for question in asked}
+    by_key = {one.place(answers.get(one.option, "")): one for one in asked}
     for problem in load_data(text.encode("utf-8", "replace"), output, Memo(None)).problems:
         asked_for = by_key.get(problem.key)
         if asked_for and asked_for.option in answers:

@@ -73,8 +73,57 @@ def test_flags_alone_write_a_file_that_loads(
     assert instance.network.domain == "tasks.example.com"
     assert instance.admin.email == "me@example.com"
     assert instance.database.type == "sqlite"
-    assert instance.git is not None
-    assert instance.git.repository == "https://github.com/go-vikunja/vikunja.git"
+    assert instance.git is None
+    assert instance.release is not None
+    assert instance.release.channel == "stable"
+
+
+@pytest.mark.parametrize(
+    ("flags", "given"),
+    [
+        (["--release", "v2.5.0"], {"release": {"version": "v2.5.0"}}),
+        (["--source", "release"], {"release": {"channel": "stable"}}),
+        (
+            ["--source", "git"],
+            {"git": {"repository": "https://github.com/go-vikunja/vikunja.git", "branch": "main"}},
+        ),
+        (
+            ["--branch", "v2.5.0"],
+            {
+                "git": {
+                    "repository": "https://github.com/go-vikunja/vikunja.git",
+                    "branch": "v2.5.0",
+                }
+            },
+        ),
+    ],
+)
+def test_flags_say_whether_the_application_is_published_or_built(
+    here: Path, flags: list[str], given: dict[str, object]
+) -> None:
+    assert run(*FLAGS, *flags) == 0
+    document = yaml.safe_load((here / "config.yaml").read_text())
+    assert {name: document[name] for name in ("release", "git") if name in document} == given
+    load_instances([here / "config.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--source", "docker"], 'error: --source: "docker" is none of release, git\n'),
+        (
+            ["--release", "2.5.0"],
+            "error: --release: is no published version\n       Write it as v2.5.0, or give url",
+        ),
+        (["--release", "stable", "--branch", "main"], "error: --release: does not go with"),
+        (["--source", "release", "--branch", "a"], "error: --branch: does not go with"),
+    ],
+)
+def test_flags_for_the_application_that_contradict_each_other_are_refused(
+    capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    assert run(*FLAGS, *flags) == 3
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_every_answer_can_be_a_flag(here: Path) -> None:
@@ -337,8 +386,10 @@ def test_a_terminal_is_asked_with_the_defaults_shown(
         "E-mail address of the administrator [admin@tasks.example.com]",
         "Database",
         "sqlite, postgresql or mysql [sqlite]",
-        "Git repository of the application [https://github.com/go-vikunja/vikunja.git]",
-        "Branch or tag [main]",
+        "The application",
+        "release (as published) or git (built here, from a repository) [release]",
+        "Which release",
+        "stable (the newest, now and later), or one that stays, as v2.5.0 [stable]",
         "Next",
         "./doit check, then ./doit plan\n",
     ]
