@@ -151,13 +151,18 @@ def choose(
             f"{release.channel} has no release", hint="look at release.mirror, or name a version"
         )
     now = _parsed(serving)
-    newest, newer = stable[0], None
-    if now is not None and release.major == "ask" and parsed(newest).major > now.major:
-        newer = newest
-        newest = next((one for one in stable if parsed(one).major <= now.major), serving or newest)
-    if stays and serving is not None and now is not None and parsed(newest) < now:
-        newest = serving
-    return Choice(newest, newer)
+    fit, newer = stable, None
+    if now is not None and release.major == "ask" and parsed(stable[0]).major > now.major:
+        newer = stable[0]
+        fit = [name for name in stable if parsed(name).major <= now.major]
+    if stays and serving and now and (not fit or parsed(fit[0]) < now):
+        return Choice(serving, newer)
+    if not fit:
+        raise BuildError(
+            f"{release.channel} has no release of the major version that serves, {serving}",
+            hint=f"release.version: {newer}, or release.major: follow, takes {newer}",
+        )
+    return Choice(fit[0], newer)
 
 
 def _parsed(version: str | None) -> Version | None:

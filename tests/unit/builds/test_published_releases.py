@@ -182,6 +182,12 @@ def test_what_was_built_from_git_is_gone_back_from_where_a_channel_is_older() ->
     assert choose(release, ("v2.4.0",), "v2.5.0", stays=False).version == "v2.4.0"
 
 
+def test_what_was_built_from_git_goes_to_no_other_major_by_itself() -> None:
+    with pytest.raises(BuildError, match="no release of the major version that serves") as caught:
+        choose(release_of(channel="stable"), ("v3.0.0",), "v2.5.0-1-g0123456789")
+    assert caught.value.hint == "release.version: v3.0.0, or release.major: follow, takes v3.0.0"
+
+
 # Wrong answers
 
 INDEX, LIST = "/vikunja/", "/api/repos/go-vikunja/vikunja/releases?per_page=100"
