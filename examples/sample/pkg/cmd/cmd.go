@@ -23,8 +23,12 @@ const usage = `Usage: vikunja [command]
   migrate list                list the migrations the database has
   doctor                      check configuration, database, files and redis
   healthcheck                 migrate, and exit 0 if the database answers
+  user list [-e]              list the accounts
   user create -u -e [-p]      create an account
-  user list                   list the accounts
+  user reset-password ID -d [-p]        give it another password
+  user change-status ID [-e|-d]         enable or disable it
+  user delete ID [-n [-c]]    delete it, or ask by mail whether to
+  user set-admin ID --admin   refused: that takes a license
   dump [--path DIR] [--filename NAME]   write everything into a zip file
   restore FILE                wipe the database and fill it from a dump
 `

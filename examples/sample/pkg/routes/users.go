@@ -30,6 +30,10 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusForbidden, invalid.Error())
 		return
 	}
+	if errors.Is(err, models.ErrDisabled) {
+		writeMessage(w, http.StatusPreconditionFailed, err.Error())
+		return
+	}
 	if err != nil {
 		writeError(w, err)
 		return
@@ -48,6 +52,15 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := readJSON(r, &given); err != nil {
 		writeError(w, err)
+		return
+	}
+	// The command line takes shorter ones.
+	if length := len(given.Password); length < 8 || length > 72 {
+		writeError(w, models.Invalid{Reason: "the password must have 8 to 72 bytes"})
+		return
+	}
+	if !models.IsEmail(given.Email) {
+		writeError(w, models.Invalid{Reason: "the email address is invalid"})
 		return
 	}
 	user, err := models.CreateUser(r.Context(), s.Database, given.Username, given.Email, given.Password)
