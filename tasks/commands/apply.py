@@ -16,6 +16,7 @@ from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
 from tasks.output import console
 
 if TYPE_CHECKING:
+    from tasks.containers.base import Container
     from tasks.engine.session import Session
     from tasks.model.instance import Instance
     from tasks.model.operation_log import OperationName
@@ -261,4 +262,21 @@ def _report(session: Session, again: bool) -> dict[str, DeployError]:
             console.note(f"{name}: so far done after {took}; now for what could not be seen before")
         else:
             console.note(f"{name}: done in {took}: {run.instance.public_url}")
+            if run.context is not None and run.context.operation.name == "deploy":
+                _invite(run.instance, run.context.inspection.container)
     return failures
+
+
+def _invite(instance: Instance, container: Container) -> None:
+    """After a first deployment: say how somebody comes to log in, where nobody can."""
+    if instance.vikunja.registration:
+        return
+    from tasks.databases import database_for
+
+    try:
+        users = database_for(instance, container).counts().get("users")
+    except DeployError as unread:
+        console.warning(f"{instance.id}: {unread}")
+        return
+    if users == 0:
+        console.note(f"Nobody can log in yet: ./doit user {instance.id} add NAME --email E")

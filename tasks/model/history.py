@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tasks.model.operation_log import NOUNS, LogEntry, OperationName
+from tasks.model.operation_log import NOUNS, OPERATIONS, LogEntry, LogName
 
 Outcome = Literal["success", "failure", "cancelled", "unfinished"]
 
@@ -29,7 +29,7 @@ class Performed(Struct, frozen=True):
     error's one line, else empty. warnings: messages of its WARN lines.
     """
 
-    operation: OperationName
+    operation: LogName
     started: datetime
     outcome: Outcome
     seconds: int | None = None
@@ -43,12 +43,12 @@ def operations(entries: Iterable[LogEntry]) -> tuple[Performed, ...]:
 
     One begins with its start line and ends with its SUCCESS or ERROR line; a next start before
     that means that it was killed. Where the start line has been rotated away, the first line
-    that is left stands for it.
+    that is left stands for it. What others than operations wrote is left out.
     """
     performed: list[Performed] = []
     open_since: LogEntry | None = None
     warnings: list[str] = []
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(one for one in entries if one.operation in OPERATIONS):
         if number == 0 or _begins(entry):
             if open_since is not None:
                 performed.append(_unfinished(open_since, warnings))

@@ -127,10 +127,12 @@ class Vikunja(Struct, frozen=True):
     """The application's own settings, but for those that only become a variable: these the
     template reads from Instance.document.
 
-    secrets: how secrets reach the application, `files` (`*_FILE` variables, Vikunja 1.0 and later),
-    `environment`, or `auto`: as its version can. environment: further variables, as they are.
+    registration: whether strangers may register. secrets: how secrets reach the application,
+    `files` (`*_FILE` variables, Vikunja 1.0 and later), `environment`, or `auto`: as its version
+    can. environment: further variables, as they are.
     """
 
+    registration: bool
     secrets: Literal["auto", "files", "environment"]
     environment: Mapping[str, str]
     start_timeout_seconds: int

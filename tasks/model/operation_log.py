@@ -42,7 +42,10 @@ OperationName = Literal[
 ]
 OPERATIONS: tuple[OperationName, ...] = get_args(OperationName)
 
-NOUNS: dict[OperationName, str] = {
+LogName = Literal[OperationName, "user", "app"]
+"""Who writes lines: operations, and commands of the application that somebody has run."""
+
+NOUNS: dict[LogName, str] = {
     "deploy": "deployment",
     "update": "update",
     "backup": "backup",
@@ -54,12 +57,14 @@ NOUNS: dict[OperationName, str] = {
     "stop": "shutdown",
     "restart": "restart",
     "drill": "restore drill",
+    "user": "user command",
+    "app": "application command",
 }
 
 _LINE = re.compile(
     r"\[(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))\] "
     rf"\[(?P<level>{'|'.join(LEVELS)})\] "
-    rf"\[(?P<operation>{'|'.join(OPERATIONS)})\] "
+    rf"\[(?P<operation>{'|'.join(NOUNS)})\] "
     r"(?P<message>.*)"
 )
 
@@ -69,7 +74,7 @@ class LogEntry(Struct, frozen=True):
 
     time: datetime
     level: Level
-    operation: OperationName
+    operation: LogName
     message: str
 
 
@@ -118,7 +123,7 @@ def parse_line(line: str) -> LogEntry | None:
     return LogEntry(
         time=datetime.fromisoformat(found["time"]).astimezone(UTC).replace(microsecond=0),
         level=cast(Level, found["level"]),
-        operation=cast(OperationName, found["operation"]),
+        operation=cast(LogName, found["operation"]),
         message=unescape(found["message"]),
     )
 
@@ -163,7 +168,7 @@ class Log(Struct, frozen=True):
 
     paths: Paths
     instance_id: str
-    operation: OperationName
+    operation: LogName
 
     def write(self, level: Level, message: str, sync: bool = False) -> None:
         entry = LogEntry(utc_now(), level, self.operation, message)
@@ -218,7 +223,7 @@ def success_message(name: OperationName, seconds: float) -> str:
     return f"{NOUNS[name].capitalize()} completed in {format_duration(seconds)}"
 
 
-def failure_message(name: OperationName, error: BaseException, seconds: float) -> str:
+def failure_message(name: LogName, error: BaseException, seconds: float) -> str:
     code = exit_code(error)
     verb = "cancelled" if code == CancelledError.exit_code else "failed"
     reason = str(error) if isinstance(error, DeployError) else repr(error)

@@ -145,6 +145,18 @@ def ask(question: str) -> str:
     return answer.strip()
 
 
+def ask_secret(question: str) -> bytes:
+    """An answer from the terminal that does not show. Raises CancelledError for Ctrl-C, and where
+    the terminal has gone."""
+    from getpass import getpass
+
+    try:
+        return getpass(question, sys.stderr).encode("utf-8", "surrogateescape")
+    except (KeyboardInterrupt, EOFError):
+        note("")
+        raise CancelledError("cancelled; nothing was changed") from None
+
+
 def interactive() -> bool:
     """Whether somebody can be asked."""
     return sys.stdin is not None and sys.stdin.isatty()
@@ -157,7 +169,7 @@ class Lines:
         self._say = say
         self._last = ""
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: str, fraction: float | None = None, since: float | None = None) -> None:
         if text != self._last:
             self._last = text
             self._say(text)

@@ -32,7 +32,7 @@ def start(
     What runs already is left alone. Raises UnhealthyError where it does not answer in time.
     """
     with operation(paths, instance.id, "start", warn=warn) as op:
-        container = _existing_container(instance, paths)
+        container = existing_container(instance, paths)
         if not container.observe().running:
             _start_container(container, op, progress)
         _start_services(inspect_services(instance, container), op, progress)
@@ -43,7 +43,7 @@ def stop(
 ) -> None:
     """Stop what serves, and keep it stopped over a restart of the container, which runs on."""
     with operation(paths, instance.id, "stop", warn=warn) as op:
-        container = _existing_container(instance, paths)
+        container = existing_container(instance, paths)
         if not container.observe().running:
             op.info("The container does not run")
             return
@@ -63,7 +63,7 @@ def restart(
     does not come up: then nothing was touched.
     """
     with operation(paths, instance.id, "restart", warn=warn) as op:
-        container = _existing_container(instance, paths)
+        container = existing_container(instance, paths)
         if not container.observe().running:
             _start_container(container, op, progress)
             _start_services(inspect_services(instance, container), op, progress)
@@ -91,7 +91,7 @@ def inspect_services(instance: Instance, container: Container) -> Services:
     return Services(instance, container, inside)
 
 
-def _existing_container(instance: Instance, paths: Paths) -> Container:
+def existing_container(instance: Instance, paths: Paths) -> Container:
     """The instance's container. Raises ResourceError where it is not there, or not ours."""
     container = container_for(instance, paths)
     found = container.observe()

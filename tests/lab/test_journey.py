@@ -8,7 +8,6 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,15 @@ CANARY = "canary-7f3a91c2e5"
 
 
 @pytest.fixture(scope="module")
-def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
+def first_apply(lab_paths: Paths, lab_network: object) -> tuple[Site, str]:
+    """A site that was deployed, and what was said of that."""
     site = new_site(lab_paths, lab_network, "journey")
-    site.run("apply", "--yes")
-    yield site
+    return site, site.run("apply", "--yes").stderr
+
+
+@pytest.fixture(scope="module")
+def site(first_apply: tuple[Site, str]) -> Site:
+    return first_apply[0]
 
 
 def curl(site: Site, path: str, *options: str) -> str:
@@ -46,6 +50,16 @@ def clients(site: Site) -> Clients:
 def test_a_first_apply_serves_the_application_over_https(site: Site) -> None:
     assert '<div id="app">' in curl(site, "/")
     assert json.loads(curl(site, "/api/v1/info"))["version"] == "v1.0.0"
+
+
+def test_a_first_apply_ends_with_how_somebody_comes_to_log_in(
+    first_apply: tuple[Site, str],
+) -> None:
+    site, said = first_apply
+    assert said.splitlines()[-1] == (
+        f"Nobody can log in yet: ./doit user {site.id} add NAME --email E"
+    )
+    assert "log in" not in site.run("apply", "--yes").stderr
 
 
 def test_the_plan_after_an_apply_is_empty(site: Site) -> None:

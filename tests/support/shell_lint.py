@@ -39,12 +39,13 @@ from tasks.logs import reading  # noqa: E402
 from tasks.model.instance import DatabaseType, Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.workflows import service_scripts  # noqa: E402
+from tasks.workflows import application, service_scripts  # noqa: E402
 
 Shell = Literal["sh", "bash"]
 
 ENGINES: tuple[DatabaseType, ...] = ("sqlite", "postgresql", "mysql")
 SENT = (
+    application.APPLICATION,
     builder.END,
     builder.INSTALL,
     builder.PREPARE,
