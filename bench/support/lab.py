@@ -236,7 +236,7 @@ class Lab:
 class _Said:
     """Progress as lines."""
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: str, fraction: float | None = None, since: float | None = None) -> None:
         if fraction is None:
             said(text)
 

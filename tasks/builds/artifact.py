@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from tasks.builds.pace import Course
 from tasks.errors import BuildError
 from tasks.host import locks
 from tasks.host.files import recalled
@@ -153,8 +154,18 @@ def partial_path(paths: Paths, key: str) -> Path:
     return folder / f".{key}.{os.getpid()}.partial"
 
 
-def publish(paths: Paths, key: str, partial: Path, described: Artifact, seconds: float) -> Artifact:
-    """Make the finished, fsynced `partial` the artifact of its key: archive first, record last."""
+def publish(
+    paths: Paths,
+    key: str,
+    partial: Path,
+    described: Artifact,
+    seconds: float,
+    course: Course | None = None,
+) -> Artifact:
+    """Make the finished, fsynced `partial` the artifact of its key: archive first, record last.
+
+    course: what it took, for the next build of its repository.
+    """
     record_file = record_path(paths, key)
     # An older record must not describe the new archive, not even for a moment.
     record_file.unlink(missing_ok=True)
@@ -162,6 +173,8 @@ def publish(paths: Paths, key: str, partial: Path, described: Artifact, seconds:
     _sync_folder(described.path.parent)
     record = asdict(described) | {"built_at": int(time.time()), "seconds": round(seconds, 3)}
     del record["path"]
+    if course is not None:
+        record |= msgspec.to_builtins(course)
     aside = partial.with_suffix(".record.partial")
     with aside.open("w") as file:
         json.dump(record, file, indent=2)

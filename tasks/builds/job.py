@@ -16,6 +16,7 @@ from tasks.builds.builder import builder_spec, builder_workplace
 from tasks.builds.fetching import ready
 from tasks.builds.local import local_workplace
 from tasks.builds.making import collect, make, receive
+from tasks.builds.pace import Course, Pace, PacedProgress, last_course, repository_digest
 from tasks.builds.release_source import from_release
 from tasks.builds.run import BuildRun
 from tasks.builds.workplace import Workplace
@@ -82,7 +83,11 @@ def _from_tree(
     builder: ContainerSpec | None,
 ) -> Artifact:
     begun = time.monotonic()
-    mirror = git.fetch(desired, commit, paths, progress)
+    repository = repository_digest(desired.repository)
+    pace = Pace(last_course(paths, repository))
+    paced = PacedProgress(progress, pace)
+    pace.step("fetch")
+    mirror = git.fetch(desired, commit, paths, paced)
     version = git.describe(mirror, commit)
     modified = git.commit_time(mirror, commit)
 
@@ -94,7 +99,9 @@ def _from_tree(
     log = store.log_path(paths, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     partial = store.partial_path(paths, key)
-    with _workplace(instance, paths, key, progress, builder) as workplace:
+    pace.step("workplace")
+    with paced.moving(), _workplace(instance, paths, key, paced, builder) as workplace:
+        pace.step("toolchains")
         values = ready(
             workplace,
             recipe.asks_for(chosen, show),
@@ -102,17 +109,19 @@ def _from_tree(
             | dict(instance.build.environment),
             fetch=fetch,
             machine=os.uname().machine,
-            progress=progress,
+            progress=paced,
         )
-        node = runtime.bring(instance, show, workplace, values, progress)
-        progress.step("unpacking the tree")
+        node = runtime.bring(instance, show, workplace, values, paced)
+        pace.step("tree")
+        paced.step("unpacking the tree")
         with git.tree(mirror, commit) as tree:
             receive(workplace, tree, values)
         with log.open("w", encoding="utf-8", buffering=1) as lines:
             lines.write(f"{commit} {version} in {workplace.name}\n")
-            run = BuildRun(workplace, values, lines, log, instance.build.timeout_seconds, progress)
+            run = BuildRun(workplace, values, lines, log, instance.build.timeout_seconds, paced)
             made = tuple(make(run, part, show) for part in chosen)
-        progress.step("packing")
+        pace.step("packing")
+        paced.step("packing")
         with pack.packing(partial, modified) as packer:
             for part, slim in zip(chosen, made, strict=True):
                 collect(packer, workplace, part, slim, values)
@@ -121,10 +130,13 @@ def _from_tree(
         kept = {key, *releases.kept_by_all(paths)}
         with log.open("a", encoding="utf-8") as lines:
             lines.write(caches.note(workplace, key, values, node))
-            lines.write(caches.prune(workplace, kept, values, progress))
+            lines.write(caches.prune(workplace, kept, values, paced))
+    pace.step("")
     names = [part.name for part in chosen]
     ordered = tuple(name for name in ("backend", "frontend", "mcp-server") if name in names)
-    return finish(paths, key, partial, commit, version, ordered, time.monotonic() - begun)
+    course = Course(repository, pace.passed)
+    seconds = time.monotonic() - begun
+    return finish(paths, key, partial, commit, version, ordered, seconds, course)
 
 
 def finish(
@@ -135,12 +147,13 @@ def finish(
     version: str,
     parts: tuple[str, ...],
     seconds: float,
+    course: Course | None = None,
     *,
     found_right: Callable[[], None] = lambda: None,
 ) -> Artifact:
     """Check the packed archive and make it the artifact of its key; refused, it is removed.
 
-    found_right: what is to be done between the two.
+    course: of a build. found_right: what is to be done between the two.
     """
     try:
         check_binary(pack.first_bytes(partial, "backend/vikunja"), os.uname().machine)
@@ -154,7 +167,7 @@ def finish(
             parts=parts,
         )
         found_right()
-        return store.publish(paths, key, partial, made, seconds)
+        return store.publish(paths, key, partial, made, seconds, course)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from tasks.builds.pace import PacedProgress
 from tasks.builds.recipe import Part
 from tasks.builds.unreached import unreached
 from tasks.builds.workplace import Command, Workplace, capture, follow
 from tasks.errors import BuildError, NetworkError
 from tasks.model.redaction import masked
-from tasks.progress import Progress
 
 EVIDENCE_LINES = 20
 SHOWN_EVERY_SECONDS = 0.1
@@ -28,12 +28,13 @@ class BuildRun:
         log: IO[str],
         log_path: Path,
         seconds: float,
-        progress: Progress,
+        progress: PacedProgress,
     ) -> None:
         self.workplace, self.values = workplace, values
         self._log, self._log_path, self._progress = log, log_path, progress
         self._seconds, self._end = seconds, time.monotonic() + seconds
         self._shown = 0.0
+        self._commands = 0
 
     def command(self, part: Part, argv: tuple[str, ...]) -> None:
         """Run one command in the part's folder; a failure is a BuildError with its last lines, or a
@@ -46,11 +47,14 @@ class BuildRun:
             self._log.write(f"{masked(text)}\n")
             last.append(text)
             del last[:-EVIDENCE_LINES]
+            self._progress.pace.line()
             now = time.monotonic()
             if text.strip() and now - self._shown >= SHOWN_EVERY_SECONDS:
                 self._shown = now
                 self._progress.step(f"{part.name}: {short}: {text.strip()[:100]}")
 
+        self._commands += 1
+        self._progress.pace.step(f"command {self._commands}: {argv[0]}")
         self._progress.step(f"{part.name}: {short}")
         self._log.write(f"$ ({part.folder or '.'}) {masked(name)}\n")
         folder = f"{self.workplace.tree}/{part.folder}".rstrip("/")

@@ -80,7 +80,7 @@ class EntryQueue:
             effect()
         for entry in batch:
             self._left.popleft()
-            self.context.log(f"{entry.action} {entry.address}: {reasons_text(entry)}")
+            self.context.log(f"{entry.title}: {reasons_text(entry)}")
             self.context.done(entry)
 
 
@@ -92,7 +92,7 @@ def title(batch: Sequence[PlanEntry]) -> str:
     """What a batch does, in few words."""
     first = batch[0]
     if len(batch) == 1:
-        return f"{first.action} {first.address}"
+        return first.title
     kinds = {entry.address.partition(":")[0] for entry in batch}
     name = kinds.pop() if len(kinds) == 1 else "thing"
     return f"{first.action} {len(batch)} {name}s"

@@ -94,6 +94,6 @@ class CancellableProgress:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: str, fraction: float | None = None, since: float | None = None) -> None:
         check()
-        self._progress.step(text, fraction)
+        self._progress.step(text, fraction, since)

@@ -98,6 +98,11 @@ class PlanEntry(Struct, frozen=True):
     def full_address(self) -> str:
         return f"{self.instance}/{self.address}"
 
+    @property
+    def title(self) -> str:
+        """What is done, in few words: `create file:/etc/x`."""
+        return f"{self.action} {self.address}"
+
     def as_data(self) -> dict[str, Any]:
         """JSON-ready, as `plan --json` prints it."""
         return {

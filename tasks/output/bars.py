@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.output.console import safe
+from tasks.output.plan_text import duration
 
 MARGIN = 3
+
+LONG = 5.0
+"""Seconds from which on the time of what is under way is shown."""
 
 NEARLY = 0.9999
 """Of a step that is done: a bar that is full would stop its clock, and more steps may follow."""
@@ -30,7 +36,8 @@ def display() -> Any:
         """What a build writes may look like markup, or steer the terminal."""
 
         def render(self, task: Task) -> Text:
-            return Text(safe(task.fields["step"]).replace("\n", " "))
+            said = task.fields.get("said") or ((task.fields["step"], None),)
+            return Text(safe(with_times(said)).replace("\n", " "))
 
     class Margin(Console):
         """Leaves room for a terminal's `^C`, which would break the line: half of it would stay."""
@@ -64,6 +71,23 @@ def display() -> Any:
     )
 
 
+def with_times(said: Sequence[tuple[str, float | None]]) -> str:
+    """What is done at once, each with how long it has been under way where that is long. said:
+    the texts, and since when, by the monotonic clock."""
+    now = time.monotonic()
+    return " | ".join(
+        text if since is None or now - since < LONG else f"({duration(now - since)}) {text}"
+        for text, since in said
+        if text
+    )
+
+
+def pulse(display: Any, bar: Any) -> None:
+    """Let a bar move without saying how far it is."""
+    # To an update, no total means that it stays.
+    next(task for task in display.tasks if task.id == bar).total = None
+
+
 class StepBar:
     """A bar of a work whose length nobody knows: the percentage is that of the current step.
 
@@ -75,7 +99,7 @@ class StepBar:
         self._bar = display.add_task(name, total=None, start=False, step="waiting")
         self._shown = ("", -1)
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: str, fraction: float | None = None, since: float | None = None) -> None:
         shown = (text, -1 if fraction is None else int(fraction * 200))
         if shown == self._shown:
             return
@@ -83,9 +107,8 @@ class StepBar:
             self._display.start_task(self._bar)
         self._shown = shown
         if fraction is None:
-            # To an update, no total means that it stays.
-            next(task for task in self._display.tasks if task.id == self._bar).total = None
-            self._display.update(self._bar, step=text, completed=0)
+            pulse(self._display, self._bar)
+            self._display.update(self._bar, step=text, said=((text, since),), completed=0)
         else:
-            done = min(fraction, NEARLY)
-            self._display.update(self._bar, step=text, total=1, completed=done)
+            done, said = min(fraction, NEARLY), ((text, since),)
+            self._display.update(self._bar, step=text, said=said, total=1, completed=done)

@@ -111,7 +111,7 @@ class Recorded:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: str, fraction: float | None = None, since: float | None = None) -> None:
         self.texts.append(text)
 
 

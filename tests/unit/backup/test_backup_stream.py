@@ -146,7 +146,9 @@ def test_progress_rises_to_the_end(data: Path, backups: Path) -> None:
     seen: list[float] = []
 
     class Watch:
-        def step(self, text: str, fraction: float | None = None) -> None:
+        def step(
+            self, text: str, fraction: float | None = None, since: float | None = None
+        ) -> None:
             assert fraction is not None
             seen.append(fraction)
 

@@ -250,6 +250,7 @@ def test_the_record_says_everything(repository: Repository, paths: Paths) -> Non
 
     assert set(record) == {
         "key", "commit", "version", "sha256", "size", "parts", "built_at", "seconds",
+        "repository", "course",
     }  # fmt: skip
     assert abs(record["built_at"] - time.time()) < 60
     assert 0 < record["seconds"] < 60

@@ -15,6 +15,7 @@ import pytest
 from tasks.builds import remote
 from tasks.builds.download import download
 from tasks.builds.fetching import _script
+from tasks.builds.pace import Pace, PacedProgress
 from tasks.builds.recipe import Part
 from tasks.builds.remote import Remote
 from tasks.builds.run import BuildRun
@@ -87,7 +88,8 @@ def test_a_build_that_fails_for_the_network_is_no_wrong_build(tmp_path: Path) ->
         (NPM, NetworkError, r"frontend: npm ci waited for packages\.example\.org"),
         ("syntax error", BuildError, "frontend: npm ci failed with exit code 1"),
     ):
-        run = BuildRun(FailingWorkplace(said), {}, io.StringIO(), tmp_path / "log", 60, SILENT)
+        paced = PacedProgress(SILENT, Pace())
+        run = BuildRun(FailingWorkplace(said), {}, io.StringIO(), tmp_path / "log", 60, paced)
         with pytest.raises(DeployError, match=words) as caught:
             run.command(part, ("npm", "ci"))
         assert type(caught.value) is kind

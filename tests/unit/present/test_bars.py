@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
 from tasks.model.plan import InstancePlan, Plan, PlanEntry, Reason
-from tasks.output.bars import StepBar, display
-from tasks.output.plan_progress import Bars
+from tasks.output.bars import StepBar, display, with_times
+from tasks.output.plan_progress import Bars, Lines
 
 LONG = "frontend: pnpm run build: " + "a very long line of what is being built " * 5
 
@@ -99,3 +100,67 @@ def test_a_build_and_what_is_done_beside_it_share_a_bar() -> None:
     assert task.fields["step"] == "create 7 packages | backend: go build (50%)"
     container.step("")
     assert task.fields["step"] == "backend: go build (50%)"
+
+
+def build_and_file() -> tuple[PlanEntry, PlanEntry]:
+    reasons = (Reason("missing", "not there yet"),)
+    return (
+        PlanEntry("a", "build", "artifact:x", "create", reasons),
+        PlanEntry("a", "system", "file:/one", "create", reasons),
+    )
+
+
+def test_a_build_that_knows_how_far_it_is_moves_the_whole() -> None:
+    artifact, file = build_and_file()
+    shown = display()
+    bars = Bars(Plan((InstancePlan("a", (artifact, file), {}, {}),)), shown)
+    (task,) = shown.tasks
+    build = bars.of("a")
+    build.step("create artifact:x")
+    build.step("backend: go build", 0.5, time.monotonic())
+    assert 48 < task.percentage < 50
+    build.step("backend: go build", 0.25, time.monotonic())
+    assert task.percentage > 48
+    bars.done(artifact)
+    assert 98 < task.percentage < 99
+    build.step("create file:/one")
+    bars.done(file)
+    assert task.percentage == 100
+
+
+def test_a_build_of_which_nothing_is_known_moves_and_says_since_when() -> None:
+    artifact, file = build_and_file()
+    shown = display()
+    bars = Bars(Plan((InstancePlan("a", (artifact, file), {}, {}),)), shown)
+    (task,) = shown.tasks
+    build, other = bars.of("a"), bars.of("a")
+    build.step("create artifact:x")
+    other.step("create file:/one")
+    build.step("backend: go build", None, time.monotonic() - 65)
+    assert task.total == 61
+    other.step("")
+    assert task.total is None
+    assert with_times(task.fields["said"]) == "(1 min 5 s) backend: go build"
+    bars.done(artifact)
+    build.step("")
+    assert task.total == 61
+
+
+def test_a_short_while_is_not_worth_a_word() -> None:
+    now = time.monotonic()
+    said = [("one", now - 1), ("", None), ("two", None), ("three", now - 61)]
+    assert with_times(said) == "one | two | (1 min 1 s) three"
+
+
+def test_lines_say_how_far_a_build_is_and_only_when_something_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    artifact, file = build_and_file()
+    lines = Lines(Plan((InstancePlan("a", (artifact, file), {}, {}),)))
+    build = lines.of("a")
+    build.step("create artifact:x")
+    for part in range(5):
+        build.step("backend: go build", part / 10, time.monotonic())
+    build.step("packing", 0.9, time.monotonic())
+    said = [line.split("%")[0].split()[1] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["0", "0", "88"]

@@ -427,7 +427,9 @@ def test_a_failed_create_leaves_nothing_and_can_be_done_again(place: Place, box:
     place.cluster.duration = 0.2
 
     class Filling:
-        def step(self, text: str, fraction: float | None = None) -> None:
+        def step(
+            self, text: str, fraction: float | None = None, since: float | None = None
+        ) -> None:
             storage.used = storage.total
 
     only_lvm = wanting(box, replace(DESIRED, storage="local-lvm"))

@@ -163,7 +163,9 @@ def test_what_cannot_be_started_again_after_a_failure_is_told_with_both_reasons(
     moving = wanting(either, storage="local-lvm")
 
     class Unplugging:
-        def step(self, text: str, fraction: float | None = None) -> None:
+        def step(
+            self, text: str, fraction: float | None = None, since: float | None = None
+        ) -> None:
             if text.startswith("move the disk"):
                 cluster.nodes["pve"].bridges = ()
 

@@ -26,7 +26,7 @@ class Steps:
     def __init__(self) -> None:
         self.reported: list[tuple[str, float | None]] = []
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: str, fraction: float | None = None, since: float | None = None) -> None:
         self.reported.append((text, fraction))
 
 
@@ -89,7 +89,9 @@ def test_the_log_shows_while_it_grows(place: Place, https: ProxmoxerSession) -> 
     task = place.cluster.tasks[upid]
 
     class Growing(Steps):
-        def step(self, text: str, fraction: float | None = None) -> None:
+        def step(
+            self, text: str, fraction: float | None = None, since: float | None = None
+        ) -> None:
             super().step(text, fraction)
             if fraction == 0.25:
                 task.log.append("copied 75%")
@@ -115,7 +117,9 @@ def test_a_log_without_a_line_and_its_end_are_no_progress(
     call = https.call
 
     class Watching(Steps):
-        def step(self, text: str, fraction: float | None = None) -> None:
+        def step(
+            self, text: str, fraction: float | None = None, since: float | None = None
+        ) -> None:
             super().step(text, fraction)
             if "copied" in text:
                 task.log.append("TASK OK")
