@@ -5,10 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks.commands.base import DeployCommand
+from tasks.commands.base import DeployCommand, option
 from tasks.output import console
+
+if TYPE_CHECKING:
+    from tasks.model.instance import Instance
+    from tasks.paths import Paths
+    from tasks.secret import Secret
+
+USER = "demo"
+EMAIL = "demo@example.com"
 
 
 class Demo(DeployCommand):
@@ -17,6 +25,9 @@ class Demo(DeployCommand):
     doc_usage = ""
     needs_root = True
     changes = True
+    options = (
+        option("real", bool, False, "the newest published Vikunja instead, with a user to log in"),
+    )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.builds.sample import make_repository
@@ -31,15 +42,41 @@ class Demo(DeployCommand):
         paths = host_paths()
         ensure(("git", *local_driver().packages), console.Lines())
         ensure_user_ids()
-        (instance,) = load_instances((ROOT / "examples" / "demo.yaml",))
-        assert instance.git is not None
-        make_repository(Path(instance.git.repository))
+        name = "demo-real.yaml" if options["real"] else "demo.yaml"
+        (instance,) = load_instances((ROOT / "examples" / name,))
+        if instance.git is not None:
+            make_repository(Path(instance.git.repository))
         code = apply_all((instance,), paths, Request(yes=True))
         if code == 0:
+            if options["real"]:
+                welcome(instance, let_in(instance, paths))
             console.note(f"Served after {duration(time.monotonic() - begun)}. Try:")
             console.note(f"  ./doit plan --config {_shown(instance.source)}")
             console.result(f"https://{instance.network.interface.ip}/")
         return code
+
+
+def let_in(instance: Instance, paths: Paths) -> Secret[str]:
+    """The new password of the demo's user, who is added where nobody has that name."""
+    from tasks.workflows import people
+    from tasks.workflows.application import at_work
+    from tasks.workflows.passwords import random_password
+
+    password = random_password()
+    with at_work(instance, paths, "user", warn=console.warning) as work:
+        if USER in [user.username for user in people.list_users(work)]:
+            people.reset_password(work, USER, password)
+        else:
+            people.add(work, USER, EMAIL, password)
+    return password
+
+
+def welcome(instance: Instance, password: Secret[str]) -> None:
+    """Say who can log in, and by which name: Vikunja's page asks for its data by that alone."""
+    network = instance.network
+    console.note(f"User {USER}, password {password.reveal()}")
+    console.note(f"A browser has to know it by its name: {instance.public_url}")
+    console.note(f"  echo '{network.interface.ip} {network.domain}' >>/etc/hosts")
 
 
 def _shown(path: Path) -> str:

@@ -23,6 +23,8 @@ import pytest
 from inside import Inside
 from journey import DOIT, Site
 
+from tasks.commands.demo import let_in, welcome
+from tasks.config import load_instances
 from tasks.model.lock import Lock
 
 PASSWORDS = (
@@ -280,6 +282,17 @@ def test_a_command_of_the_application_has_its_own_input_outputs_and_code(
     assert login(deployed, "fay", "secret three") == 200
     user(deployed, "delete", "fay", "--now", "--yes")
     assert inside.shell("ls /run/systemd/system /run/vikunja-deploy").count("command") == 0
+
+
+def test_who_tries_the_real_one_gets_a_user_each_time(
+    deployed: Site, nobody: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (instance,) = load_instances([deployed.file])
+    passwords = [let_in(instance, deployed.paths) for _ in range(2)]
+    assert list(users(deployed)) == ["demo"]
+    assert [login(deployed, "demo", one.reveal()) for one in passwords] == [403, 200]
+    welcome(instance, passwords[1])
+    assert f"User demo, password {passwords[1].reveal()}\n" in capsys.readouterr().err
 
 
 def test_nothing_is_run_beside_what_does_not_serve(deployed: Site, inside: Inside) -> None:
