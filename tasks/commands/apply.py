@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tasks.commands.base import YES_OPTION, DeployCommand, load, option, select
+from tasks.commands.base import YES_OPTION, DeployCommand, load, named, option, select
 from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, show
 from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
 from tasks.output import console
@@ -279,4 +279,4 @@ def _invite(instance: Instance, container: Container) -> None:
         console.warning(f"{instance.id}: {unread}")
         return
     if users == 0:
-        console.note(f"Nobody can log in yet: ./doit user {instance.id} add NAME --email E")
+        console.note(f"Nobody can log in yet: ./doit user {named(instance)} add NAME --email E")

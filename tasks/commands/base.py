@@ -168,6 +168,24 @@ def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:
     return load_watched(files, console.warning)
 
 
+def named(instance: Instance) -> str:
+    """The id, as a command that somebody is told to type needs it: behind it --config and the file,
+    where that is not found by itself."""
+    from tasks.config import find_configuration
+
+    try:
+        found = find_configuration(None, caller_folder(), os.environ)
+    except UsageError:
+        found = ()
+    return instance.id if instance.source in found else f"{instance.id} --config {shown(instance)}"
+
+
+def shown(instance: Instance) -> str:
+    """The file that an instance was read from, as the caller may type it."""
+    path, here = instance.source, caller_folder()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def caller_folder() -> Path:
     """The folder that relative paths on the command line are relative to."""
     return Path.cwd()

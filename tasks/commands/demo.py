@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.commands.base import DeployCommand, option
+from tasks.commands.base import DeployCommand, option, shown
 from tasks.output import console
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Demo(DeployCommand):
         code = apply_all((instance,), paths, Request(yes=True))
         if code == 0:
             if options["real"]:
-                welcome(instance, let_in(instance, paths))
+                welcome(let_in(instance, paths))
             console.note(f"Served after {duration(time.monotonic() - begun)}. Try:")
-            console.note(f"  ./doit plan --config {_shown(instance.source)}")
+            console.note(f"  ./doit plan --config {shown(instance)}")
             console.result(f"https://{instance.network.interface.ip}/")
         return code
 
@@ -71,14 +71,5 @@ def let_in(instance: Instance, paths: Paths) -> Secret[str]:
     return password
 
 
-def welcome(instance: Instance, password: Secret[str]) -> None:
-    """Say who can log in, and by which name: Vikunja's page asks for its data by that alone."""
-    network = instance.network
+def welcome(password: Secret[str]) -> None:
     console.note(f"User {USER}, password {password.reveal()}")
-    console.note(f"A browser has to know it by its name: {instance.public_url}")
-    console.note(f"  echo '{network.interface.ip} {network.domain}' >>/etc/hosts")
-
-
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

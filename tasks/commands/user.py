@@ -15,6 +15,7 @@ from tasks.commands.base import (
     YES_OPTION,
     DeployCommand,
     load,
+    named,
     only,
     option,
 )
@@ -182,7 +183,7 @@ def show(instance: Instance, users: Sequence[User]) -> None:
     from tasks.output.columns import columns
 
     if not users:
-        console.note(f"{instance.id}: nobody yet: ./doit user {instance.id} add NAME --email E")
+        console.note(f"{instance.id}: nobody yet: ./doit user {named(instance)} add NAME --email E")
         return
     rows = [[str(user.id), user.username, user.email, user.status, user.created] for user in users]
     less = ("SINCE", "ID")

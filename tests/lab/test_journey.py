@@ -57,7 +57,7 @@ def test_a_first_apply_ends_with_how_somebody_comes_to_log_in(
 ) -> None:
     site, said = first_apply
     assert said.splitlines()[-1] == (
-        f"Nobody can log in yet: ./doit user {site.id} add NAME --email E"
+        f"Nobody can log in yet: ./doit user {site.id} --config {site.file} add NAME --email E"
     )
     assert "log in" not in site.run("apply", "--yes").stderr
 
