@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.builds.answer import Answer, ask
 from tasks.builds.artifact import Artifact, artifact_key, find, prune, verify
-from tasks.builds.git import resolve, resolve_many
+from tasks.builds.branch import resolve, resolve_many
 
 if TYPE_CHECKING:
     from tasks.builds.check import check_toolchain
