@@ -287,6 +287,14 @@ def test_plan_apply_and_check_refuse_the_same_and_nothing_is_made(
     assert [one["exit_code"] for one in problems] == [code]
 
 
+def test_secrets_in_files_are_refused_for_no_later_version(site: Site) -> None:
+    site.repository.tag(site.repository.commit(), "v1.0.0-rc0")
+    site.document["vikunja"] = {"secrets": "files"}
+    site.write()
+
+    assert Plan().parse_execute(["--config", str(site.config)]) == 0
+
+
 def test_a_plan_with_nothing_to_do_asks_nothing_of_what_could_refuse_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
