@@ -1,4 +1,5 @@
-"""What another place than the mirror says of a published archive: its SHA-256, and where it is.
+"""What another place than the mirror says of a published version: the SHA-256 of its archive, where
+else that is, and which files it was made of.
 
 The place is a repository in an API of GitHub's shape. That it says nothing is no error: then what
 was taken from the mirror is compared with nothing but itself, and that is said.
@@ -7,13 +8,14 @@ was taken from the mirror is compared with nothing but itself, and that is said.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
 
 from tasks.builds import web
 from tasks.builds.published import KINDS, NOWHERE, archive_name, objects
-from tasks.errors import DeployError
+from tasks.errors import BuildError, DeployError
 from tasks.model.instance import Release
 
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -57,3 +59,22 @@ def _said(assets: list[dict[str, Any]], version: str, kind: str, where: str) -> 
 
 def _has(assets: list[dict[str, Any]], name: str) -> bool:
     return any(one.get("name") == name for one in assets)
+
+
+def files_of(release: Release, version: str, folder: str) -> tuple[str, ...] | None:
+    """Names in a folder of the tree that a version was made of; None where nobody says."""
+    if release.digests == NOWHERE:
+        return None
+    try:
+        return _listed(f"{release.digests.rstrip('/')}/contents/{folder}?ref={version}")
+    except DeployError:
+        return None
+
+
+@cache
+def _listed(url: str) -> tuple[str, ...]:
+    # A process goes by one answer: a plan, and what is done of it.
+    answer = web.ask(url, HINT)
+    if not isinstance(answer, list):
+        raise BuildError("the answer is no list of files", where=web.shown(url), hint=HINT)
+    return tuple(str(one.get("name")) for one in objects(answer))

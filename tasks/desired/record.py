@@ -67,7 +67,7 @@ def _document_data(instance: Instance, facts: Facts, applied: Applied) -> dict[s
         version_green=green.version if green else None,
         mcp_version_blue=blue.version if blue and mcp else None,
         mcp_version_green=green.version if green and mcp else None,
-        deployed_commit=serving.commit if serving else "",
+        deployed_commit=serving.commit.removeprefix("-") if serving else "",
         last_backup=facts.host.get(LAST_BACKUP),
     )
     return deployment_document(instance, facts_now)

@@ -75,6 +75,17 @@ def _in_tree(mirror: Path, commit: str) -> tuple[str, ...]:
     return ids_of(git.files(mirror, commit, FOLDER))
 
 
+def _in_release(instance: Instance, target: ReleaseTarget) -> tuple[str, ...] | None:
+    """Of a published version, as far as somebody says; nobody of an archive of one's own."""
+    release = instance.release
+    if release is None or release.url is not None:
+        return None
+    from tasks.builds.digests import files_of
+
+    names = files_of(release, target.version, FOLDER)
+    return None if names is None else ids_of(names)
+
+
 def planned(
     instance: Instance,
     target: ReleaseTarget,
@@ -86,7 +97,8 @@ def planned(
     """What is known of an update to the target. serving: the release that it takes over from.
 
     served: what is recorded of the target, where it has served before. Asks the remote for the
-    target's files where they are not in the mirror yet. Raises GitError or NetworkError.
+    target's files where they are not in the mirror yet, and of a published version the place that
+    says its digests. Raises GitError or NetworkError.
     """
     commit = None if serving.commit == "-" else serving.commit
     before = Version(commit, serving.version)
@@ -98,6 +110,8 @@ def planned(
         version = version or git.describe(mirror, target.commit)
         wanted = _in_tree(mirror, target.commit)
         counts = git.apart(mirror, commit, target.commit) if commit else None
+    elif wanted is None:
+        wanted = _in_release(instance, target)
     found = recorded(facts, instance)
     both = wanted is not None and found is not None
     to_run = pending(wanted or (), found or ()) if both else None

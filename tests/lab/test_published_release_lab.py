@@ -70,6 +70,7 @@ def test_a_version_is_deployed_a_channel_followed_and_a_major_asked_for(
     assert version(site) == BUILT and site.addresses() == []
     archive = release_zip(BUILT, kind_of(), program)
     assert pinned(site) == {BUILT: hashlib.sha256(archive).hexdigest()}
+    assert f"{BUILT} is {mirror.mirror}/{BUILT}/" in site.log()
 
     # The same program, followed from now on: nothing that serves is touched.
     site.edit({"release": {"version": None, "channel": "stable"}})

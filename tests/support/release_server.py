@@ -100,6 +100,12 @@ class ReleaseServer:
         names = [one["name"] for one in json.loads(index.body)["folders"]]
         self.answers["/vikunja/"] = folders(folder, *names)
 
+    def holds(self, version: str, *migrations: str) -> None:
+        """Say which migrations a version was made of."""
+        listed = [{"name": f"{name}.go", "type": "file"} for name in migrations]
+        path = f"{self._api}/contents/pkg/migration?ref={version}"
+        self.answers[path] = as_json([{"name": "migration.go", "type": "file"}, *listed])
+
     def edit(self, version: str, **changes: object) -> None:
         """Change what the second place says of every archive of a version."""
         path = f"{self._api}/releases/tags/{version}"

@@ -15,6 +15,7 @@ from release_server import Answer, ReleaseServer, as_json, folders, release_zip,
 
 from tasks.builds import ask, build
 from tasks.builds import published as published_releases
+from tasks.builds.digests import files_of
 from tasks.builds.published import archive_url, choose, kind_of, parsed, settled, versions
 from tasks.errors import BuildError, DeployError, NetworkError
 from tasks.model import pins
@@ -522,6 +523,26 @@ def test_candidates_of_the_second_place_are_no_release_of_a_channel(
     assert versions(release_at(site, version=None, channel="stable"))[0] == V2
     # Who names it may have it, but for what only its maker sees.
     assert versions(release_at(site, version="v2.7.0"))[0] == "v2.7.0"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [TROUBLE, NO_JSON, as_json({"message": "Not Found"}), SLOW],
+    ids=["trouble", "no JSON", "no list", "slow"],
+)
+def test_files_of_a_version_that_nobody_lists_are_not_known(
+    site: ReleaseServer, answer: Answer
+) -> None:
+    path = f"/api/repos/go-vikunja/vikunja/contents/pkg/migration?ref={V2}"
+    site.answers[path] = answer
+    assert files_of(release_at(site), V2, "pkg/migration") is None
+    # Once somebody does, they stay as they are.
+    site.holds(V2, "20250101000000")
+    known = files_of(release_at(site), V2, "pkg/migration")
+    assert known == ("migration.go", "20250101000000.go")
+    site.answers[path] = answer
+    assert files_of(release_at(site), V2, "pkg/migration") == known
+    assert files_of(release_at(site, digests="none"), V2, "pkg/migration") is None
 
 
 def test_a_damaged_record_of_pins_is_not_taken_for_none(site: ReleaseServer, paths: Paths) -> None:

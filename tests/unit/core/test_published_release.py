@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from model_site import NAME, Site
 from release_server import Answer, ReleaseServer, folders, serving
 
@@ -16,6 +17,7 @@ from tasks.commands.apply import Apply
 from tasks.commands.check import Check
 from tasks.commands.plan import Plan
 from tasks.commands.rollback import Rollback
+from tasks.desired.record import DOCUMENT
 from tasks.errors import DeployError
 from tasks.model import releases
 from tasks.model import state as states
@@ -67,6 +69,10 @@ def test_the_first_deployment_takes_the_newest_and_the_next_plan_is_empty(follow
     state = states.read(followed.paths, NAME)
     assert state is not None
     assert (state.deployed_version, state.deployed_commit) == ("v2.4.0", None)
+    document = yaml.safe_load(followed.machine.files.content(DOCUMENT))
+    assert document["release"]["channel"] == "stable"
+    assert document["services"]["backend"]["version_blue"] == "v2.4.0"
+    assert document["git"] == {"repository": None, "branch": None, "deployed_commit": None}
 
 
 def test_a_newer_version_is_shown_like_a_newer_commit_and_done(
@@ -98,6 +104,45 @@ def test_a_version_that_is_in_the_cache_already_is_named_as_the_reason(
     shown = capsys.readouterr().out
     assert "stable is at v2.6.0 now\n      build: v2.4.0 → v2.6.0\n" in shown
     assert "artifact" not in shown
+
+
+FIRST, SECOND, THIRD = "20250101000000", "20250901120000", "20250902090000"
+
+
+@pytest.mark.parametrize(
+    ("holds", "said"),
+    [
+        ((FIRST,), "migrations: none pending, both versions overlap"),
+        ((FIRST, SECOND, THIRD), f"migrations: 2 pending ({SECOND}, {THIRD}), rehearsed on"),
+        (None, "migrations: cannot be known before"),
+    ],
+    ids=["none", "two", "unknown"],
+)
+def test_which_migrations_a_version_brings_is_asked_of_the_second_place(
+    followed: Site,
+    mirror: ReleaseServer,
+    holds: tuple[str, ...] | None,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    followed.machine.migrations = f"SCHEMA_INIT {FIRST}"
+    mirror.answers[INDEX] = folders("v2.5.0")
+    if holds is not None:
+        mirror.holds("v2.5.0", *holds)
+    take(followed, mirror, channel="stable", digests=mirror.digests)
+    run(followed, Plan)
+    assert f"    {said}" in capsys.readouterr().out
+
+
+def test_a_version_that_is_older_than_the_database_is_refused(
+    followed: Site, mirror: ReleaseServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    followed.machine.migrations = f"SCHEMA_INIT {FIRST} {SECOND}"
+    mirror.holds("v2.3.0", FIRST)
+    take(followed, mirror, version="v2.3.0", digests=mirror.digests)
+    assert run(followed, Apply, "--yes") == 7
+    assert "the database is newer than v2.3.0" in capsys.readouterr().err
+    assert version(followed) == "v2.4.0" and followed.world.log == []
 
 
 def test_another_major_is_said_and_taken_only_when_it_may_be(
