@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from tasks.builds.artifact import artifact_key, find
-from tasks.builds.git import resolve
+from tasks.builds.branch import resolve
 from tasks.model.instance import Instance
 from tasks.paths import Paths
 
