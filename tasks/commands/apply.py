@@ -16,7 +16,6 @@ from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
 from tasks.output import console
 
 if TYPE_CHECKING:
-    from tasks.containers.base import Container
     from tasks.engine.session import Session
     from tasks.model.instance import Instance
     from tasks.model.operation_log import OperationName
@@ -62,7 +61,8 @@ class Apply(DeployCommand):
 
 class Request(Struct, frozen=True):
     """How an apply was asked for. saved: a saved plan as data, from the file saved_as. adopt: what
-    was lost of the proof that a container is its instance's is put back first."""
+    was lost of the proof that a container is its instance's is put back first. invite: after a
+    first deployment it is said how somebody comes to log in."""
 
     yes: bool = False
     allow_destroy: bool = False
@@ -71,6 +71,7 @@ class Request(Struct, frozen=True):
     saved: Mapping[str, Any] | None = None
     saved_as: str = ""
     adopt: bool = False
+    invite: bool = True
 
 
 def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> int:
@@ -117,6 +118,9 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
         )
         anew = {name for name, why in failed_now.items() if again and _moved_only(why)}
         failures.update({name: why for name, why in failed_now.items() if name not in anew})
+        for done in plan.instances if request.invite else ():
+            if done.entries and done.instance not in failed_now and not done.unseen:
+                _invite(looks[done.instance])
         anew |= {i.instance for i in plan.instances if i.unseen and i.instance not in failures}
         left = tuple(instance for instance in left if instance.id in anew)
         if not left:
@@ -262,19 +266,19 @@ def _report(session: Session, again: bool) -> dict[str, DeployError]:
             console.note(f"{name}: so far done after {took}; now for what could not be seen before")
         else:
             console.note(f"{name}: done in {took}: {run.instance.public_url}")
-            if run.context is not None and run.context.operation.name == "deploy":
-                _invite(run.instance, run.context.inspection.container)
     return failures
 
 
-def _invite(instance: Instance, container: Container) -> None:
-    """After a first deployment: say how somebody comes to log in, where nobody can."""
-    if instance.vikunja.registration:
-        return
+def _invite(inspection: Inspection) -> None:
+    """Say how somebody comes to log in, where nobody can. inspection: of before it was applied."""
     from tasks.databases import database_for
+    from tasks.engine.instance_run import operation_name
 
+    instance = inspection.instance
+    if instance.vikunja.registration or operation_name(inspection) != "deploy":
+        return
     try:
-        users = database_for(instance, container).counts().get("users")
+        users = database_for(instance, inspection.container).counts().get("users")
     except DeployError as unread:
         console.warning(f"{instance.id}: {unread}")
         return

@@ -46,7 +46,7 @@ class Demo(DeployCommand):
         (instance,) = load_instances((ROOT / "examples" / name,))
         if instance.git is not None:
             make_repository(Path(instance.git.repository))
-        code = apply_all((instance,), paths, Request(yes=True))
+        code = apply_all((instance,), paths, Request(yes=True, invite=False))
         if code == 0:
             if options["real"]:
                 welcome(let_in(instance, paths))

@@ -6,22 +6,16 @@ meanwhile for that password in anybody's arguments or environment.
 
 from __future__ import annotations
 
-import json
-import os
-import pty
-import ssl
 import subprocess
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from inside import Inside
 from journey import DOIT, Site
+from people_lab import at_a_terminal, login, user, users
 
 from tasks.commands.demo import let_in, welcome
 from tasks.config import load_instances
@@ -36,66 +30,6 @@ PASSWORDS = (
     "Ümläute ß € 名",
     "x" * 72,
 )
-
-
-def login(site: Site, name: str, password: str) -> int:
-    """What the application answers to a login."""
-    request = urllib.request.Request(
-        f"https://{site.address}/api/v1/login",
-        json.dumps({"username": name, "password": password}).encode(),
-        {"Content-Type": "application/json", "Host": site.document["network"]["domain"]},
-    )
-    context = ssl._create_unverified_context()
-    try:
-        with urllib.request.urlopen(request, context=context, timeout=30) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as refused:
-        return refused.code
-
-
-def user(site: Site, *words: str, password: str | None = None, code: int = 0) -> str:
-    """Run `user` as somebody does who pipes the password in; what it says."""
-    given = [] if password is None else ["--password-stdin"]
-    done = subprocess.run(
-        [str(DOIT), "user", "--config", str(site.file), *given, site.id, *words],
-        env=site.environment,
-        input=f"{password}\n" if password is not None else "",
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == code, said
-    assert password is None or password not in said
-    return said
-
-
-def users(site: Site) -> dict[str, dict[str, Any]]:
-    found = json.loads(site.run("user", site.id, "list", "--json").stdout)
-    return {one["username"]: one for one in found}
-
-
-def at_a_terminal(
-    site: Site, words: Sequence[str], typed: Sequence[tuple[str, str]], code: int = 0
-) -> str:
-    """Run the tool at a terminal, and type each answer once its question is there."""
-    argv = [str(DOIT), *words]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(argv[0], argv, site.environment)
-    said, answers = "", list(typed)
-    while True:
-        try:
-            said += os.read(terminal, 4096).decode(errors="replace")
-        except OSError:
-            break
-        if answers and answers[0][0] in said:
-            os.write(terminal, answers.pop(0)[1].encode())
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code, said
-    assert answers == [], said
-    return said
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from journey import DOIT
 from migrating_branches import MORE, NEW, OLD, commit
+from people_lab import at_a_terminal, login, user, users
 from places import LabNetwork
 from pve.by_hand import edit
 from pve.ha import forget
@@ -55,6 +56,32 @@ def test_a_first_apply_serves_and_the_next_plan_is_empty(site: PveSite) -> None:
         site.vmid,
         site.document["proxmox"]["node"],
     )
+
+
+def test_people_are_let_in_over_every_connection(site: PveSite) -> None:
+    password = "two 'words\" $HOME"
+    user(site, "add", "anna", "--email", "a@example.com", password=password)
+    assert login(site, "anna", password) == 200
+    words = ["app", "--config", str(site.file), site.id, "--"]
+    said = at_a_terminal(
+        site,
+        [*words, "user", "reset-password", "anna", "-d"],
+        [("Enter Password: ", "another one\r"), ("Confirm Password: ", "another one\r")],
+    )
+    assert "another one" not in said
+    assert login(site, "anna", "another one") == 200
+    done = subprocess.run(
+        [str(DOIT), *words, "user", "delete", "anna", "--now"],
+        env=site.environment,
+        input="YES, I CONFIRM\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "User deleted successfully." in done.stdout
+    assert users(site) == {}
 
 
 def test_nginx_waits_for_no_network_that_nobody_sets_up(site: PveSite) -> None:
