@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from tasks.containers.base import Container
+from tasks.databases.catalog import Catalog, read_catalog
 from tasks.databases.outlook import Outlook, read_outlook
 from tasks.errors import DatabaseError, DeployError, NetworkError
 from tasks.guest.runner import GuestScript, run
@@ -61,6 +62,10 @@ class Database(Struct, frozen=True):
     def counts(self, place: str = LIVE) -> Mapping[str, int]:
         """The rows of every table, by its name."""
         return counts_in("\n".join(self._lines("counts", "cannot be read", place)))
+
+    def catalog(self) -> Catalog:
+        """The live database's tables and their columns."""
+        return read_catalog(self.engine, self._lines("columns", "cannot be read"))
 
     def migrations(self, place: str = LIVE) -> tuple[str, ...]:
         """Ids in the application's table `migration`, sorted; none where there is no table."""

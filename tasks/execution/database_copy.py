@@ -8,12 +8,12 @@ again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from tasks.databases import PASSWORD, Database, database_at
 from tasks.databases.base import script
+from tasks.databases.row_copy import RowCopy, Side, differences, read_digests
 from tasks.databases.watchdog import post_watchdog
 from tasks.databases.write_freeze import MOVE, WriteFreeze, journal_of
 from tasks.desired.release import other
@@ -27,6 +27,7 @@ from tasks.guest.runner import (
     script_text,
     while_stopped,
 )
+from tasks.host.process import Completed
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase, kept_text, read_kept
 from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS
@@ -41,20 +42,20 @@ from tasks.resources.data_move import (
 )
 from tasks.resources.files import Absent, File
 from tasks.resources.landing import put_files
-from tasks.resources.migration import DATABASE_FILE, HOME
+from tasks.resources.migration import HOME
 from tasks.resources.release import listening_port, released
 
 PUT_BACK = (f"{SECRETS}/{PASSWORD}", KEPT)
 """What is put back where it fails: the password by which the old database's server is reached."""
 
 MOST_SECONDS = 3600
-"""What a dump, or bringing it in, may take at most."""
+"""What making the tables, filling them, and comparing may each take at most."""
 
-MIGRATIONS = "migration"
-"""The application's own table of what it has been through: it makes that one itself."""
-
+COPY = f"{HOME}/copy"
+"""The folder of what copies the rows."""
 
 SCRIPT = GuestScript(MOVE, (MOVE,))
+COPY_ROWS = GuestScript("copy-rows", ("copy-rows",), shell="bash")
 
 
 def freeze_for(context: ApplyContext, desired: Freeze) -> WriteFreeze:
@@ -106,51 +107,89 @@ def _prepare(context: ApplyContext, desired: Freeze) -> None:
 
 
 def copy(context: ApplyContext, desired: DataCopied, _: PlanEntry) -> None:
-    """Dump, restore, and prove by the rows of every table that all of it arrived."""
-    limit = str(MOST_SECONDS)
+    """Let the application make its tables in the new database, fill them with the rows of the old
+    one, and prove by the rows of every table that all of it arrived."""
     old, new = database_at(desired.before, context.container), _new(context, desired.after)
-    context.progress.step(f"dumping {desired.before.label}")
-    _script(context, "dump", other(desired.color), limit, stdin=_settings(), frozen=True)
     if new.occupied():
         replace(new, within=while_stopped).wipe()
-    # The old one is out of reach for what fills the new one.
-    files = [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
-    hidden = files if desired.before.type == "sqlite" else []
     context.progress.step(f"filling {desired.after.label}")
-    said = _script(context, "restore", desired.color, limit, *hidden, frozen=True)
+    words = (desired.color, str(MOST_SECONDS))
+    _script(context, "schema", *words, stdin=_settings(), frozen=True)
+    rows = RowCopy(Side(old.engine, old.catalog()), Side(new.engine, new.catalog()))
+    _refuse(context, rows, old.migrations()[-1:] == new.migrations()[-1:])
+    _lay(context, rows, old, new)
+    _copy_rows(context, "copy")
     context.progress.step("comparing the two databases")
-    before, after = old.counts(), new.counts()
+    before, after = read_digests(_copy_rows(context, "compare").stdout.decode())
     wrong = differences(before, after)
-    if old.migrations()[-1:] != new.migrations()[-1:]:
-        wrong.append(f"{MIGRATIONS}: the new one has not been through the same")
     if wrong:
         raise DatabaseError(
-            f"the application did not carry everything over: {wrong[0]}",
+            f"not every row arrived as it was: {wrong[0]}",
             where=context.where,
-            evidence=[*wrong[1:], *said],
-            hint=f"The lines above are its own. ./doit logs {context.where} shows more.",
+            evidence=wrong[1:],
+            hint=f"What {desired.after.label} cannot hold has to be changed in the application.",
         )
-    rows = sum(before.values())
-    context.log(f"carried over: {len(before)} tables with {rows} rows, {desired.after.label}")
+    total = sum(one.rows for one in before.values())
+    context.log(f"copied: {len(before)} tables with {total} rows, {desired.after.label}")
+    for left in rows.left_out():
+        context.log(f"not copied, it is none of the application's: {left}")
     gone = KeptDatabase(desired.before, format_time(utc_now()))
     _keep(context, *desired.kept, gone, frozen=True)
 
 
-def differences(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
-    """In which tables rows are missing, or too many. A table without rows need not be there."""
-    names = sorted((before.keys() | after.keys()) - {MIGRATIONS})
-    return [
-        f"{name}: {before.get(name, 0)} rows, {after.get(name, 0)} arrived"
-        for name in names
-        if before.get(name, 0) != after.get(name, 0)
-    ]
+def _refuse(context: ApplyContext, rows: RowCopy, same: bool) -> None:
+    """same: whether both databases have been through the same migrations."""
+    wrong = (
+        rows.impossible() if same else ("its tables are not those of the old database's version",)
+    )
+    if wrong:
+        raise DatabaseError(
+            f"the rows do not fit into the new database: {wrong[0]}",
+            where=context.where,
+            evidence=wrong[1:],
+            hint="The application made both. Deploy the version that made the old one.",
+        )
+
+
+def _lay(context: ApplyContext, rows: RowCopy, old: Database, new: Database) -> None:
+    """What copy-rows.sh reads."""
+    contents = {
+        "begin": rows.begin(),
+        "rows": rows.rows(),
+        "end": rows.end(),
+        "old-digests": rows.old_digests(),
+        "new-digests": rows.new_digests(),
+    }
+    for side, database in (("old", old), ("new", new)):
+        contents[side] = script(database.engine).text
+        contents[f"{side}-connection"] = "".join(f"{word}\n" for word in database.connection)
+    files = (
+        File(path=f"{COPY}/{name}", content=text.encode(), mode="0600")
+        for name, text in contents.items()
+    )
+    put_files(context.container, *files, frozen=True)
+
+
+def _copy_rows(context: ApplyContext, action: str) -> Completed:
+    return COPY_ROWS.run(
+        context.container,
+        COPY,
+        action,
+        timeout=MOST_SECONDS,
+        frozen=True,
+        failure=last_line_says(
+            DatabaseError,
+            f"copying the rows failed ({action})",
+            where=context.where,
+            hint="Mend what the lines above name, then ./doit apply again.",
+        ),
+    )
 
 
 def _settings() -> bytes:
     """What keeps the application from reaching anybody meanwhile."""
     wanted = {
         "KEYVALUE_TYPE": "memory",
-        "FILES_TYPE": "local",
         **dict.fromkeys(OUTBOUND_SETTINGS, "false"),
     }
     return "".join(f'VIKUNJA_{key}="{value}"\n' for key, value in wanted.items()).encode()

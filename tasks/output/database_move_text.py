@@ -17,7 +17,7 @@ def move_lines(move: PlannedMove, style: Style) -> list[str]:
             f"{before} holds stays there"
         )
         return [f"    {style(text, 'red')}"]
-    how = f"database: {before} → {after}, data carried over by the application's dump"
+    how = f"database: {before} → {after}, data copied table by table"
     if move.first:
         return [f"    {how}, once this is done"]
     stop = "for an unknown time"

@@ -84,20 +84,19 @@ def titles(site: Site) -> set[str]:
     return {task["title"] for task in get(site, "/api/v1/tasks")}
 
 
-def test_where_the_dump_is_not_brought_in_everything_stays_as_it_was(site: Site) -> None:
+def test_where_the_application_makes_no_tables_everything_stays_as_it_was(site: Site) -> None:
     desired(site, "postgresql")
     said = site.run("plan").stdout
-    assert "database: sqlite → postgresql vikunja, data carried over" in said
+    assert "database: sqlite → postgresql vikunja, data copied table by table" in said
     assert "writes stop for about" in said and "destructive" not in said
     before, attached = titles(site), files(site)
-    # The application says so by no exit code.
     setting = f"[Service]\\nEnvironment=SAMPLE_FAIL_MIGRATION={FIRST_MIGRATION}\\n"
     inside = Inside(site)
     inside.shell(f'mkdir -p {BROKEN} && printf "{setting}" >{BROKEN}/fails.conf')
     with writing(site, "failing") as writers:
         failed = site.run("apply", "--yes", code=11)
     inside.shell(f"rm -r {BROKEN} && systemctl daemon-reload")
-    assert "the application did not carry everything over: " in failed.stderr
+    assert "the application could not make its tables in the new database" in failed.stderr
     assert f"migration {FIRST_MIGRATION} failed" in failed.stderr
     assert "serves on, with the database as it was" in failed.stderr
     serves_from(site, "sqlite")

@@ -373,6 +373,9 @@ class ModelContainer:
             if argv[2] == ATTACHMENTS.text:
                 # The model has no attachments.
                 return Answer()
+            if argv[2] == database_copy.COPY_ROWS.text:
+                folder, action = argv[4:]
+                return model_migration.copy_rows(machine, folder, action, self.world.record)
             engine, action, *arguments = argv[3:]
             if argv[2] == database_script(engine).text:  # type: ignore[arg-type]
                 words = 2 if engine == "sqlite" else 6

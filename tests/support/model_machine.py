@@ -138,11 +138,9 @@ class Machine:
     put_back: dict[str, Node | None] = field(default_factory=dict)
     """Files as they were when the data began to move to another database."""
     filled: Key | None = None
-    """The database that the application's dump is brought into."""
-    dumped: str = "none"
-    """What the application's dump holds."""
-    fails_to_restore: bool = False
-    """Whether the application brings nothing of a dump in, and says so by no exit code."""
+    """The database that the rows are copied into."""
+    fails_to_copy: bool = False
+    """Whether some rows do not arrive."""
     web_sockets: int = 0
     """How many are open to a color that is drained."""
     drained_within: tuple[str, ...] = ()

@@ -16,6 +16,9 @@ from tasks.databases.watchdog import AT_BOOT, WANTED
 from tasks.resources.data_move import FILLING, NEXT
 from tasks.resources.migration import DATABASE_FILE, HOME, JOURNAL
 
+EMPTY = "no-rows"
+"""In front of the migrations of a database that has the tables of the application, without rows."""
+
 MAINTENANCE = "/etc/vikunja/active/maintenance"
 
 
@@ -35,9 +38,8 @@ def database(
             return Answer(b"1000000\n")
         case "occupied", []:
             return Answer(b"no\n" if machine.contents.get(key, "none") == "none" else b"yes\n")
-        case "counts", ["live"]:
-            rows = len(machine.contents[key].split())
-            return Answer(f"migration\t{rows}\ntasks\t{rows}\n".encode())
+        case "columns", []:
+            return Answer(b"migration\tid\ttext\t0\t0\t\ntasks\tid\tbigint\t0\t0\t1\n")
         case (("wipe" | "remove"), []) if engine == "sqlite":
             machine.contents.pop(key, None)
             machine.files.remove(DATABASE_FILE)
@@ -126,18 +128,15 @@ def database_move(
         case ["keep", *paths]:
             machine.put_back = {path: files.get(path) for path in paths}
             files.remove(f"{HOME}/filled")
-        case ["dump", *_]:
+        case ["schema", color, *_]:
             assert b'VIKUNJA_MAILER_ENABLED="false"' in stdin
-            machine.dumped = machine.migrations
-        case ["restore", color, *_]:
             files.write(FILLING, files.content(f"{HOME}/filling") or b"")
             files.write(f"{HOME}/filled", b"")
             new = machine.filled = machine.database_of(color)
             assert machine.contents.get(new, "none") == "none", "it is filled twice"
-            machine.contents[new] = "SCHEMA_INIT" if machine.fails_to_restore else machine.dumped
+            machine.contents[new] = f"{EMPTY} {machine.migrations}"
             if new[0] == "sqlite":
                 files.write(DATABASE_FILE, b"SQLite format 3")
-            record("database:carried-over", "run")
         case ["undo"]:
             if files.get(f"{HOME}/filled") is not None:
                 assert machine.filled is not None
@@ -157,6 +156,22 @@ def database_move(
         case _:
             raise AssertionError(f"database-move.sh does not know {arguments}")
     return Answer()
+
+
+def copy_rows(machine: Machine, folder: str, action: str, record: Record) -> Answer:
+    """copy-rows.sh"""
+    new = machine.filled
+    assert new is not None
+    for name in ("old", "new", "rows", "old-connection", "new-digests"):
+        assert machine.files.content(f"{folder}/{name}")
+    if action == "copy":
+        machine.contents[new] = machine.contents[new].removeprefix(f"{EMPTY} ")
+        record("database:carried-over", "run")
+        return Answer()
+    rows = len(machine.migrations.split())
+    arrived = 1 if machine.fails_to_copy else rows
+    said = f"old\ttasks\t{rows}\t{rows}\nnew\ttasks\t{arrived}\t{arrived}\n"
+    return Answer(said.encode())
 
 
 def started(machine: Machine) -> None:

@@ -1,23 +1,18 @@
-# What becomes of the data where another database is configured: the application that serves dumps it
-# from the old one and restores it into the new one, with its own unit's sandbox and user, reaching
-# nobody. Arguments: ACTION, then
-#   room BYTES          so much, and some more for everybody else, is free for the dump
+# What becomes of the data where another database is configured: the application that is to serve makes
+# its tables in the new one, with its own unit's sandbox and user, reaching nobody; copy-rows.sh fills
+# them. Arguments: ACTION, then
+#   room BYTES          so much, and some more for everybody else, is free in the container
 #   keep FILE…          those files, as they are now, are put back by `undo`
-#   dump COLOR LIMIT [HIDDEN…]       from the database in use. stdin: settings on top
-#   restore COLOR LIMIT [HIDDEN…]    into the one configured. LIMIT: seconds that it may take
-#                       HIDDEN: paths that are out of reach
+#   schema COLOR LIMIT  the tables. stdin: settings on top. LIMIT: seconds that it may take
 #   undo                nothing of it is left, the new database is empty again
 #   end                 nothing of it is left but the new database
 #   wake|rest ENGINE    that engine's server in the container, for what is kept on it
-# A dump holds secrets in clear, and says them when it is restored: neither it nor the log stays, and
-# no such line is shown. Attachments stay where they are: the application sees empty stand-ins.
 set -eu
 LC_ALL=C
 export LC_ALL
 umask 077
 home=/var/lib/vikunja-deploy/migration
 filling=/var/lib/vikunja-deploy/filling-database
-scratch=/var/lib/vikunja/vikunja-deploy-database-move
 next=/etc/vikunja/secrets/db-password-next
 unit=vikunja-backend@database-move.service
 file=/run/systemd/system/$unit
@@ -25,43 +20,41 @@ adds=$file.d
 settings=/run/vikunja-deploy/database-move.environment
 log=/run/vikunja-deploy/database-move.log
 
-end() {
-	systemctl stop -- "$unit" 2>/dev/null || :
+end_unit() {
+	systemctl stop -- "$unit" vikunja-deploy-copy-rows.scope 2>/dev/null || :
 	systemctl reset-failed -- "$unit" 2>/dev/null || :
-	rm -rf "$file" "$adds" "$settings" "$log" "$scratch"
-	rm -f "$next"
+	rm -rf "$file" "$adds" "$settings" "$log"
 	systemctl daemon-reload
 }
 
-evidence() {
-	# The restore repeats the dumped environment.
-	grep -v VIKUNJA_ "$log" | tail -n 8 >&2 || :
+end() {
+	end_unit
+	rm -rf "$home/copy"
+	rm -f "$next"
 }
 
-run() {
-	# COMMAND COLOR LIMIT [HIDDEN…]: the application's command, to its end.
-	command=$1 color=$2 limit=$3
+schema() {
+	# COLOR LIMIT
+	color=$1
 	environment=/etc/vikunja/environment.$color
 	program="/usr/local/lib/vikunja/backend.$color /opt/vikunja/backend/$color/vikunja"
-	shift 3
 	mkdir -p "$adds" /run/vikunja-deploy
+	cat >"$settings"
 	cp "/etc/systemd/system/vikunja-backend@$color.service" "$file"
 	: >"$log"
 	{
 		printf '[Unit]\nConditionPathExists=\nAssertPathExists=\n[Service]\nType=oneshot\nRestart=no\n'
 		printf 'EnvironmentFile=\nEnvironmentFile=%s\nEnvironmentFile=%s\n' "$environment" "$settings"
-		printf 'ExecStart=\nExecStart=%s %s\n' "$program" "$command"
-		printf 'WorkingDirectory=%s\nTimeoutStartSec=%s\n' "$scratch" "$limit"
-		printf 'StandardInput=file:%s/answers\nStandardOutput=append:%s\n' "$scratch" "$log"
-		printf 'InaccessiblePaths=-/var/lib/vikunja/files\n'
-		for hidden in "$@"; do printf 'InaccessiblePaths=-%s\n' "$hidden"; done
+		printf 'ExecStart=\nExecStart=%s migrate\n' "$program"
+		printf 'TimeoutStartSec=%s\nStandardOutput=append:%s\nStandardError=append:%s\n' "$2" "$log" "$log"
 	} >"$adds/settings.conf"
 	systemctl daemon-reload
 	systemctl start -- "$unit" || {
-		evidence
-		echo "the application's $command ended with an error" >&2
+		tail -n 8 "$log" >&2
+		echo "the application could not make its tables in the new database" >&2
 		exit 1
 	}
+	end_unit
 }
 
 action=$1
@@ -71,7 +64,7 @@ room)
 	free=$(df --output=avail -B 1 /var/lib/vikunja | tail -n 1)
 	wanted=$(($1 + 64 * 1024 * 1024))
 	[ "$free" -ge "$wanted" ] || {
-		echo "/var/lib/vikunja in the container may need $((wanted / 1000000)) MB for the dump, and $((free / 1000000)) MB are free" >&2
+		echo "/var/lib/vikunja in the container may need $((wanted / 1000000)) MB for the new database, and $((free / 1000000)) MB are free" >&2
 		exit 1
 	}
 	;;
@@ -83,45 +76,17 @@ keep)
 	sync "$home/before.tar.new"
 	mv -fT "$home/before.tar.new" "$home/before.tar"
 	;;
-dump)
-	rm -rf "$scratch"
-	install -d -o vikunja -g vikunja -m 0700 "$scratch" "$scratch/files"
-	mkdir -p /run/vikunja-deploy
-	{
-		cat
-		printf 'VIKUNJA_SERVICE_ROOTPATH="%s"\nVIKUNJA_FILES_BASEPATH="%s/files"\n' "$scratch" "$scratch"
-	} >"$settings"
-	# It asks twice, and may read ahead the first time: answers enough for every read.
-	{
-		printf 'Yes, I understand\n'
-		head -c 16384 /dev/zero | tr '\0' '\n'
-	} >"$scratch/answers"
-	find /var/lib/vikunja/files -maxdepth 1 -type f -regex '.*/[0-9]+' -printf '%f\0' |
-		(cd "$scratch/files" && xargs -0 -r touch --)
-	chown -R vikunja:vikunja "$scratch"
-	run dump "$@"
-	# It says how it went by no exit code.
-	for found in "$scratch"/vikunja-dump*.zip; do
-		[ ! -e "$found" ] || mv -fT "$found" "$scratch/dump.zip"
-	done
-	[ "$(tail -c 22 "$scratch/dump.zip" 2>/dev/null | head -c 4)" = "$(printf 'PK\005\006')" ] || {
-		evidence
-		echo "the application's dump is not whole" >&2
-		exit 1
-	}
-	;;
-restore)
+schema)
 	# From here on what is in the new database is ours.
 	cp "$home/filling" "$filling.new"
 	sync "$filling.new"
 	mv -fT "$filling.new" "$filling"
 	sync "${filling%/*}"
 	: >"$home/filled"
-	run "restore $scratch/dump.zip" "$@"
-	evidence
+	schema "$@"
 	;;
 undo)
-	systemctl stop -- "$unit" 2>/dev/null || :
+	end_unit
 	if [ -e "$home/filled" ]; then
 		while IFS= read -r word; do set -- "$@" "$word"; done <"$home/connection"
 		if bash -c "$(cat "$home/database")" database wipe "$@"; then

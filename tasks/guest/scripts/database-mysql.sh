@@ -91,6 +91,27 @@ counts() {
 	done
 }
 
+columns() {
+	# TABLE<tab>COLUMN<tab>TYPE<tab>NULLABLE<tab>PRECISION<tab>COUNTER: digits of a second, and the next
+	# number of a column that counts by itself. MariaDB's JSON is a text that is checked.
+	case $(echo 'select version()' | ask) in
+	*MariaDB*)
+		first='' json="exists (select 1 from information_schema.check_constraints k
+			where k.constraint_schema = c.table_schema and k.table_name = c.table_name
+			and k.check_clause = concat('json_valid(', char(96), c.column_name, char(96), ')'))"
+		;;
+	*) first='set session information_schema_stats_expiry = 0;' json=false ;;
+	esac
+	echo "$first select c.table_name, c.column_name, if($json, 'checked json', c.data_type),
+			c.is_nullable = 'YES', coalesce(c.datetime_precision, 0),
+			if(c.extra like '%auto_increment%', coalesce(t.auto_increment, 1), '')
+		from information_schema.columns c join information_schema.tables t
+			on t.table_schema = c.table_schema and t.table_name = c.table_name
+		where c.table_schema = $(text "$name") and t.table_type = 'BASE TABLE'
+			and coalesce(c.generation_expression, '') = ''
+		order by c.table_name, c.ordinal_position" | ask
+}
+
 rows_in() {
 	# DUMP: rows by table. mariadb-dump writes each on a line of its own, and no text has line ends.
 	awk '
@@ -198,6 +219,18 @@ places)
 counts)
 	must_exist "$(database_of "$1")"
 	counts "$(database_of "$1")"
+	;;
+columns)
+	must_exist "$name"
+	columns
+	;;
+read)
+	ask --quick --max-allowed-packet=1G --database="$name"
+	;;
+write)
+	# A newer client would repeat the rows that a statement failed with.
+	rows_as_inserts mysql | ask --binary-mode --max-allowed-packet=1G \
+		--loose-skip-print-query-on-error --database="$name"
 	;;
 migrations)
 	must_exist "$(database_of "$1")"

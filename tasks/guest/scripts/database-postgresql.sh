@@ -94,6 +94,21 @@ TABLES="from pg_tables where schemaname not in ('pg_catalog', 'information_schem
 SHOWN="case schemaname when 'public' then tablename else schemaname || '.' || tablename end"
 COUNTS="select format('select %L, count(*) from %I.%I', $SHOWN, schemaname, tablename) $TABLES \\gexec"
 
+columns() {
+	# TABLE<tab>COLUMN<tab>TYPE<tab>NULLABLE<tab>PRECISION<tab>COUNTER: digits of a second, and the next
+	# number of a column that counts by itself.
+	echo "select label, attname, coalesce(b.typname, t.typname), (not attnotnull)::int,
+			case when t.typname like 'timestamp%' and atttypmod >= 0 then atttypmod else 6 end,
+			case when s.sequencename is not null then coalesce(last_value + increment_by, start_value)::text end
+		from (select $SHOWN as label, format('%I.%I', schemaname, tablename)::regclass as id $TABLES) as one
+			join pg_attribute on attrelid = one.id and attnum > 0 and not attisdropped and attgenerated = ''
+			join pg_type t on t.oid = atttypid
+			left join pg_type b on b.oid = t.typbasetype
+			left join pg_sequences s on format('%I.%I', s.schemaname, sequencename)
+				= pg_get_serial_sequence(one.id::text, attname)
+		order by label, attnum" | ask "$name"
+}
+
 drop() {
 	# PLACE
 	administer old="$(place_of "$1")" <<-'SQL'
@@ -303,6 +318,12 @@ places)
 	;;
 counts)
 	echo "$COUNTS" | ask "$(database_of "$1")"
+	;;
+columns)
+	columns
+	;;
+read | write)
+	ask "$name"
 	;;
 migrations)
 	echo "select 'select id from migration order by id collate \"C\"' where to_regclass('migration') is not null \\gexec" |

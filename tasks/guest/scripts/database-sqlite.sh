@@ -69,6 +69,20 @@ counts() {
 	done
 }
 
+columns() {
+	# TABLE<tab>COLUMN<tab>TYPE<tab>NULLABLE<tab>PRECISION<tab>COUNTER: digits of a second, and the next
+	# number of a column that counts by itself.
+	counter="''"
+	if [ -n "$(query "$database" "select 1 from sqlite_schema where name = 'sqlite_sequence'")" ]; then
+		counter="case when c.pk = 1 and t.sql like '%autoincrement%' then
+			1 + coalesce((select seq from sqlite_sequence s where s.name = t.name), 0) else '' end"
+	fi
+	query "$database" "select t.name, c.name, c.type, not c.\"notnull\", 9, $counter
+		from sqlite_schema t join pragma_table_xinfo(t.name) c
+		where t.type = 'table' and t.name not like 'sqlite\\_%' escape '\\' and c.hidden = 0
+		order by t.name, c.cid"
+}
+
 swap() {
 	# NEW ASIDE: files. Nothing may have the database open.
 	must_be_there "$1"
@@ -109,6 +123,18 @@ places)
 counts)
 	must_be_there "$(file_of "$1")"
 	counts "$(file_of "$1")"
+	;;
+columns)
+	must_be_there "$database"
+	columns
+	;;
+read)
+	must_be_there "$database"
+	query "$database"
+	;;
+write)
+	must_be_there "$database"
+	rows_as_inserts sqlite | query "$database"
 	;;
 migrations)
 	must_be_there "$(file_of "$1")"

@@ -71,3 +71,69 @@ same_counts() {
 	diff <(sort "$1/tables.tsv") <(sort) >&2 ||
 		refuse "other rows came out of the dump than had gone into it"
 }
+
+rows_as_inserts() {
+	# sqlite|mysql; statements on stdin, and rows as PostgreSQL's COPY writes them: from a line
+	# `\= BYTES INSERT …`, BYTES the numbers of the columns that hold bytes, as `,2,5,`, to a line `\.`.
+	awk -v engine="$1" '
+		function end_statement() { if (size) print ";"; size = 0 }
+		function as_bytes(field) {
+			return field == "\\N" ? "NULL" : "X" quote substr(field, 4) quote
+		}
+		function as_text(field, code) {
+			if (field == "\\N") return "NULL"
+			gsub(quote, quote quote, field)
+			if (engine == "mysql") {
+				# It knows the same escapes but for these two.
+				if (field ~ /\\[fv]/) {
+					gsub(/\\\\/, "\\\001", field)
+					gsub(/\\f/, "\f", field)
+					gsub(/\\v/, "\v", field)
+					gsub(/\\\001/, "\\\\", field)
+				}
+				return quote field quote
+			}
+			if (!index(field, "\\")) return quote field quote
+			gsub(/\\\\/, "\\134", field)
+			lone = index(field, "\\134")
+			field = quote field quote
+			for (code in named)
+				if (index(field, "\\" named[code]))
+					field = "replace(" field "," quote "\\" named[code] quote ",char(" code "))"
+			return lone ? "replace(" field "," quote "\\134" quote ",char(92))" : field
+		}
+		function as_row(line, many, at, out) {
+			many = split(line, fields, "\t")
+			for (at = 1; at <= many; at++)
+				out = out (at > 1 ? "," : "") (index(bytes, "," at ",") ? as_bytes(fields[at]) : as_text(fields[at]))
+			return out
+		}
+		function as_plain_row(line) {
+			gsub(quote, quote quote, line)
+			gsub(/\t/, quote "," quote, line)
+			line = quote line quote
+			gsub(quote "\\\\N" quote, "NULL", line)
+			return line
+		}
+		BEGIN {
+			quote = sprintf("%c", 39)
+			named[8] = "b"; named[9] = "t"; named[10] = "n"; named[11] = "v"; named[12] = "f"; named[13] = "r"
+		}
+		!inside && /^\\= / {
+			inside = 1
+			bytes = $2
+			head = substr($0, length(bytes) + 5)
+			next
+		}
+		!inside { print; next }
+		$0 == "\\." { end_statement(); inside = 0; next }
+		{
+			plain = bytes == "," && (engine == "mysql" ? !/\\[fv]/ : !/\\[^N]/)
+			row = "(" (plain ? as_plain_row($0) : as_row($0)) ")"
+			if (size) print ","; else print head
+			print row
+			size += length(row)
+			if (size > 262144) end_statement()
+		}
+	'
+}

@@ -11,7 +11,7 @@ stamps=/var/lib/vikunja-deploy/stamps
 # What fills another database goes on for nothing.
 for filling in database-move carry; do
 	if grep -q "[ =]$filling\$" "$home/journal" 2>/dev/null; then
-		systemctl stop "vikunja-backend@$filling.service" 2>/dev/null
+		systemctl stop "vikunja-backend@$filling.service" vikunja-deploy-copy-rows.scope 2>/dev/null
 	fi
 done
 mkdir -p /run/vikunja-deploy
@@ -65,6 +65,7 @@ open_again() {
 forget() {
 	rm -f "$home/journal"
 	sync "$home"
+	rm -rf "$home/copy"
 	rm -f "$home/database" "$home/connection" "$home/recover" "$home/guard" \
 		"$home/database-move" "$home/carry" \
 		"$home"/next-* "$home/filling" "$home/filled" "$home/before.tar" \

@@ -45,9 +45,9 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
             at = random.randint(1, 2 * len(plan.entries) + 20)
             story.append(f"killed at {at}: {apply_killed(site, looks, plan, at)}")
         else:
-            site.machine.fails_to_restore = True
+            site.machine.fails_to_copy = True
             story += [str(why) for why in site.carry_out(looks, plan).values()]
-            site.machine.fails_to_restore = False
+            site.machine.fails_to_copy = False
     site.document = {**before, "vikunja": {"registration": True}}
     site.write()
     print("\n".join(story))
