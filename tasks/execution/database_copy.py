@@ -33,6 +33,7 @@ from tasks.model.database_move import KeptDatabase, kept_text, read_kept
 from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS
 from tasks.model.operation_log import format_time, utc_now
 from tasks.model.plan import PlanEntry
+from tasks.planning.migrations import ID
 from tasks.resources.data_move import (
     KEPT,
     NEXT,
@@ -116,7 +117,7 @@ def copy(context: ApplyContext, desired: DataCopied, _: PlanEntry) -> None:
     words = (desired.color, str(MOST_SECONDS))
     _script(context, "schema", *words, stdin=_settings(), frozen=True)
     rows = RowCopy(Side(old.engine, old.catalog()), Side(new.engine, new.catalog()))
-    _refuse(context, rows, old.migrations()[-1:] == new.migrations()[-1:])
+    _refuse(context, rows, _newest(old) == _newest(new))
     _lay(context, rows, old, new)
     _copy_rows(context, "copy")
     context.progress.step("comparing the two databases")
@@ -149,6 +150,10 @@ def _refuse(context: ApplyContext, rows: RowCopy, same: bool) -> None:
             evidence=wrong[1:],
             hint="The application made both. Deploy the version that made the old one.",
         )
+
+
+def _newest(database: Database) -> str | None:
+    return max(filter(ID.fullmatch, database.migrations()), default=None)
 
 
 def _lay(context: ApplyContext, rows: RowCopy, old: Database, new: Database) -> None:

@@ -29,8 +29,6 @@ const usage = `Usage: vikunja [command]
   user change-status ID [-e|-d]         enable or disable it
   user delete ID [-n [-c]]    delete it, or ask by mail whether to
   user set-admin ID --admin   refused: that takes a license
-  dump [--path DIR] [--filename NAME]   write everything into a zip file
-  restore FILE                wipe the database and fill it from a dump
 `
 
 // Execute runs one command and returns the process's exit code.
@@ -53,8 +51,6 @@ func Execute(arguments []string) int {
 		"doctor":      doctor,
 		"healthcheck": healthcheck,
 		"user":        user,
-		"dump":        dumpCommand,
-		"restore":     restoreCommand,
 	}
 	command, ok := commands[name]
 	if !ok {

@@ -29,10 +29,29 @@ func (e Engine) DateTime() string {
 	return "DATETIME"
 }
 
-// Quote writes a table's or column's name so that no keyword is in the way.
-func (e Engine) Quote(name string) string {
-	if e == MySQL {
-		return "`" + name + "`"
+// JSON is the column type of a document. SQLite has none of its own.
+func (e Engine) JSON() string {
+	if e == SQLite {
+		return "TEXT"
 	}
-	return `"` + name + `"`
+	return "JSON"
+}
+
+// LongText is the column type of a text of any length.
+func (e Engine) LongText() string {
+	if e == MySQL {
+		return "LONGTEXT"
+	}
+	return "TEXT"
+}
+
+// Double is the column type of a number with a point.
+func (e Engine) Double() string {
+	switch e {
+	case Postgres:
+		return "DOUBLE PRECISION"
+	case MySQL:
+		return "DOUBLE"
+	}
+	return "REAL"
 }

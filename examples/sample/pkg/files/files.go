@@ -81,16 +81,6 @@ func (s *Store) Remove(id int64) error {
 	return err
 }
 
-// Save writes a content to its id, whatever its size.
-func (s *Store) Save(id int64, content io.Reader) error {
-	unlimited := &Store{folder: s.folder, limit: 1<<63 - 2}
-	incoming, err := unlimited.Receive(content)
-	if err != nil {
-		return err
-	}
-	return incoming.Place(id)
-}
-
 func (s *Store) path(id int64) string {
 	return filepath.Join(s.folder, strconv.FormatInt(id, 10))
 }

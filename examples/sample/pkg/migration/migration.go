@@ -41,19 +41,11 @@ func All() []Migration {
 
 // Run runs what is pending.
 func Run(ctx context.Context, database *db.DB) error {
-	return RunTo(ctx, database, "")
-}
-
-// RunTo runs what is pending up to and including the given id; empty means everything.
-func RunTo(ctx context.Context, database *db.DB, last string) error {
 	done, err := prepare(ctx, database)
 	if err != nil {
 		return err
 	}
 	for _, m := range All() {
-		if last != "" && m.ID > last {
-			break
-		}
 		if done[m.ID] {
 			continue
 		}

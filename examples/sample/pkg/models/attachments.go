@@ -75,24 +75,6 @@ func DeleteAttachment(ctx context.Context, database *db.DB, taskID, id int64) (i
 	})
 }
 
-// ListFiles returns every file the database names.
-func ListFiles(ctx context.Context, database *db.DB) ([]File, error) {
-	rows, err := database.Query(ctx, "SELECT id, name, mime, size FROM files ORDER BY id")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var files []File
-	for rows.Next() {
-		var file File
-		if err := rows.Scan(&file.ID, &file.Name, &file.Mime, &file.Size); err != nil {
-			return nil, err
-		}
-		files = append(files, file)
-	}
-	return files, rows.Err()
-}
-
 func attachmentsWhere(
 	ctx context.Context, database *db.DB, condition string, arguments ...interface{},
 ) ([]Attachment, error) {
