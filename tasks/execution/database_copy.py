@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tasks.databases import PASSWORD, Database, database_at
 from tasks.databases.base import script
-from tasks.databases.row_copy import RowCopy, Side, differences, read_digests
+from tasks.databases.copier import copy_rows
 from tasks.databases.watchdog import post_watchdog
 from tasks.databases.write_freeze import MOVE, WriteFreeze, journal_of
 from tasks.desired.release import other
@@ -27,7 +27,6 @@ from tasks.guest.runner import (
     script_text,
     while_stopped,
 )
-from tasks.host.process import Completed
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase, kept_text, read_kept
 from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS
@@ -50,13 +49,9 @@ PUT_BACK = (f"{SECRETS}/{PASSWORD}", KEPT)
 """What is put back where it fails: the password by which the old database's server is reached."""
 
 MOST_SECONDS = 3600
-"""What making the tables, filling them, and comparing may each take at most."""
-
-COPY = f"{HOME}/copy"
-"""The folder of what copies the rows."""
+"""What making the tables may take at most."""
 
 SCRIPT = GuestScript(MOVE, (MOVE,))
-COPY_ROWS = GuestScript("copy-rows", ("copy-rows",), shell="bash")
 
 
 def freeze_for(context: ApplyContext, desired: Freeze) -> WriteFreeze:
@@ -116,79 +111,31 @@ def copy(context: ApplyContext, desired: DataCopied, _: PlanEntry) -> None:
     context.progress.step(f"filling {desired.after.label}")
     words = (desired.color, str(MOST_SECONDS))
     _script(context, "schema", *words, stdin=_settings(), frozen=True)
-    rows = RowCopy(Side(old.engine, old.catalog()), Side(new.engine, new.catalog()))
-    _refuse(context, rows, _newest(old) == _newest(new))
-    _lay(context, rows, old, new)
-    _copy_rows(context, "copy")
-    context.progress.step("comparing the two databases")
-    before, after = read_digests(_copy_rows(context, "compare").stdout.decode())
-    wrong = differences(before, after)
-    if wrong:
-        raise DatabaseError(
-            f"not every row arrived as it was: {wrong[0]}",
-            where=context.where,
-            evidence=wrong[1:],
-            hint=f"What {desired.after.label} cannot hold has to be changed in the application.",
+    _require_one_version(context, old, new)
+    copied = copy_rows(old, new, context.progress, frozen=True)
+    context.log(f"copied: {copied.tables} tables with {copied.rows} rows, {desired.after.label}")
+    if copied.left_out:
+        context.operation.warn(
+            f"{context.where}: not copied, for the application has no such thing: "
+            f"{', '.join(copied.left_out)}; {desired.before.label} keeps it"
         )
-    total = sum(one.rows for one in before.values())
-    context.log(f"copied: {len(before)} tables with {total} rows, {desired.after.label}")
-    for left in rows.left_out():
-        context.log(f"not copied, it is none of the application's: {left}")
-    gone = KeptDatabase(desired.before, format_time(utc_now()))
+    gone = KeptDatabase(desired.before, format_time(utc_now()), copied.left_out)
     _keep(context, *desired.kept, gone, frozen=True)
 
 
-def _refuse(context: ApplyContext, rows: RowCopy, same: bool) -> None:
-    """same: whether both databases have been through the same migrations."""
-    wrong = (
-        rows.impossible() if same else ("its tables are not those of the old database's version",)
-    )
-    if wrong:
+def _require_one_version(context: ApplyContext, old: Database, new: Database) -> None:
+    before, after = _newest(old), _newest(new)
+    if before != after:
         raise DatabaseError(
-            f"the rows do not fit into the new database: {wrong[0]}",
+            f"the old database has been through migration {before}, the new one through {after}",
             where=context.where,
-            evidence=wrong[1:],
-            hint="The application made both. Deploy the version that made the old one.",
+            hint="The application's tables differ by version. Deploy the one that made the old "
+            "database's, then move it.",
         )
 
 
 def _newest(database: Database) -> str | None:
     return max(filter(ID.fullmatch, database.migrations()), default=None)
-
-
-def _lay(context: ApplyContext, rows: RowCopy, old: Database, new: Database) -> None:
-    """What copy-rows.sh reads."""
-    contents = {
-        "begin": rows.begin(),
-        "rows": rows.rows(),
-        "end": rows.end(),
-        "old-digests": rows.old_digests(),
-        "new-digests": rows.new_digests(),
-    }
-    for side, database in (("old", old), ("new", new)):
-        contents[side] = script(database.engine).text
-        contents[f"{side}-connection"] = "".join(f"{word}\n" for word in database.connection)
-    files = (
-        File(path=f"{COPY}/{name}", content=text.encode(), mode="0600")
-        for name, text in contents.items()
-    )
-    put_files(context.container, *files, frozen=True)
-
-
-def _copy_rows(context: ApplyContext, action: str) -> Completed:
-    return COPY_ROWS.run(
-        context.container,
-        COPY,
-        action,
-        timeout=MOST_SECONDS,
-        frozen=True,
-        failure=last_line_says(
-            DatabaseError,
-            f"copying the rows failed ({action})",
-            where=context.where,
-            hint="Mend what the lines above name, then ./doit apply again.",
-        ),
-    )
 
 
 def _settings() -> bytes:

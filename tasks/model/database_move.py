@@ -34,24 +34,47 @@ class PlannedMove(Struct, frozen=True):
 
 
 class KeptDatabase(Struct, frozen=True):
-    """A database that the data was carried over from. since: UTC, not in use since then."""
+    """A database that the data was copied from. since: UTC, not in use since then. only_there: what
+    was not copied, for the application has no such thing: `table notes`."""
 
     database: DatabaseAddress
     since: str
+    only_there: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        return {"database": self.database.as_data(), "since": self.since}
+        return {
+            "database": self.database.as_data(),
+            "since": self.since,
+            "only_there": list(self.only_there),
+        }
+
+    @property
+    def unused(self) -> str:
+        """`not in use since …, with what is nowhere else: table notes`"""
+        also = (
+            f", with what is nowhere else: {', '.join(self.only_there)}" if self.only_there else ""
+        )
+        return f"not in use since {self.since}{also}"
 
 
 def read_kept(line: str) -> tuple[KeptDatabase, ...]:
     """From the line that is kept in the container; nothing where that is damaged."""
     try:
-        found = [(read_address(item["database"]), item["since"]) for item in json.loads(line)]
+        found = [_read(item) for item in json.loads(line)]
     except (ValueError, TypeError, KeyError, RecursionError):
         return ()
-    return tuple(
-        KeptDatabase(one, since) for one, since in found if one is not None and type(since) is str
+    return tuple(one for one in found if one is not None)
+
+
+def _read(item: dict[str, Any]) -> KeptDatabase | None:
+    database, since, only_there = (
+        read_address(item["database"]),
+        item["since"],
+        item.get("only_there", []),
     )
+    if database is None or type(since) is not str or type(only_there) is not list:
+        return None
+    return KeptDatabase(database, since, tuple(map(str, only_there)))
 
 
 def kept_text(kept: Iterable[KeptDatabase]) -> str:

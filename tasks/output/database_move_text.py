@@ -31,10 +31,7 @@ def move_lines(move: PlannedMove, style: Style) -> list[str]:
 
 def kept_lines(kept: Iterable[KeptDatabase], name: str) -> list[str]:
     """One line for each database that is not in use any more, with the way to remove it."""
-    return [
-        f"kept: {item.database.label}, not in use since {item.since}; {kept_hint(item, name)}"
-        for item in kept
-    ]
+    return [f"kept: {item.database.label}, {item.unused}; {kept_hint(item, name)}" for item in kept]
 
 
 def kept_hint(item: KeptDatabase, name: str) -> str:

@@ -1,8 +1,9 @@
-"""Carrying the data over to another database: what is asked, and the steps of it.
+"""Moving the data to another database: what is asked, and the steps of it.
 
-Writes stop (`Freeze`), the application's own dump of the old database is restored into the new one
-(`DataCopied`), the services take up settings that name the new one, and once they serve, writes go
-on (`Thaw`). The old one is kept until it is said that it may go (`DatabaseRemoved`).
+Writes stop (`Freeze`), the application makes its tables in the new database, and all rows are
+copied into them (`DataCopied`), the services take up settings that name the new one, and once they
+serve, writes go on (`Thaw`). The old one is kept until it is said that it may go
+(`DatabaseRemoved`).
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ class DatabaseRemoved(Resource, frozen=True, kw_only=True):
 
     def difference(self, facts: Facts) -> Difference | None:
         inside = self.item.database.inside
-        why = f"not in use since {self.item.since}"
+        why = self.item.unused
         if not inside:
             why += "; only forgotten, it stays on its server"
         return Difference("delete", "", destructive=inside, because=why)

@@ -136,7 +136,7 @@ def _kept_notes(standing: Standing) -> list[Note]:
     return [
         Note(
             "note",
-            f"kept: {item.database.label}, not in use since {item.since}",
+            f"kept: {item.database.label}, {item.unused}",
             kept_hint(item, name),
             "database",
         )

@@ -24,6 +24,7 @@ from model_scripts import Answer
 from tasks.backup.cutover import ATTACHMENTS
 from tasks.containers import spec_for
 from tasks.containers.base import MARKER_PATH, Container, ContainerFacts, ContainerSpec
+from tasks.databases import copier
 from tasks.databases.base import script as database_script
 from tasks.databases.watchdog import RECOVER
 from tasks.databases.write_freeze import FREEZE
@@ -373,7 +374,7 @@ class ModelContainer:
             if argv[2] == ATTACHMENTS.text:
                 # The model has no attachments.
                 return Answer()
-            if argv[2] == database_copy.COPY_ROWS.text:
+            if argv[2] == copier.COPY_ROWS.text:
                 folder, action = argv[4:]
                 return model_migration.copy_rows(machine, folder, action, self.world.record)
             engine, action, *arguments = argv[3:]

@@ -31,10 +31,9 @@ from tasks.builds import builder, caches, fetching, making, toolchain  # noqa: E
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
 from tasks.databases import base as databases  # noqa: E402
-from tasks.databases import watchdog  # noqa: E402
+from tasks.databases import copier, watchdog  # noqa: E402
 from tasks.desired.rendering import render  # noqa: E402
 from tasks.desired.system import templated  # noqa: E402
-from tasks.execution import database_copy  # noqa: E402
 from tasks.guest.runner import GuestScript, script_text, while_stopped  # noqa: E402
 from tasks.logs import reading  # noqa: E402
 from tasks.model.instance import DatabaseType, Instance  # noqa: E402
@@ -52,7 +51,7 @@ SENT = (
     builder.PREPARE,
     cutover.ATTACHMENTS,
     cutover.HEALTH,
-    database_copy.COPY_ROWS,
+    copier.COPY_ROWS,
     reading.LOGS,
     running_instance.CONTENTS,
     service_scripts.RESTART,
