@@ -1,5 +1,6 @@
 """Values of a column as an expression in the SQL of their database: the same text for the same
-value, whichever engine holds it, as PostgreSQL's COPY writes it. Pure.
+value, whichever engine holds it. Escaped as PostgreSQL's COPY writes it where the engine's client
+does not do that. Pure.
 
 What is written is what the other database's column takes: that is decided by both columns' kinds.
 """
@@ -20,15 +21,17 @@ FIRST = "0001-01-01 00:00:00"
 SECONDS = 19
 """Characters of a date and a time in whole seconds."""
 
-_ESCAPES = {8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r"}
+ESCAPES = {8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r"}
+"""Characters that COPY writes with a backslash and a letter."""
+
 _UNITS = "9007199254740992e0"
 """In one: 2^53."""
 
 
-def name_of(engine: DatabaseType, *names: str) -> str:
+def name_of(engine: DatabaseType, name: str) -> str:
     """An identifier, quoted."""
     mark = "`" if engine == "mysql" else '"'
-    return ".".join(f"{mark}{name.replace(mark, 2 * mark)}{mark}" for name in names)
+    return f"{mark}{name.replace(mark, 2 * mark)}{mark}"
 
 
 def literal(text: str) -> str:
@@ -102,14 +105,6 @@ def _trimmed(engine: DatabaseType, found: str) -> str:
     return f"rtrim(rtrim({found}, '0'), '.')"
 
 
-def _escaped(found: str, character: Callable[[int], str], *more: tuple[int, str]) -> str:
-    """Without what ends a field or a row."""
-    found = f"replace({found}, '\\', '\\\\')"
-    for code, letter in (*_ESCAPES.items(), *more):
-        found = f"replace({found}, {character(code)}, '\\{letter}')"
-    return found
-
-
 def _postgresql(name: str, column: Column) -> str:
     match column.kind:
         case "boolean":
@@ -130,12 +125,12 @@ def _mysql(name: str, column: Column) -> str:
         case "float":
             return f"{name} + 0e0"
         case "bytes":
-            return f"concat('\\\\x', lower(hex({name})))"
+            return f"concat('\\x', lower(hex({name})))"
         case "timestamp" if column.precision:
             return _trimmed("mysql", f"cast({name} as char)")
         case "timestamp" | "date":
             return f"cast({name} as char)"
-    return _escaped(f"cast({name} as char)", lambda code: f"char({code} using utf8mb4)", (0, "0"))
+    return name
 
 
 def _sqlite(name: str, column: Column) -> str:
@@ -147,10 +142,15 @@ def _sqlite(name: str, column: Column) -> str:
                 f"case when typeof({name}) = 'real' then printf('%!.17g', {name}) else {name} end"
             )
         case "bytes":
-            return f"'\\\\x' || lower(hex({name}))"
+            return f"case when {name} is not null then '\\\\x' || lower(hex({name})) end"
         case "timestamp":
             return _sqlite_time(name)
-    return _escaped(name, lambda code: f"char({code})")
+    # Its client would cut the text there. What it says of the path is why.
+    why = f"{literal(f'a character 0 in column {column.name}')} || substr({name}, 1, 0)"
+    escaped = f"replace({name}, '\\', '\\\\')"
+    for code, letter in ESCAPES.items():
+        escaped = f"replace({escaped}, char({code}), '\\{letter}')"
+    return f"case when instr({name}, char(0)) then json_extract('{{}}', {why}) else {escaped} end"
 
 
 def _sqlite_time(name: str) -> str:

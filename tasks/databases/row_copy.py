@@ -48,8 +48,21 @@ class Side(Struct, frozen=True):
     engine: DatabaseType
     catalog: Catalog
 
-    def name(self, *names: str) -> str:
-        return name_of(self.engine, *names)
+    def name(self, name: str) -> str:
+        return name_of(self.engine, name)
+
+    def say(self, text: str) -> str:
+        """A statement that writes this line, or lines, among the rows."""
+        # Behind MySQL's client, rows begin with `=` or NULL (rows_as_copy in database-mysql.sh).
+        return f"select {literal(('#' if self.engine == 'mysql' else '') + text)};\n"
+
+    def select(self, table: str, values: Iterable[str]) -> str:
+        """A statement that writes these values of every row."""
+        rows = f"from {self.name(table)}"
+        if self.engine == "postgresql":
+            return f"copy (select {', '.join(values)} {rows}) to stdout;\n"
+        shown = "concat('=', {})" if self.engine == "mysql" else "ifnull({}, '\\N')"
+        return f"select {', '.join(shown.format(value) for value in values)} {rows};\n"
 
 
 class RowCopy(Struct, frozen=True):
@@ -104,9 +117,9 @@ class RowCopy(Struct, frozen=True):
     def rows(self) -> str:
         """For the old one: it writes what the new one reads."""
         return _READ[self.old.engine] + "".join(
-            f"select {literal(self._head(table))};\n"
-            f"{self._select(self.old, table, self._copied(table))};\n"
-            f"select {literal(END)};\n"
+            f"{self.old.say(self._head(table))}"
+            f"{self.old.select(table, self._copied(table))}"
+            f"{self.old.say(END)}"
             for table in self.tables
         )
 
@@ -128,12 +141,6 @@ class RowCopy(Struct, frozen=True):
     def _copied(self, table: str) -> list[str]:
         old, new = self.old.engine, self.new.engine
         return [copied(old, source, new, target) for source, target in self._columns(table)]
-
-    def _select(self, side: Side, table: str, values: Iterable[str]) -> str:
-        if side.engine == "postgresql":
-            return f"copy (select {', '.join(values)} from {side.name(table)}) to stdout"
-        found = ", ".join(f"ifnull({value}, '\\N')" for value in values)
-        return f"select {found} from {side.name(table)}"
 
     def _counters(self) -> Iterator[str]:
         for table in self._everywhere:
@@ -174,18 +181,20 @@ class RowCopy(Struct, frozen=True):
     def _digests(self, side: Side, which: Callable[[Column, Column], Column]) -> str:
         into = self.new.engine
         return _READ[side.engine] + "".join(
-            f"select {literal(START + table)};\n"
-            + self._select(
-                side,
+            side.say(START + table)
+            + side.select(
                 table,
                 [
                     compared(
-                        side.engine, which(source, target), into, target, (source.kind, target.kind)
+                        side.engine,
+                        which(source, target),
+                        into,
+                        target,
+                        (source.kind, target.kind),
                     )
                     for source, target in self._columns(table)
                 ],
             )
-            + ";\n"
             for table in self.tables
         )
 
