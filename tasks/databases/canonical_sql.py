@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from tasks.databases.catalog import Column, Kind
+from tasks.databases.catalog import Column
 from tasks.model.instance import DatabaseType
 
 ZERO = "0000-00-00 00:00:00"
@@ -58,7 +58,7 @@ def compared(
     column: Column,
     into: DatabaseType,
     target: Column,
-    kinds: Collection[Kind],
+    kinds: Collection[str],
 ) -> str:
     """The same for comparison only. kinds: of both databases' columns."""
     if "float" in kinds or "decimal" in kinds:

@@ -131,6 +131,8 @@ def test_killed_it_goes_back_by_itself(site: Site, at: str, what: str) -> None:
 
 def test_there_back_and_on_to_a_third_everything_is_carried_over(site: Site) -> None:
     attached, before = files(site), titles(site)
+    own = "create table notes (note text); insert into notes values ('mine');"
+    Inside(site).shell(f'sqlite3 -cmd ".timeout 20000" /var/lib/vikunja/vikunja.db "{own}"')
     moves: tuple[tuple[DatabaseType, DatabaseType], ...] = (
         ("sqlite", "postgresql"),
         ("postgresql", "sqlite"),
@@ -143,7 +145,10 @@ def test_there_back_and_on_to_a_third_everything_is_carried_over(site: Site) -> 
             site.run("apply", "--yes")
         desired(site, new)
         with writing(site, f"to {new}") as writers:
-            site.run("apply", "--yes")
+            said = site.run("apply", "--yes").stderr
+        assert ("not copied, for the application has no such thing: table notes" in said) == (
+            new == "postgresql"
+        )
         serves_from(site, new)
         assert_nothing_lost(site, writers, f"to {new}")
         assert any(writer.answers["503"] for writer in writers)
@@ -152,6 +157,7 @@ def test_there_back_and_on_to_a_third_everything_is_carried_over(site: Site) -> 
         assert Inside(site).shell(LOOK_FOR_REST) == ""
         said = site.run("plan").stdout
         assert said.startswith("Nothing to do") and f"kept: {old}" in said
+        assert ("with what is nowhere else: table notes" in said) == (new == "postgresql")
         assert f"./doit apply {site.id} --allow-destroy removes it" in said
     assert "kept: sqlite, not in use since" in site.run("status").stderr
     kept = where_it_is(site, "sqlite")
