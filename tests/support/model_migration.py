@@ -38,6 +38,9 @@ def database(
             return Answer(b"1000000\n")
         case "occupied", []:
             return Answer(b"no\n" if machine.contents.get(key, "none") == "none" else b"yes\n")
+        case "counts", ["live"]:
+            rows = len(machine.contents[key].split())
+            return Answer(f"migration\t{rows}\ntasks\t{rows}\n".encode())
         case "columns", []:
             return Answer(b"migration\tid\ttext\t0\t0\t\ntasks\tid\tbigint\t0\t0\t1\n")
         case (("wipe" | "remove"), []) if engine == "sqlite":

@@ -191,7 +191,7 @@ def test_the_proxy_lets_the_tool_see_the_new_version_before_anybody_else(site: S
     closing = text.index("if (-f /etc/vikunja/active/maintenance)")
     inside = text.index("set $closed $outside;")
     assert closing < inside < text.index("if ($closed)") < text.index("return 503;")
-    assert 'geo $outside {\n\tdefault 1;\n\t127.0.0.1 "";\n}' in text
+    assert 'geo $realip_remote_addr $outside {\n\tdefault 1;\n\t127.0.0.1 "";\n}' in text
 
 
 def test_a_part_of_it_is_refused(pending: Site, capsys: pytest.CaptureFixture[str]) -> None:
