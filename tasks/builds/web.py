@@ -26,7 +26,9 @@ MAXIMUM_ANSWER = 16 << 20
 CHUNK = 1 << 16
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows what the module says, and raises BuildError where a server leads elsewhere."""
+
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, to: str
     ) -> Any:
@@ -42,7 +44,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 def following() -> urllib.request.OpenerDirector:
     """What asks, and follows redirects as above."""
-    return urllib.request.build_opener(_Redirects)
+    return urllib.request.build_opener(Redirects)
 
 
 def shown(url: str) -> str:

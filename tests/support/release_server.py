@@ -34,7 +34,8 @@ def release_zip(version: str, kind: str, program: bytes, said: str | None = None
 
 class Answer:
     """status, body and headers of an answer. cut: how many bytes of the body are sent. slow: it
-    waits until the server ends before it says more than its first byte."""
+    waits until the server ends before it says more than its first byte. drips: a byte each 50 ms.
+    """
 
     def __init__(
         self,
@@ -44,8 +45,10 @@ class Answer:
         to: str = "",
         cut: int | None = None,
         slow: bool = False,
+        drips: bool = False,
     ) -> None:
-        self.body, self.status, self.to, self.cut, self.slow = body, status, to, cut, slow
+        self.body, self.status, self.to, self.cut = body, status, to, cut
+        self.slow, self.drips = slow, drips
 
 
 def as_json(value: object) -> Answer:
@@ -134,7 +137,12 @@ def serving(host: str = "127.0.0.1") -> Iterator[ReleaseServer]:
                 self.wfile.flush()
                 ended.wait(30)
                 return
-            self.wfile.write(answer.body[: answer.cut])
+            for at in range(len(answer.body) if answer.drips else 0):
+                self.wfile.write(answer.body[at : at + 1])
+                if ended.wait(0.05):
+                    return
+            if not answer.drips:
+                self.wfile.write(answer.body[: answer.cut])
 
         do_HEAD = do_GET
 

@@ -6,18 +6,20 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
+from urllib.request import Request
 
 import pytest
 from build_trees import Recorded, content, instance_of, release_of
 from release_server import Answer, ReleaseServer, as_json, folders, release_zip, serving
 
-from tasks.builds import ask, build
+from tasks.builds import ask, build, web
 from tasks.builds import published as published_releases
 from tasks.builds.digests import files_of
 from tasks.builds.published import archive_url, choose, kind_of, parsed, settled, versions
-from tasks.errors import BuildError, DeployError, NetworkError
+from tasks.errors import BuildError, DeployError
 from tasks.model import pins
 from tasks.model.instance import Instance, Release
 from tasks.paths import Paths
@@ -342,6 +344,13 @@ REFUSED: list[tuple[str, dict[str, Any], Break, int, str]] = [
         "MIRROR/: the answer broke off after 4 of 12 bytes",
     ),
     (
+        "the index drips",
+        {"digests": "none"},
+        at(INDEX, Answer(b" " * 100, drips=True)),
+        6,
+        "MIRROR/: the answer was not whole after 0.5 s",
+    ),
+    (
         "both give JSON of another kind",
         {"version": None, "channel": "stable"},
         both(at(INDEX, as_json({"error": "x"})), at(LIST, as_json({"message": "x"}))),
@@ -478,6 +487,32 @@ def test_where_one_place_does_not_answer_the_other_does_and_it_is_said(
     assert pin.sha256 == digest(archive(V2))
 
 
+@pytest.mark.parametrize(
+    ("url", "to", "followed"),
+    [
+        ("https://dl.vikunja.io/a", "https://objects.example.com/a", True),
+        ("http://mirror.lan/a", "http://mirror.lan/b", True),
+        ("http://mirror.lan/a", "https://mirror.lan/a", True),
+        ("https://dl.vikunja.io/a", "http://dl.vikunja.io/a", False),
+        ("https://dl.vikunja.io/a", "file:///etc/passwd", False),
+        ("http://mirror.lan/a", "ftp://mirror.lan/a?key=secret", False),
+    ],
+)
+def test_a_redirect_is_followed_to_https_and_from_http_to_http(
+    url: str, to: str, followed: bool
+) -> None:
+    handler = web.Redirects()
+    request, headers = Request(url), HTTPMessage()
+    if followed:
+        again = handler.redirect_request(request, None, 302, "Found", headers, to)
+        assert again.full_url == to
+        return
+    with pytest.raises(BuildError, match="which is followed only to https") as caught:
+        handler.redirect_request(request, None, 302, "Found", headers, to)
+    assert caught.value.where == url
+    assert "secret" not in str(caught.value)
+
+
 def test_an_archive_that_has_changed_under_its_name_is_refused(
     site: ReleaseServer, paths: Paths
 ) -> None:
@@ -571,4 +606,3 @@ def test_a_build_says_that_the_other_place_had_to_do(site: ReleaseServer, paths:
 
 def test_this_machine_s_archive_is_the_one_that_is_taken() -> None:
     assert published_releases.KINDS[os.uname().machine] == KIND
-    assert issubclass(NetworkError, DeployError)
