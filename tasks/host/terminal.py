@@ -2,7 +2,7 @@
 
 Neither a terminal nor a pipe of the user's is handed over as it is: lxc-attach would make a
 terminal of its own for the first, and ssh's shared connection would hold the other open after the
-program.
+program. Where this process is killed the program's input ends, whoever holds the user's open.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def lend() -> Iterator[Lent]:
             stack.enter_context(_raw(typed))
         sys.stdout.flush()
         stdout = stack.enter_context(_copied_to(shown))
-        stdin: IO[bytes] = sys.stdin.buffer
-        if os.isatty(typed):
-            stdin = stack.enter_context(_copied_from(typed))
+        stdin = stack.enter_context(_copied_from(typed))
         yield Lent(stdin, stdout, size)
 
 

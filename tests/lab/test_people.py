@@ -6,6 +6,7 @@ meanwhile for that password in anybody's arguments or environment.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -227,6 +228,30 @@ def test_who_tries_the_real_one_gets_a_user_each_time(
     assert [login(deployed, "demo", one.reveal()) for one in passwords] == [403, 200]
     welcome(passwords[1])
     assert f"User demo, password {passwords[1].reveal()}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_command_ends_with_what_runs_it(
+    deployed: Site, inside: Inside, number: signal.Signals, nobody: None
+) -> None:
+    user(deployed, "add", "gus", "--email", "g@example.com", password="secret one")
+    argv = [str(DOIT), "app", "--config", str(deployed.file), deployed.id, "--"]
+    process = subprocess.Popen(
+        [*argv, "user", "delete", "gus", "--now"],
+        env=deployed.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    # It waits for an answer, which does not come; who would give it still has its input open.
+    while b"To confirm" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    process.wait(30)
+    assert list(users(deployed)) == ["gus"]
+    assert inside.shell("ls /run/systemd/system /run/vikunja-deploy").count("command") == 0
+    process.communicate()
 
 
 def test_nothing_is_run_beside_what_does_not_serve(deployed: Site, inside: Inside) -> None:

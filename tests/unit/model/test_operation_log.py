@@ -376,6 +376,15 @@ def test_the_history_understands_what_every_operation_writes(
     assert begun <= done.started <= utc_now()
 
 
+def test_the_history_leaves_out_what_no_operation_wrote(paths: Paths) -> None:
+    Log(paths, NAME, "user").info("root@pve: adds user anna (anna@example.com)")
+    with operation(paths, NAME, "start"):
+        Log(paths, NAME, "app").error("doctor: no")
+    (done,) = operations(read_entries(paths, NAME))
+    assert (done.operation, done.outcome) == ("start", "success")
+    assert len(list(read_entries(paths, NAME))) == 4
+
+
 def test_an_unwritable_log_is_an_error_that_names_it(paths: Paths) -> None:
     paths.log(NAME).mkdir(parents=True)
     with pytest.raises(DeployError) as caught, operation(paths, NAME, "deploy"):
