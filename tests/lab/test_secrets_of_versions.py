@@ -20,8 +20,9 @@ OLD, NEW = "v0.24.6", "v2.5.0"
 PERSON = {"username": "lab", "email": "lab@example.org", "password": "a lab password"}
 
 
-def tag_next(repository: Path) -> None:
-    """A branch `next`, whose version is NEW, with the same files as main."""
+def tagged(repository: Path, branch: str, version: str) -> None:
+    """A branch of one commit of its own after main, with the same files, which is this version: a
+    build of main is in the cache of every test, as the version that it is there."""
 
     def git(*arguments: str) -> str:
         argv = ["git", "--git-dir", str(repository), *arguments]
@@ -29,21 +30,22 @@ def tag_next(repository: Path) -> None:
         done = subprocess.run(argv, env=environment, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    commit = git("commit-tree", "main^{tree}", "-p", "main", "-m", "next")
-    git("update-ref", "refs/heads/next", commit)
-    git("tag", NEW, commit)
+    commit = git("commit-tree", "main^{tree}", "-p", "main", "-m", f"Secrets of {version}")
+    git("update-ref", f"refs/heads/{branch}", commit)
+    git("tag", version, commit)
 
 
 @pytest.fixture(scope="module")
 def site(lab_paths: Paths, lab_network: object) -> Iterator[Site]:
     repository = lab_paths.prefix / "secrets.git"
-    make_repository(repository, version=OLD)
-    tag_next(repository)
+    make_repository(repository)
+    tagged(repository, "old", OLD)
+    tagged(repository, "next", NEW)
     site = new_site(
         lab_paths,
         lab_network,
         "secrets",
-        git={"repository": str(repository), "branch": "main"},
+        git={"repository": str(repository), "branch": "old"},
         vikunja={"registration": True},
         update={"observe_seconds": 1},
     )
@@ -87,7 +89,7 @@ def test_who_is_logged_in_stays_logged_in(site: Site) -> None:
 
 
 def test_files_are_refused_for_a_version_that_does_not_read_them(site: Site) -> None:
-    site.edit({"git": {"branch": "main"}, "vikunja": {"secrets": "files"}})
+    site.edit({"git": {"branch": "old"}, "vikunja": {"secrets": "files"}})
 
     refused = site.run("apply", "--yes", code=3)
 
