@@ -56,7 +56,8 @@ ours() {
 caches() {
 	# Paths of what is fetched or compiled anew where it is missing; Go's toolchains among its modules
 	# are told apart.
-	for path in "${GOCACHE:-}" "${npm_config_cache:-}" "${npm_config_store_dir:-}" "$modules"/* "$modules"/cache/* "$modules"/cache/download/* \
+	for path in "${GOCACHE:-}" "${npm_config_cache:-}" "${npm_config_store_dir:-}" \
+		"$modules"/* "$modules"/cache/* "$modules"/cache/download/* \
 		"$modules"/golang.org/* "$modules"/cache/download/golang.org/*; do
 		case ${path#"$modules/"} in
 		cache | cache/download | golang.org | cache/download/golang.org) ;;
