@@ -205,3 +205,24 @@ def release_marker(inside: Inside, color: Color) -> None:
         inside.sh('touch "$1.new" && mv "$1.new" "$1"', marker)
     else:
         inside.sh('rm -f "$1"', marker)
+
+
+ECHO = """
+    const answer = (request, response) => response.end(JSON.stringify(request.headers))
+    const upgraded = (request, socket) => socket.end(
+        'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: upgrade\\r\\n' +
+        'Seen: ' + JSON.stringify(request.headers) + '\\r\\n\\r\\n')
+    require('http').createServer(answer).on('upgrade', upgraded).listen(3456, '127.0.0.1')
+"""
+
+
+def start_echo(site: Site) -> None:
+    """Put a backend in the place of blue's that answers with a request's headers."""
+    site.inside.sh(
+        """
+        systemctl stop vikunja-backend@blue.service
+        systemd-run --quiet --unit=echo node -e "$1"
+        until curl -sf -o /dev/null http://127.0.0.1:3456/; do sleep 0.1; done
+        """,
+        ECHO,
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from system_lab import DOMAIN, VERSION, Site
+from system_lab import DOMAIN, VERSION, Site, start_echo
 
 ALIASES = ["tasks.lan", "tasks", "192.0.2.60"]
 OWN_API = b"'/api/v1'"
@@ -68,30 +68,12 @@ def seen_behind(site: Site, headers: dict[str, str], port: int | None = None) ->
     return dict(json.loads(answer.body))
 
 
-ECHO = """
-require("http").createServer((request, response) => {
-  response.end(JSON.stringify(request.headers));
-}).listen(3456, "127.0.0.1");
-"""
-
-
 @pytest.fixture
 def echoing(site: Site) -> Iterator[Site]:
-    """A site on which everything is a request header, named by its configuration in the test."""
+    """A site whose backend may come to say what it is told of a request."""
     yield site
     site.inside.sh("systemctl stop echo.service", check=False)
     site.inside.apply(site.instance, "blue")
-
-
-def start_echo(site: Site) -> None:
-    site.inside.sh(
-        """
-        systemctl stop vikunja-backend@blue.service
-        systemd-run --quiet --unit=echo node -e "$1"
-        until curl -sf -o /dev/null http://127.0.0.1:3456/; do sleep 0.1; done
-        """,
-        ECHO,
-    )
 
 
 CLAIMS = {

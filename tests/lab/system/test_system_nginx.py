@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from colors import GREEN_AS_BLUE
-from system_lab import DOMAIN, VERSION, Answer, Site, release_marker
+from system_lab import DOMAIN, VERSION, Answer, Site, release_marker, start_echo
 
 MIB = 1024 * 1024
 
@@ -151,15 +151,6 @@ def test_the_log_holds_no_query_string(site: Site) -> None:
     assert written == ""
 
 
-ECHO = """
-    const answer = (request, response) => response.end(JSON.stringify(request.headers))
-    const upgraded = (request, socket) => socket.end(
-        'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: upgrade\\r\\n' +
-        'Seen: ' + JSON.stringify(request.headers) + '\\r\\n\\r\\n')
-    require('http').createServer(answer).on('upgrade', upgraded).listen(3456, '127.0.0.1')
-"""
-
-
 DROPPED = {
     *("forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-protocol"),
     *("x-forwarded-ssl", "x-url-scheme"),
@@ -169,14 +160,7 @@ DROPPED = {
 def test_the_backend_learns_who_asks_and_is_asked_to_upgrade_on_websockets_paths_only(
     site: Site,
 ) -> None:
-    site.inside.sh(
-        """
-        systemctl stop vikunja-backend@blue.service
-        systemd-run --quiet --unit=echo node -e "$1"
-        until curl -sf -o /dev/null http://127.0.0.1:3456/; do sleep 0.1; done
-        """,
-        ECHO,
-    )
+    start_echo(site)
     claims = {
         "X-Forwarded-For": "192.0.2.77",
         "X-Forwarded-Proto": "gopher",
