@@ -65,7 +65,8 @@ def freeze_for(context: ApplyContext, desired: Freeze) -> WriteFreeze:
             hint="Nothing was changed. Empty it, or name another one: database.name. If it is "
             "to be used as it is, plan again: it shows what then stays back.",
         )
-    _script(context, "room", str(2 * old.size()), kind=ResourceError)
+    # The new one, and what is sorted for comparison.
+    _script(context, "room", str(4 * old.size()), kind=ResourceError)
     _prepare(context, desired)
     instance, serving = context.inspection.instance, other(desired.color)
     line = released(context.inspection.facts, serving)

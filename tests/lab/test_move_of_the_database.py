@@ -108,7 +108,12 @@ def test_where_the_application_makes_no_tables_everything_stays_as_it_was(site: 
 
 
 @pytest.mark.parametrize(
-    ("at", "what"), [("filling postgresql", "tool"), ("create unit:vikunja-backend@", "container")]
+    ("at", "what"),
+    [
+        ("filling postgresql", "tool"),
+        (" tables", "tool"),
+        ("create unit:vikunja-backend@", "container"),
+    ],
 )
 def test_killed_it_goes_back_by_itself(site: Site, at: str, what: str) -> None:
     desired(site, "postgresql")

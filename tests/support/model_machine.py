@@ -141,6 +141,10 @@ class Machine:
     """The database that the rows are copied into."""
     fails_to_copy: bool = False
     """Whether some rows do not arrive."""
+    makes_older_tables: bool = False
+    """Whether the application makes the tables of another version."""
+    somebodys: str = ""
+    """A table that somebody has made in SQLite."""
     web_sockets: int = 0
     """How many are open to a color that is drained."""
     drained_within: tuple[str, ...] = ()

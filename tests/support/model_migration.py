@@ -42,7 +42,10 @@ def database(
             rows = len(machine.contents[key].split())
             return Answer(f"migration\t{rows}\ntasks\t{rows}\n".encode())
         case "columns", []:
-            return Answer(b"migration\tid\ttext\t0\t0\t\ntasks\tid\tbigint\t0\t0\t1\n")
+            said = "migration\tid\ttext\t0\t0\t\ntasks\tid\tbigint\t0\t0\t1\n"
+            if engine == "sqlite" and machine.somebodys:
+                said += f"{machine.somebodys}\tid\tinteger\t1\t0\t\n"
+            return Answer(said.encode())
         case (("wipe" | "remove"), []) if engine == "sqlite":
             machine.contents.pop(key, None)
             machine.files.remove(DATABASE_FILE)
@@ -137,7 +140,10 @@ def database_move(
             files.write(f"{HOME}/filled", b"")
             new = machine.filled = machine.database_of(color)
             assert machine.contents.get(new, "none") == "none", "it is filled twice"
-            machine.contents[new] = f"{EMPTY} {machine.migrations}"
+            schema = machine.migrations
+            if machine.makes_older_tables:
+                schema = schema.rpartition(" ")[0]
+            machine.contents[new] = f"{EMPTY} {schema}"
             if new[0] == "sqlite":
                 files.write(DATABASE_FILE, b"SQLite format 3")
         case ["undo"]:

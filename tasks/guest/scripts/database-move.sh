@@ -64,7 +64,7 @@ room)
 	free=$(df --output=avail -B 1 /var/lib/vikunja | tail -n 1)
 	wanted=$(($1 + 64 * 1024 * 1024))
 	[ "$free" -ge "$wanted" ] || {
-		echo "/var/lib/vikunja in the container may need $((wanted / 1000000)) MB for the new database, and $((free / 1000000)) MB are free" >&2
+		echo "/var/lib/vikunja in the container may need $((wanted / 1000000)) MB for another database, and $((free / 1000000)) MB are free" >&2
 		exit 1
 	}
 	;;

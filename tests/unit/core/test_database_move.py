@@ -262,6 +262,33 @@ def test_it_is_carried_over_while_nobody_writes_and_the_old_one_is_kept(serving:
     assert addresses(serving) == []
 
 
+def test_a_table_that_somebody_has_made_is_named_as_long_as_it_is_kept(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving.machine.somebodys = "notes"
+    desired(serving, type="postgresql")
+    assert apply(serving) == 0
+    named = "not copied, for the application has no such thing: table notes; sqlite keeps it"
+    assert named in capsys.readouterr().err
+    assert apply(serving) == 0
+    assert ", with what is nowhere else: table notes; ./doit apply" in capsys.readouterr().out
+    assert apply(serving, "--allow-destroy") == 0
+    assert "with what is nowhere else: table notes" in capsys.readouterr().out
+    assert kept(serving) == []
+
+
+def test_tables_of_another_version_are_not_filled(
+    serving: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving.machine.makes_older_tables = True
+    desired(serving, type="postgresql")
+    assert apply(serving) == 11
+    error = capsys.readouterr().err
+    assert "the old database has been through migration 20250201000000, the new one" in error
+    assert serving.machine.contents == {SQLITE: DATA, POSTGRESQL: "none"}
+    assert_open(serving, "blue")
+
+
 def test_the_way_back_replaces_what_was_kept_and_stops_the_server_afterwards(
     serving: Site,
 ) -> None:

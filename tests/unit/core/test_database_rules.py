@@ -125,6 +125,21 @@ def test_of_what_is_kept_the_one_that_serves_is_none() -> None:
     assert kept_in(Facts(texts={KEPT: "damaged"}), SQLITE) == ()
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [({}, ("table notes",)), ({"only_there": None}, None), ({"since": 1}, None)],
+)
+def test_what_was_not_copied_is_known_of_what_is_kept(
+    change: dict[str, object], found: tuple[str, ...] | None
+) -> None:
+    (one,) = json.loads(kept_text([KeptDatabase(SQLITE, SINCE, ("table notes",))]))
+    read = kept_in(Facts(texts={KEPT: json.dumps([{**one, **change}])}), INSIDE)
+    assert [item.only_there for item in read] == ([] if found is None else [found])
+    del one["only_there"]
+    (before,) = kept_in(Facts(texts={KEPT: json.dumps([one])}), INSIDE)
+    assert before.only_there == ()
+
+
 def filling(address: DatabaseAddress) -> dict[str, str]:
     return {FILLING: json.dumps(address.as_data())}
 
