@@ -60,7 +60,7 @@ OF_THE_OLD = frozenset(
 WHOLE = (Freeze, DataCopied, WriteThaw)
 
 SECONDS = 5.0
-SECONDS_PER_MB = 0.5
+SECONDS_PER_MB = 0.2
 """What an estimate of the write-stop is made of, where none was measured."""
 
 

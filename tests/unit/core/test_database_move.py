@@ -124,11 +124,11 @@ def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> N
     lines = plan_lines(plan)
     assert lines[1:3] == [
         "    database: sqlite → postgresql vikunja, data copied table by table, "
-        "writes stop for about 5.5 s",
+        "writes stop for about 5.2 s",
         "    kept afterwards: sqlite, as it is then",
     ]
     assert not plan.destructive
-    assert plan.instances[0].as_data()["database"]["write_stop_seconds"] == 5.5
+    assert plan.instances[0].as_data()["database"]["write_stop_seconds"] == 5.2
 
 
 def test_it_takes_as_long_as_the_last_time_or_nobody_knows(serving: Site) -> None:
@@ -136,7 +136,7 @@ def test_it_takes_as_long_as_the_last_time_or_nobody_knows(serving: Site) -> Non
     measured.write(serving.paths, NAME, Measured(None, None, database_move=12.0))
     assert moving(serving).seconds == 12.0
     measured.write(serving.paths, NAME, Measured(None, None))
-    assert moving(serving).seconds == 5.5
+    assert moving(serving).seconds == 5.2
     serving.machine.fails_to_measure = True
     assert moving(serving).seconds is None
     assert addresses(serving)[-2:] == ["record:/etc/vikunja/deployment-config.yaml", "record:state"]
