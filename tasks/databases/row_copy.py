@@ -32,9 +32,8 @@ _READ: Mapping[DatabaseType, str] = {
 }
 
 _WRITE: Mapping[DatabaseType, str] = {
-    # Its messages of more than a line repeat rows.
-    "postgresql": "\\set VERBOSITY terse\n"
-    "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set statement_timeout = 0;\nbegin;\n",
+    "postgresql": "set timezone = 'UTC'; set datestyle = 'ISO, YMD';\n"
+    "set statement_timeout = 0;\nbegin;\n",
     "mysql": "set session sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO';\n"
     "set session time_zone = '+00:00'; set foreign_key_checks = 0; set unique_checks = 0;\n"
     "begin;\n",

@@ -322,8 +322,15 @@ counts)
 columns)
 	columns
 	;;
-read | write)
+read)
 	ask "$name"
+	;;
+write)
+	# What else the server says of an error repeats a row; its context ends with a value.
+	{
+		ask "$name" 2>&1 >&3 |
+			sed -n 's/^\(CONTEXT:  COPY .*, column [^:]*\):.*/\1/p; /^\(psql\|ERROR\|FATAL\)/p' >&2
+	} 3>&1
 	;;
 migrations)
 	echo "select 'select id from migration order by id collate \"C\"' where to_regclass('migration') is not null \\gexec" |
