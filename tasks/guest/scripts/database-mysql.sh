@@ -135,6 +135,16 @@ rows_as_copy() {
 	'
 }
 
+without_feeds() {
+	# COPY's rows with these two characters as they are: the server has no escapes for them.
+	LC_ALL=C sed '/\\[fv]/ {
+		s/\\\\/\\\x01/g
+		s/\\f/\f/g
+		s/\\v/\v/g
+		s/\\\x01/\\\\/g
+	}'
+}
+
 rows_in() {
 	# DUMP: rows by table. mariadb-dump writes each on a line of its own, and no text has line ends.
 	awk '
@@ -253,7 +263,7 @@ read)
 	;;
 write)
 	# A newer client would repeat the rows that a statement failed with.
-	rows_as_inserts mysql | ask --binary-mode --max-allowed-packet=1G \
+	without_feeds | rows_as_inserts mysql | ask --binary-mode --max-allowed-packet=1G \
 		--loose-skip-print-query-on-error --database="$name"
 	;;
 migrations)

@@ -80,19 +80,11 @@ rows_as_inserts() {
 		function as_bytes(field) {
 			return field == "\\N" ? "NULL" : "X" quote substr(field, 4) quote
 		}
-		function as_text(field, code) {
+		function as_text(field, code, lone) {
 			if (field == "\\N") return "NULL"
 			gsub(quote, quote quote, field)
-			if (engine == "mysql") {
-				# It knows the same escapes but for these two.
-				if (field ~ /\\[fv]/) {
-					gsub(/\\\\/, "\\\001", field)
-					gsub(/\\f/, "\f", field)
-					gsub(/\\v/, "\v", field)
-					gsub(/\\\001/, "\\\\", field)
-				}
-				return quote field quote
-			}
+			# The same escapes, but for those that are gone already.
+			if (engine == "mysql") return quote field quote
 			if (!index(field, "\\")) return quote field quote
 			gsub(/\\\\/, "\\134", field)
 			lone = index(field, "\\134")
@@ -128,7 +120,7 @@ rows_as_inserts() {
 		!inside { print; next }
 		$0 == "\\." { end_statement(); inside = 0; next }
 		{
-			plain = bytes == "," && (engine == "mysql" ? !/\\[fv]/ : !/\\[^N]/)
+			plain = bytes == "," && (engine == "mysql" || !/\\[^N]/)
 			row = "(" (plain ? as_plain_row($0) : as_row($0)) ")"
 			if (size) print ","; else print head
 			print row

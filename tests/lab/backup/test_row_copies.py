@@ -3,6 +3,7 @@ as it is, or nothing does, and why is said."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import permutations
 
 import pytest
@@ -63,6 +64,25 @@ def test_every_value_arrives_as_it_is(labs: dict[str, LabDatabase], old: str, ne
     target.sql("insert into odd (title, settings, created) values ('new', '{}', '2026-01-01');")
     assert counts(target, "odd", f"title = 'new' and id = {GONE + 1}") == 1
     assert odd_rows(source) == list(ODD)
+
+
+@pytest.fixture
+def gawk(box: LxcContainer) -> Iterator[None]:
+    """As MariaDB's server brings it."""
+    box.run(["update-alternatives", "--set", "awk", "/usr/bin/gawk"])
+    yield
+    box.run(["update-alternatives", "--set", "awk", "/usr/bin/mawk"])
+
+
+@pytest.mark.parametrize(("old", "new"), [("postgresql", "mysql"), ("mysql", "sqlite")])
+def test_it_does_not_matter_which_awk_a_container_has(
+    labs: dict[str, LabDatabase], gawk: None, old: str, new: str
+) -> None:
+    source, target = labs[old], labs[new]
+    fill(source)
+    make_tables(target)
+    copy_rows(source.database, target.database)
+    assert odd_rows(target) == list(ODD)
 
 
 @pytest.mark.parametrize("new", ["postgresql", "mysql"])
