@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from tasks.errors import DeployError, ResourceError, UsageError
-from tasks.model.redaction import protect
+from tasks.model.redaction import protect, protected, redact
 from tasks.secret import Secret
 from tasks.workflows.application import AtWork, Ran
 from tasks.workflows.passwords import typed_twice
@@ -118,7 +118,8 @@ def _run(work: AtWork, words: Sequence[str], what: str, password: Secret[str] | 
     if done.code != 0:
         # At a terminal all that it says comes as one.
         said = done.errors if password is None else done.output
-        failure = DeployError(f"{what}: {last_message(said)}", where=work.instance.id)
+        why = redact(last_message(said), protected())
+        failure = DeployError(f"{what}: {why}", where=work.instance.id)
         if words[1] != "list":
             work.log.write("ERROR", str(failure))
         raise failure

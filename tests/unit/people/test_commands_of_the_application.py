@@ -105,10 +105,11 @@ def test_a_password_is_in_no_argument_and_no_log_and_only_typed(
     assert PASSWORD not in "".join(capfd.readouterr())
 
 
-def test_a_password_that_the_application_repeats_is_not_logged(tmp_path: Path) -> None:
-    application = Application((1, f"Enter Password: \r\nlevel=ERROR msg=bad:{PASSWORD}", ""))
-    with pytest.raises(DeployError, match="anna was not added"):
+def test_a_password_that_the_application_repeats_is_neither_logged_nor_said(tmp_path: Path) -> None:
+    application = Application((1, f"Enter Password: \r\nCRITICAL ▶ bad: {PASSWORD}\r\n", ""))
+    with pytest.raises(DeployError) as failed:
         people.add(at_work(tmp_path, application), "anna", "a@b.c", Secret(PASSWORD))
+    assert str(failed.value) == "vikunja-main: anna was not added: bad: (sensitive)"
     assert PASSWORD not in Paths(tmp_path).log("vikunja-main").read_text()
 
 
