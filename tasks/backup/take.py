@@ -22,6 +22,7 @@ from tasks.backup import configuration, container_record, running_instance
 from tasks.backup.configuration import DOCUMENT
 from tasks.backup.keys import lock_of
 from tasks.backup.manifest import Counted
+from tasks.backup.mount import require_mounted
 from tasks.backup.retention import prune, remove_partial, retention_of
 from tasks.backup.running_instance import RunningInstance, inside_run
 from tasks.backup.source import STAGING, container_stream, create_argv
@@ -62,7 +63,9 @@ class Taken(Struct, frozen=True):
 
 
 def folder_of(instance: Instance) -> Path:
-    """Where an instance's archives are."""
+    """Where an instance's archives are. Raises ResourceError where it has to be mounted, and is
+    not."""
+    require_mounted(instance.backup)
     return instance.backup.directory / instance.id
 
 

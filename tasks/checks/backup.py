@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tasks.backup.mount import require_mounted
 from tasks.model.finding import Finding, World
 
 
 def check(world: World) -> Iterator[Finding]:
     directory = world.instance.backup.directory
+    require_mounted(world.instance.backup)
     nearest = nearest_existing(directory)
     yield evaluate(
         world,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tasks.backup.mount import require_mounted
 from tasks.errors import DeployError
 from tasks.model import archive as archives
 from tasks.model import holdings
@@ -30,7 +31,8 @@ class Backups(Struct, frozen=True):
 
 
 def inspect_backups(instance: Instance, paths: Paths) -> Backups:
-    """Raises DeployError where the folder cannot be read."""
+    """Raises DeployError where the folder cannot be read, or is not mounted."""
+    require_mounted(instance.backup)
     folder = instance.backup.directory / instance.id
     found = archives.archives(folder)
     if not found:
