@@ -76,6 +76,12 @@ def _fit(interface: IPv4Interface | IPv6Interface) -> bool:
     return not (interface.is_loopback or interface.is_multicast or interface.is_unspecified)
 
 
+def on_link(interface: IPv4Interface | IPv6Interface, gateway: IPv4Address | IPv6Address) -> bool:
+    """Whether a gateway is reached without its subnet: by an address of its own (a prefix of 32 or
+    128, as hosters give them), or by IPv6's link-local addresses."""
+    return interface.network.num_addresses == 1 or (gateway.version == 6 and gateway.is_link_local)
+
+
 def _gateway_findings(
     interface: IPv4Interface | IPv6Interface, gateway: IPv4Address | IPv6Address
 ) -> Iterator[Finding]:
@@ -87,6 +93,8 @@ def _gateway_findings(
             _GATEWAY,
             f"{gateway} is IPv{gateway.version}, network.ip_address is IPv{subnet.version}",
         )
+    elif on_link(interface, gateway):
+        return
     elif gateway not in subnet:
         yield Finding(
             _GATEWAY,

@@ -23,7 +23,7 @@ until [ -S /run/systemd/private ]; do sleep 0.02; done
 state=$(systemctl is-system-running --wait)
 echo "$state"
 systemctl list-units --state=failed --plain --no-legend --no-pager
-ip route get "$1" >/dev/null || exit {NO_ROUTE}
+ip route get "$1" oif eth0 >/dev/null || exit {NO_ROUTE}
 case $state in running | degraded) ;; *) exit 4 ;; esac
 """
 """Run in the container with the gateway: prints systemd's state and the units that failed."""

@@ -127,14 +127,23 @@ def check_free(spec: ContainerSpec, paths: Paths) -> None:
 def preflight(spec: ContainerSpec, paths: Paths) -> None:
     """Raise what would keep a bridge from being there as the container needs it; no change."""
     mode = bridge_mode(spec.bridge, paths)
-    refuse_six(spec, mode)
+    refuse_unmade(spec, mode)
     if mode == "own":
         refuse_taken_network(spec, read_routes())
 
 
-def refuse_six(spec: ContainerSpec, mode: str) -> None:
-    """ResourceError where the bridge would have to be made for IPv6."""
-    if mode == "own" and ip_interface(spec.ip_address).version == 6:
+def refuse_unmade(spec: ContainerSpec, mode: str) -> None:
+    """ResourceError where the bridge would have to be made for what is made for nobody: IPv6, or a
+    gateway outside the subnet, which is somebody else's."""
+    interface = ip_interface(spec.ip_address)
+    if mode == "own" and interface.network.num_addresses == 1:
+        raise ResourceError(
+            f"the bridge {spec.bridge} does not exist, and none is made for {spec.ip_address} "
+            f"alone",
+            where=spec.name,
+            hint="Set network.bridge to the one that the gateway is reached through.",
+        )
+    if mode == "own" and interface.version == 6:
         raise ResourceError(
             f"the bridge {spec.bridge} does not exist, and none is made for IPv6",
             where=spec.name,

@@ -72,8 +72,13 @@ def holds_already(world: World, found: ContainerFacts) -> bool:
 
 def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     interface = world.instance.network.interface
+    try:
+        network.refuse_unmade(spec_for(world.instance), mode)
+    except DeployError as error:
+        yield world.failed("bridge", error)
+        return
     if not isinstance(interface, IPv4Interface):
-        yield evaluate_six(world, mode)
+        yield world.ok("bridge", f"{world.instance.network.bridge} is there and used as it is")
         return
     routes = read_routes()
     if mode == "own":
@@ -84,15 +89,6 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
     bridge = world.instance.network.bridge
     answers = gateway_answers(gateway, bridge)
     yield from evaluate_foreign_bridge(world, routes, answers=answers)
-
-
-def evaluate_six(world: World, mode: BridgeMode) -> Finding:
-    bridge = world.instance.network.bridge
-    try:
-        network.refuse_six(spec_for(world.instance), mode)
-    except DeployError as error:
-        return world.failed("bridge", error)
-    return world.ok("bridge", f"{bridge} is there and used as it is")
 
 
 def evaluate_own_bridge(world: World, routes: Iterable[Route]) -> Finding:

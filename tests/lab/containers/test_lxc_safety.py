@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -372,3 +373,41 @@ def test_emptying_the_cache_loses_no_container(make_container: MakeContainer) ->
     (base,) = [base for base in bases if f" {base} " in text]
     # Hard links: the same file, with a name of its own.
     assert (base / "usr/bin/env").stat().st_nlink > 1
+
+
+@pytest.mark.parametrize(
+    ("address", "gateway"),
+    [("203.0.113.7/32", "203.0.113.1"), ("2001:db8:7::7/64", "fe80::1")],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_gateway_outside_the_subnet_is_reached(
+    make_container: MakeContainer, address: str, gateway: str
+) -> None:
+    """As hosters give them."""
+    name = f"vkdlink{os.getpid() % 10000}"
+    family = "-6" if ":" in address else "-4"
+    kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+    own = "2001:db8:8::1/128" if ":" in address else "198.51.100.1/32"
+    made = make_container(f"onlink{family}")
+    container = LxcContainer(
+        replace(made.spec, bridge=name, ip_address=address, gateway=gateway), made.paths
+    )
+    for words in (
+        ["link", "add", name, "type", "bridge"],
+        ["link", "set", name, "up"],
+        [family, "address", "add", f"{gateway}/{128 if ':' in gateway else 32}", "dev", name],
+        [family, "address", "add", own, "dev", name],
+        [family, "route", "add", address.replace("/64", "/128"), "dev", name],
+    ):
+        subprocess.run(["ip", *words], check=True)
+    try:
+        container.create()
+        container.start()
+        # Not the gateway itself: what is behind it.
+        server = socket.create_server((own.partition("/")[0], 0), family=kind)
+        with server:
+            host, port, *_ = server.getsockname()
+            container.run(["timeout", "10", "bash", "-c", f": </dev/tcp/{host}/{port}"])
+    finally:
+        container.destroy()
+        subprocess.run(["ip", "link", "delete", name], check=True)
