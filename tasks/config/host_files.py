@@ -22,6 +22,9 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         path = value_at(document, f"database.{name}")
         if isinstance(path, str) and value_at(document, "database.type") != "sqlite":
             yield from _password_file(("database", name), Path(path))
+    secret = value_at(document, "vikunja.secret_file")
+    if isinstance(secret, str):
+        yield from _password_file(("vikunja", "secret_file"), Path(secret))
     yield from _connection_files(document)
     passphrase = value_at(document, "backup.encrypt.passphrase_file")
     if isinstance(passphrase, str):

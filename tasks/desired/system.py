@@ -156,12 +156,18 @@ def _directories(instance: Instance) -> Iterator[Directory]:
 
 
 def _secrets(instance: Instance, host_files: HostFiles) -> Iterator[Resource]:
-    yield Secret(
-        path=SERVICE_SECRET,
-        owner=USER,
-        group=USER,
-        noted="what is there now, and everybody signs in anew",
-    )
+    origin = origin_of(instance, ["vikunja.secret_file"])
+    if host_files.service_secret is None:
+        yield Secret(
+            path=SERVICE_SECRET,
+            owner=USER,
+            group=USER,
+            noted="what is there now, and everybody signs in anew",
+            origin=origin,
+        )
+    else:
+        key = "vikunja.secret_file"
+        yield _password(SERVICE_SECRET, USER, key, host_files.service_secret, origin)
     if instance.database.type != "sqlite":
         origin = origin_of(instance, ["database.type", "database.password_file"])
         path = f"{SECRETS}/db-password"

@@ -27,6 +27,7 @@ class HostFiles(Struct, frozen=True):
     database_password: Secret[bytes] | None = None
     admin_password: Secret[bytes] | None = None
     extra: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
+    service_secret: Secret[bytes] | None = None
 
 
 NO_HOST_FILES = HostFiles()
@@ -42,6 +43,7 @@ def read_host_files(instance: Instance) -> HostFiles:
         admin_password=_password(
             instance, "database.admin_password_file", database.admin_password_file
         ),
+        service_secret=_password(instance, "vikunja.secret_file", instance.vikunja.secret_file),
         extra={
             item.path: Secret(content)
             for item in instance.files

@@ -97,6 +97,15 @@ def declared(instance: Instance, files: HostFiles | None = None) -> dict[str, Re
     return {resource.address: resource for resource in resources}
 
 
+def test_a_secret_that_is_given_is_a_file_and_no_other_is_made() -> None:
+    found = declared(SQLITE, HostFiles(service_secret=SecretValue(b"canary-4711")))
+    file = found[f"file:{SECRETS}/service-secret"]
+    assert isinstance(file, File)
+    assert (file.mode, file.owner, file.group) == ("0600", "vikunja", "vikunja")
+    assert f"secret:{SECRETS}/service-secret" not in found
+    assert "canary-4711" not in repr(found)
+
+
 def test_what_is_not_root_s_and_for_everybody_to_read_is_for_exactly_these() -> None:
     found = {
         resource.path: (resource.mode, resource.owner, resource.group)
