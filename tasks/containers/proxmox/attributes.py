@@ -15,6 +15,7 @@ from tasks.containers.proxmox.parameters import (
     MOUNTS,
     Config,
     attributes_of,
+    nests,
     storage_of,
 )
 from tasks.containers.proxmox.properties import (
@@ -49,6 +50,8 @@ def more_of(desired: DesiredProxmox) -> dict[str, object]:
         "onboot": desired.onboot,
         "protection": desired.protection,
         "tags": sorted(desired.tags),
+        "nesting": True,
+        "link": "up",
         **{size_name(mount.path): mount.size_gb for mount in desired.mounts},
         "ha": ha_text(desired.ha),
         "replication": replication_texts(desired.replication),
@@ -102,6 +105,8 @@ def _settings(
         "vlan": parse_whole(interface.get("tag")),
         "mtu": parse_whole(interface.get("mtu")),
         "firewall": interface.get("firewall") == "1",
+        "nesting": nests(config),
+        "link": "down" if interface.get("link_down") == "1" else "up",
         "tags": sorted(tag for tag in desired.tags if rules.key(tag) in tags),
         "storage": storage_of(config),
         **{name: config.get(key) for name, key in TEXTS.items()},

@@ -39,7 +39,9 @@ from tasks.containers.proxmox.properties import (
 from tasks.containers.proxmox.tags import NO_RULES, TagRules
 from tasks.errors import ResourceError
 
-RESTART_FIELDS = frozenset({"hostname", "mtu", "nameservers", "search_domain", "timezone"})
+RESTART_FIELDS = frozenset(
+    {"hostname", "mtu", "nameservers", "search_domain", "timezone", "nesting"}
+)
 """Attributes that a running container takes up at its next start; the MTU is only written down."""
 
 AT_NEXT_START = frozenset({"hostname", "nameserver", "searchdomain", "timezone"})
@@ -137,6 +139,9 @@ def _settings(spec: ContainerSpec, desired: DesiredProxmox) -> dict[str, Value]:
 DEFAULTS = {"memory": "512", "swap": "512", "onboot": "0", "protection": "0"}
 """What holds where a configuration says nothing."""
 
+UNSAID = (("firewall", "0"), ("link_down", "0"))
+"""Of an interface: what is the same as nothing."""
+
 OPTIONAL = ("nameserver", "searchdomain", "startup", "timezone")
 """Settings that are absent where nothing is desired."""
 
@@ -147,6 +152,7 @@ def net0(spec: ContainerSpec, desired: DesiredProxmox, current: Mapping[str, str
     version = ip_interface(spec.ip_address).version
     (address, gateway), other = (four, six) if version == 4 else (six, four)
     # An address of the other kind that somebody gave it beside ours stays; ours of before goes.
+    current = {name: value for name, value in current.items() if name != "link_down"}
     if version == 6 or "ip" not in current:
         current = {name: value for name, value in current.items() if name not in other}
     interface: dict[str, str | int | None] = {
@@ -192,6 +198,7 @@ def changes(spec: ContainerSpec, desired: DesiredProxmox, found: Config, node: s
         if coming.get(name, DEFAULTS.get(name)) != str(value)
     }
     settings |= _network_change(spec, desired, coming)
+    settings |= _features_change(coming)
     settings |= tags_change(spec, desired, found)
     mounted = {
         parse_properties(coming[name], "volume").get("mp"): name
@@ -231,14 +238,26 @@ def tags_change(spec: ContainerSpec, desired: DesiredProxmox, found: Config) -> 
     return {} if keys(wanted) == keys(tags) else {"tags": format_tags(wanted)}
 
 
+def nests(config: Mapping[str, str]) -> bool:
+    """Whether the sandbox of a unit can be set up in it."""
+    return parse_properties(config.get("features", "")).get("nesting") == "1"
+
+
+def _features_change(coming: Mapping[str, str]) -> dict[str, Value]:
+    """What somebody added stays."""
+    if nests(coming):
+        return {}
+    features = {**parse_properties(coming.get("features", "")), "nesting": "1"}
+    return {"features": format_properties(features)}
+
+
 def _network_change(
     spec: ContainerSpec, desired: DesiredProxmox, coming: Mapping[str, str]
 ) -> dict[str, Value]:
     """net0 where it differs, its order and Proxmox VE's additions aside."""
     current = parse_properties(coming.get("net0", ""))
     interface = net0(spec, desired, current)
-    if current.get("firewall") == "0":
-        del current["firewall"]
+    current = {name: value for name, value in current.items() if (name, value) not in UNSAID}
     return {} if parse_properties(interface) == current else {"net0": interface}
 
 

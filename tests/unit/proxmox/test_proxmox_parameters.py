@@ -16,6 +16,7 @@ from pve.contract import VERSIONS, check_call, load
 from tasks.containers.base import ContainerSpec
 from tasks.containers.proxmox import properties
 from tasks.containers.proxmox.answers import Setting, understood
+from tasks.containers.proxmox.attributes import observed
 from tasks.containers.proxmox.desired import DesiredProxmox, Mount
 from tasks.containers.proxmox.parameters import (
     RESTART_FIELDS,
@@ -248,6 +249,23 @@ def test_what_users_added_stays() -> None:
     assert ",ip6=auto,rate=10" in str(wanted.settings["net0"])
     assert "description" not in wanted.settings
     assert attributes_of(found(where).current)["instance_id"] == "vikunja-main"
+
+
+def test_an_interface_that_was_pulled_out_and_a_lost_feature_come_back() -> None:
+    where = cluster()
+    created(where, SPEC, DESIRED)
+    guest = where.guests[100]
+    guest.config["net0"] = f"{guest.config['net0']},link_down=1"
+    guest.config["features"] = "fuse=1"
+    seen = observed(DESIRED, found(where), "pve", 100, None, ())
+    assert (seen["link"], seen["nesting"]) == ("down", False)
+    wanted = changes(SPEC, DESIRED, found(where), "pve")
+    assert set(wanted.settings) == {"net0", "features"}
+    assert wanted.settings["features"] == "fuse=1,nesting=1"
+    apply(where, wanted)
+    seen = observed(DESIRED, found(where), "pve", 100, None, ())
+    assert {name: seen[name] for name in ("link", "nesting")} == {"link": "up", "nesting": True}
+    assert not changes(SPEC, DESIRED, found(where), "pve")
 
 
 def test_what_waits_for_a_restart_is_told_apart_and_not_asked_for_again() -> None:
