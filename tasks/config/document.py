@@ -15,7 +15,7 @@ from tasks.config.finding import value_at
 from tasks.model.instance import Color, Instance
 from tasks.model.redaction import masked
 
-OPEN_MAPPINGS = frozenset({"vikunja.environment", "build.environment"})
+OPEN_MAPPINGS = frozenset({"vikunja.environment", "vikunja.secret_files", "build.environment"})
 """Mappings with names of the user's own: one value each, as a whole."""
 
 

@@ -85,9 +85,16 @@ _LITERAL = (*(("build", part) for part in ("frontend", "backend", "mcp")), ("bac
 
 def environment(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Variables of the application that are the tool's."""
-    for name in value_at(document, "vikunja.environment") or ():
+    given = value_at(document, "vikunja.environment") or ()
+    for name in given:
         if owned := _owned(name):
             yield Finding(("vikunja", "environment", name), *owned)
+    for name in value_at(document, "vikunja.secret_files") or ():
+        key = ("vikunja", "secret_files", name)
+        if owned := _owned(name):
+            yield Finding(key, *owned)
+        elif name in given or f"{name}_FILE" in given:
+            yield Finding(key, "is in vikunja.environment, too", "Remove it there.")
 
 
 def _owned(name: str) -> tuple[str, str] | None:

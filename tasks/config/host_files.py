@@ -25,6 +25,9 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     secret = value_at(document, "vikunja.secret_file")
     if isinstance(secret, str):
         yield from _password_file(("vikunja", "secret_file"), Path(secret))
+    for name, path in (value_at(document, "vikunja.secret_files") or {}).items():
+        if isinstance(path, str):
+            yield from _password_file(("vikunja", "secret_files", name), Path(path))
     yield from _connection_files(document)
     passphrase = value_at(document, "backup.encrypt.passphrase_file")
     if isinstance(passphrase, str):

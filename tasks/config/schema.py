@@ -106,7 +106,8 @@ def _value(value: Any, schema: Schema, document: Mapping[str, Any], folder: Path
     if isinstance(value, dict):
         if "properties" in schema:
             return _filled(value, schema, document, folder)
-        return dict(value)
+        inner = schema.get("additionalProperties") or _NONE
+        return {name: _value(one, inner, document, folder) for name, one in value.items()}
     if isinstance(value, list):
         items = schema.get("items", _NONE)
         return [_value(item, items, document, folder) for item in value]

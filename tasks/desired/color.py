@@ -84,6 +84,7 @@ def secrets(instance: Instance, color: Color, serving: Color | None = None) -> S
         names.append("db-password")
     if needs_redis(instance):
         names.append("redis-password")
+    names += sorted(instance.vikunja.secret_files)
     return Script(
         script="color-secrets",
         title=color,

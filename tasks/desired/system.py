@@ -176,6 +176,10 @@ def _secrets(instance: Instance, host_files: HostFiles) -> Iterator[Resource]:
         else:
             key = "database.password_file"
             yield _password(path, USER, key, host_files.database_password, origin)
+    for name, value in sorted(host_files.settings.items()):
+        key = f"vikunja.secret_files.{name}"
+        path, origin = f"{SECRETS}/{name}", origin_of(instance, ["vikunja.secret_files"])
+        yield _password(path, USER, key, value, origin)
     # Of an apply that was killed on its way to another database.
     yield Absent(path=NEXT)
     if host_files.admin_password is not None:

@@ -28,6 +28,8 @@ class HostFiles(Struct, frozen=True):
     admin_password: Secret[bytes] | None = None
     extra: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
     service_secret: Secret[bytes] | None = None
+    settings: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
+    """Values of vikunja.secret_files, by variable."""
 
 
 NO_HOST_FILES = HostFiles()
@@ -44,6 +46,11 @@ def read_host_files(instance: Instance) -> HostFiles:
             instance, "database.admin_password_file", database.admin_password_file
         ),
         service_secret=_password(instance, "vikunja.secret_file", instance.vikunja.secret_file),
+        settings={
+            name: value
+            for name, path in instance.vikunja.secret_files.items()
+            if (value := _password(instance, f"vikunja.secret_files.{name}", path)) is not None
+        },
         extra={
             item.path: Secret(content)
             for item in instance.files

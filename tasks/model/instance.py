@@ -130,12 +130,13 @@ class Vikunja(Struct, frozen=True):
     registration: whether strangers may register. secrets: how secrets reach the application,
     `files` (`*_FILE` variables, Vikunja 1.0 and later), `environment`, or `auto`: as its version
     can. secret_file: an absolute host path; None where a secret is made. environment: further
-    variables, as they are.
+    variables, as they are. secret_files: further variables → absolute host paths of their values.
     """
 
     registration: bool
     secrets: Literal["auto", "files", "environment"]
     secret_file: Path | None
+    secret_files: Mapping[str, Path]
     environment: Mapping[str, str]
     start_timeout_seconds: int
 

@@ -106,6 +106,21 @@ def test_a_secret_that_is_given_is_a_file_and_no_other_is_made() -> None:
     assert "canary-4711" not in repr(found)
 
 
+def test_secrets_of_settings_are_files_that_each_color_copies() -> None:
+    names = {"VIKUNJA_MAILER_PASSWORD": "/secret/mail", "VIKUNJA_A": "/secret/a"}
+    instance = sample_instance(vikunja={"secret_files": names})
+    files = HostFiles(settings=dict.fromkeys(names, SecretValue(b"canary-4711")))
+    found = declared(instance, files)
+    for name in names:
+        file = found[f"file:{SECRETS}/{name}"]
+        assert isinstance(file, File)
+        assert (file.mode, file.owner, file.content) == ("0600", "vikunja", files.settings[name])
+    copies = found["color-secrets:green"]
+    assert isinstance(copies, Script)
+    assert copies.arguments[-2:] == ("VIKUNJA_A", "VIKUNJA_MAILER_PASSWORD")
+    assert f"file:{SECRETS}/VIKUNJA_A" in copies.triggers
+
+
 def test_what_is_not_root_s_and_for_everybody_to_read_is_for_exactly_these() -> None:
     found = {
         resource.path: (resource.mode, resource.owner, resource.group)

@@ -13,13 +13,20 @@ from tasks.desired.system import templated
 from tasks.model.layout import backend_launcher
 
 OLD, NEW = "SERVICE_JWTSECRET", "SERVICE_SECRET"
-SECRETS = {"service-secret": "one two", "db-password": "p'w\"", "redis-password": "r$w"}
+SECRETS = {
+    "service-secret": "one two",
+    "db-password": "p'w\"",
+    "redis-password": "r$w",
+    "VIKUNJA_MAILER_PASSWORD": "m\\n w",
+}
 
 
 def launched(tmp_path: Path, release: str | None, secrets: str) -> CompletedProcess[bytes]:
     """Run the launcher of a color that holds this version; instead of a backend, `env`."""
     instance = sample_instance(
-        database={"type": "mysql"}, redis={"enabled": True}, vikunja={"secrets": secrets}
+        database={"type": "mysql"},
+        redis={"enabled": True},
+        vikunja={"secrets": secrets, "secret_files": {"VIKUNJA_MAILER_PASSWORD": "/secret/m"}},
     )
     launcher = backend_launcher("blue")
     text = render(instance, templated(instance))[launcher].content.decode()
@@ -44,7 +51,7 @@ def started(tmp_path: Path, release: str | None, secrets: str = "auto") -> dict[
 
 
 def by_files(*names: str) -> dict[str, str]:
-    every = (*names, "DATABASE_PASSWORD", "REDIS_PASSWORD")
+    every = (*names, "DATABASE_PASSWORD", "REDIS_PASSWORD", "MAILER_PASSWORD")
     return {f"{name}_FILE": "FILE" for name in every}
 
 
@@ -53,6 +60,7 @@ def by_value(*names: str) -> dict[str, str]:
         **dict.fromkeys(names, "one two"),
         "DATABASE_PASSWORD": "p'w\"",
         "REDIS_PASSWORD": "r$w",
+        "MAILER_PASSWORD": "m\\n w",
     }
 
 
