@@ -44,8 +44,10 @@ def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = N
     migration stands between and there is no backup from before it.
     """
     container = container_for(instance, paths)
+    found = container.observe()
+    instance = instance.made_from(found.template)
     inputs = inspection.gather(instance, paths)
-    facts = inspection.find(inputs, container, paths)
+    facts = inspection.find(inputs, container, paths, found)
     asked, before = None, inspection.data_elsewhere(inputs, facts)
     if before is not None:
         inputs = database_move.as_it_is(inputs, container, facts, before, paths)

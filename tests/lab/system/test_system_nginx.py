@@ -513,11 +513,12 @@ def test_nginx_starts_and_reloads_without_a_warning(site: Site) -> None:
     said = site.inside.sh(
         """
         : >/var/log/nginx/error.log
+        since=$(date +%s)
         systemctl restart nginx.service
         systemctl reload nginx.service
         id=$(systemctl show -p InvocationID --value nginx.service)
         journalctl -q -o cat "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id"
-        journalctl -q -o cat --since -30s -t nginx
+        journalctl -q -o cat --since "@$since" -t nginx
         cat /var/log/nginx/error.log
         """
     )

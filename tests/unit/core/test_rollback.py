@@ -15,6 +15,7 @@ from tasks import builds
 from tasks.builds import artifact
 from tasks.commands.apply import Apply
 from tasks.commands.rollback import Rollback
+from tasks.containers.lxc import section as lxc_section
 from tasks.errors import DatabaseError
 from tasks.model import state as states
 from tasks.model.archive import archives
@@ -57,6 +58,20 @@ def rollback(site: Site, *options: str) -> int:
 def apply(site: Site) -> int:
     code: int = Apply().parse_execute(["--yes", "--config", str(site.config)])
     return code
+
+
+def test_on_an_older_debian_that_is_not_named_any_more_nothing_is_written_for_a_newer_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lxc_section, "NEWEST_SUITE", "bookworm")
+    site.apply()
+    update(site)
+    monkeypatch.setattr(lxc_section, "NEWEST_SUITE", "trixie")
+    proxy = "/etc/nginx/conf.d/vikunja.conf"
+    before = site.machine.files.content(proxy)
+    assert b" ssl http2;" in before
+    assert rollback(site, "--yes") == 0
+    assert site.machine.files.content(proxy) == before
 
 
 def with_another_version(site: Site) -> str:
