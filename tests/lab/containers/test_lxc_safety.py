@@ -375,48 +375,28 @@ def test_emptying_the_cache_loses_no_container(make_container: MakeContainer) ->
     assert (base / "usr/bin/env").stat().st_nlink > 1
 
 
-@pytest.mark.parametrize(
-    ("address", "gateway"),
-    [("203.0.113.7/32", "203.0.113.1"), ("2001:db8:7::7/64", "fe80::1")],
-    ids=["IPv4", "IPv6"],
-)
-def test_a_gateway_outside_the_subnet_is_reached(
-    make_container: MakeContainer, address: str, gateway: str
-) -> None:
+def test_a_gateway_outside_the_subnet_is_reached(make_container: MakeContainer) -> None:
     """As hosters give them."""
     name = f"vkdlink{os.getpid() % 10000}"
-    family = "-6" if ":" in address else "-4"
-    kind = socket.AF_INET6 if ":" in address else socket.AF_INET
-    own = "2001:db8:8::1/128" if ":" in address else "198.51.100.1/32"
-    # Nobody else has it: no need to ask first.
-    at_once = ["nodad"] if ":" in address else []
-    made = make_container(f"onlink{family}")
+    made = make_container("onlink")
     container = LxcContainer(
-        replace(made.spec, bridge=name, ip_address=address, gateway=gateway), made.paths
+        replace(made.spec, bridge=name, ip_address="203.0.113.7/32", gateway="203.0.113.1"),
+        made.paths,
     )
     for words in (
         ["link", "add", name, "type", "bridge"],
         ["link", "set", name, "up"],
-        [
-            family,
-            "address",
-            "add",
-            f"{gateway}/{128 if ':' in gateway else 32}",
-            "dev",
-            name,
-            *at_once,
-        ],
-        [family, "address", "add", own, "dev", name, *at_once],
-        [family, "route", "add", address.replace("/64", "/128"), "dev", name],
+        ["address", "add", "203.0.113.1/32", "dev", name],
+        ["address", "add", "198.51.100.1/32", "dev", name],
+        ["route", "add", "203.0.113.7/32", "dev", name],
     ):
         subprocess.run(["ip", *words], check=True)
     try:
         container.create()
         container.start()
         # Not the gateway itself: what is behind it.
-        server = socket.create_server((own.partition("/")[0], 0), family=kind)
-        with server:
-            host, port, *_ = server.getsockname()
+        with socket.create_server(("198.51.100.1", 0)) as server:
+            host, port = server.getsockname()
             container.run(["timeout", "10", "bash", "-c", f": </dev/tcp/{host}/{port}"])
     finally:
         container.destroy()
