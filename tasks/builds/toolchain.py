@@ -221,9 +221,17 @@ def after(getting: Fetch, found: Mapping[str, Version | None]) -> dict[str, Vers
 
 def node_to_fetch(wanted: Requirements) -> str:
     """The version, as npm reads it, that serves all that a tree asks of Node."""
-    if wanted.node_exact:
+    if wanted.node_exact and _fits_all(wanted):
         return wanted.node_exact if wanted.node_exact.count(".") == 2 else f"^{wanted.node_exact}"
     lowest = max(
         (low for _, text in wanted.node_ranges if (low := parse(text))), default=(22, 0, 0)
     )
     return f"^{written(lowest)}"
+
+
+def _fits_all(wanted: Requirements) -> bool:
+    """Whether the newest of what .nvmrc names is in every range: a part may ask for more."""
+    major, minor, patch = parse(wanted.node_exact) or (0, 0, 0)
+    parts = wanted.node_exact.count(".")
+    newest = (major, minor if parts else 10**6, patch if parts == 2 else 10**6)
+    return all(versions.satisfies(newest, text) for _, text in wanted.node_ranges)

@@ -14,6 +14,7 @@ from tasks.builds.toolchain import (
     Requirements,
     after,
     missing,
+    node_to_fetch,
     problems,
     read_go_mod,
     read_nvmrc,
@@ -272,3 +273,24 @@ echo "$*" > "$3/asked"
     assert content(made.path, "frontend/index.html") == b"9.9.9\n"
     (asked,) = paths.cache.glob("build-home/toolchains/*/asked")
     assert asked.read_text().endswith(" pnpm@9.9.9\n")
+
+
+@pytest.mark.parametrize(
+    ("exact", "ranges", "fetched"),
+    [
+        ("18", (">=18",), "^18"),
+        ("18", (">=18", ">=22"), "^22.0.0"),
+        ("24.13.0", (">=24.0.0", ">=20"), "24.13.0"),
+        ("24.13", (">=24.13.2",), "^24.13"),
+        ("20.1.0", (">=20.9.0",), "^20.9.0"),
+    ],
+)
+def test_a_node_is_fetched_that_every_part_of_a_tree_takes(
+    exact: str, ranges: tuple[str, ...], fetched: str
+) -> None:
+    wanted = Requirements(
+        node=parse(exact),
+        node_exact=exact,
+        node_ranges=tuple((f"{text}/package.json", text) for text in ranges),
+    )
+    assert node_to_fetch(wanted) == fetched
