@@ -249,6 +249,17 @@ def test_the_redirect_names_a_port_that_is_not_443() -> None:
     assert "return 301 https://$host$request_uri;" in texts()[NGINX]
 
 
+def test_a_page_is_left_as_it_is_only_at_the_public_address() -> None:
+    other = "vikunja.example.net"
+    text = texts(
+        network={"aliases": [other]},
+        services={"frontend": {"public_url": f"https://{other}:8443"}},
+    )[NGINX]
+
+    assert f'default "\'https://{other}:8443/api/v1\'";\n\t{other} "";' in text
+    assert f"{other} $http_accept_encoding;" in text
+
+
 def test_the_mcp_server_is_passed_to_only_where_it_is_enabled() -> None:
     assert "http://mcp_$color" in texts(**ALL)[NGINX]
     assert "mcp" not in texts()[NGINX]
