@@ -38,7 +38,7 @@ from tasks.resources.files import Absent
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import ActiveColor, active_color, damage, released, whole_release
-from tasks.resources.system import Script, Unit
+from tasks.resources.system import STAMPS, Script, Unit
 
 if TYPE_CHECKING:
     from tasks.model.database_address import DatabaseAddress
@@ -393,7 +393,9 @@ def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Colo
     active = active_color(facts)
     backend = facts.units.get(f"vikunja-backend@{active}.service")
     runs = backend is not None and backend.up
-    if release.nothing_released(facts) or not (serves(facts) or runs):
+    # A first apply that was killed may have started the backend, and nginx has never heard of it.
+    heard = f"{STAMPS}/{proxy.UNIT}" in facts.texts
+    if release.nothing_released(facts) or not (serves(facts) or (runs and heard)):
         return active
     serving = release.serving_release(facts)
     if serving is None or serving.key != target.key:

@@ -408,7 +408,7 @@ class ModelContainer:
             case "copy-release", [color, other]:
                 return model_scripts.copy_release(machine, color, other, record)
             case "unit", _:
-                return model_scripts.unit(machine, arguments, record)
+                return model_scripts.unit(machine, arguments, record, self.world.event)
             case "site", [site, _]:
                 return model_scripts.site(machine, site, record)
             case "flip", _:

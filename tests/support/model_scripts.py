@@ -447,7 +447,10 @@ def copy_release(machine: Machine, color: str, other: str, record: Record) -> An
 # unit.sh
 
 
-def unit(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
+def unit(
+    machine: Machine, arguments: Sequence[str], record: Record, moment: Callable[[], None]
+) -> Answer:
+    """moment: at which the whole machine can stop: the unit runs, and has no stamp."""
     name, verb, enable, revision, *health = arguments
     state = machine.unit(name)
     stamp = f"{STAMPS}/{name}"
@@ -485,6 +488,7 @@ def unit(machine: Machine, arguments: Sequence[str], record: Record) -> Answer:
             "reload": machine.reload_or_restart,
             "ensure": machine.start,
         }[verb](name)
+        moment()
         if health:
             _HEALTH[health[0]](machine, name, health[1:])
     except Refused as refused:
