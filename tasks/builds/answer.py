@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from tasks.builds.artifact import artifact_key, find
 from tasks.builds.branch import resolve
 from tasks.model.instance import Instance
 from tasks.paths import Paths
@@ -30,18 +29,10 @@ def ask(instance: Instance, paths: Paths) -> Answer:
     if release is None or release.url is not None:
         return Answer()
     from tasks.builds import published
+    from tasks.model import pins
 
     if release.version is None:
         return Answer(published=published.versions(release))
-    if not _had(instance, release.version, paths):
+    if pins.find(paths, release.version, published.kind_of()) is None:
         published.refuse_unknown(release.version, published.versions(release))
     return Answer()
-
-
-def _had(instance: Instance, version: str, paths: Paths) -> bool:
-    from tasks.builds.published import kind_of
-    from tasks.model import pins
-
-    if find(paths, artifact_key(instance, None)) is not None:
-        return True
-    return pins.find(paths, version, kind_of()) is not None

@@ -25,6 +25,7 @@ from tasks.builds.pace import Course
 from tasks.errors import BuildError
 from tasks.host import locks
 from tasks.host.files import recalled
+from tasks.model import pins
 from tasks.model.instance import OLDEST_SUITE, Instance
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -39,6 +40,7 @@ class Artifact(Struct, frozen=True):
 
     commit: 40 hex digits, None for a release archive. version: as the binary names itself.
     path: the tar. sha256: of the tar, hex. size: bytes. parts: of backend, frontend, mcp-server.
+    published: the SHA-256 of the published archive that it was made of; None for any other.
     """
 
     key: str
@@ -48,6 +50,7 @@ class Artifact(Struct, frozen=True):
     sha256: str
     size: int
     parts: tuple[str, ...]
+    published: str | None = None
 
 
 def artifact_key(instance: Instance, commit: str | None, machine: str | None = None) -> str:
@@ -59,9 +62,9 @@ def artifact_key(instance: Instance, commit: str | None, machine: str | None = N
     """
     inputs: dict[str, object] = {"format": FORMAT, "machine": machine or os.uname().machine}
     if instance.release and instance.release.url is None:
-        # Of what it holds there is a pin, made when it is first taken.
+        # What it holds is pinned when it is first taken: without its pin it is not found.
         assert instance.release.version is not None
-        inputs["published"] = instance.release.version
+        inputs["published_version"] = instance.release.version
     elif instance.release:
         inputs |= {"release": instance.release.sha256, "version": instance.release.version}
     else:
@@ -116,7 +119,11 @@ def lock(paths: Paths, key: str, progress: Progress = SILENT) -> AbstractContext
 
 
 def find(paths: Paths, key: str) -> Artifact | None:
-    """The artifact of that key if there is a whole one. Reads the record, hashes nothing."""
+    """The artifact of that key if there is a whole one. Reads the record, hashes nothing.
+
+    One of a published release counts only while what it was made of is pinned: without its pin,
+    its archive is to be taken and compared again. Raises DeployError where the pins are damaged.
+    """
     path = archive_path(paths, key)
     record = recalled(record_path(paths, key), dict[str, object]) or {}
     try:
@@ -124,7 +131,15 @@ def find(paths: Paths, key: str) -> Artifact | None:
         found = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError, msgspec.ValidationError):
         return None
-    return artifact if artifact.key == key and artifact.size == found else None
+    whole = artifact.key == key and artifact.size == found
+    return artifact if whole and _is_pinned(paths, artifact) else None
+
+
+def _is_pinned(paths: Paths, artifact: Artifact) -> bool:
+    if artifact.published is None:
+        return True
+    taken = ((pin.version, pin.sha256) for pin in pins.read(paths))
+    return (artifact.version, artifact.published) in taken
 
 
 def verify(artifact: Artifact) -> None:
@@ -173,6 +188,8 @@ def publish(
     _sync_folder(described.path.parent)
     record = asdict(described) | {"built_at": int(time.time()), "seconds": round(seconds, 3)}
     del record["path"]
+    if described.published is None:
+        del record["published"]
     if course is not None:
         record |= msgspec.to_builtins(course)
     aside = partial.with_suffix(".record.partial")

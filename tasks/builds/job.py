@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from tasks.builds.run import BuildRun
 from tasks.builds.workplace import Workplace
 from tasks.containers.base import ContainerSpec
 from tasks.errors import BuildError
-from tasks.model import releases
+from tasks.model import pins, releases
 from tasks.model.instance import Git, Instance
+from tasks.model.pins import Pin
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
@@ -149,11 +150,11 @@ def finish(
     seconds: float,
     course: Course | None = None,
     *,
-    found_right: Callable[[], None] = lambda: None,
+    pin: Pin | None = None,
 ) -> Artifact:
     """Check the packed archive and make it the artifact of its key; refused, it is removed.
 
-    course: of a build. found_right: what is to be done between the two.
+    course: of a build. pin: to be kept, of a published release.
     """
     try:
         check_binary(pack.first_bytes(partial, "backend/vikunja"), os.uname().machine)
@@ -165,8 +166,10 @@ def finish(
             sha256=pack.digest(partial),
             size=partial.stat().st_size,
             parts=parts,
+            published=pin.sha256 if pin else None,
         )
-        found_right()
+        if pin is not None:
+            pins.add(paths, pin)
         return store.publish(paths, key, partial, made, seconds, course)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -13,7 +13,6 @@ from tasks.builds.published_archive import get
 from tasks.builds.release_archive import binary
 from tasks.builds.web import shown
 from tasks.errors import BuildError
-from tasks.model import pins
 from tasks.model.instance import Instance, Release
 from tasks.model.pins import Pin
 from tasks.paths import Paths
@@ -53,13 +52,9 @@ def from_release(
     finally:
         archive.unlink(missing_ok=True)
 
-    def keep_pin() -> None:
-        if pin is not None:
-            pins.add(paths, pin)
-
     seconds, parts = time.monotonic() - begun, ("backend",)
     version = release.version
-    return finish(paths, key, partial, None, version, parts, seconds, found_right=keep_pin)
+    return finish(paths, key, partial, None, version, parts, seconds, pin=pin)
 
 
 def _get(

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 from journey import Site, new_site
-from msgspec.structs import replace
 from release_server import ReleaseServer, release_zip, serving
 
-from tasks.builds.artifact import archive_path, artifact_key, record_path
+from tasks.builds.artifact import archive_path, artifact_key
 from tasks.builds.published import kind_of
 from tasks.config import load_instances
 from tasks.paths import Paths
@@ -60,16 +59,6 @@ def pinned(site: Site) -> dict[str, str]:
     return {one["version"]: one["sha256"] for one in archives}
 
 
-def forget(site: Site, *versions: str) -> None:
-    """Take releases of other runs out of the machine's cache, which knows them by version alone."""
-    (instance,) = load_instances((site.file,))
-    assert instance.release is not None
-    for one in versions:
-        key = artifact_key(replace(instance, release=replace(instance.release, version=one)), None)
-        archive_path(site.paths, key).unlink(missing_ok=True)
-        record_path(site.paths, key).unlink(missing_ok=True)
-
-
 def test_a_version_is_deployed_a_channel_followed_and_a_major_asked_for(
     deployed: Site, lab_paths: Paths, lab_network: object, mirror: ReleaseServer, tmp_path: Path
 ) -> None:
@@ -77,7 +66,6 @@ def test_a_version_is_deployed_a_channel_followed_and_a_major_asked_for(
     places = {"mirror": mirror.mirror, "digests": mirror.digests}
     release = {"version": BUILT, **places}
     site = new_site(lab_paths, lab_network, "published", git=None, build=None, release=release)
-    forget(site, BUILT, "v1.1.0", "v2.0.0")
     site.run("apply", "--yes")
     assert version(site) == BUILT and site.addresses() == []
     archive = release_zip(BUILT, kind_of(), program)

@@ -15,6 +15,7 @@ import pytest
 from build_trees import Recorded, content, instance_of, release_of
 from release_server import Answer, ReleaseServer, as_json, folders, release_zip, serving
 
+from tasks.builds import artifact as store
 from tasks.builds import ask, build, web
 from tasks.builds import published as published_releases
 from tasks.builds.digests import files_of
@@ -108,6 +109,27 @@ def test_a_build_that_is_gone_from_the_cache_comes_again_only_as_it_was(
     assert deployed(site, paths) == first
     # The pin says what it is: nobody else is asked.
     assert site.asked == [f"/vikunja/{V2}/vikunja-{V2}-linux-{KIND}-full.zip"]
+
+
+def test_a_build_whose_pin_is_gone_is_compared_as_for_the_first_time(
+    site: ReleaseServer, paths: Paths
+) -> None:
+    first = deployed(site, paths)
+    paths.pins.unlink()
+    changed = release_zip(V2, KIND, PROGRAM + b"more")
+    site.publish(V2, {KIND: changed})
+    chosen = instance_of(release=release_at(site))
+    made = build(chosen, None, paths)
+    assert content(made.path, "backend/vikunja") == PROGRAM + b"more"
+    assert [pin.sha256 for pin in pins.read(paths)] == [digest(changed)]
+
+    # One of another machine's cache, or of before.
+    pins_of_another = json.loads(paths.pins.read_text())
+    pins_of_another["archives"][0]["sha256"] = first.sha256
+    paths.pins.write_text(json.dumps(pins_of_another))
+    assert store.find(paths, store.artifact_key(chosen, None)) is None
+    with pytest.raises(BuildError, match="has changed"):
+        build(chosen, None, paths)
 
 
 def test_a_channel_asks_for_the_index_alone(site: ReleaseServer, paths: Paths) -> None:
