@@ -43,7 +43,7 @@ class App(DeployCommand):
         from tasks.paths import host_paths
         from tasks.workflows.application import at_work
 
-        instance = only(load(options), arguments, "app")
+        instance = only(load(options, arguments), arguments, "app")
         refuse(self.words, instance.id)
         with at_work(
             instance, host_paths(), "app", wait_seconds=options["wait"], warn=console.warning

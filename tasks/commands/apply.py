@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tasks.commands.base import YES_OPTION, DeployCommand, load, named, option, select
+from tasks.commands.base import YES_OPTION, DeployCommand, named, option
 from tasks.commands.plan import DIFF_OPTION, TARGET_OPTION, look_at, plan_of, show
 from tasks.errors import CancelledError, DeployError, StalePlanError, UsageError
 from tasks.output import console
@@ -42,11 +42,9 @@ class Apply(DeployCommand):
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.paths import host_paths
 
-        instances = select(load(options), arguments)
         saved = _saved(options, arguments)
-        if saved:
-            planned = {instance["instance"] for instance in saved["instances"]}
-            instances = tuple(instance for instance in instances if instance.id in planned)
+        planned = [instance["instance"] for instance in saved["instances"]] if saved else arguments
+        instances = self.selected(options, planned)
         request = Request(
             yes=options["yes"],
             allow_destroy=options["allow_destroy"],

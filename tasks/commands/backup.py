@@ -14,9 +14,7 @@ from tasks.commands.base import (
     PROGRESS_OPTION,
     WAIT_OPTION,
     DeployCommand,
-    load,
     option,
-    select,
 )
 from tasks.errors import CancelledError, DeployError, UsageError
 from tasks.output import console
@@ -49,7 +47,7 @@ class Backup(DeployCommand):
         if options["wait"] < 0:
             raise UsageError(f"--wait {options['wait']}: less than the minimum 0")
         level = level_of(options["level"]) if options["level"] else None
-        chosen = [with_level(one, level) for one in select(load(options), arguments)]
+        chosen = [with_level(one, level) for one in self.selected(options, arguments)]
         paths = host_paths()
         outcomes: dict[str, Taken | DeployError] = {}
         with show_progress([one.id for one in chosen], lines=options["progress"]) as progress:

@@ -21,7 +21,7 @@ class Backups(DeployCommand):
         from tasks.backup.take import folder_of
         from tasks.model.operation_log import utc_now
 
-        instance = only(load(options), arguments, "backups")
+        instance = only(load(options, arguments), arguments, "backups")
         listed = listing(folder_of(instance))
         if options["json"]:
             console.result(json.dumps([document(one) for one in listed], indent=2))

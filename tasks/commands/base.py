@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getopt
+import itertools
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.cmd_base import Command
 
-from tasks.errors import CancelledError, DeployError, ResourceError, UsageError
+from tasks.errors import CancelledError, ConfigError, DeployError, ResourceError, UsageError
 from tasks.host.caller import prepare, require_root
 from tasks.output import console
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tasks.model.instance import Instance
 
 Option = dict[str, Any]
+
+CHANGES_PENDING = 2
+"""Exit code of a plan that is not empty, where that is asked for."""
 
 
 def option(name: str, kind: type, default: Any, text: str, *, short: str = "") -> Option:
@@ -48,6 +52,8 @@ class DeployCommand(Command):  # type: ignore[misc]
     needs_root: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     """Whether an instance may be another one after it: a plan shows what a cancelled one left."""
+    left_out: ConfigError | None = None
+    """What is wrong with files of the configuration that the rest goes on without."""
 
     def get_options(self) -> Any:
         self.cmd_options = (*self.options, CONFIG_OPTION, DEBUG_OPTION)
@@ -75,7 +81,26 @@ class DeployCommand(Command):  # type: ignore[misc]
         """Do it. options: by option name; arguments: the positional ones. Returns the exit code."""
         raise UsageError(f"{self.name} does nothing yet")
 
+    def selected(self, options: Mapping[str, Any], ids: Sequence[str]) -> tuple[Instance, ...]:
+        """The instances that are named, all of them where none is. A file that is wrong keeps
+        nobody from the others: it is told at the end, with its exit code where none is named."""
+        if ids:
+            return select(load(options, ids), ids)
+        instances, wrong = load_sound(options)
+        if wrong is not None and not instances:
+            raise wrong
+        self.left_out = wrong
+        return instances
+
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
+        self.left_out = None
+        code = self._execute(opt_values, pos_args)
+        if self.left_out is None:
+            return code
+        console.error(self.left_out)
+        return code if code not in (0, CHANGES_PENDING) else self.left_out.exit_code
+
+    def _execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
         try:
             if self.needs_root:
                 require_root(self.name, self.name)
@@ -159,13 +184,31 @@ def refuse_other_kinds(options: Sequence[tuple[str, str]], parser: Any) -> None:
                 raise UsageError(f"{name} {value}: {numbers[kind]} is needed") from None
 
 
-def load(options: Mapping[str, Any]) -> tuple[Instance, ...]:
-    """All instances of the configuration that the options and the environment name."""
+def load(options: Mapping[str, Any], ids: Sequence[str] = ()) -> tuple[Instance, ...]:
+    """The instances of the configuration that the options and the environment name.
+
+    ids: the ones that are meant, where they are known. Raises ConfigError where any file is wrong,
+    unless those that are meant are in others: then that is a warning.
+    """
+    instances, wrong = load_sound(options)
+    if wrong is None:
+        return instances
+    if not ids or not {instance.id for instance in instances}.issuperset(ids):
+        raise wrong
+    for file, problems in itertools.groupby(wrong.problems, lambda problem: problem.file):
+        console.warning(f"{file} is left out, problems: {len(list(problems))} (./doit check)")
+    return instances
+
+
+def load_sound(
+    options: Mapping[str, Any],
+) -> tuple[tuple[Instance, ...], ConfigError | None]:
+    """The instances of files that nothing is wrong with, and what is wrong with the others."""
     from tasks.config import find_configuration
-    from tasks.engine.instances import load_watched
+    from tasks.engine.instances import load_sound_watched
 
     files = find_configuration(options.get("config"), caller_folder(), os.environ)
-    return load_watched(files, console.warning)
+    return load_sound_watched(files, console.warning)
 
 
 def named(instance: Instance) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
-from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
+from tasks.commands.base import JSON_OPTION, DeployCommand, load, load_sound, option, select
 from tasks.errors import ConfigError
 from tasks.output import console
 
@@ -48,16 +48,23 @@ class Check(DeployCommand):
 
 
 def find(options: Mapping[str, Any], arguments: Sequence[str], paths: Paths) -> list[Finding]:
-    """All findings. Nothing but the configuration's problems where it has any: what else to look
-    at would be a guess."""
+    """All findings. Of a file that has problems nothing but those: what else to look at would be a
+    guess."""
     from tasks.checks.run import check_all
     from tasks.model.finding import from_configuration, from_instances
 
     try:
-        instances = select(load(options), arguments)
+        instances = load(options, arguments) if arguments else ()
+        wrong = None
+        if not arguments:
+            instances, wrong = load_sound(options)
     except ConfigError as error:
         return from_configuration(error)
-    return [from_instances(instances), *check_all(instances, paths)]
+    findings = from_configuration(wrong) if wrong else []
+    if not instances:
+        return findings
+    chosen = select(instances, arguments)
+    return [*findings, from_instances(chosen), *check_all(chosen, paths)]
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

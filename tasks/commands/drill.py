@@ -50,7 +50,7 @@ class Drill(DeployCommand):
         from tasks.paths import host_paths
         from tasks.workflows.drill import DrillRequest, drill
 
-        instance = only(load(options), arguments, "drill")
+        instance = only(load(options, arguments), arguments, "drill")
         archive = chosen(instance, options["from"])
         identity = caller_folder() / options["identity"] if options["identity"] else None
         keys = keys_of(instance.backup.encrypt, identity)

@@ -48,7 +48,7 @@ class Logs(DeployCommand):
         components = chosen(options["component"])
         since = parse_since(options["since"], utc_now()) if options["since"] else FIRST
         newest = lines_wanted(options["lines"], bool(options["since"]))
-        instance = only(load(options), arguments, "logs")
+        instance = only(load(options, arguments), arguments, "logs")
         paths = host_paths()
         wanted = sources(instance, components)
         container = running(instance, paths) if wanted else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tasks.commands.base import JSON_OPTION, DeployCommand, load, option, select
+from tasks.commands.base import CHANGES_PENDING, JSON_OPTION, DeployCommand, option
 from tasks.errors import DeployError
 from tasks.output import console
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tasks.model.plan import Plan as PlanValue
     from tasks.paths import Paths
     from tasks.planning.inspection import Inspection
-
-CHANGES_PENDING = 2
 
 TARGET_OPTION = {
     **option("target", list, [], "only the entry of this address; `…*` for all that begin so"),
@@ -45,7 +43,7 @@ class Plan(DeployCommand):
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.paths import host_paths
 
-        instances = select(load(options), arguments)
+        instances = self.selected(options, arguments)
         paths = host_paths()
         looks, failures = look_at(instances, paths)
         warn_of_work(instances, paths)

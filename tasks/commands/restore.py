@@ -63,7 +63,7 @@ class Restore(DeployCommand):
         from tasks.paths import host_paths
         from tasks.workflows.restore import RestoreRequest, find_target, restore
 
-        instance = only(load(options), arguments, "restore")
+        instance = only(load(options, arguments), arguments, "restore")
         archive = chosen(instance, options["from"])
         identity = caller_folder() / options["identity"] if options["identity"] else None
         keys = keys_of(instance.backup.encrypt, identity)

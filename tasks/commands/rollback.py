@@ -38,7 +38,7 @@ class Rollback(DeployCommand):
         from tasks.workflows.rollback import inspect_rollback, restored_by
 
         paths = host_paths()
-        instance = only(load(options), arguments, "rollback")
+        instance = only(load(options, arguments), arguments, "rollback")
         identity = caller_folder() / options["identity"] if options["identity"] else None
         refuse_locked([instance], paths)
         inspect = partial(inspect_rollback, identity=identity)

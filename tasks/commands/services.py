@@ -19,7 +19,7 @@ def serve(
     from tasks.output.plan_text import duration
     from tasks.paths import host_paths
 
-    instance = only(load(options), arguments, name)
+    instance = only(load(options, arguments), arguments, name)
     begun = time.monotonic()
     work(instance, host_paths(), console.Lines(), console.warning)
     took = duration(time.monotonic() - begun)

@@ -15,7 +15,6 @@ from tasks.commands.base import (
     JSON_OPTION,
     DeployCommand,
     caller_folder,
-    load,
     option,
 )
 from tasks.commands.instances import known_ids
@@ -54,7 +53,7 @@ class Status(DeployCommand):
             raise UsageError(f"--interval {options['interval']}: less than the minimum 1")
         paths = host_paths()
         known = known_ids(paths)
-        instances = {instance.id: instance for instance in configured(options, known)}
+        instances = {one.id: one for one in self.configured(options, known)}
         ids = choose(list(instances), known, arguments)
 
         def once() -> int:
@@ -72,6 +71,17 @@ class Status(DeployCommand):
             return code
 
         return watch(once, options["interval"]) if options["watch"] else once()
+
+    def configured(self, options: Mapping[str, Any], known: Sequence[str]) -> tuple[Instance, ...]:
+        """The configuration's instances; none where there is no configuration but the host has
+        some. A configuration that was named must be there."""
+        try:
+            return self.selected(options, ())
+        except UsageError as error:
+            if type(error) is UsageError and known and not options[CONFIG_OPTION["name"]]:
+                console.warning(f"{error}: only what this host has recorded is shown")
+                return ()
+            raise
 
 
 class Evaluation(Struct, frozen=True):
@@ -92,20 +102,6 @@ def watch(once: Callable[[], int], interval: int) -> int:
             time.sleep(interval)
     except KeyboardInterrupt:
         return code
-
-
-def configured(options: Mapping[str, Any], known: Sequence[str]) -> tuple[Instance, ...]:
-    """The configuration's instances; none where there is no configuration but the host has some.
-
-    A configuration that was named must be there.
-    """
-    try:
-        return load(options)
-    except UsageError as error:
-        if type(error) is UsageError and known and not options[CONFIG_OPTION["name"]]:
-            console.warning(f"{error}: only what this host has recorded is shown")
-            return ()
-        raise
 
 
 def choose(configured_ids: Sequence[str], known: Sequence[str], wanted: Sequence[str]) -> list[str]:

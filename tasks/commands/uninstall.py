@@ -36,7 +36,7 @@ class Uninstall(DeployCommand):
         from tasks.workflows.uninstall import UninstallRequest, uninstall
 
         paths = host_paths()
-        instance = only(load(options), arguments, "uninstall")
+        instance = only(load(options, arguments), arguments, "uninstall")
         remains = inspect_remains(instance, paths)
         if remains.nothing:
             console.result(f"{instance.id}: nothing is left of it")

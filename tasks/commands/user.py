@@ -53,7 +53,8 @@ class People(DeployCommand):
         from tasks.paths import host_paths
         from tasks.workflows.application import at_work
 
-        instance, verb, name = meant(load(options), arguments)
+        ids = [word for word in arguments[:1] if word not in VERBS]
+        instance, verb, name = meant(load(options, ids), arguments)
         refuse_options(verb, options)
         password = password_for(verb, options)
         if verb == "delete":

@@ -67,7 +67,7 @@ class Verify(DeployCommand):
             raise UsageError("verify takes one instance or one archive")
         if arguments and looks_like_a_path(arguments[0]):
             return [archive_at(caller_folder() / arguments[0])], keys_of(None, identity)
-        instance = only(load(options), arguments, "verify")
+        instance = only(load(options, arguments), arguments, "verify")
         there = model.archives(folder_of(instance))
         if not there:
             raise ResourceError(

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from tasks.config.document import flatten
 from tasks.config.find import CONFIG_VARIABLE, find_configuration
-from tasks.config.load import load_instances
+from tasks.config.load import load_instances, load_sound
 
-__all__ = ["CONFIG_VARIABLE", "find_configuration", "flatten", "load_instances"]
+__all__ = ["CONFIG_VARIABLE", "find_configuration", "flatten", "load_instances", "load_sound"]

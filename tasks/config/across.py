@@ -15,13 +15,13 @@ _HINT = "Choose another one in one of the two."
 
 def across_findings(
     documents: Sequence[tuple[Mapping[str, Any], Mapping[Key, int], str]],
-) -> Iterator[tuple[int, Finding]]:
-    """The number of the document and what it shares with one before it.
+) -> Iterator[tuple[int, int, Finding]]:
+    """The number of a document, that of one before it, and what they share.
 
     documents: values, lines and name of each file; wrong values have been taken out.
     """
-    seen: dict[tuple[str, str], str] = {}
-    nodes: dict[tuple[str, str], tuple[frozenset[str], str]] = {}
+    seen: dict[tuple[str, str], tuple[int, str]] = {}
+    nodes: dict[tuple[str, str], tuple[frozenset[str], int, str]] = {}
     for number, (document, lines, file) in enumerate(documents):
         same_id = False
         for key, what, identity in _identities(document):
@@ -29,19 +29,20 @@ def across_findings(
             if same_id and key == _NAME and key not in lines:
                 continue
             where = f"{file}:{lines[key]}" if key in lines else file
-            first = seen.setdefault((what, identity.casefold()), where)
-            if first is not where:
+            first, there = seen.setdefault((what, identity.casefold()), (number, where))
+            if there is not where:
                 same_id = same_id or key == _ID
-                yield number, Finding(key, f"{identity} is {what} in {first} too", _HINT)
-        yield from ((number, found) for found in _other_nodes(document, lines, file, nodes))
+                yield number, first, Finding(key, f"{identity} is {what} in {there} too", _HINT)
+        yield from _other_nodes(number, document, lines, file, nodes)
 
 
 def _other_nodes(
+    number: int,
     document: Mapping[str, Any],
     lines: Mapping[Key, int],
     file: str,
-    seen: dict[tuple[str, str], tuple[frozenset[str], str]],
-) -> Iterator[Finding]:
+    seen: dict[tuple[str, str], tuple[frozenset[str], int, str]],
+) -> Iterator[tuple[int, int, Finding]]:
     """A group of high availability that another file wants on other nodes: each would undo the
     other's."""
     group = value_at(document, "proxmox.ha.group")
@@ -51,11 +52,10 @@ def _other_nodes(
     host = str(value_at(document, "proxmox.connection.host"))
     where = f"{file}:{lines[_NODES]}" if _NODES in lines else file
     mine = frozenset(str(node).removesuffix(":0") for node in nodes)
-    theirs, first = seen.setdefault((host, str(group)), (mine, where))
+    theirs, first, there = seen.setdefault((host, str(group)), (mine, number, where))
     if theirs != mine:
-        yield Finding(
-            _NODES, f"group {group} has other nodes in {first}", "Give it the same in both."
-        )
+        what = f"group {group} has other nodes in {there}"
+        yield number, first, Finding(_NODES, what, "Give it the same in both.")
 
 
 def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:

@@ -35,16 +35,34 @@ class Loaded(Struct, frozen=True):
 def load_instances(paths: Sequence[Path], memo: Path | None = None) -> tuple[Instance, ...]:
     """The instances of these files, in their order.
 
+    memo: see load_sound. Raises ConfigError with all problems of all files.
+    """
+    instances, wrong = load_sound(paths, memo)
+    if wrong is not None:
+        raise wrong
+    return instances
+
+
+def load_sound(
+    paths: Sequence[Path], memo: Path | None = None
+) -> tuple[tuple[Instance, ...], ConfigError | None]:
+    """The instances of those of these files that nothing is wrong with, in their order, and all
+    problems of the others. Of two that share what only one may have, both are wrong.
+
     memo: folder in which what was read from sound files is remembered: the next load is faster.
-    Raises ConfigError with all problems of all files.
     """
     remembered = Memo(memo)
     loaded = [load_file(path, remembered) for path in paths]
     problems = [problem for file in loaded for problem in file.problems]
-    problems += _problems_across(loaded)
-    if problems:
-        raise ConfigError(problems)
-    return tuple(make_instance(file.document, _real(file.path)) for file in loaded)
+    wrong = {number for number, file in enumerate(loaded) if file.problems}
+    for number, first, finding in across_findings(
+        [(file.document, file.lines, file.name) for file in loaded]
+    ):
+        problems.append(_problem(loaded[number].name, loaded[number].lines, finding))
+        wrong |= {number, first}
+    sound = [file for number, file in enumerate(loaded) if number not in wrong]
+    instances = tuple(make_instance(file.document, _real(file.path)) for file in sound)
+    return instances, ConfigError(problems) if problems else None
 
 
 def load_file(path: Path, memo: Memo) -> Loaded:
@@ -139,14 +157,6 @@ def _reduced(value: Any, rests: list[Key]) -> Any:
             for index, item in enumerate(value)
         ]
     return value
-
-
-def _problems_across(loaded: Sequence[Loaded]) -> list[Problem]:
-    documents = [(file.document, file.lines, file.name) for file in loaded]
-    return [
-        _problem(loaded[number].name, loaded[number].lines, finding)
-        for number, finding in across_findings(documents)
-    ]
 
 
 def _problem(name: str, lines: Mapping[Key, int], finding: Finding) -> Problem:
