@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class Apply(DeployCommand):
             saved=saved,
             saved_as=options["plan"] or "",
             adopt=options["adopt"],
+            unattended=options["yes"] and not options["target"] and not sys.stderr.isatty(),
         )
         return apply_all(instances, host_paths(), request)
 
@@ -60,7 +62,8 @@ class Apply(DeployCommand):
 class Request(Struct, frozen=True):
     """How an apply was asked for. saved: a saved plan as data, from the file saved_as. adopt: what
     was lost of the proof that a container is its instance's is put back first. invite: after a
-    first deployment it is said how somebody comes to log in."""
+    first deployment it is said how somebody comes to log in. unattended: all of it, and nobody
+    looks on: who waits for that is told how it went."""
 
     yes: bool = False
     allow_destroy: bool = False
@@ -70,6 +73,7 @@ class Request(Struct, frozen=True):
     saved_as: str = ""
     adopt: bool = False
     invite: bool = True
+    unattended: bool = False
 
 
 def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> int:
@@ -78,11 +82,29 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
     What a stopped container hid is planned, shown and asked for again once it runs. What moved
     between the plan and its lock is planned anew where nobody was to be asked.
     """
+    from tasks.notify.ping import pinged
+
+    with pinged(instances, console.warning, wanted=request.unattended) as failures:
+        _apply(instances, paths, request, failures)
+    failed = [failures[instance.id] for instance in instances if instance.id in failures]
+    for failure in failed:
+        console.error(failure)
+    return failed[0].exit_code if failed else 0
+
+
+def _apply(
+    instances: Sequence[Instance],
+    paths: Paths,
+    request: Request,
+    failures: dict[str, DeployError],
+) -> None:
+    """As apply_all; what fails of one instance is added to failures."""
     from tasks.engine.session import ROUNDS
     from tasks.planning.refusals import refuse_loss
 
     refuse_locked(instances, paths)
-    failures = adopted(instances, paths, request) if request.adopt else {}
+    if request.adopt:
+        failures.update(adopted(instances, paths, request))
     left = tuple(instance for instance in instances if instance.id not in failures)
     for number in range(ROUNDS):
         # What is kept goes only by a plan that shows it, as a whole.
@@ -123,10 +145,6 @@ def apply_all(instances: Sequence[Instance], paths: Paths, request: Request) -> 
         left = tuple(instance for instance in left if instance.id in anew)
         if not left:
             break
-    failed = [failures[instance.id] for instance in instances if instance.id in failures]
-    for failure in failed:
-        console.error(failure)
-    return failed[0].exit_code if failed else 0
 
 
 def adopted(

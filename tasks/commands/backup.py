@@ -41,6 +41,7 @@ class Backup(DeployCommand):
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         from tasks.backup.compress import level_of
+        from tasks.notify.ping import pinged
         from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
 
@@ -50,7 +51,10 @@ class Backup(DeployCommand):
         chosen = [with_level(one, level) for one in self.selected(options, arguments)]
         paths = host_paths()
         outcomes: dict[str, Taken | DeployError] = {}
-        with show_progress([one.id for one in chosen], lines=options["progress"]) as progress:
+        with (
+            pinged(chosen, console.warning) as failures,
+            show_progress([one.id for one in chosen], lines=options["progress"]) as progress,
+        ):
             for instance in chosen:
                 try:
                     outcomes[instance.id] = take_one(
@@ -59,7 +63,7 @@ class Backup(DeployCommand):
                 except CancelledError:
                     raise
                 except DeployError as failure:
-                    outcomes[instance.id] = failure
+                    outcomes[instance.id] = failures[instance.id] = failure
         return report(outcomes, as_json=options["json"])
 
 
@@ -95,11 +99,12 @@ def take_one(instance: Instance, paths: Paths, progress: Progress, wait: float) 
 def take_alone(instance: Instance) -> None:
     """One instance's backup as `./doit backup ID` takes it, for its step. Raises DeployError."""
     from tasks.host.caller import require_root
+    from tasks.notify.ping import pinged
     from tasks.output.show_progress import show_progress
     from tasks.paths import host_paths
 
     require_root("backup", f"backup:{instance.id}")
-    with show_progress([instance.id]) as progress:
+    with pinged([instance], console.warning), show_progress([instance.id]) as progress:
         taken = take_one(instance, host_paths(), progress(instance.id), 0)
     report({instance.id: taken}, as_json=False)
 

@@ -45,24 +45,26 @@ class Drill(DeployCommand):
         from tasks.backup.keys import keys_of
         from tasks.commands.restore import chosen
         from tasks.model.operations import operation
+        from tasks.notify.ping import pinged
         from tasks.output.plan_text import duration
         from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
         from tasks.workflows.drill import DrillRequest, drill
 
         instance = only(load(options, arguments), arguments, "drill")
-        archive = chosen(instance, options["from"])
-        identity = caller_folder() / options["identity"] if options["identity"] else None
-        keys = keys_of(instance.backup.encrypt, identity)
-        request = DrillRequest(archive, keys, network_at(instance, options["address"]))
         paths = host_paths()
-        with (
-            show_progress([instance.id], lines=options["progress"]) as progress,
-            operation(
-                paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
-            ) as under_way,
-        ):
-            went = drill(instance, request, paths, under_way, progress(instance.id))
+        with pinged([instance], console.warning):
+            archive = chosen(instance, options["from"])
+            identity = caller_folder() / options["identity"] if options["identity"] else None
+            keys = keys_of(instance.backup.encrypt, identity)
+            request = DrillRequest(archive, keys, network_at(instance, options["address"]))
+            with (
+                show_progress([instance.id], lines=options["progress"]) as progress,
+                operation(
+                    paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
+                ) as under_way,
+            ):
+                went = drill(instance, request, paths, under_way, progress(instance.id))
         if options["json"]:
             console.result(json.dumps({"instance_id": instance.id, **asdict(went)}, indent=2))
         else:

@@ -43,7 +43,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(("files", index, "source"), f"{source} {found}", _PRESENT)
 
 
-def _password_file(key: Key, path: Path) -> Iterator[Finding]:
+def _password_file(key: Key, path: Path, what: str = "password") -> Iterator[Finding]:
     found = _read(path)
     if isinstance(found, str):
         yield Finding(key, f"the file {found}", _PRESENT)
@@ -57,15 +57,16 @@ def _password_file(key: Key, path: Path) -> Iterator[Finding]:
         )
     lines = content.strip(b"\r\n").splitlines()
     if not lines:
-        yield Finding(key, "the file is empty", "Write the password into it, on one line.")
+        yield Finding(key, "the file is empty", f"Write the {what} into it, on one line.")
     elif len(lines) > 1:
-        yield Finding(key, "the file holds more than one line", "Only the password goes into it.")
+        yield Finding(key, "the file holds more than one line", f"Only the {what} goes into it.")
 
 
 def _notification_files(document: Mapping[str, Any]) -> Iterator[Finding]:
     password = value_at(document, "notifications.smtp.password_file")
     if isinstance(password, str):
         yield from _password_file(("notifications", "smtp", "password_file"), Path(password))
+    yield from _ping(value_at(document, "notifications.ping.url_file"))
     addresses = value_at(document, "notifications.apprise_file")
     if not isinstance(addresses, str):
         return
@@ -80,6 +81,18 @@ def _notification_files(document: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(key, what, "Close it: chmod 600 FILE")
     if not any(line.strip() and not line.startswith(b"#") for line in content.splitlines()):
         yield Finding(key, "the file is empty", "Write an address a line, such as ntfy://TOPIC.")
+
+
+def _ping(path: object) -> Iterator[Finding]:
+    if not isinstance(path, str):
+        return
+    key = ("notifications", "ping", "url_file")
+    found = list(_password_file(key, Path(path), "address"))
+    yield from found
+    if not found and not Path(path).read_text().startswith(("https://", "http://")):
+        yield Finding(
+            key, "the file holds no address", "Write one, such as https://hc-ping.com/UUID."
+        )
 
 
 def _connection_files(document: Mapping[str, Any]) -> Iterator[Finding]:

@@ -247,6 +247,12 @@ class Smtp(Struct, frozen=True):
     password_file: Path | None
 
 
+class Ping(Struct, frozen=True):
+    """url_file: an absolute path of the host, the address in it."""
+
+    url_file: Path | None
+
+
 class Notifications(Struct, frozen=True):
     """Who is told how operations end. sender: None for this machine's own. apprise_file: an
     absolute path of the host, addresses of services in it. success: that of success, too."""
@@ -255,6 +261,7 @@ class Notifications(Struct, frozen=True):
     sender: str | None
     smtp: Smtp
     apprise_file: Path | None
+    ping: Ping
     success: bool
 
     @property

@@ -61,7 +61,7 @@ def _with_empty_sections(given: object) -> object:
     services = {"services": dict.fromkeys(("backend", "mcp", "frontend"))}
     # Those that the section given has, given or not.
     proxmox = {**dict.fromkeys(("connection", "ssh", "ha")), **given["proxmox"]}
-    nested = {"backup": {"encrypt": None}, "notifications": {"smtp": None}}
+    nested = {"backup": {"encrypt": None}, "notifications": {"smtp": None, "ping": None}}
     return {**empty, **services, **nested, **given, "proxmox": proxmox}
 
 
