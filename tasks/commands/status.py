@@ -43,6 +43,7 @@ class Status(DeployCommand):
         option("watch", bool, False, "look again and again until Ctrl-C", short="w"),
         option("interval", int, DEFAULT_INTERVAL, "seconds between two looks of --watch"),
         option("html", str, None, "also write one self-contained page to this file"),
+        option("metrics", str, None, "also write metrics to this file, for node_exporter"),
         option("cached", bool, False, "take what was measured less than 60 s ago as it is"),
     )
 
@@ -60,6 +61,8 @@ class Status(DeployCommand):
             found = evaluated(look_at(ids, instances, paths, options["cached"]), paths)
             if options["html"]:
                 write_page(found, paths, caller_folder() / options["html"])
+            if options["metrics"]:
+                write_metrics(found, caller_folder() / options["metrics"])
             if options["watch"]:
                 console.clear()
             say(found, options["json"], one_line=options["watch"])
@@ -193,6 +196,15 @@ def write_page(found: Sequence[Evaluation], paths: Paths, file: Path) -> None:
     ]
     write_atomically(file, render(shown, found[0].now if found else utc_now()).encode())
     console.note(f"Written: {file}")
+
+
+def write_metrics(found: Sequence[Evaluation], file: Path) -> None:
+    """The metrics of all of them, whole or as before. Raises DeployError where the file cannot be
+    written."""
+    from tasks.host.files import write_atomically
+    from tasks.status.metrics import metrics
+
+    write_atomically(file, metrics((one.standing, one.health) for one in found))
 
 
 def report(found: Sequence[Evaluation]) -> int:
