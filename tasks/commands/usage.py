@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Deploy": ("init", "check", "plan", "apply", "rollback"),
-    "Look": ("status", "logs", "history", "instances"),
+    "Look": ("status", "logs", "history", "instances", "version"),
     "Back up": ("backup", "backups", "verify", "restore", "drill"),
     "Operate": ("user", "app", "start", "stop", "restart", "unlock", "uninstall"),
     "Try it": ("demo", "test"),
