@@ -15,22 +15,25 @@ from tasks.commands.base import (
     WAIT_OPTION,
     DeployCommand,
     caller_folder,
-    load,
-    only,
     option,
 )
-from tasks.errors import UsageError
+from tasks.errors import CancelledError, DeployError, UsageError
 from tasks.output import console
 
 if TYPE_CHECKING:
     from tasks.model.instance import Instance
+    from tasks.model.last_drill import LastDrill
+    from tasks.paths import Paths
+    from tasks.progress import Progress
     from tasks.workflows.drill_site import DrillNetwork
+
+DEFAULTS = {"from": "latest", "identity": "", "address": ""}
 
 
 class Drill(DeployCommand):
     name = "drill"
-    doc_purpose = "prove that the newest backup can be restored"
-    doc_usage = "[ID]"
+    doc_purpose = "prove that the newest backups can be restored"
+    doc_usage = "[ID...]"
     needs_root = True
     options = (
         option("from", str, "latest", "an archive's path or its name"),
@@ -42,42 +45,83 @@ class Drill(DeployCommand):
     )
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
-        from tasks.backup.keys import keys_of
-        from tasks.commands.restore import chosen
-        from tasks.model.operations import operation
         from tasks.notify.ping import pinged
-        from tasks.output.plan_text import duration
         from tasks.output.show_progress import show_progress
         from tasks.paths import host_paths
-        from tasks.workflows.drill import DrillRequest, drill
 
-        instance = only(load(options, arguments), arguments, "drill")
-        paths = host_paths()
-        with pinged([instance], console.warning):
-            archive = chosen(instance, options["from"])
-            identity = caller_folder() / options["identity"] if options["identity"] else None
-            keys = keys_of(instance.backup.encrypt, identity)
-            request = DrillRequest(archive, keys, network_at(instance, options["address"]))
-            with (
-                show_progress([instance.id], lines=options["progress"]) as progress,
-                operation(
-                    paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
-                ) as under_way,
-            ):
-                went = drill(instance, request, paths, under_way, progress(instance.id))
-        if options["json"]:
-            console.result(json.dumps({"instance_id": instance.id, **asdict(went)}, indent=2))
-        else:
-            console.result(
-                f"{instance.id}: {archive.name} can be restored: {went.version} came up with "
-                f"{went.rows} rows and {went.files} attachments, all as listed, in "
-                f"{duration(went.restore_seconds)} ({duration(went.total_seconds)} from nothing)"
+        instances = self.selected(options, arguments)
+        given = [name for name, default in DEFAULTS.items() if options[name] != default]
+        if len(instances) > 1 and given:
+            ids = ", ".join(instance.id for instance in instances)
+            raise UsageError(
+                f"--{given[0]} is for one instance", hint=f"Name one: ./doit drill ID, of {ids}"
             )
-        return 0
+        paths = host_paths()
+        outcomes: dict[str, LastDrill | DeployError] = {}
+        names = [instance.id for instance in instances]
+        with (
+            pinged(instances, console.warning) as failures,
+            show_progress(names, lines=options["progress"]) as progress,
+        ):
+            for instance in instances:
+                try:
+                    went = drill_one(instance, options, paths, progress(instance.id))
+                    outcomes[instance.id] = went
+                except CancelledError:
+                    raise
+                except DeployError as failure:
+                    failure.where = failure.where or instance.id
+                    outcomes[instance.id] = failures[instance.id] = failure
+        return report(outcomes, as_json=options["json"])
 
 
-def network_at(instance: Instance, address: str) -> DrillNetwork | None:
-    """Where --address says. Raises UsageError where it is none of the instance's network."""
+def drill_one(
+    instance: Instance, options: Mapping[str, Any], paths: Paths, progress: Progress
+) -> LastDrill:
+    """One instance's drill, under its lock. Raises DeployError."""
+    from tasks.backup.keys import keys_of
+    from tasks.commands.restore import chosen
+    from tasks.model.operations import operation
+    from tasks.workflows.drill import DrillRequest, drill
+
+    archive = chosen(instance, options["from"])
+    identity = caller_folder() / options["identity"] if options["identity"] else None
+    keys = keys_of(instance.backup.encrypt, identity)
+    address, said_by = options["address"], "--address"
+    if not address and instance.backup.drill_address:
+        address, said_by = instance.backup.drill_address, "backup.drill_address"
+    request = DrillRequest(archive, keys, network_at(instance, address, said_by))
+    with operation(
+        paths, instance.id, "drill", wait_seconds=options["wait"], warn=console.warning
+    ) as under_way:
+        return drill(instance, request, paths, under_way, progress)
+
+
+def report(outcomes: Mapping[str, LastDrill | DeployError], *, as_json: bool) -> int:
+    """Say what came of each. Returns the exit code of the first that failed."""
+    from tasks.output.plan_text import duration
+
+    went = {name: one for name, one in outcomes.items() if not isinstance(one, DeployError)}
+    failed = [one for one in outcomes.values() if isinstance(one, DeployError)]
+    if as_json and went:
+        documents = [{"instance_id": name, **asdict(one)} for name, one in went.items()]
+        one_only = documents[0] if len(outcomes) == 1 else documents
+        console.result(json.dumps(one_only, indent=2))
+    elif not as_json:
+        for name, one in went.items():
+            console.result(
+                f"{name}: {one.archive} can be restored: {one.version} came up with "
+                f"{one.rows} rows and {one.files} attachments, all as listed, in "
+                f"{duration(one.restore_seconds)} ({duration(one.total_seconds)} from nothing)"
+            )
+    for failure in failed:
+        console.error(failure)
+    return failed[0].exit_code if failed else 0
+
+
+def network_at(instance: Instance, address: str, said_by: str = "--address") -> DrillNetwork | None:
+    """Where the address is; None for none. Raises UsageError where it is none of
+    the instance's network."""
     from tasks.workflows.drill_site import DrillNetwork
 
     if not address:
@@ -88,10 +132,10 @@ def network_at(instance: Instance, address: str) -> DrillNetwork | None:
             address if "/" in address else f"{address}/{network.interface.network.prefixlen}"
         )
     except ValueError as error:
-        raise UsageError(f"--address {address}: {error}") from error
+        raise UsageError(f"{said_by} {address}: {error}") from error
     if desired.network != network.interface.network or desired.ip == network.interface.ip:
         raise UsageError(
-            f"--address {address}: not a free address of {network.interface.network}",
+            f"{said_by} {address}: not a free address of {network.interface.network}",
             hint="Give one that nothing else has.",
         )
     return DrillNetwork(network.bridge, str(desired), network.gateway)

@@ -14,7 +14,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Deploy": ("init", "check", "plan", "apply", "rollback"),
     "Look": ("status", "logs", "history", "instances", "version"),
     "Back up": ("backup", "backups", "verify", "restore", "drill"),
-    "Operate": ("user", "app", "start", "stop", "restart", "unlock", "uninstall"),
+    "Operate": ("user", "app", "start", "stop", "restart", "unlock", "timers", "uninstall"),
     "Try it": ("demo", "test"),
 }
 """The commands by when they are wanted; what is in none is doit's own."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks.commands.base import JSON_OPTION, DeployCommand
 from tasks.errors import UsageError
+from tasks.host.process import TimedOut, run
 from tasks.output import console
 
 
@@ -42,9 +42,7 @@ def commit(root: Path) -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        done = subprocess.run(
-            [*argv, "--exclude=*"], capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
+        done = run([*argv, "--exclude=*"], timeout=10)
+    except (OSError, TimedOut):
         return None
-    return done.stdout.strip()
+    return None if done.returncode else done.stdout.decode().strip()

@@ -20,15 +20,24 @@ def find_configuration(
     then ./config.yaml, then /etc/vikunja-deploy/. Relative names start at cwd.
     Raises UsageError where there is none.
     """
+    path, name = configuration_path(option, cwd, environ)
+    return _files_of(path, name)
+
+
+def configuration_path(
+    option: str | None, cwd: Path, environ: Mapping[str, str]
+) -> tuple[Path, str]:
+    """The file or folder that is looked into, and who named it; see find_configuration. One that is
+    named need not be there."""
     if option:
-        return _files_of(cwd / option, f"--config {option}")
+        return cwd / option, f"--config {option}"
     if named := environ.get(CONFIG_VARIABLE):
-        return _files_of(cwd / named, f"${CONFIG_VARIABLE} ({named})")
+        return cwd / named, f"${CONFIG_VARIABLE} ({named})"
     if (here := cwd / "config.yaml").exists():
-        return (here,)
+        return here, str(here)
     system = Path(environ.get(PREFIX_VARIABLE) or "/") / "etc/vikunja-deploy"
-    if system.is_dir() and (files := _yaml_files(system)):
-        return files
+    if system.is_dir() and _yaml_files(system):
+        return system, str(system)
     raise UsageError(
         f"no configuration: neither {here} nor {system}/*.yaml exists",
         hint="Write one with ./doit init, or name it: --config PATH",

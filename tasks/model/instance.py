@@ -217,12 +217,14 @@ class Encrypt(Struct, frozen=True):
 
 
 class Backup(Struct, frozen=True):
-    """require_mount: the directory has to be on a file system of its own. keep_…: how many days,
+    """require_mount: the directory has to be on a file system of its own. drill_address: with its
+    prefix length. keep_…: how many days,
     weeks and months keep their newest, besides the newest retention_count. level: 1 to 9. after: an
     argv that copies an archive elsewhere, or nothing."""
 
     directory: Path
     require_mount: bool
+    drill_address: str | None
     retention_count: int
     keep_daily: int
     keep_weekly: int

@@ -14,6 +14,7 @@ from tasks.containers.base import ContainerFacts, Refusal
 from tasks.containers.drivers import driver_named
 from tasks.containers.registry_entry import found_number
 from tasks.errors import DeployError
+from tasks.host import timers
 from tasks.model import health as checks
 from tasks.model import last_drill, layout, registry
 from tasks.model import state as states
@@ -55,7 +56,7 @@ class Standing(Struct, frozen=True):
     oldest first. forwarding: this machine lets the container out; None where that is not its to
     do. unproven: why the container of its name is not proven its own. drill: the last that went
     well. checked: the health document of the last check, where that stands for a look inside.
-    problems: what could not be looked at.
+    timed: a timer of this machine takes backups. problems: what could not be looked at.
     """
 
     instance_id: str
@@ -78,6 +79,7 @@ class Standing(Struct, frozen=True):
     backups: Backups | None = None
     drill: LastDrill | None = None
     checked: Mapping[str, Any] | None = None
+    timed: bool = False
     problems: tuple[DeployError, ...] = ()
 
     @property
@@ -120,6 +122,7 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
         database_type=instance.database.type,
     )
     standing = with_records(standing, paths)
+    standing = replace(standing, timed=timers.are_installed(paths, "backup"))
     try:
         standing = replace(standing, backups=backups.inspect_backups(instance, paths))
     except DeployError as problem:

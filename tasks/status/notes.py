@@ -26,6 +26,9 @@ STOPPING = ("start", "stop", "restore", "uninstall")
 
 DATABASE = DatabaseError.exit_code
 
+UNTIMED_BACKUP = timedelta(days=1, hours=2)
+"""Older than this one of every night is not: it is as late as a night's chance makes it."""
+
 FIRST_BACKUP = timedelta(days=1)
 """So long after the first deployment a backup is missed."""
 
@@ -194,9 +197,10 @@ def _backup_notes(standing: Standing, now: datetime) -> list[Note]:
     backups, name = standing.backups, standing.instance_id
     if backups is None or standing.state is None:
         return []
+    untimed = "./doit timers install takes one every night, and proves one every month"
     if backups.newest is None:
         if standing.created_at and now - _moment(standing.created_at) > FIRST_BACKUP:
-            hint = f"./doit backup {name} takes one; docs/operation.md shows the timer"
+            hint = f"./doit backup {name} takes one" + ("" if standing.timed else f"; {untimed}")
             return [Note("warning", "there is no backup", hint, "backups")]
         return []
     found = []
@@ -213,6 +217,9 @@ def _backup_notes(standing: Standing, now: datetime) -> list[Note]:
         why = f"./doit history {name} shows what became of the others"
         hint = f"./doit backup {name} takes one; {why}"
         found.append(Note("warning", what, hint, "backups"))
+    elif not standing.timed and now - _moment(backups.newest) > UNTIMED_BACKUP:
+        what = "no timer takes backups, and the newest is more than a day old"
+        found.append(Note("warning", what, untimed, "backups"))
     return found
 
 

@@ -98,7 +98,8 @@ def drill_site(instance: Instance, network: DrillNetwork | None, paths: Paths) -
         raise UsageError(
             "a drill needs an address on the instance's network",
             where=instance.id,
-            hint=f"Name one that is free: ./doit drill {instance.id} --address 192.0.2.9/24",
+            hint="Name one that is free: backup.drill_address, or "
+            f"./doit drill {instance.id} --address 192.0.2.9/24",
         )
     original = instance.made_from(container_for(instance, paths).observe().template)
     own = drill_instance(original, network or isolated_network(instance.id, paths.prefix))

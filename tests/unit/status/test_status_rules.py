@@ -799,12 +799,51 @@ CASES = [
             Note(
                 "warning",
                 "there is no backup",
-                "./doit backup vikunja-main takes one; docs/operation.md shows the timer",
+                "./doit backup vikunja-main takes one; "
+                "./doit timers install takes one every night, and proves one every month",
                 "backups",
             )
         ],
         "degraded",
         id="no backup after the first day",
+    ),
+    pytest.param(
+        replace(RUNNING, backups=Backups(0), created_at="2025-10-17T12:00:00Z", timed=True),
+        [
+            Note(
+                "warning",
+                "there is no backup",
+                "./doit backup vikunja-main takes one",
+                "backups",
+            )
+        ],
+        "degraded",
+        id="no backup after the first day, of a timer",
+    ),
+    pytest.param(
+        replace(RUNNING, backups=Backups(3, "2025-10-18T09:00:00Z")),
+        [
+            Note(
+                "warning",
+                "no timer takes backups, and the newest is more than a day old",
+                "./doit timers install takes one every night, and proves one every month",
+                "backups",
+            )
+        ],
+        "degraded",
+        id="a backup of the day before yesterday and no timer",
+    ),
+    pytest.param(
+        replace(RUNNING, backups=Backups(3, "2025-10-18T09:00:00Z"), timed=True),
+        [],
+        "healthy",
+        id="a backup of the day before yesterday, of a timer",
+    ),
+    pytest.param(
+        replace(RUNNING, backups=Backups(3, "2025-10-18T11:00:00Z")),
+        [],
+        "healthy",
+        id="a backup of last night, by cron",
     ),
     pytest.param(
         replace(RUNNING, backups=Backups(3, "2025-10-10T12:00:00Z")),
