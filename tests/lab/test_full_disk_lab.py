@@ -70,6 +70,7 @@ def test_where_records_cannot_be_written_nothing_is_begun(
     deployed: Site, tmp_path: Path, what: str
 ) -> None:
     site = deployed
+    before = site.document["backup"]
     site.edit({"backup": {"directory": str(tmp_path / "backups")}})
     site.run("backup")
     archives = sorted((tmp_path / "backups").rglob("*"))
@@ -88,12 +89,13 @@ def test_where_records_cannot_be_written_nothing_is_begun(
     assert not list(site.paths.library.rglob(".*.new"))
     (newest,) = json.loads(site.run("history", "--json", "--lines", "1").stdout)
     assert (newest["operation"], newest["outcome"]) == ("start", "success")
-    site.edit({"backup": None})
+    site.edit({"backup": before})
     assert site.addresses() == []
 
 
 def test_a_drill_that_finds_no_room_leaves_nothing(deployed: Site, tmp_path: Path) -> None:
     site = deployed
+    before = site.document["backup"]
     site.edit({"backup": {"directory": str(tmp_path / "backups")}})
     site.run("backup")
     place = site.paths.drill(site.id).parent
@@ -107,7 +109,7 @@ def test_a_drill_that_finds_no_room_leaves_nothing(deployed: Site, tmp_path: Pat
     place.rmdir()
     assert [name for name, _ in LxcContainer.list_owned(site.paths) if site.id in name] == [site.id]
     assert serves(site)
-    site.edit({"backup": None})
+    site.edit({"backup": before})
 
 
 def test_a_restart_that_cannot_prepare_its_way_back_touches_nothing(

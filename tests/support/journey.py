@@ -163,6 +163,7 @@ def new_site(paths: Paths, network: Any, suffix: str, **changes: Any) -> Site:
     document = sample_document(
         name, network.bridge, network.free_address(), network.gateway, repository
     )
+    document["backup"] = {"directory": str(paths.prefix / "backups")}
     site = Site(paths, document)
     site.edit(changes)
     return site
