@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,19 +81,39 @@ def _tls(frontend: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _proxies(frontend: Mapping[str, Any]) -> Iterator[Finding]:
-    for index, text in enumerate(frontend.get("trusted_proxies") or ()):
+    trusted = frontend.get("trusted_proxies") or ()
+    for index, text in enumerate(trusted):
         key = (*_FRONTEND, "trusted_proxies", index)
-        if not isinstance(text, str):
-            continue
-        try:
-            subnet = ip_network(text, strict=False)
-        except ValueError:
-            what = f"{quoted(text)} is not an address or a subnet, such as 192.168.1.2"
-            yield Finding(key, what)
-            continue
-        if subnet.prefixlen == 0:
-            what = f"{quoted(text)} is everybody: any client could say that it is another one"
-            yield Finding(key, what, "Name the proxy's own address.")
+        if isinstance(text, str) and (finding := _proxy_finding(text, trusted[:index], key)):
+            yield finding
+    if frontend.get("proxy_protocol") is True and not trusted:
+        hint = "Name the proxy's own address: nobody else is believed."
+        yield Finding((*_FRONTEND, "trusted_proxies"), "proxy_protocol needs it", hint)
+
+
+def _proxy_finding(text: str, earlier: Sequence[object], key: Key) -> Finding | None:
+    """What is wrong with an address or a subnet that is to be believed, if anything is."""
+    subnet = _subnet(text)
+    if subnet is None:
+        return Finding(key, f"{quoted(text)} is not an address or a subnet, such as 192.168.1.2")
+    if subnet.prefixlen == 0:
+        what = f"{quoted(text)} is everybody: any client could say that it is another one"
+        return Finding(key, what, "Name the proxy's own address.")
+    address = text.partition("/")[0]
+    if ip_address(address) != subnet.network_address:
+        # nginx takes the subnet, with a warning at every start; who meant the one trusts them all.
+        what = f"{quoted(text)} is one address, and its subnet is another: which of the two?"
+        return Finding(key, what, f"Write {address} for it alone, or {subnet} for all of them.")
+    if subnet in [_subnet(one) for one in earlier if isinstance(one, str)]:
+        return Finding(key, f"{quoted(text)} is there already", "Remove one of the two.")
+    return None
+
+
+def _subnet(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def _public_url(document: Mapping[str, Any], frontend: Mapping[str, Any]) -> Iterator[Finding]:

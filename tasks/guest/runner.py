@@ -20,6 +20,7 @@ BEHIND = {
     "color-secrets": ("database-login",),
     "external-mysql": ("database-login",),
     "external-postgresql": ("database-login",),
+    "measure": ("health",),
     "mysql-database": ("database-login",),
     "postgresql-database": ("database-login",),
     "redis-passwords": ("database-login",),

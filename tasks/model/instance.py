@@ -97,7 +97,8 @@ class Mcp(Struct, frozen=True):
 
 class Frontend(Struct, frozen=True):
     """ssl_cert and ssl_key are absolute host paths, both or neither. trusted_proxies: addresses and
-    subnets. public_url: scheme, name and port."""
+    subnets. proxy_protocol: they say in front of each connection whose it is. public_url: scheme,
+    name and port."""
 
     port: int
     ssl_port: int
@@ -105,6 +106,7 @@ class Frontend(Struct, frozen=True):
     ssl_cert: Path | None
     ssl_key: Path | None
     trusted_proxies: tuple[str, ...]
+    proxy_protocol: bool
     public_url: str | None
 
     @property

@@ -156,5 +156,13 @@ health_site() {
 
 _health_site_once() {
 	# SITE ADDRESS
-	_health_page "$1/" --insecure --connect-to "::$2:"
+	site=$1/
+	set -- --insecure --connect-to "::$2:"
+	! site_wants_preface || set -- "$@" --haproxy-protocol
+	_health_page "$site" "$@"
+}
+
+site_wants_preface() {
+	# Whether connections begin with the PROXY protocol, by the files that nginx runs with.
+	grep -qs '^	listen .* proxy_protocol' /etc/nginx/conf.d/vikunja.conf
 }

@@ -2,6 +2,7 @@
 # of parts parted by 0x1e, each a name and its fields. Arguments, `-` where there is none:
 #   BACKEND_BLUE BACKEND_GREEN MCP_BLUE MCP_GREEN SITE REDIS_PORT DATABASE…
 #   DATABASE: sqlite PATH · SCRIPT ARGUMENT…, where probe_SCRIPT says how the database stands
+# Behind health.sh.
 # Of postgresql-database, mysql-database, external-postgresql and external-mysql, the one that
 # DATABASE names has to be in front of this text.
 
@@ -25,7 +26,10 @@ _measure_backend() {
 }
 
 _measure_page() {
-	_measure_curl page "$1/" --insecure --connect-to '::127.0.0.1:'
+	site=$1/
+	set -- --insecure --connect-to '::127.0.0.1:'
+	! site_wants_preface || set -- "$@" --haproxy-protocol
+	_measure_curl page "$site" "$@"
 	case $body in
 	*id=\"app\"* | *id=\'app\'* | *id=app[\ \>]* | *id=\"root\"*) echo 'application yes' ;;
 	esac

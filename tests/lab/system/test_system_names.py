@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from collections.abc import Iterator
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
 from system_lab import DOMAIN, VERSION, Site, start_echo
+
+from tasks.status.guest_facts import look_inside
 
 ALIASES = ["tasks.lan", "tasks", "192.0.2.60"]
 OWN_API = b"'/api/v1'"
@@ -15,6 +20,10 @@ OWN_API = b"'/api/v1'"
 
 def address(site: Site) -> str:
     return site.instance.network.ip_address.partition("/")[0]
+
+
+def subnet(site: Site) -> str:
+    return str(ip_interface(site.instance.network.ip_address).network)
 
 
 def with_frontend(site: Site, **keys: Any) -> Site:
@@ -84,8 +93,7 @@ CLAIMS = {
 
 
 def test_without_tls_what_a_trusted_proxy_says_is_passed_on(echoing: Site) -> None:
-    network = echoing.instance.network.ip_address
-    plain = with_frontend(echoing, tls="off", trusted_proxies=[network])
+    plain = with_frontend(echoing, tls="off", trusted_proxies=[subnet(echoing)])
     info = plain.ask("/api/v1/info")
     start_echo(plain)
     seen = seen_behind(plain, CLAIMS)
@@ -120,10 +128,55 @@ def test_without_tls_and_proxy_the_site_is_plain(echoing: Site) -> None:
 def test_with_tls_a_trusted_proxy_gets_plain_http_and_everybody_else_is_sent_on(
     echoing: Site,
 ) -> None:
-    network = echoing.instance.network.ip_address
     with_frontend(echoing, trusted_proxies=["192.0.2.1"])
     sent_on = echoing.ask("/", port=80)
-    trusting = with_frontend(echoing, trusted_proxies=[network])
+    trusting = with_frontend(echoing, trusted_proxies=[subnet(echoing)])
     served, encrypted = trusting.ask("/", port=80), trusting.ask("/")
 
     assert (sent_on.status, served.status, encrypted.status) == (301, 200, 200)
+
+
+def prefaced(site: Site, preface: str, headers: dict[str, str], port: int) -> bytes:
+    """What comes back on a connection that begins with a preface, if anything does."""
+    plain = socket.create_connection((address(site), port), 10)
+    plain.sendall(preface.encode())
+    connection = plain
+    if port == 443:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = context.wrap_socket(plain, server_hostname=DOMAIN)
+    asked = {"Host": DOMAIN, "Connection": "close", **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in asked.items())
+    with connection:
+        connection.sendall(f"GET /echo HTTP/1.1\r\n{lines}\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def told(answer: bytes) -> dict[str, str]:
+    return dict(json.loads(answer.partition(b"\r\n\r\n")[2]))
+
+
+def preface(port: int) -> str:
+    return f"PROXY TCP4 203.0.113.9 198.51.100.1 40000 {port}\r\n"
+
+
+def test_the_proxy_protocol_is_believed_of_trusted_proxies_only(echoing: Site) -> None:
+    trusting = with_frontend(echoing, trusted_proxies=[subnet(echoing)], proxy_protocol=True)
+    measured = look_inside(trusting.instance, trusting.inside.container).measured
+    assert measured is not None and (measured.page.code, measured.application) == (200, True)
+    start_echo(trusting)
+    passed_on = told(prefaced(trusting, preface(443), CLAIMS, 443))
+    ended = told(prefaced(trusting, preface(443), CLAIMS, 80))
+    plain = prefaced(trusting, preface(80), CLAIMS, 80)
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        prefaced(trusting, "", {}, 443)
+    trusting.inside.sh("systemctl stop echo.service")
+    wary = with_frontend(echoing, trusted_proxies=["192.0.2.1"], proxy_protocol=True)
+    start_echo(wary)
+    unbelieved = told(prefaced(wary, preface(443), CLAIMS, 443))
+
+    for seen in (passed_on, ended):
+        assert seen["x-forwarded-for"] == seen["x-real-ip"] == "203.0.113.9"
+        assert (seen["x-forwarded-proto"], seen["host"]) == ("https", DOMAIN)
+    assert plain.startswith(b"HTTP/1.1 301 ")
+    assert unbelieved["x-forwarded-for"] == trusting.instance.network.gateway

@@ -56,7 +56,7 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     assert msgspec.structs.astuple(instance.services.backend) == (3456, 3457)
     assert msgspec.structs.astuple(instance.services.mcp) == (False, 8456, 8457)
     frontend = msgspec.structs.astuple(instance.services.frontend)
-    assert frontend == (80, 443, "auto", None, None, (), None)
+    assert frontend == (80, 443, "auto", None, None, (), False, None)
     assert instance.git is not None
     assert instance.git.branch == "main"
     assert instance.release is None
