@@ -4,6 +4,7 @@
     ├── UsageError              3   bad usage
     │   └── ConfigError         3   configuration problems, all of a run at once
     ├── ResourceError           4   a resource is missing or taken
+    │   └── CertificateError    4   no authority gave one; all else is done
     ├── LockedError             5   another operation holds the instance
     ├── NetworkError            6
     ├── DatabaseError           7
@@ -79,6 +80,23 @@ class ConfigError(UsageError):
 
 class ResourceError(DeployError):
     exit_code = 4
+
+
+class CertificateError(ResourceError):
+    """An authority gave no certificate. All else that was to be done is done: the site serves, with
+    the certificate that it had, or one of its own making. address: of the resource that it is."""
+
+    def __init__(
+        self,
+        address: str,
+        what: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        evidence: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what, where=where, hint=hint, evidence=evidence)
+        self.address = address
 
 
 class LockedError(DeployError):

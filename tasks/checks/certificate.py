@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.config.certificate import validity
 from tasks.config.site_rules import is_address
 from tasks.host.process import execute
+from tasks.model.certificate_names import certificate_names
 from tasks.model.finding import Finding, World
 
 DAYS = 30
@@ -25,6 +26,10 @@ def check(world: World) -> Iterator[Finding]:
     path = frontend.ssl_cert
     if not frontend.encrypts:
         yield world.ok("certificate", "none: connections are not encrypted here (tls: off)")
+        return
+    if frontend.asks_authority:
+        names = ", ".join(certificate_names(world.instance))
+        yield world.ok("certificate", f"for {names}, of {frontend.acme.server}, asked for by apply")
         return
     if path is None:
         yield world.ok("certificate", "self-signed, made by apply")

@@ -152,7 +152,8 @@ def _quote(key: Key, text: str) -> str:
     return f'Put it in quotes: "{text}"'
 
 
-def _enum_finding(key: Key, value: Any, wanted: list[str], text: str | None) -> Finding:
+def _enum_finding(key: Key, value: Any, values: list[str | None], text: str | None) -> Finding:
+    wanted = [one for one in values if one is not None]
     known = ", ".join(wanted)
     if value is None:
         return Finding(key, f"has no value, one of {known} is needed")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tasks.errors import UsageError
 
 _ZONES = Path("/usr/share/zoneinfo")
 _LARGEST_SOURCE = 16 * 1024 * 1024
+_ACCOUNT = re.compile(rb"\s*[!-~]+[ \t]*\r?\n\s*[A-Za-z0-9_=-]+\s*")
 _PRESENT = "Give the file, or correct the path; relative ones start at the configuration's folder."
 
 
@@ -34,6 +36,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _password_file(("backup", "encrypt", "passphrase_file"), Path(passphrase))
     yield from _notification_files(document)
     yield from _certificate(document)
+    yield from _acme_files(document)
     yield from _time_zone(value_at(document, "vikunja.timezone"))
     for index, item in enumerate(document.get("files") or ()):
         source = item.get("source") if isinstance(item, Mapping) else None
@@ -125,6 +128,46 @@ def _certificate(document: Mapping[str, Any]) -> Iterator[Finding]:
         from tasks.config.certificate import certificate_findings
 
         yield from certificate_findings(document["services"]["frontend"], contents)
+
+
+def _acme_files(document: Mapping[str, Any]) -> Iterator[Finding]:
+    if value_at(document, "services.frontend.tls") != "acme":
+        return
+    section: Key = ("services", "frontend", "acme")
+    acme = value_at(document, ".".join(map(str, section)))
+    credentials = value_at(acme, "dns.credentials_file")
+    if isinstance(credentials, str) and acme.get("challenge") == "dns":
+        found = yield from _secret_content((*section, "dns", "credentials_file"), Path(credentials))
+        if found is not None and not found.strip():
+            what, hint = "the file is empty", "Write what certbot's plug-in wants into it."
+            yield Finding((*section, "dns", "credentials_file"), what, hint)
+    account = acme.get("eab_file")
+    if isinstance(account, str):
+        found = yield from _secret_content((*section, "eab_file"), Path(account))
+        if found is not None and not _ACCOUNT.fullmatch(found):
+            what = "the file does not hold two lines: the key's identifier, and the HMAC key"
+            yield Finding((*section, "eab_file"), what, "Write both as the authority gives them.")
+    authority = acme.get("ca_file")
+    if isinstance(authority, str):
+        content = _read(Path(authority))
+        if isinstance(content, str):
+            yield Finding((*section, "ca_file"), f"{authority} {content}", _PRESENT)
+        elif b"-----BEGIN CERTIFICATE-----" not in content[0]:
+            what = f"{authority} holds no certificate in PEM form"
+            yield Finding((*section, "ca_file"), what)
+
+
+def _secret_content(key: Key, path: Path) -> Generator[Finding, None, bytes | None]:
+    """What a file holds that its owner alone may read; None where it cannot be had."""
+    found = _read(path)
+    if isinstance(found, str):
+        yield Finding(key, f"the file {found}", _PRESENT)
+        return None
+    content, mode = found
+    if mode & 0o077:
+        what = "the file is readable for others than its owner"
+        yield Finding(key, what, "Close it: chmod 600 FILE")
+    return content
 
 
 def _time_zone(zone: object) -> Iterator[Finding]:

@@ -46,6 +46,9 @@ All problems of all files are reported at once, each with file, line and key.
 - A password file is there, holds one line, and is readable by its owner only (`chmod 600`).
 - `ssl_cert` and `ssl_key` come together, are PEM, belong together, and the certificate has not
   expired.
+- `tls: acme` needs a domain that is a name, and of Let's Encrypt one that the public can know; its
+  files of secrets are readable by their owner only (`chmod 600`).
+- `trusted_proxies` are addresses, or subnets without bits of one host.
 - `services.mcp.enabled` needs `redis.enabled`.
 - Addresses of repositories and archives hold no user name or password (ssh logins aside).
 - `files[].path` is absolute, plain, given once, and not where the tool itself manages files.
@@ -73,15 +76,24 @@ def _section(name: str, schema: Schema, required: bool) -> Iterator[str]:
         yield from _table(direct, item.get("required", ()))
     for key, inner in schema.get("properties", {}).items():
         if "properties" in inner:
-            yield f"### {name}.{key}\n"
-            yield f"{inner['description']}\n"
-            yield from _table(inner["properties"], inner.get("required", ()))
+            yield from _subsection(f"{name}.{key}", inner)
     if "items" in schema:
         yield from _listing(name, schema["examples"][0])
     for key, inner in direct.items():
         if _is_long(inner.get("default")):
             yield f"Default of `{name}.{key}`:\n"
             yield from _listing(key, inner["default"])
+
+
+def _subsection(name: str, schema: Schema) -> Iterator[str]:
+    yield f"### {name}\n"
+    yield f"{schema['description']}\n"
+    keys = schema["properties"]
+    direct = {key: inner for key, inner in keys.items() if "properties" not in inner}
+    yield from _table(direct, schema.get("required", ()))
+    for key, inner in keys.items():
+        if "properties" in inner:
+            yield from _subsection(f"{name}.{key}", inner)
 
 
 def _table(keys: Mapping[str, Schema], required: Any) -> Iterator[str]:
@@ -129,7 +141,7 @@ def _is_long(value: Any) -> bool:
 def _kind(schema: Schema) -> str:
     """What kind of value a key takes, in words."""
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return " or ".join(f"`{value}`" for value in schema["enum"] if value is not None)
     kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
     if kind == "integer":
         low, high = schema.get("minimum"), schema.get("maximum")

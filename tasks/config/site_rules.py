@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tasks.config.finding import Finding, Key, parse, quoted, value_at
+from tasks.model.certificate_names import LETS_ENCRYPT, is_public
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -21,6 +22,8 @@ def site(document: Mapping[str, Any]) -> Iterator[Finding]:
     frontend = value_at(document, "services.frontend")
     if isinstance(frontend, Mapping):
         yield from _tls(frontend)
+        if frontend.get("tls") == "acme":
+            yield from _acme(document, frontend.get("acme") or {})
         yield from _proxies(frontend)
         yield from _public_url(document, frontend)
 
@@ -75,9 +78,29 @@ def _tls(frontend: Mapping[str, Any]) -> Iterator[Finding]:
     tls, given = frontend.get("tls"), frontend.get("ssl_cert")
     if tls == "files" and not given:
         yield Finding((*_FRONTEND, "tls"), "files: which ones?", "Give ssl_cert and ssl_key.")
-    elif tls in ("self-signed", "off") and given:
+    elif tls in ("self-signed", "acme", "off") and given:
         what = f"does not go with tls: {tls}"
         yield Finding((*_FRONTEND, "ssl_cert"), what, "Remove one of the two.")
+
+
+def _acme(document: Mapping[str, Any], acme: Mapping[str, Any]) -> Iterator[Finding]:
+    domain = value_at(document, "network.domain")
+    key = (*_FRONTEND, "tls")
+    if isinstance(domain, str) and is_address(domain):
+        what = f"acme gives certificates for names, and {quoted(domain)} is an address"
+        yield Finding(key, what, "Give network.domain a name, or use self-signed.")
+    elif isinstance(domain, str) and not is_public(domain) and LETS_ENCRYPT in acme["server"]:
+        what = f"no public authority gives a certificate for {quoted(domain)}"
+        hint = "Use self-signed, or name an ACME server of your own in acme.server."
+        yield Finding(key, what, hint)
+    dns = acme.get("dns") or {}
+    for name in ("provider", "credentials_file"):
+        # What is wrong in itself is not there any more.
+        if acme.get("challenge") == "dns" and name in dns and not dns[name]:
+            yield Finding((*_FRONTEND, "acme", "dns", name), "challenge: dns needs it")
+        elif acme.get("challenge") == "http" and dns.get(name):
+            what = "does not go with challenge: http"
+            yield Finding((*_FRONTEND, "acme", "dns", name), what, "Make it challenge: dns.")
 
 
 def _proxies(frontend: Mapping[str, Any]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
+from tasks.desired import acme
 from tasks.desired.color import templated_file
 from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.model.digests import digest
@@ -13,6 +14,7 @@ from tasks.model.instance import COLORS, Instance
 from tasks.model.layout import (
     LOGS,
     PUBLIC_URL,
+    SELF_SIGNED,
     TLS,
     UNITS,
     address,
@@ -41,6 +43,7 @@ def templated(instance: Instance) -> Iterator[Templated]:
         variables=(
             ("certificate", f"{folder}/certificate.pem"),
             ("key", f"{folder}/key.pem"),
+            ("challenges", f"{acme.WEBROOT}/.well-known/acme-challenge"),
             ("suite", instance.suite),
             ("names", " ".join(f"[{name}]" if ":" in name else name for name in names)),
             ("public_url", instance.public_url),
@@ -110,6 +113,7 @@ def declare(
         # The package brings it.
         Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
         *_certificate(instance),
+        *acme.fallback(instance),
         _foreign_files(used),
         _unit(instance, rendered, (*used, *drop_ins)),
     )
@@ -123,18 +127,16 @@ def _foreign_files(files: Iterable[File]) -> Script:
 
 
 def _certificate(instance: Instance) -> Iterator[Script]:
-    folder = tls_folder(instance)
     if instance.services.frontend.self_signed:
         yield Script(
             script="self-signed-certificate",
-            title=folder,
-            arguments=(folder, instance.network.domain, *other_names(instance)),
+            title=SELF_SIGNED,
+            arguments=(SELF_SIGNED, instance.network.domain, *other_names(instance)),
             origin=origin_of(instance, ["network.domain", "network.aliases", "network.ip_address"]),
         )
 
 
 def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[File]) -> Unit:
-    folder = tls_folder(instance)
     drop_in = f"{UNITS}/nginx.service.d/vikunja.conf"
     contents = {item.path: item.sha256 for item in used}
     triggers = [f"file:{path}" for path in (drop_in, *contents)]
@@ -143,7 +145,8 @@ def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[F
     triggers.append("absent:/etc/nginx/sites-enabled/default")
     triggers += [f"directory:{LOGS}", f"log-files:{LOGS}"]
     if instance.services.frontend.self_signed:
-        triggers.append(f"self-signed-certificate:{folder}")
+        triggers.append(f"self-signed-certificate:{SELF_SIGNED}")
+    triggers += [one.address for one in acme.fallback(instance)]
     contents[drop_in] = hashlib.sha256(rendered[drop_in].content).hexdigest()
     return Unit(
         unit=UNIT,

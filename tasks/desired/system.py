@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tasks.desired import color, proxy
+from tasks.desired import acme, color, proxy
 from tasks.desired.color import revision_of
 from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.errors import UsageError
@@ -20,6 +20,7 @@ from tasks.model.layout import (
     LOGS,
     MAINTENANCE,
     SECRETS,
+    SELF_SIGNED,
     SERVICE_SECRET,
     TLS,
     UNITS,
@@ -27,7 +28,6 @@ from tasks.model.layout import (
     database_port,
     database_user,
     needs_redis,
-    tls_folder,
 )
 from tasks.resources.base import Origin, Resource
 from tasks.resources.data_move import NEXT
@@ -63,6 +63,7 @@ def _templated(instance: Instance) -> Iterator[Templated]:
         yield from color.templated(instance, one)
         yield color.upstream_file(one)
     yield from proxy.templated(instance)
+    yield from acme.templated(instance)
 
 
 def _system_files(instance: Instance) -> Iterator[Templated]:
@@ -86,16 +87,19 @@ def declare(
     instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles = NO_HOST_FILES
 ) -> tuple[Resource, ...]:
     """What is desired of the system step, in the order in which they are brought about."""
+    asking = tuple(acme.declare(instance, rendered, host_files))
     files = tuple(_files(instance, rendered, host_files))
+    units = (one for one in (*asking, *files) if isinstance(one, File))
     return (
         *_packages(instance),
         User(user=USER, home=DATA),
         *_directories(instance),
         *_secrets(instance, host_files),
         *files,
+        *asking,
         Absent(path=MAINTENANCE, means="everybody gets a 503"),
         _log_files(),
-        DaemonReload(triggers=tuple(f.address for f in files if f.path.startswith(f"{UNITS}/"))),
+        DaemonReload(triggers=tuple(f.address for f in units if f.path.startswith(f"{UNITS}/"))),
         *_database(instance, rendered, host_files),
         *_redis(instance, rendered),
         Unit(
@@ -103,6 +107,7 @@ def declare(
             revision=revision_of(rendered, [f"{UNITS}/logrotate.timer.d/vikunja.conf"]),
             triggers=(f"file:{UNITS}/logrotate.timer.d/vikunja.conf",),
         ),
+        *acme.timer(instance, rendered),
     )
 
 
@@ -123,6 +128,7 @@ def _packages(instance: Instance) -> Iterator[Package]:
         yield Package(package="redis-server", origin=origin_of(instance, keys))
     if instance.services.mcp.enabled:
         yield Package(package="nodejs", origin=origin_of(instance, ["services.mcp.enabled"]))
+    yield from acme.packages(instance)
 
 
 def _directories(instance: Instance) -> Iterator[Directory]:
@@ -136,7 +142,7 @@ def _directories(instance: Instance) -> Iterator[Directory]:
     yield Directory(path=TLS, mode="0750", group="www-data")
     if instance.services.frontend.self_signed:
         origin = origin_of(instance, ["services.frontend.tls", "services.frontend.ssl_cert"])
-        yield Directory(path=tls_folder(instance), mode="0750", group="www-data", origin=origin)
+        yield Directory(path=SELF_SIGNED, mode="0750", group="www-data", origin=origin)
     yield Directory(path="/opt/vikunja")
     yield Directory(path="/opt/vikunja/frontend")
     for part in ("backend", "mcp-server"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tasks.engine.instance_run import InstanceRun
+from tasks.model.applied import Applied, with_resources
 from tasks.paths import Paths
 from tasks.resources.base import Resource
 
@@ -66,3 +67,9 @@ def conclude(run: InstanceRun) -> None:
     kept = desired.colors.union(resource.address for resource in desired.resources)
     gone = [address for address in run.applied.resources if address not in kept]
     run.applied = mark_applied(run.applied, desired.resources, gone)
+
+
+def still_pending(applied: Applied, before: Applied, address: str) -> Applied:
+    """The record with one resource as it was before the others were done: it is still to come."""
+    resources = {**applied.resources, address: before.resources[address]}
+    return with_resources(applied, resources)

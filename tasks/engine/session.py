@@ -18,7 +18,13 @@ from msgspec.structs import replace
 from tasks.engine import recording
 from tasks.engine.build_first import build_first
 from tasks.engine.instance_run import InstanceRun, as_failure, operation_name, serve_on
-from tasks.errors import CancelledError, DeployError, RolledBackError, StalePlanError
+from tasks.errors import (
+    CancelledError,
+    CertificateError,
+    DeployError,
+    RolledBackError,
+    StalePlanError,
+)
 from tasks.host.caller import add_system_folders, require_root
 from tasks.host.cancelling import CancellableProgress, cancellable
 from tasks.model.instance import Instance
@@ -359,16 +365,24 @@ class Session:
             run.touched = True
             run.applied = mark_pending(run.applied, desired)
             records.write(self.paths, run.instance.id, run.applied)
+        wanting: CertificateError | None = None
         try:
             execution.apply(step, entries, context)
+        except CertificateError as failure:
+            wanting = failure
         finally:
             if beside:
                 context.progress.step("")
         with run.turn:
+            before = run.applied
             run.applied = mark_applied(run.applied, desired, gone)
             if step == STEPS[-1] and run.whole:
                 recording.conclude(run)
+            if wanting is not None:
+                run.applied = recording.still_pending(run.applied, before, wanting.address)
             records.write(self.paths, run.instance.id, run.applied)
+        if wanting is not None:
+            raise wanting
 
     def close(self) -> None:
         """End every operation that has not ended: success where the run has no failure."""

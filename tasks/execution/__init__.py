@@ -69,6 +69,7 @@ def _release(queue: EntryQueue) -> None:
 
 def _record(queue: EntryQueue) -> None:
     queue.each(Record, partial(release_changes.write_record, queue.context))
+    queue.each(Script, partial(guest_changes.get_certificate, queue.context))
 
 
 _PERFORMERS: Mapping[str, Callable[[EntryQueue], None]] = {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tasks.databases.write_freeze import WriteFreeze
 from tasks.errors import (
+    CertificateError,
     DatabaseError,
     DeployError,
     NetworkError,
@@ -48,6 +49,11 @@ LANDED = (File, Directory, Link, Absent, Override, Secret, User)
 INSTALL = GuestScript("install", ("reach", "install"))
 UNIT = GuestScript("unit", ("health", "kept-proxy", "unit"))
 DRAIN = GuestScript("drain", ("health", "in-hand", "proxy-log", "drain"))
+
+CERTIFICATE = GuestScript(
+    "acme-certificate", ("acme-certificate",), 'apply_acme_certificate "$@"', guard=False
+)
+"""It waits for a unit which itself waits for whatever changes something there."""
 
 LOST = 4
 """A script's exit code where what must be there is gone."""
@@ -135,6 +141,29 @@ def run_script(context: ApplyContext, script: Script, entry: PlanEntry) -> None:
     applying(script.script, must_exist=_must_exist(context, script, entry)).run(
         context.container, *script.arguments, failure=failure, timeout=script.timeout
     )
+
+
+def get_certificate(context: ApplyContext, script: Script, _: PlanEntry) -> None:
+    """Let the container's own unit ask an authority for the site's certificate, and wait for it.
+    Raises CertificateError: nothing but that is wanting."""
+    frontend = context.inspection.instance.services.frontend
+
+    def failure(_: int, lines: list[str]) -> DeployError:
+        names = script.arguments[-1].replace(",", ", ")
+        if frontend.acme.challenge == "http":
+            way = f"The authority has to reach port 80 of {names} here"
+        else:
+            way = f"{frontend.acme.dns.provider} has to take the records of {names}"
+        return CertificateError(
+            script.address,
+            f"no certificate for {names}: {lines[-1] if lines else 'nothing was said'}",
+            where=context.where,
+            evidence=lines[:-1],
+            hint=f"{way}. The site serves meanwhile; ./doit apply tries again, and so does a timer"
+            " in the container, twice a day.",
+        )
+
+    CERTIFICATE.run(context.container, *script.arguments, failure=failure, timeout=script.timeout)
 
 
 def applying(script: str, *, must_exist: bool = False) -> GuestScript:

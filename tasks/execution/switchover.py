@@ -10,6 +10,7 @@ from tasks.desired.release import other
 from tasks.errors import (
     CancelledBackError,
     CancelledError,
+    CertificateError,
     DeployError,
     LockedError,
     RollbackFailedError,
@@ -148,7 +149,13 @@ def cancellation(context: ApplyContext) -> DeployError:
     return DeployError("cancelled", where=context.where)
 
 
-_AS_THEY_ARE = (UsageError, LockedError, CancelledError, RollbackFailedError)
+_AS_THEY_ARE = (
+    UsageError,
+    LockedError,
+    CancelledError,
+    RollbackFailedError,
+    CertificateError,
+)
 
 
 def serves_before(inspection: Inspection) -> Color | None:

@@ -13,6 +13,7 @@ from tasks.errors import ResourceError, UsageError
 from tasks.model.instance import Instance
 from tasks.secret import Secret
 
+_ACME = "services.frontend.acme"
 _CERTIFICATE = rb"(?s)-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
 
 
@@ -30,6 +31,10 @@ class HostFiles(Struct, frozen=True):
     service_secret: Secret[bytes] | None = None
     settings: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
     """Values of vikunja.secret_files, by variable."""
+    dns_credentials: Secret[bytes] | None = None
+    eab: Secret[bytes] | None = None
+    acme_authority: bytes | None = None
+    """Of services.frontend.acme: None where it is not asked."""
 
 
 NO_HOST_FILES = HostFiles()
@@ -38,6 +43,9 @@ NO_HOST_FILES = HostFiles()
 def read_host_files(instance: Instance) -> HostFiles:
     """Raises ResourceError for a file that cannot be read, UsageError for an unusable password."""
     frontend, database = instance.services.frontend, instance.database
+    acme = frontend.acme
+    asked = frontend.asks_authority
+    credentials = acme.dns.credentials_file if asked and acme.challenge == "dns" else None
     return HostFiles(
         certificate=_certificates(instance, frontend.ssl_cert),
         key=_secret(_read(instance, "services.frontend.ssl_key", frontend.ssl_key)),
@@ -56,6 +64,9 @@ def read_host_files(instance: Instance) -> HostFiles:
             for item in instance.files
             if (content := _read(instance, "files", item.source)) is not None
         },
+        dns_credentials=_secret(_read(instance, f"{_ACME}.dns.credentials_file", credentials)),
+        eab=_secret(_read(instance, f"{_ACME}.eab_file", acme.eab_file if asked else None)),
+        acme_authority=_read(instance, f"{_ACME}.ca_file", acme.ca_file if asked else None),
     )
 
 

@@ -95,6 +95,27 @@ class Mcp(Struct, frozen=True):
     port_green: int
 
 
+class AcmeDns(Struct, frozen=True):
+    """Both are set with challenge: dns. credentials_file: an absolute host path.
+    propagation_seconds: None for the plug-in's own."""
+
+    provider: str | None
+    credentials_file: Path | None
+    propagation_seconds: int | None
+
+
+class Acme(Struct, frozen=True):
+    """server: the address of a directory. email: None for admin.email. Files are absolute host
+    paths."""
+
+    server: str
+    email: str | None
+    challenge: Literal["http", "dns"]
+    dns: AcmeDns
+    eab_file: Path | None
+    ca_file: Path | None
+
+
 class Frontend(Struct, frozen=True):
     """ssl_cert and ssl_key are absolute host paths, both or neither. trusted_proxies: addresses and
     subnets. proxy_protocol: they say in front of each connection whose it is. public_url: scheme,
@@ -102,9 +123,10 @@ class Frontend(Struct, frozen=True):
 
     port: int
     ssl_port: int
-    tls: Literal["auto", "self-signed", "files", "off"]
+    tls: Literal["auto", "self-signed", "files", "acme", "off"]
     ssl_cert: Path | None
     ssl_key: Path | None
+    acme: Acme
     trusted_proxies: tuple[str, ...]
     proxy_protocol: bool
     public_url: str | None
@@ -116,7 +138,13 @@ class Frontend(Struct, frozen=True):
 
     @property
     def self_signed(self) -> bool:
+        """Whether a certificate is made in the container: with ACME, to serve until one comes."""
         return self.encrypts and self.ssl_cert is None
+
+    @property
+    def asks_authority(self) -> bool:
+        """Whether its certificate comes by ACME."""
+        return self.tls == "acme"
 
 
 class Services(Struct, frozen=True):

@@ -11,6 +11,14 @@ USER = "vikunja"
 SECRETS = "/etc/vikunja/secrets"
 SERVICE_SECRET = f"{SECRETS}/service-secret"
 TLS = "/etc/vikunja/tls"
+SELF_SIGNED = f"{TLS}/self-signed"
+ACME = f"{TLS}/acme"
+"""Pairs of certificate and key that an authority gave, a folder each; `current` is a link to the
+one that serves, or to the self-signed one."""
+
+ACME_HOME = "/var/lib/vikunja-acme"
+"""Of the ACME client: account, keys, what it was told last."""
+
 ACTIVE = "/etc/vikunja/active"
 """Folder of the marker that says which color serves: `green` there means green, else blue."""
 
@@ -94,7 +102,10 @@ def database_resource(instance: Instance) -> str:
 
 def tls_folder(instance: Instance) -> str:
     """Folder in the container of the certificate.pem and key.pem that nginx serves with."""
-    return TLS if instance.services.frontend.ssl_cert else f"{TLS}/self-signed"
+    frontend = instance.services.frontend
+    if frontend.asks_authority:
+        return f"{ACME}/current"
+    return TLS if frontend.ssl_cert else SELF_SIGNED
 
 
 PUBLIC_URL = (

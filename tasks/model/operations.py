@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from tasks.errors import (
     CancelledBackError,
     CancelledError,
+    CertificateError,
     DeployError,
     ResourceError,
     RolledBackError,
@@ -305,16 +306,20 @@ class Operation:
     def _finish(self) -> None:
         if self.state is None:
             return
-        now = format_time(utc_now())
-        state = self.state
-        for status in END[self.name].get(state.status, ()):
-            state = states.transition(state, status, time=now)
+        state = self._ended(self.state)
         if self.name == "uninstall":
             states.require_legal(self.instance_id, state, None)
             states.remove(self.paths, self.instance_id)
             self.state = None
         else:
             self._write(replace(state, last_operation_status="success"))
+
+    def _ended(self, state: State) -> State:
+        """With the status that it has where all is done."""
+        now = format_time(utc_now())
+        for status in END[self.name].get(state.status, ()):
+            state = states.transition(state, status, time=now)
+        return state
 
     def _fail(self, error: BaseException) -> None:
         try:
@@ -326,6 +331,8 @@ class Operation:
             self._warn(str(unwritten))
 
     def _failed(self, state: State, error: BaseException) -> State:
+        if isinstance(error, CertificateError):
+            return replace(self._ended(state), last_operation_status="failure")
         put_back = isinstance(error, (RolledBackError, CancelledBackError))
         if put_back and state.status in states.PASSING:
             now = format_time(utc_now())

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tasks import builds
 from tasks.containers import container_for
 from tasks.containers.base import Container, ContainerFacts, refuse_foreign
-from tasks.desired import provisioning, proxy, record, release, rendering, switch, system
+from tasks.desired import acme, provisioning, proxy, record, release, rendering, switch, system
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered, origin_of
 from tasks.host.text_cache import TextCache
@@ -212,6 +212,7 @@ def questions(sources: Inputs, container: Container) -> tuple[Question, ...]:
     """Everything that a plan may need to know, whichever color it will be about."""
     nothing = ReleaseTarget(None, "")
     resources = [*provisioning.declare(sources.instance, container), *sources.inside]
+    resources += acme.certificate(sources.instance)
     for color in COLORS:
         resources += release.declare(sources.instance, nothing, color)
         resources += [
@@ -322,9 +323,10 @@ def build_plan(
         "switch": (*settings, *start, *rest),
     }
     before = [r for resources in steps.values() for r in resources]
-    steps["record"] = record.declare(
+    records = record.declare(
         instance, facts, sources.applied, target, color, before, TextCache(paths.documents)
     )
+    steps["record"] = (*records, *acme.certificate(instance))
     # Where the data is to move, what it moves to need not be there.
     must_be_there = move is None and serves(facts)
     desired = Desired(

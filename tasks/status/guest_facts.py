@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
 
 from tasks.containers.base import Container
+from tasks.desired import acme
 from tasks.desired.record import DOCUMENT
 from tasks.model import layout
 from tasks.model.database_move import KeptDatabase
@@ -25,10 +26,31 @@ ROUND_TRIP_SECONDS = 20.0
 WITH_CONTENT = "0" * 64
 """A digest that no file has: the observer sends the content of what differs from it."""
 
+TRIED, PAIR = f"{layout.ACME_HOME}/tried", f"{layout.ACME}/current"
+RENEWAL: tuple[Question, ...] = (
+    ("unit", acme.SERVICE),
+    ("text", TRIED),
+    ("file", "-", PAIR),
+)
+"""What is asked of the client that gets a certificate."""
+
 STANDIN = "vikunja-standin-backend.service"
 """Serves while a restart starts the color anew; at rest, and gone, otherwise."""
 
 BY_COLOR = ("vikunja-backend", "vikunja-mcp")
+
+
+class Renewal(Struct, frozen=True):
+    """What a certificate by ACME is at. tried: when an authority was asked last. failure: what came
+    of it, empty where it went well. waiting: a certificate of its own making serves until then."""
+
+    tried: datetime | None
+    failure: str
+    waiting: bool
+
+    @property
+    def well(self) -> bool:
+        return self.tried is not None and not self.failure and not self.waiting
 
 
 class Inside(Struct, frozen=True):
@@ -53,6 +75,8 @@ class Inside(Struct, frozen=True):
     standin: bool = False
     kept: tuple[KeptDatabase, ...] = ()
     closed: bool = False
+    renewal: Renewal | None = None
+    """None where the certificate does not come by ACME."""
 
 
 def shared_units(instance: Instance) -> tuple[str, ...]:
@@ -87,6 +111,7 @@ def questions(instance: Instance) -> tuple[Question, ...]:
         ("file", WITH_CONTENT, DOCUMENT),
         ("file", WITH_CONTENT, certificate_file(instance)),
         measured.question(instance),
+        *(RENEWAL if instance.services.frontend.asks_authority else ()),
     )
 
 
@@ -113,7 +138,11 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
     certificate = facts.files.get(certificate_file(instance))
     answer = facts.probes.get(measured.question(instance)[1:], "")
     return Inside(
-        units={name: unit.active for name, unit in facts.units.items() if name != STANDIN},
+        units={
+            name: unit.active
+            for name, unit in facts.units.items()
+            if name not in (STANDIN, acme.SERVICE)
+        },
         serving=serving,
         recorded=recorded_color((record and record.content) or b""),
         version=release.version if release else "",
@@ -129,7 +158,22 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
         },
         closed=layout.MAINTENANCE in facts.files,
         kept=kept_in(facts, database_address(instance)),
+        renewal=renewal(facts) if instance.services.frontend.asks_authority else None,
         standin=(found := facts.units.get(STANDIN)) is not None and found.active == "active",
+    )
+
+
+def renewal(facts: Facts) -> Renewal:
+    """How the last try of the ACME client went."""
+    seconds, _, what = facts.texts.get(TRIED, "").partition(" ")
+    pair, unit = facts.files.get(PAIR), facts.units.get(acme.SERVICE)
+    failure = "" if what == "got" else what
+    if not failure and unit is not None and unit.active == "failed":
+        failure = "what came could not be put in place"
+    return Renewal(
+        tried=datetime.fromtimestamp(int(seconds), UTC) if seconds.isdecimal() else None,
+        failure=failure,
+        waiting=pair is None or pair.target == layout.SELF_SIGNED,
     )
 
 

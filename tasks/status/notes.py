@@ -13,10 +13,14 @@ from tasks.errors import DatabaseError
 from tasks.output.database_move_text import kept_hint
 from tasks.status import rules
 from tasks.status.facts import Standing
+from tasks.status.guest_facts import Renewal
 from tasks.status.rules import LEVELS, Note
 
 CERTIFICATE_DAYS = 30
 """Fewer days than these are a warning."""
+
+RENEWED_DAYS, LAST_DAYS = 21, 7
+"""The same of a certificate that is renewed at 30; and fewer than the last are an error."""
 
 BACKUP_DAYS = 8
 """A backup older than this is a warning: a weekly one has not come."""
@@ -185,12 +189,29 @@ def _certificate_notes(standing: Standing, now: datetime) -> list[Note]:
     if inside is None or inside.certificate_until is None:
         return []
     days = (inside.certificate_until - now).days
+    if inside.renewal is not None:
+        return _renewal_notes(inside.renewal, days, standing.instance_id)
     if days >= CERTIFICATE_DAYS:
         return []
     when = f"{inside.certificate_until:%Y-%m-%d}"
     what = f"expires on {when}, in {days} days" if days >= 0 else f"expired on {when}"
     hint = f"Renew it, then: ./doit apply {standing.instance_id}"
     return [Note("warning", f"the certificate {what}", hint, "frontend")]
+
+
+def _renewal_notes(renewal: Renewal, days: int, name: str) -> list[Note]:
+    """Of a certificate by ACME. A try that fails once is made good by the next one."""
+    tried = f"tried last {renewal.tried:%Y-%m-%d %H:%M} UTC" if renewal.tried else "never tried"
+    why = f": {renewal.failure}" if renewal.failure else ""
+    hint = f"./doit apply {name} tries again, and says more"
+    if renewal.waiting:
+        what = f"no authority has given a certificate yet, the site has its own ({tried}{why})"
+        return [Note("warning", what, hint, "frontend")]
+    if days >= RENEWED_DAYS:
+        return []
+    ends = f"expires in {days} days" if days >= 0 else "has expired"
+    level: rules.Level = "warning" if days >= LAST_DAYS else "unhealthy"
+    return [Note(level, f"the certificate {ends}, its renewal was {tried}{why}", hint, "frontend")]
 
 
 def _backup_notes(standing: Standing, now: datetime) -> list[Note]:

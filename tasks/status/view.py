@@ -19,6 +19,7 @@ from tasks.output.columns import columns
 from tasks.output.plan_text import duration
 from tasks.output.spans import span
 from tasks.status.facts import Standing
+from tasks.status.guest_facts import Inside
 from tasks.status.rules import WANTED, Note, short, shown_units
 
 HEADERS = (
@@ -103,6 +104,17 @@ def ago(time: str, now: datetime) -> str:
     return "just now" if seconds < 60 else f"{span(seconds)} ago"
 
 
+def certificate_text(inside: Inside, now: datetime) -> str:
+    """Until when it holds, and when another one was asked for last where that is done by itself."""
+    text = f"until {inside.certificate_until:%Y-%m-%d}"
+    if inside.renewal is None:
+        return text
+    tried = inside.renewal.tried
+    when = f"tried {ago(format_time(tried), now)}" if tried else "never tried"
+    failed = ", failed" if inside.renewal.failure else ""
+    return f"{text}, renewal {when}{failed}"
+
+
 def table(
     standings: Sequence[Standing],
     healths: Sequence[Health],
@@ -151,7 +163,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
     rows += component_lines(health)
     rows += resource_lines(health)
     if inside is not None and inside.certificate_until is not None:
-        rows.append(("Certificate", f"until {inside.certificate_until:%Y-%m-%d}"))
+        rows.append(("Certificate", certificate_text(inside, now)))
     if health["backups"] is not None:
         rows.append(("Backups", backups_text(health["backups"], now)))
         if health["backups"]["last_drill"]:
@@ -258,6 +270,15 @@ def document(standing: Standing, notes: Sequence[Note], health: Health) -> dict[
         },
         "certificate_until": (
             format_time(inside.certificate_until) if inside and inside.certificate_until else None
+        ),
+        "certificate_renewal": (
+            {
+                "tried": format_time(inside.renewal.tried) if inside.renewal.tried else None,
+                "failure": inside.renewal.failure or None,
+                "waiting": inside.renewal.waiting,
+            }
+            if inside and inside.renewal
+            else None
         ),
         "lock": (
             {

@@ -126,6 +126,10 @@ def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
     }
     for name in ("host", "port", "password_file", "admin_user", "admin_password_file"):
         document["database"][name] = None
+    frontend = document["services"]["frontend"]
+    if frontend["tls"] == "acme":
+        # No authority is asked for what is thrown away.
+        frontend["tls"] = "self-signed"
     quiet = {f"VIKUNJA_{name}": "false" for name in OUTBOUND_SETTINGS if name != "REDIS_ENABLED"}
     document["vikunja"]["environment"] = {**document["vikunja"]["environment"], **quiet}
     return make_instance(document, instance.source)

@@ -100,6 +100,8 @@ class World:
     cancel_at: int = 0
     unheard_at: int = 0
     kept: Path | None = None
+    refuses_certificate: str = ""
+    """Why an authority gives no certificate, where it does not."""
     mutex: Any = field(default_factory=RLock)
     """Held by the thread that changes anything: a kill finds nothing half done."""
 
@@ -167,6 +169,7 @@ def known_texts() -> dict[str, str]:
         LAND,
         LEFTOVERS,
         database_copy.SCRIPT,
+        guest_changes.CERTIFICATE,
         guest_changes.DRAIN,
         guest_changes.INSTALL,
         guest_changes.UNIT,
@@ -427,6 +430,10 @@ class ModelContainer:
                 return model_migration.database_move(machine, arguments, stdin, record)
             case "migrate", _:
                 return model_migration.migrate(machine, arguments, record)
+            case "acme-certificate", [folder, server, names]:
+                if self.world.refuses_certificate:
+                    return Answer(stderr=self.world.refuses_certificate.encode(), returncode=1)
+                return model_scripts.give_certificate(machine, folder, server, names, record)
             case str(name), _:
                 return model_scripts.run_script(machine, name, arguments, must_exist, record)
         raise self.world.refuse(f"unknown script {text[-200:]!r} {arguments}")

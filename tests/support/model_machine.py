@@ -51,6 +51,7 @@ KNOWN_PACKAGES = frozenset(PACKAGE_UNITS) | {
     "sqlite3",
     "postgresql-client",
     "mariadb-client",
+    "certbot",
     "nodejs",
 }
 
@@ -415,7 +416,7 @@ class Machine:
         return next((p for p in others if "/broken" in p), "")
 
     def _named_inputs(self, name: str, taken: dict[str, bytes]) -> list[str]:
-        if name.startswith("vikunja-"):
+        if name.startswith("vikunja-") and name.endswith(".service"):
             return self._service_inputs(name)
         if name == "nginx.service":
             if self.refused_by_nginx("/etc/nginx/conf.d"):

@@ -650,6 +650,11 @@ def back(machine: Machine, color: str, port: str, units: Sequence[str]) -> Answe
 def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     if name == "self_signed_certificate":
         return _certificate(machine, *arguments)
+    if name == "acme_fallback":
+        pair = machine.files.content(f"{arguments[0]}/current/certificate.pem")
+        return "present" if pair else "absent"
+    if name == "acme_certificate":
+        return _given(machine, *arguments)
     if name == "answers":
         return answers(machine, arguments)
     if name == "release_files":
@@ -864,6 +869,31 @@ def _certificate(machine: Machine, place: str, domain: str, *others: str) -> str
     return "exposed" if exposed else "present"
 
 
+def give_certificate(
+    machine: Machine, place: str, server: str, names: str, record: Record
+) -> Answer:
+    """apply_acme_certificate, of an authority that gives one."""
+    machine.serial += 1
+    pair = f"pair{machine.serial}"
+    machine.files.make_folders(f"{place}/{pair}")
+    for part in ("certificate", "key"):
+        machine.files.write(f"{place}/{pair}/{part}.pem", f"{part} {machine.serial}\n".encode())
+    machine.files.write(f"{place}/made", f"{pair} {LATER} {server} {names}\n".encode())
+    machine.files.put(f"{place}/current", Node("link", target=pair, mode="0777"))
+    machine.reload_or_restart("nginx.service")
+    record(f"acme-certificate:{place}", "create")
+    return Answer()
+
+
+def _given(machine: Machine, place: str, server: str, names: str) -> str:
+    """What an authority gave."""
+    made = _first_line(machine.files, f"{place}/made")
+    current = machine.files.get(f"{place}/current")
+    if not made or current is None or current.target != made.split()[0]:
+        return "absent"
+    return "present" if made.split()[2:] == [server, names] else "other-names"
+
+
 def _digests(*contents: bytes) -> str:
     return "".join(hashlib.sha256(content).hexdigest() for content in contents)
 
@@ -887,6 +917,10 @@ def run_script(
         machine.files.write(f"{place}/certificate.pem", pem)
         made = f"{_digests(pem, key)} {LATER} {' '.join(names)}\n"
         machine.files.write(f"{place}/made", made.encode(), "0600")
+    elif function == "acme_fallback":
+        title, otherwise = arguments
+        machine.files.remove(f"{STAMPS}/nginx.service")
+        machine.files.put(f"{title}/current", Node("link", target=otherwise, mode="0777"))
     elif function == "log_files":
         (title,) = arguments
         machine.files.remove(f"{STAMPS}/nginx.service")

@@ -138,17 +138,23 @@ def _embedded() -> Iterator[Text]:
 @cache
 def _instances() -> tuple[Instance, ...]:
     outside = {"host": "db.example.org", "user": "tasks", "password_file": "/secret/password"}
+    dns = {"provider": "route53", "credentials_file": "/secret/dns"}
+    frontends = {
+        "auto": {},
+        "files": {"tls": "acme"},
+        "environment": {"tls": "acme", "acme": {"challenge": "dns", "dns": dns}},
+    }
     kinds = [{"type": engine, **more} for engine in ENGINES for more in ({}, outside)]
     return tuple(
         sample_instance(
             database=kind,
             redis={"enabled": True},
-            services={"mcp": {"enabled": True}},
+            services={"mcp": {"enabled": True}, "frontend": frontends[secrets]},
             vikunja={"secrets": secrets},
         )
         for kind in kinds
         if kind != {"type": "sqlite", **outside}
-        for secrets in ("auto", "files", "environment")
+        for secrets in frontends
     )
 
 

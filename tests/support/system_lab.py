@@ -16,7 +16,7 @@ from tasks import execution
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
 from tasks.containers.lxc.container import LxcContainer
-from tasks.desired import rendering, system
+from tasks.desired import acme, rendering, system
 from tasks.desired.release import ReleaseTarget
 from tasks.errors import DeployError
 from tasks.host.process import Completed
@@ -81,6 +81,7 @@ class Inside:
         steps: dict[str, tuple[Resource, ...]] = {"system": inputs.inside}
         if serving:
             steps["switch"] = inputs.switch(serving, TARGET).resources
+            steps["record"] = acme.certificate(inputs.instance)
         return Desired(inputs.instance.id, steps)
 
     def plan(self, instance: Instance, serving: Color | None = None) -> tuple[PlanEntry, ...]:

@@ -463,6 +463,12 @@ def test_the_end_and_the_names_of_a_certificate_are_read() -> None:
     assert certificate.strangers(world(network=network), good) == other
 
 
+def test_by_acme_it_is_said_whose_it_will_be_and_for_what() -> None:
+    (found,) = certificate.check(world(services={"frontend": {"tls": "acme"}}))
+    server = "https://acme-v02.api.letsencrypt.org/directory"
+    assert found.what == f"for vikunja.example.com, of {server}, asked for by apply"
+
+
 def test_without_tls_no_certificate_is_asked_for() -> None:
     (found,) = certificate.check(world(services={"frontend": {"tls": "off"}}))
     assert (found.level, "tls: off" in found.what) == ("ok", True)

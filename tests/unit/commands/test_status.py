@@ -170,6 +170,7 @@ def test_json_has_the_documented_keys() -> None:
         "backend",
         "colors",
         "certificate_until",
+        "certificate_renewal",
         "lock",
         "health",
         "operations",

@@ -18,7 +18,7 @@ from tasks.containers.drivers import DRIVERS
 from tasks.containers.lxc.section import Lxc
 from tasks.containers.proxmox import section_of
 from tasks.errors import ConfigError
-from tasks.model.instance import Database, Instance
+from tasks.model.instance import Acme, AcmeDns, Database, Instance
 
 LXC = BASE.replace("proxmox:\n  node: pve\n", "lxc:\n")
 
@@ -56,7 +56,15 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     assert msgspec.structs.astuple(instance.services.backend) == (3456, 3457)
     assert msgspec.structs.astuple(instance.services.mcp) == (False, 8456, 8457)
     frontend = msgspec.structs.astuple(instance.services.frontend)
-    assert frontend == (80, 443, "auto", None, None, (), False, None)
+    acme = Acme(
+        "https://acme-v02.api.letsencrypt.org/directory",
+        None,
+        "http",
+        AcmeDns(None, None, None),
+        None,
+        None,
+    )
+    assert frontend == (80, 443, "auto", None, None, acme, (), False, None)
     assert instance.git is not None
     assert instance.git.branch == "main"
     assert instance.release is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from instance_samples import sample_instance
 from msgspec.structs import replace
@@ -10,7 +12,7 @@ from tasks.desired.record import DOCUMENT
 from tasks.model.instance import Instance
 from tasks.resources.base import Facts, FileFact, UnitFact
 from tasks.status import guest_facts
-from tasks.status.guest_facts import Inside, build_plan
+from tasks.status.guest_facts import Inside, Renewal, build_plan
 from tasks.status.measured import (
     Answer,
     DatabaseState,
@@ -24,6 +26,7 @@ from tasks.status.measured import (
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KIBIBYTE = 1024
+TRIED = datetime(2025, 10, 19, 9, tzinfo=UTC)
 MCP = '{"status":"degraded","version":"1.0.0","redis":"disconnected","uptime":3}'
 
 
@@ -217,3 +220,47 @@ def test_every_unit_that_may_serve_is_asked_after() -> None:
         "vikunja-mcp@green.service",
         guest_facts.STANDIN,
     ]
+
+
+RENEWED = sample_instance(services={"frontend": {"tls": "acme"}})
+PAIR = FileFact("link", "0777", "root", "root", size=7, target="0123abcd")
+
+
+@pytest.mark.parametrize(
+    ("tried", "unit", "pair", "expected"),
+    [
+        ("1760864400 got", "inactive", PAIR, Renewal(TRIED, "", False)),
+        ("1760864400 no such name", "failed", PAIR, Renewal(TRIED, "no such name", False)),
+        (
+            "1760864400 got",
+            "failed",
+            PAIR,
+            Renewal(TRIED, "what came could not be put in place", False),
+        ),
+        ("", "inactive", None, Renewal(None, "", True)),
+        (
+            "",
+            "inactive",
+            replace(PAIR, target="/etc/vikunja/tls/self-signed"),
+            Renewal(None, "", True),
+        ),
+    ],
+)
+def test_how_the_last_try_of_a_renewal_went(
+    tried: str, unit: str, pair: FileFact | None, expected: Renewal
+) -> None:
+    facts = Facts(
+        files={"/etc/vikunja/tls/acme/current": pair} if pair else {},
+        texts={"/var/lib/vikunja-acme/tried": tried} if tried else {},
+        units={"vikunja-acme.service": UnitFact("loaded", unit, "static", False)},
+    )
+    found = build_plan(RENEWED, facts)
+    assert found.renewal == expected
+    assert "vikunja-acme.service" not in found.units
+    assert expected.well is (expected == Renewal(TRIED, "", False))
+
+
+def test_only_who_asks_an_authority_is_asked_how_that_went() -> None:
+    assert build_plan(sample_instance(), Facts()).renewal is None
+    assert set(guest_facts.RENEWAL) <= set(guest_facts.questions(RENEWED))
+    assert not set(guest_facts.RENEWAL) & set(guest_facts.questions(sample_instance()))

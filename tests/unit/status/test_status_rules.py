@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,9 +28,22 @@ from tasks.model.history import Performed
 from tasks.status import health
 from tasks.status.backups import Backups
 from tasks.status.facts import Standing
+from tasks.status.guest_facts import Renewal
 from tasks.status.measured import Answer, DatabaseState, McpAnswer
 from tasks.status.notes import notes
 from tasks.status.rules import Note, code_level
+
+
+def by_acme(
+    days: int,
+    failure: str = "",
+    waiting: bool = False,
+    tried: datetime | None = datetime(2025, 10, 19, 9, tzinfo=UTC),
+) -> Standing:
+    """Its certificate is one of an authority, and has so many days left."""
+    until = NOW + timedelta(days=days, hours=1)
+    return with_inside(certificate_until=until, renewal=Renewal(tried, failure, waiting))
+
 
 BEGUN = datetime(2025, 10, 19, 10, tzinfo=UTC)
 
@@ -789,6 +802,63 @@ CASES = [
         ],
         "degraded",
         id="an expired certificate",
+    ),
+    pytest.param(
+        by_acme(days=22, failure="connection refused"), [], "healthy", id="a try that failed once"
+    ),
+    pytest.param(
+        by_acme(days=20, failure="connection refused"),
+        [
+            Note(
+                "warning",
+                "the certificate expires in 20 days, its renewal was tried last 2025-10-19 09:00 "
+                "UTC: connection refused",
+                "./doit apply vikunja-main tries again, and says more",
+                "frontend",
+            )
+        ],
+        "degraded",
+        id="a renewal that should have been there",
+    ),
+    pytest.param(
+        by_acme(days=6, tried=None),
+        [
+            Note(
+                "unhealthy",
+                "the certificate expires in 6 days, its renewal was never tried",
+                "./doit apply vikunja-main tries again, and says more",
+                "frontend",
+            )
+        ],
+        "unhealthy",
+        id="a certificate that is renewed and near its end",
+    ),
+    pytest.param(
+        by_acme(days=-1, failure="no"),
+        [
+            Note(
+                "unhealthy",
+                "the certificate has expired, its renewal was tried last 2025-10-19 09:00 UTC: no",
+                "./doit apply vikunja-main tries again, and says more",
+                "frontend",
+            )
+        ],
+        "unhealthy",
+        id="a certificate that was not renewed",
+    ),
+    pytest.param(
+        by_acme(days=800, failure="no", waiting=True),
+        [
+            Note(
+                "warning",
+                "no authority has given a certificate yet, the site has its own (tried last "
+                "2025-10-19 09:00 UTC: no)",
+                "./doit apply vikunja-main tries again, and says more",
+                "frontend",
+            )
+        ],
+        "degraded",
+        id="no certificate of an authority yet",
     ),
     pytest.param(
         replace(RUNNING, backups=Backups(0)), [], "healthy", id="no backup on the first day"
