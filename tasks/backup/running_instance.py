@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,7 +17,7 @@ from tasks.errors import ResourceError
 from tasks.guest.runner import GuestScript
 from tasks.host.process import Completed
 from tasks.model.database_address import DatabaseAddress
-from tasks.model.instance import COLORS, Color, Database, Instance
+from tasks.model.instance import COLORS, Color, Database, DatabaseTls, Instance, read_tls
 from tasks.model.layout import DATA, environment
 from tasks.paths import Paths
 from tasks.resources.data_move import database_address, in_use
@@ -103,9 +104,14 @@ def as_it_serves(instance: Instance, document: bytes, used: DatabaseAddress | No
         return recorded
     database = Database(
         used.type, used.host, used.port or None, used.name or "vikunja", used.user or None,
-        None, None, None,
+        None, None, None, read_tls(used.tls),
     )  # fmt: skip
     return replace(instance, database=database)
+
+
+def _tls(section: Mapping[str, Any]) -> DatabaseTls:
+    nothing = dict.fromkeys(DatabaseTls.__struct_fields__)
+    return msgspec.convert({**nothing, **section}, DatabaseTls, dec_hook=lambda _, path: Path(path))
 
 
 def as_deployed(instance: Instance, document: bytes) -> Instance:
@@ -118,10 +124,13 @@ def as_deployed(instance: Instance, document: bytes) -> Instance:
     try:
         record = yaml.safe_load(document)
         desired: Mapping[str, Any] = record["database"]
-        known = {name: desired[name] for name in Database.__struct_fields__}
+        # Where nothing is said of TLS, there is no such section.
+        section = {"tls": {}, **desired}
+        known = {name: section[name] for name in Database.__struct_fields__}
         for name in _PATHS:
             known[name] = None if known[name] is None else Path(known[name])
+        known["tls"] = _tls(section["tls"])
         return replace(instance, database=Database(**known))
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (yaml.YAMLError, KeyError, TypeError, msgspec.ValidationError):
         # No record, or one that was edited: what is desired is the best guess.
         return instance

@@ -121,7 +121,7 @@ def _write(
     """Dump, stream, archive; what is known of it, how many rows are in it, and what a restore of it
     may leave out."""
     instance = found.instance
-    database = database_for(instance, container)
+    database = database_for(instance, container, found.color)
     require_space(archive.folder, database.size(), found.files_bytes)
     with _staging(container, f"backup-{archive.epoch}") as staging:
         progress.step("Copying the database")

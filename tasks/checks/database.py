@@ -13,13 +13,15 @@ from tasks.backup.running_instance import as_deployed
 from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.databases import Doubt, database_for, doubts
-from tasks.databases.greeting import refuse_newer_server
+from tasks.databases.greeting import refuse_newer_server, refuse_unknown
+from tasks.databases.trust import refuse_untrusted
 from tasks.errors import DeployError, NetworkError
 from tasks.model import registry
 from tasks.model.finding import Finding, World
 from tasks.model.host_files import read_host_files
 from tasks.model.instance import Instance
 from tasks.model.layout import database_port, database_user
+from tasks.resources.release import GREEN_MARKER
 
 CONNECT_SECONDS = 5.0
 LOOK_SECONDS = 60.0
@@ -34,6 +36,8 @@ def check(world: World) -> Iterator[Finding]:
     else:
         port = database_port(world.instance)
         yield evaluate(world, f"{database.host}:{port}", connect(database.host, port))
+        refuse_untrusted(world.instance)
+        refuse_unknown(world.instance, host_files)
     try:
         container = container_for(world.instance, world.paths)
         found = container.observe()
@@ -55,7 +59,9 @@ def copies(world: World, container: Container) -> Iterator[Finding]:
     deployed = as_deployed(world.instance, record)
     if deployed.database.type == "sqlite":
         return
-    database = replace(database_for(deployed, container), timeout=LOOK_SECONDS)
+    green = container.run(["test", "-e", GREEN_MARKER], check=False).returncode == 0
+    database = database_for(deployed, container, "green" if green else "blue")
+    database = replace(database, timeout=LOOK_SECONDS)
     try:
         outlook = database.outlook()
     except DeployError as failure:

@@ -149,7 +149,7 @@ def comparison(archive: Archive, checked: Checked, target: RestoreTarget) -> lis
     contents = checked.contents
     running = target.running
     try:
-        database = database_for(target.instance, target.container)
+        database = database_for(target.instance, target.container, running.color)
         there = database.occupied()
         rows = f"{sum(database.counts().values())} rows" if there else "no database"
     except DeployError as unreadable:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
+
 from tasks.config.finding import Finding, Key
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -17,65 +19,84 @@ _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,EN
 # OpenSSL's reasons, the last one for a key of another kind (RSA, EC).
 _MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
-_CERT_KEY: Key = ("services", "frontend", "ssl_cert")
-_KEY_KEY: Key = ("services", "frontend", "ssl_key")
+
+class Pair(Struct, frozen=True):
+    """Keys of a section that name a certificate and its private key."""
+
+    section: Key
+    certificate: str
+    key: str
+
+    def of(self, name: str) -> Key:
+        return (*self.section, name)
+
+
+FRONTEND = Pair(("services", "frontend"), "ssl_cert", "ssl_key")
+DATABASE_CLIENT = Pair(("database", "tls"), "cert_file", "key_file")
 
 
 def certificate_findings(
-    frontend: Mapping[str, Any], contents: Mapping[str, bytes]
+    section: Mapping[str, Any], contents: Mapping[str, bytes], pair: Pair = FRONTEND
 ) -> Iterator[Finding]:
-    """contents: the bytes of ssl_cert and ssl_key, of those that could be read."""
+    """contents: the bytes of certificate and key, by their keys, of those that could be read."""
     certificate = key = None
-    if "ssl_cert" in contents:
-        path = frontend["ssl_cert"]
-        certificate = _CERTIFICATE.search(contents["ssl_cert"])
-        if not certificate:
-            yield Finding(_CERT_KEY, f"{path} holds no certificate in PEM form", _PEM)
-        elif finding := _validity(path, certificate[0]):
+    if pair.certificate in contents:
+        path = section[pair.certificate]
+        certificate = _CERTIFICATE.search(contents[pair.certificate])
+        if finding := one_certificate(pair.of(pair.certificate), path, contents[pair.certificate]):
             yield finding
             certificate = None
-    if "ssl_key" in contents:
-        path = frontend["ssl_key"]
-        key = _PRIVATE_KEY.search(contents["ssl_key"])
-        if _ENCRYPTED.search(contents["ssl_key"]):
+    if pair.key in contents:
+        path = section[pair.key]
+        key = _PRIVATE_KEY.search(contents[pair.key])
+        if _ENCRYPTED.search(contents[pair.key]):
             hint = "Take the passphrase off: openssl pkey -in KEY -out NEW"
-            yield Finding(_KEY_KEY, f"{path} is protected by a passphrase", hint)
+            yield Finding(pair.of(pair.key), f"{path} is protected by a passphrase", hint)
             key = None
         elif not key:
-            yield Finding(_KEY_KEY, f"{path} holds no private key in PEM form", _PEM)
-    if certificate and key and (finding := _pair(frontend)):
+            yield Finding(pair.of(pair.key), f"{path} holds no private key in PEM form", _PEM)
+    if certificate and key and (finding := _pair(section, pair)):
         yield finding
 
 
 _PEM = "PEM is the text form that starts with -----BEGIN"
 
 
-def _pair(frontend: Mapping[str, Any]) -> Finding | None:
+def one_certificate(key: Key, path: str, content: bytes) -> Finding | None:
+    """What is wrong with the first certificate of a file."""
+    found = _CERTIFICATE.search(content)
+    if not found:
+        return Finding(key, f"{path} holds no certificate in PEM form", _PEM)
+    return _validity(key, path, found[0])
+
+
+def _pair(section: Mapping[str, Any], pair: Pair) -> Finding | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    where = pair.of(pair.key)
     try:
         # Without a password OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(frontend["ssl_cert"], frontend["ssl_key"], password=lambda: "")
+        context.load_cert_chain(section[pair.certificate], section[pair.key], password=lambda: "")
     except ssl.SSLError as error:
         if error.reason in _MISMATCHES:
             hint = "Give the key that the certificate was made with."
-            return Finding(_KEY_KEY, "is not the key of ssl_cert", hint)
+            return Finding(where, f"is not the key of {pair.certificate}", hint)
         hint = "Check it: openssl pkey -noout -in KEY"
-        return Finding(_KEY_KEY, "cannot be used with ssl_cert", hint)
+        return Finding(where, f"cannot be used with {pair.certificate}", hint)
     except OSError as error:
-        return Finding(_KEY_KEY, f"cannot be read: {error.strerror}")
+        return Finding(where, f"cannot be read: {error.strerror}")
     return None
 
 
-def _validity(path: str, pem: bytes) -> Finding | None:
+def _validity(key: Key, path: str, pem: bytes) -> Finding | None:
     try:
         start, end = validity(ssl.PEM_cert_to_DER_cert(pem.decode("ascii")))
     except (ValueError, IndexError):
-        return Finding(_CERT_KEY, f"{path} holds a damaged certificate")
+        return Finding(key, f"{path} holds a damaged certificate")
     now = datetime.now(UTC)
     if now > end:
-        return Finding(_CERT_KEY, f"{path} expired on {end:%Y-%m-%d}", "Give a renewed one.")
+        return Finding(key, f"{path} expired on {end:%Y-%m-%d}", "Give a renewed one.")
     if now < start:
-        return Finding(_CERT_KEY, f"{path} is valid from {start:%Y-%m-%d} only")
+        return Finding(key, f"{path} is valid from {start:%Y-%m-%d} only")
     return None
 
 

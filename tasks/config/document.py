@@ -71,7 +71,7 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
         },
         "resources": dict(desired["resources"]),
         "network": dict(desired["network"]),
-        "database": dict(desired["database"]),
+        "database": _database(desired["database"]),
         "redis": dict(desired["redis"]),
         "services": {
             "backend": {
@@ -106,6 +106,12 @@ def deployment_document(instance: Instance, facts: DeploymentFacts) -> dict[str,
     # It is for root and the application's group to read, and in plain archives.
     shown: dict[str, Any] = without_secrets(document)
     return shown
+
+
+def _database(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Where nothing is said of TLS, as it was before there was such a section."""
+    said = section["tls"]["mode"] is not None
+    return {name: value for name, value in section.items() if said or name != "tls"}
 
 
 def without_secrets(value: Any) -> Any:

@@ -18,6 +18,7 @@ PREFIX = "VIKUNJA_"
 
 _NO_KEY = "Remove the line; there is no key for it yet."
 _DATABASE = "is set from the section database; a backup would hold another one"
+_TLS = "is set from database.tls: backups would connect otherwise"
 _HERE = "is set by vikunja-deploy: backups take it from there"
 _SECRET = "is a secret that vikunja-deploy makes and keeps in the container"
 _REDIS = "is set from the section redis"
@@ -49,6 +50,11 @@ OWNED: Mapping[str, tuple[str, str]] = {
     "database.user": (_DATABASE, "Use database.user."),
     "database.password": (_DATABASE, "Use database.password_file."),
     "database.path": (_DATABASE, f"Use database.type. {_MOVE.format('vikunja.db')}"),
+    "database.sslmode": (_TLS, "Use database.tls.mode."),
+    "database.sslrootcert": (_TLS, "Use database.tls.ca_file."),
+    "database.sslcert": (_TLS, "Use database.tls.cert_file."),
+    "database.sslkey": (_TLS, "Use database.tls.key_file."),
+    "database.tls": (_TLS, "Use database.tls.mode."),
     "database.schema": (_DATABASE, f"{_NO_KEY} What is in another schema is not taken along."),
     "files.basepath": (_HERE, f"{_NO_KEY} {_MOVE.format('files')}"),
     "files.type": (
@@ -87,7 +93,7 @@ def environment(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Variables of the application that are the tool's."""
     given = value_at(document, "vikunja.environment") or ()
     for name in given:
-        if owned := _owned(name):
+        if owned := _owned(name) or _trusted(document, name):
             yield Finding(("vikunja", "environment", name), *owned)
     for name in value_at(document, "vikunja.secret_files") or ():
         key = ("vikunja", "secret_files", name)
@@ -95,6 +101,14 @@ def environment(document: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(key, *owned)
         elif name in given or f"{name}_FILE" in given:
             yield Finding(key, "is in vikunja.environment, too", "Remove it there.")
+
+
+def _trusted(document: Mapping[str, Any], name: str) -> tuple[str, str] | None:
+    """Vikunja knows a MySQL server's authority by a variable that is not its own."""
+    ours = value_at(document, "database.type") == "mysql" and value_at(
+        document, "database.tls.ca_file"
+    )
+    return (_TLS, "Use database.tls.ca_file.") if ours and name == "SSL_CERT_FILE" else None
 
 
 def _owned(name: str) -> tuple[str, str] | None:

@@ -152,16 +152,16 @@ def _quote(key: Key, text: str) -> str:
     return f'Put it in quotes: "{text}"'
 
 
-def _enum_finding(key: Key, value: Any, values: list[str | None], text: str | None) -> Finding:
-    wanted = [one for one in values if one is not None]
-    known = ", ".join(wanted)
+def _enum_finding(key: Key, value: Any, wanted: list[str | None], text: str | None) -> Finding:
+    named = [one for one in wanted if one is not None]
+    known = ", ".join(named)
     if value is None:
         return Finding(key, f"has no value, one of {known} is needed")
     if not isinstance(value, str):
         written = value.text[:60] if isinstance(value, Ambiguous) else text
         return Finding(key, f"{written or 'the value'} is none of {known}")
-    alike = _ALIASES.get(value.lower()) or nearest(value, wanted)
-    guess = f", did you mean {alike}?" if alike in wanted else ""
+    alike = _ALIASES.get(value.lower()) or nearest(value, named)
+    guess = f", did you mean {alike}?" if alike in named else ""
     return Finding(key, f"{shown(key, value)} is none of {known}{guess}")
 
 

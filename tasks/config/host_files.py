@@ -24,6 +24,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         path = value_at(document, f"database.{name}")
         if isinstance(path, str) and value_at(document, "database.type") != "sqlite":
             yield from _password_file(("database", name), Path(path))
+    yield from _database_tls(document)
     secret = value_at(document, "vikunja.secret_file")
     if isinstance(secret, str):
         yield from _password_file(("vikunja", "secret_file"), Path(secret))
@@ -168,6 +169,36 @@ def _secret_content(key: Key, path: Path) -> Generator[Finding, None, bytes | No
         what = "the file is readable for others than its owner"
         yield Finding(key, what, "Close it: chmod 600 FILE")
     return content
+
+
+def _database_tls(document: Mapping[str, Any]) -> Iterator[Finding]:
+    section = value_at(document, "database.tls")
+    contents: dict[str, bytes] = {}
+    for name in ("ca_file", "cert_file", "key_file"):
+        path, key = value_at(document, f"database.tls.{name}"), ("database", "tls", name)
+        if not isinstance(path, str):
+            continue
+        found = _read(Path(path))
+        if isinstance(found, str):
+            yield Finding(key, f"{path} {found}", _PRESENT)
+            continue
+        contents[name], mode = found
+        if name == "key_file" and mode & 0o077:
+            what = "the file is readable for others than its owner"
+            yield Finding(key, what, "Close it: chmod 600 FILE")
+    if contents:
+        from tasks.config.certificate import (
+            DATABASE_CLIENT,
+            certificate_findings,
+            one_certificate,
+        )
+
+        if "ca_file" in contents:
+            key = ("database", "tls", "ca_file")
+            finding = one_certificate(key, section["ca_file"], contents["ca_file"])
+            if finding:
+                yield finding
+        yield from certificate_findings(section, contents, DATABASE_CLIENT)
 
 
 def _time_zone(zone: object) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from tasks.config.database_rules import database
 from tasks.config.environment_rules import environment
 from tasks.config.extra_files import extra_files
 from tasks.config.finding import Finding, Key, has_login, parse, value_at
@@ -64,42 +65,6 @@ def ports(document: Document, given: Collection[Key]) -> Iterator[Finding]:
             )
         else:
             taken[port] = name
-
-
-def database(document: Document, given: Collection[Key]) -> Iterator[Finding]:
-    desired = document.get("database") or {}
-    kind, host = desired.get("type"), desired.get("host")
-    server_keys = ("host", "port", "user", "password_file", "admin_user", "admin_password_file")
-    if kind == "sqlite":
-        for name in server_keys:
-            if desired.get(name) is not None:
-                yield Finding(
-                    ("database", name),
-                    "does not go with type sqlite",
-                    "Remove the line, or choose postgresql or mysql.",
-                )
-        return
-    if kind is None or "host" not in desired:
-        return
-    if host is None:
-        for name in ("port", "admin_user", "admin_password_file"):
-            if desired.get(name) is not None and ("database", name) in given:
-                yield Finding(
-                    ("database", name),
-                    "is only for a server outside the container",
-                    "Give database.host, or remove the line.",
-                )
-        return
-    admin = ("admin_user", "admin_password_file")
-    for name, other in (admin, admin[::-1]):
-        if desired.get(name) and other in desired and not desired[other]:
-            yield Finding(("database", other), f"is missing, {name} needs it")
-    if "password_file" in desired and not desired["password_file"]:
-        yield Finding(
-            ("database", "password_file"),
-            "is missing, a server outside the container needs it",
-            "Write the password into a file (mode 0600) and name that file.",
-        )
 
 
 def components(document: Document) -> Iterator[Finding]:

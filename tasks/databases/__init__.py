@@ -6,7 +6,7 @@ from tasks.containers.base import Container
 from tasks.databases.base import LIVE, Database, counts_in
 from tasks.databases.outlook import Apart, Doubt, doubts, read_apart
 from tasks.model.database_address import USUAL_PORTS, DatabaseAddress
-from tasks.model.instance import Instance
+from tasks.model.instance import Color, Instance
 from tasks.model.layout import DATA, USER, database_port, database_user
 
 __all__ = [
@@ -27,8 +27,11 @@ PASSWORD = "db-password"
 """The secret that Vikunja logs in with."""
 
 
-def database_for(instance: Instance, container: Container) -> Database:
-    """The database that an instance's application uses, reached from its container."""
+def database_for(
+    instance: Instance, container: Container, serving: Color | None = None
+) -> Database:
+    """The database that an instance's application uses, reached from its container. serving: the
+    color as which; what is configured may not be what it was started with, and may not work."""
     desired = instance.database
     if desired.type == "sqlite":
         return Database(container, "sqlite", (SQLITE, f"{USER}:{USER}"), f"database {SQLITE}")
@@ -43,7 +46,8 @@ def database_for(instance: Instance, container: Container) -> Database:
         desired.name,
         database_user(instance),
         "" if desired.inside else admin,
-        PASSWORD,
+        PASSWORD if desired.inside or serving is None else f"{serving}/{PASSWORD}",
+        "" if desired.inside else str(desired.tls),
     )
     return Database(container, desired.type, connection, f"database {desired.name}{where}")
 
@@ -63,6 +67,7 @@ def database_at(
         database_address.user,
         admin,
         secret,
+        database_address.tls,
     )
     return Database(
         container, database_address.type, connection, f"database {database_address.label}"

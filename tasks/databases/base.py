@@ -29,10 +29,16 @@ _EVIDENCE = 5
 _REFUSED = 7
 """A script's exit code where the last line of its stderr is what to tell the user."""
 _UNREACHED = re.compile(
-    r"could not translate host name|connection to server at .* failed: (?!FATAL|server closed)|"
+    r"could not translate host name|"
+    r"connection to server at .* failed: (?!FATAL|server closed|.*(?:SSL|certificate))|"
     r"(?:ERROR|Got error:) 20(?:02|03|05)\b"
 )
 """What the engines' programs say where no server answers them."""
+_NOT_TRUSTED = re.compile(
+    r"connection to server at .* failed: (?:FATAL: *)?(?P<postgresql>.*(?:SSL|certificate).*)|"
+    r"(?:ERROR|Got error:) 2026\b.*?(?:error: ?)(?P<mysql>.*?)\"?$"
+)
+"""What they say where TLS does not come about, with why."""
 
 
 class Database(Struct, frozen=True):
@@ -161,6 +167,16 @@ class Database(Struct, frozen=True):
                 evidence=lines[-_EVIDENCE:],
                 hint="Nothing that is live was changed. Check that the server runs, its firewall "
                 "and the way there from the container; then run the command again.",
+            )
+        refused = next(filter(None, map(_NOT_TRUSTED.search, lines)), None) if host else None
+        if refused:
+            why = refused["postgresql"] or refused["mysql"]
+            return DatabaseError(
+                f"{what}: {host} port {self.connection[1]} is not reached over TLS: {why}",
+                where=self.container.spec.instance_id,
+                evidence=lines[-_EVIDENCE:],
+                hint="Nothing that is live was changed. Put database.tls, or the server's "
+                "certificate, right; then run the command again.",
             )
         if code == _REFUSED and lines:
             what = f"{what}: {lines.pop()}"

@@ -6,8 +6,11 @@ this machine not in, it stays unknown.
 
 from __future__ import annotations
 
+import re
+import ssl
 import struct
 
+from tasks.databases.trust import tls_context
 from tasks.errors import DatabaseError
 from tasks.model.host_files import HostFiles
 from tasks.model.instance import Instance
@@ -19,6 +22,9 @@ CLIENTS = {"bookworm": 15, "trixie": 17}
 
 SECONDS = 5.0
 
+_CERTIFICATE = re.compile("certificate|alert unknown ca", re.IGNORECASE)
+"""What a server says that wants to be shown another one, as far as it says it in English."""
+
 
 def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
     """Raise DatabaseError where a new container's programs could never copy the database outside:
@@ -27,17 +33,10 @@ def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
     own = CLIENTS.get(instance.suite)
     if desired.type != "postgresql" or desired.host is None or own is None:
         return
-    port = database_port(instance)
-    logins = [(database_user(instance), given.database_password, desired.name)]
-    if desired.admin_user and given.admin_password is not None:
-        logins.append((desired.admin_user, given.admin_password, "postgres"))
-    version = None
-    for user, password, name in logins:
-        version = server_version(desired.host, port, user, password, name)
-        if version is not None:
-            break
+    version = _asked(instance, given)
     if version is None or version <= own:
         return
+    port = database_port(instance)
     newer = [f"{suite} ({has})" for suite, has in CLIENTS.items() if has >= version]
     raise DatabaseError(
         f"PostgreSQL {version} at {desired.host}:{port} is newer than the programs of PostgreSQL "
@@ -51,24 +50,65 @@ def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
     )
 
 
+def refuse_unknown(instance: Instance, given: HostFiles) -> None:
+    """Raise DatabaseError where PostgreSQL outside wants to be shown another certificate, as far as
+    it tells this machine."""
+    if instance.database.type == "postgresql" and not instance.database.inside:
+        _asked(instance, given)
+
+
+def _asked(instance: Instance, given: HostFiles) -> int | None:
+    """The version, as whoever of the two is let in hears it."""
+    desired = instance.database
+    assert desired.host is not None
+    port, context = database_port(instance), tls_context(instance)
+    logins = [(database_user(instance), given.database_password, desired.name)]
+    if desired.admin_user and given.admin_password is not None:
+        logins.append((desired.admin_user, given.admin_password, "postgres"))
+    for user, password, name in logins:
+        version = server_version(desired.host, port, user, password, name, context)
+        if version is not None:
+            return version
+    return None
+
+
 def server_version(
     host: str,
     port: int,
     user: str,
     password: Secret[bytes] | None,
     database: str,
+    context: ssl.SSLContext | None = None,
     seconds: float = SECONDS,
 ) -> int | None:
-    """The first number of its version; None where it does not tell us."""
+    """The first number of its version; None where it does not tell us. context: how the connection
+    is encrypted; None: where the server can, whoever it is. Raises DatabaseError where it wants to
+    see another certificate of ours than it does."""
     from pg8000 import exceptions, native
 
     said = password.reveal().decode(errors="surrogateescape") if password else ""
     try:
-        with native.Connection(user, host, database, port, said, timeout=seconds) as connection:
+        with native.Connection(
+            user, host, database, port, said, ssl_context=context, timeout=seconds
+        ) as connection:
             ((number,),) = connection.run("show server_version_num")
             return int(number) // 10000
-    except (exceptions.DatabaseError, exceptions.InterfaceError, OSError):
+    except (exceptions.DatabaseError, exceptions.InterfaceError, OSError) as error:
+        ours = not isinstance(error, ssl.SSLCertVerificationError)
+        if context is not None and ours and _CERTIFICATE.search(str(error)):
+            raise DatabaseError(
+                f"PostgreSQL at {host}:{port} does not take the certificate that it is shown: "
+                f"{_said(error)}",
+                hint="Set database.tls.cert_file and key_file to one that the server knows, for "
+                f"user {user}",
+            ) from error
         return None
     except (KeyError, ValueError, struct.error):
         # What no server of PostgreSQL says.
         return None
+
+
+def _said(error: Exception) -> str:
+    """The server's own words (`M` of a message of PostgreSQL's), or those of OpenSSL."""
+    (first, *_) = error.args or ("",)
+    return str(first["M"] if isinstance(first, dict) and "M" in first else error)

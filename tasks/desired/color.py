@@ -21,6 +21,7 @@ from tasks.model.layout import (
     backend_launcher,
     database_login,
     database_resource,
+    database_tls_files,
     database_user,
     environment,
     needs_redis,
@@ -84,7 +85,7 @@ def secrets(instance: Instance, color: Color, serving: Color | None = None) -> S
         names.append("db-password")
     if needs_redis(instance):
         names.append("redis-password")
-    names += sorted(instance.vikunja.secret_files)
+    names += (*database_tls_files(instance), *sorted(instance.vikunja.secret_files))
     return Script(
         script="color-secrets",
         title=color,

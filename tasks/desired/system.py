@@ -26,11 +26,13 @@ from tasks.model.layout import (
     UNITS,
     USER,
     database_port,
+    database_tls_files,
     database_user,
+    external_arguments,
     needs_redis,
 )
 from tasks.resources.base import Origin, Resource
-from tasks.resources.data_move import NEXT
+from tasks.resources.data_move import ALL_NEXT
 from tasks.resources.files import Absent, Directory, File
 from tasks.resources.migration import DATABASE_FILE
 from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, User
@@ -182,12 +184,16 @@ def _secrets(instance: Instance, host_files: HostFiles) -> Iterator[Resource]:
         else:
             key = "database.password_file"
             yield _password(path, USER, key, host_files.database_password, origin)
+    for name, content in host_files.database_tls.items():
+        origin = origin_of(instance, [f"database.tls.{name.removeprefix('db-')}_file"])
+        key = f"database.tls.{name.removeprefix('db-')}_file"
+        yield _password(f"{SECRETS}/{name}", USER, key, content, origin)
     for name, value in sorted(host_files.settings.items()):
         key = f"vikunja.secret_files.{name}"
         path, origin = f"{SECRETS}/{name}", origin_of(instance, ["vikunja.secret_files"])
         yield _password(path, USER, key, value, origin)
     # Of an apply that was killed on its way to another database.
-    yield Absent(path=NEXT)
+    yield from (Absent(path=path) for path in ALL_NEXT)
     if host_files.admin_password is not None:
         origin = origin_of(instance, ["database.admin_password_file"])
         path, key = f"{SECRETS}/db-admin-password", "database.admin_password_file"
@@ -292,16 +298,13 @@ def _database(
         )
         return
     port = database_port(instance)
-    admin = (
-        (desired.admin_user,)
-        if desired.admin_user and host_files.admin_password is not None
-        else ()
-    )
+    admin = desired.admin_user if host_files.admin_password is not None else None
+    files = (f"file:{SECRETS}/{name}" for name in database_tls_files(instance))
     yield Script(
         script=f"external-{desired.type}",
         title=f"{desired.host}:{port}/{desired.name}",
-        arguments=(desired.host, str(port), desired.name, user, *admin),
-        triggers=triggers,
+        arguments=external_arguments(instance, admin),
+        triggers=(*triggers, *files),
         origin=origin.merged([origin_of(instance, ["database.admin_user"])]),
         holds_data=True,
     )

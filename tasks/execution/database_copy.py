@@ -29,7 +29,7 @@ from tasks.guest.runner import (
 )
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase, kept_text, read_kept
-from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS
+from tasks.model.layout import OUTBOUND_SETTINGS, SECRETS, TLS_FILES
 from tasks.model.operation_log import format_time, utc_now
 from tasks.model.plan import PlanEntry
 from tasks.planning.migrations import ID
@@ -45,8 +45,8 @@ from tasks.resources.landing import put_files
 from tasks.resources.migration import HOME
 from tasks.resources.release import listening_port, released
 
-PUT_BACK = (f"{SECRETS}/{PASSWORD}", KEPT)
-"""What is put back where it fails: the password by which the old database's server is reached."""
+PUT_BACK = (*(f"{SECRETS}/{name}" for name in (PASSWORD, *TLS_FILES)), KEPT)
+"""What is put back where it fails: what the old database's server is reached with."""
 
 MOST_SECONDS = 3600
 """What making the tables may take at most."""

@@ -44,7 +44,7 @@ def stage(context: ApplyContext, restore: StagedRestore) -> StagedUpdate:
     found = find(instance, context.container, context.paths)
     expected = read_metadata(restore.archive)
     assert expected is not None
-    database = database_for(found.instance, context.container)
+    database = database_for(found.instance, context.container, found.color)
 
     def evaluate(_: Contents, database: Database) -> None:
         restored = database.migrations(RESTORED)

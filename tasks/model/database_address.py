@@ -18,18 +18,26 @@ TYPES: dict[str, DatabaseType] = {
 
 USUAL_PORTS: dict[DatabaseType, int] = {"sqlite": 0, "postgresql": 5432, "mysql": 3306}
 
-_SETTING = re.compile(r'^VIKUNJA_DATABASE_(TYPE|HOST|DATABASE|USER)="([^"]*)"$', re.MULTILINE)
+_SETTING = re.compile(
+    r"^(?:VIKUNJA_DATABASE_(TYPE|HOST|DATABASE|USER|SSLMODE|SSLROOTCERT|SSLCERT|TLS)|SSL_CERT_FILE)"
+    r'="([^"]*)"$',
+    re.MULTILINE,
+)
+_MODES = {"false": "disable", "skip-verify": "require", "true": "verify-full"}
+"""Of `database.tls`, by what Vikunja has of MySQL."""
+_OURS = re.compile(r"/etc/vikunja/secrets/(blue|green)/db-(ca|cert)")
 
 
 class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One database. host: None for a server in the container; port: 0 there; name: empty for
-    SQLite, of which there is one."""
+    SQLite, of which there is one. tls: how a server outside is connected to (DatabaseTls)."""
 
     type: DatabaseType
     host: str | None = None
     port: int = 0
     name: str = ""
     user: str = ""
+    tls: str = ""
 
     @property
     def inside(self) -> bool:
@@ -54,7 +62,8 @@ class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.type, self.host, self.port, self.name)
 
     def as_data(self) -> dict[str, Any]:
-        return msgspec.structs.asdict(self)
+        data = msgspec.structs.asdict(self)
+        return data if self.tls else {name: data[name] for name in data if name != "tls"}
 
 
 def address_in(environment: bytes) -> DatabaseAddress | None:
@@ -69,13 +78,24 @@ def address_in(environment: bytes) -> DatabaseAddress | None:
     server: tuple[str | None, int] = (host.strip("[]"), int(port))
     if server == ("127.0.0.1", USUAL_PORTS[kind]):
         server = (None, 0)
-    return DatabaseAddress(kind, *server, found["DATABASE"], found.get("USER", ""))
+    tls = "" if server[0] is None else _tls_in(found)
+    return DatabaseAddress(kind, *server, found["DATABASE"], found.get("USER", ""), tls)
+
+
+def _tls_in(found: dict[str, str]) -> str:
+    """`verify-full,ca,cert`"""
+    mode = found.get("SSLMODE") or _MODES.get(found.get("TLS", ""), "")
+    # What stands by itself is SSL_CERT_FILE, for MySQL.
+    files = {"ca": found.get("SSLROOTCERT") or found.get(""), "cert": found.get("SSLCERT")}
+    ours = (name for name, file in files.items() if mode and _OURS.fullmatch(file or ""))
+    return ",".join([mode, *ours])
 
 
 def read_address(data: object) -> DatabaseAddress | None:
     """From JSON; None where it is none."""
     # Defaults are for the code: what a record does not say is not known.
-    if not isinstance(data, dict) or data.keys() != set(DatabaseAddress.__struct_fields__):
+    known = set(DatabaseAddress.__struct_fields__)
+    if not isinstance(data, dict) or data.keys() | {"tls"} != known:
         return None
     try:
         return msgspec.convert(data, DatabaseAddress)

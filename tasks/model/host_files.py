@@ -35,6 +35,8 @@ class HostFiles(Struct, frozen=True):
     eab: Secret[bytes] | None = None
     acme_authority: bytes | None = None
     """Of services.frontend.acme: None where it is not asked."""
+    database_tls: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
+    """Of database.tls, by name in the container (layout.TLS_FILES)."""
 
 
 NO_HOST_FILES = HostFiles()
@@ -47,12 +49,13 @@ def read_host_files(instance: Instance) -> HostFiles:
     asked = frontend.asks_authority
     credentials = acme.dns.credentials_file if asked and acme.challenge == "dns" else None
     return HostFiles(
-        certificate=_certificates(instance, frontend.ssl_cert),
+        certificate=_certificates(instance, "services.frontend.ssl_cert", frontend.ssl_cert),
         key=_secret(_read(instance, "services.frontend.ssl_key", frontend.ssl_key)),
         database_password=_password(instance, "database.password_file", database.password_file),
         admin_password=_password(
             instance, "database.admin_password_file", database.admin_password_file
         ),
+        database_tls=_database_tls(instance),
         service_secret=_password(instance, "vikunja.secret_file", instance.vikunja.secret_file),
         settings={
             name: value
@@ -68,6 +71,16 @@ def read_host_files(instance: Instance) -> HostFiles:
         eab=_secret(_read(instance, f"{_ACME}.eab_file", acme.eab_file if asked else None)),
         acme_authority=_read(instance, f"{_ACME}.ca_file", acme.ca_file if asked else None),
     )
+
+
+def _database_tls(instance: Instance) -> dict[str, Secret[bytes]]:
+    tls = instance.database.tls
+    found = {
+        "db-ca": _certificates(instance, "database.tls.ca_file", tls.ca_file),
+        "db-cert": _certificates(instance, "database.tls.cert_file", tls.cert_file),
+        "db-key": _read(instance, "database.tls.key_file", tls.key_file),
+    }
+    return {name: Secret(content) for name, content in found.items() if content is not None}
 
 
 def _secret(content: bytes | None) -> Secret[bytes] | None:
@@ -87,10 +100,10 @@ def _read(instance: Instance, key: str, path: Path | None) -> bytes | None:
         ) from error
 
 
-def _certificates(instance: Instance, path: Path | None) -> bytes | None:
+def _certificates(instance: Instance, key: str, path: Path | None) -> bytes | None:
     """The certificates of a PEM file, which everybody may read, and nothing that stands beside
     them: it may be the private key."""
-    content = _read(instance, "services.frontend.ssl_cert", path)
+    content = _read(instance, key, path)
     if content is None:
         return None
     return b"".join(b"%s\n" % found for found in re.findall(_CERTIFICATE, content))

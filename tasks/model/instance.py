@@ -12,6 +12,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -62,6 +63,36 @@ class Network(Struct, frozen=True):
         return ip_interface(self.ip_address)
 
 
+class DatabaseTls(Struct, frozen=True):
+    """How a server outside is connected to; mode: None where nothing is said of it. Files are
+    absolute host paths, PEM."""
+
+    mode: Literal["disable", "require", "verify-ca", "verify-full"] | None
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+
+    def __str__(self) -> str:
+        """As scripts are told of it, `verify-full,ca,cert`: the mode, and what of the files there
+        is beside the password in the container; nothing where there is no mode."""
+        files = [("ca", self.ca_file), ("cert", self.cert_file)] if self.mode else []
+        return ",".join([self.mode or "", *(name for name, file in files if file)])
+
+
+NO_TLS = DatabaseTls(None, None, None, None)
+
+
+def read_tls(said: str) -> DatabaseTls:
+    """Of its text, which does not say which files of the host they were: those in the container
+    count, and the names stand for them. Raises msgspec.ValidationError."""
+    mode, *names = said.split(",")
+    files = {f"{name}_file": Path(f"db-{name}") for name in names}
+    if "cert" in names:
+        files["key_file"] = Path("db-key")
+    known = {**dict.fromkeys(DatabaseTls.__struct_fields__), "mode": mode or None, **files}
+    return msgspec.convert(known, DatabaseTls)
+
+
 class Database(Struct, frozen=True):
     """host is None where the database lives in the container. Files are absolute host paths."""
 
@@ -73,6 +104,7 @@ class Database(Struct, frozen=True):
     password_file: Path | None
     admin_user: str | None
     admin_password_file: Path | None
+    tls: DatabaseTls = NO_TLS
 
     @property
     def inside(self) -> bool:

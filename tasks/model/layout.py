@@ -86,6 +86,28 @@ def database_login(instance: Instance, color: Color) -> str:
     )
 
 
+TLS_FILES = ("db-ca", "db-cert", "db-key")
+"""Beside the password of a server outside: whom it is trusted by, and what is shown to it."""
+
+
+def database_tls_files(instance: Instance) -> tuple[str, ...]:
+    """Those that there are, by name."""
+    tls = instance.database.tls
+    given = zip(TLS_FILES, (tls.ca_file, tls.cert_file, tls.key_file), strict=True)
+    return tuple(name for name, file in given if file is not None)
+
+
+def external_arguments(instance: Instance, admin: str | None = None) -> tuple[str, ...]:
+    """What scripts are told of the server outside: host, port, name, user, and where there is one,
+    the administrator; `-` in the place of none before how TLS is used."""
+    desired = instance.database
+    port, user = database_port(instance), database_user(instance)
+    server = (str(desired.host), str(port), desired.name, user)
+    if desired.tls.mode is not None:
+        return (*server, admin or "-", str(desired.tls))
+    return (*server, admin) if admin else server
+
+
 def database_port(instance: Instance) -> int:
     return instance.database.port or (5432 if instance.database.type == "postgresql" else 3306)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from tasks.backup.running_instance import as_it_serves
@@ -21,8 +22,9 @@ from tasks.model import measured as measurements
 from tasks.model.applied import Applied
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import PlannedMove
-from tasks.model.instance import COLORS, Color, Database, Instance
-from tasks.model.layout import SECRETS, environment
+from tasks.model.host_files import read_host_files
+from tasks.model.instance import COLORS, NO_TLS, Color, Database, Instance
+from tasks.model.layout import SECRETS, TLS_FILES, database_tls_files, environment
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning import inspection
@@ -31,6 +33,7 @@ from tasks.planning.target import find_target
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, Resource
 from tasks.resources.data_move import (
+    ALL_NEXT,
     NEXT,
     DataCopied,
     Freeze,
@@ -46,9 +49,12 @@ from tasks.secret import Secret
 
 PASSWORD = f"{SECRETS}/db-password"
 
+LOGIN = (PASSWORD, *(f"{SECRETS}/{name}" for name in TLS_FILES))
+"""What a server outside is reached with."""
+
 OF_THE_OLD = frozenset(
     {
-        f"file:{PASSWORD}",
+        *(f"file:{path}" for path in LOGIN),
         f"file:{SECRETS}/db-admin-password",
         "file:/etc/mysql/mariadb.conf.d/90-vikunja.cnf",
         "unit:postgresql.service",
@@ -104,7 +110,8 @@ def _comes_first(entry: PlanEntry, as_is: Inputs) -> bool:
     """Whether it is more than the records, which every plan ends with, and than what a move that
     failed has left, which the next one puts there anew: a password, the idle color's settings."""
     gone = entry.action == "delete"
-    left = gone and (entry.address == f"absent:{NEXT}" or entry.address in as_is.colors)
+    absent = {f"absent:{path}" for path in ALL_NEXT}
+    left = gone and (entry.address in absent or entry.address in as_is.colors)
     return entry.step != "record" and not left
 
 
@@ -139,29 +146,39 @@ def as_it_is(
         database = replace(database, password_file=None)
         if not before.inside:
             # What the host says by now need not be that server's; what serves has the right one.
-            password = _password_in_use(container, active_color(facts))
+            password = _in_use(container, active_color(facts), "db-password")
+            password = password.removesuffix(b"\n")
     if database.admin_password_file is None or not database.admin_password_file.is_file():
         database = replace(database, admin_user=None, admin_password_file=None)
-    made = inspection.gather(_with(sources.instance, database), paths)
+    instance = _with(sources.instance, database)
+    # The host's files by now need not be what that server is reached with.
+    plain = _with(sources.instance, replace(database, tls=NO_TLS))
+    serving = active_color(facts)
+    tls = {name: Secret(_in_use(container, serving, name)) for name in database_tls_files(instance)}
+    known = replace(read_host_files(plain), database_tls=tls)
     if password:
-        known = replace(made.host_files, database_password=Secret(password))
-        made = replace(made, host_files=known)
+        known = replace(known, database_password=Secret(password))
+    made = inspection.gather(instance, paths, known)
     return replace(made, applied=_without_what_comes(made, sources))
 
 
-def _password_in_use(container: Container, serving: Color) -> bytes:
-    own = container.run(["cat", f"{SECRETS}/{serving}/db-password"], check=False).stdout
+def _in_use(container: Container, serving: Color, name: str) -> bytes:
+    """A secret as what serves has it."""
+    own = container.run(["cat", f"{SECRETS}/{serving}/{name}"], check=False).stdout
     # Before a color had secrets of its own.
-    found = own or container.run(["cat", PASSWORD], check=False).stdout
-    return found.removesuffix(b"\n")
+    return own or container.run(["cat", f"{SECRETS}/{name}"], check=False).stdout
 
 
 def _with(instance: Instance, database: Database) -> Instance:
-    section = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(database).items()
-    }
+    section = {**_plain(database), "tls": _plain(database.tls)}
     return replace(instance, database=database, document={**instance.document, "database": section})
+
+
+def _plain(record: Struct) -> dict[str, object]:
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in asdict(record).items()
+    }
 
 
 def _unchanged(sources: Inputs, database: Database, paths: Paths) -> bool:
@@ -169,7 +186,7 @@ def _unchanged(sources: Inputs, database: Database, paths: Paths) -> bool:
     path = database.password_file
     if path is None or not path.is_file():
         return False
-    plain = replace(database, admin_user=None, admin_password_file=None)
+    plain = replace(database, admin_user=None, admin_password_file=None, tls=NO_TLS)
     made = inspection.gather(_with(sources.instance, plain), paths)
     desired = next(one for one in made.inside if one.address == f"file:{PASSWORD}")
     before = sources.applied.resources.get(desired.address)
@@ -199,18 +216,20 @@ def around(
 ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
     """The system step without what would shut the old database out, and the start of the color that
     is to serve from the new one, once the data is there."""
-    late = tuple(
+    # Together or not at all: who reaches for one with an ending does so for the others.
+    login = tuple(one for one in system if isinstance(one, File) and one.path in LOGIN)
+    differ = move.before.type != "sqlite" and any(one.difference(facts) for one in login)
+    late = login if differ else ()
+    waiting = tuple(replace(one, path=f"{one.path}-next") for one in late)
+    awaited = {one.path for one in waiting}
+    early: list[Resource] = [
         one
         for one in system
-        if isinstance(one, File) and one.path == PASSWORD and one.difference(facts)
-        if move.before.type != "sqlite"
-    )
-    early: list[Resource] = []
-    for resource in system:
-        if resource in late:
-            early.append(replace(resource, path=NEXT))
-        elif not (late and resource == Absent(path=NEXT)):
-            early.append(resource)
+        if one not in late and not (isinstance(one, Absent) and one.path in awaited)
+    ]
+    # Before whatever reaches for it.
+    at = next((at for at, one in enumerate(system) if one in late), 0)
+    early[at:at] = waiting
     before, after = move.before, move.after
     stop = Freeze(
         color=color,

@@ -19,6 +19,7 @@ from tasks.desired.rendering import Rendered, origin_of
 from tasks.host.text_cache import TextCache
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
+from tasks.model.host_files import HostFiles
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.layout import environment, upstream
 from tasks.model.plan import InstancePlan, Lost, PlanEntry
@@ -170,12 +171,12 @@ def in_background(work: Callable[[], T]) -> Callable[[], T]:
     return wait
 
 
-def gather(instance: Instance, paths: Paths) -> Inputs:
-    """What the host knows: renderings, given files, the last apply."""
+def gather(instance: Instance, paths: Paths, host_files: HostFiles | None = None) -> Inputs:
+    """What the host knows: renderings, given files (read where there are none), the last apply."""
     return Inputs(
         instance,
         rendering.recall(instance, system.templated(instance), paths),
-        system.read_host_files(instance),
+        system.read_host_files(instance) if host_files is None else host_files,
         applied_records.read(paths, instance.id),
     )
 

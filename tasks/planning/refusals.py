@@ -18,6 +18,7 @@ from tasks.planning.inspection import Inspection
 from tasks.progress import SILENT, Progress
 from tasks.resources.container import DesiredContainer
 from tasks.resources.release import active_color
+from tasks.resources.system import Script
 
 WITHOUT_SECRET_FILES = re.compile(r"v?0\.\d+\.\d+")
 """Versions of Vikunja that read no `_FILE` variables. What is some commits further may do so."""
@@ -37,6 +38,7 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
         return
     try:
         _refuse_place(inspection, paths)
+        _refuse_server(inspection)
         _refuse_parts(inspection)
         _refuse_missing_tools(inspection, paths, progress)
         _refuse_unread_secrets(inspection, paths)
@@ -76,6 +78,18 @@ def refuse_loss(plans: Iterable[InstancePlan]) -> None:
             hint="Take a backup first: ./doit backup. Then, where what is there now may be lost: "
             "./doit apply --allow-destroy",
         )
+
+
+def _refuse_server(inspection: Inspection) -> None:
+    """Where something about a server outside changes, it has to be reached as is configured."""
+    if any(
+        isinstance(one.resource, Script) and one.resource.outside for one in inspection.plan.entries
+    ):
+        from tasks.databases.greeting import refuse_unknown
+        from tasks.databases.trust import refuse_untrusted
+
+        refuse_untrusted(inspection.instance)
+        refuse_unknown(inspection.instance, inspection.sources.host_files)
 
 
 def _refuse_place(inspection: Inspection, paths: Paths) -> None:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tasks.model.database_address import USUAL_PORTS, DatabaseAddress, address_in, read_address
 from tasks.model.database_move import KeptDatabase, read_kept
 from tasks.model.instance import Color, Instance
-from tasks.model.layout import ENVIRONMENT, SECRETS, database_user, environment
+from tasks.model.layout import ENVIRONMENT, SECRETS, TLS_FILES, database_user, environment
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
 from tasks.resources.release import active_color
@@ -30,6 +30,9 @@ FILLING = "/var/lib/vikunja-deploy/filling-database"
 
 NEXT = f"{SECRETS}/db-password-next"
 """The password of the database that is configured, while another one serves with another."""
+
+ALL_NEXT = (NEXT, *(f"{SECRETS}/{name}-next" for name in TLS_FILES))
+"""With its certificates, which come and go with the password."""
 
 Question = tuple[str, ...]
 
@@ -47,7 +50,9 @@ def database_address(instance: Instance) -> DatabaseAddress:
     if desired.type == "sqlite":
         return DatabaseAddress("sqlite")
     port = (desired.port or USUAL_PORTS[desired.type]) if desired.host else 0
-    found = DatabaseAddress(desired.type, desired.host, port, desired.name, database_user(instance))
+    tls = str(desired.tls) if desired.host else ""
+    user = database_user(instance)
+    found = DatabaseAddress(desired.type, desired.host, port, desired.name, user, tls)
     # What the services' settings cannot tell from a server in the container is taken for that.
     if (found.host, found.port) == ("127.0.0.1", USUAL_PORTS[desired.type]):
         found = DatabaseAddress(desired.type, None, 0, desired.name, found.user)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tasks.model.instance import Color, Instance
-from tasks.model.layout import DATA, USER, database_port, database_user
+from tasks.model.layout import DATA, USER, database_user, external_arguments
 from tasks.resources.base import Difference, Facts, Resource
 
 DATABASE_FILE = f"{DATA}/vikunja.db"
@@ -36,8 +36,7 @@ def migrations_question(instance: Instance) -> Question:
     account = (database.name, database_user(instance))
     if database.host is None:
         return ("probe", "migrations", f"{database.type}-database", *account)
-    server = (database.host, str(database_port(instance)))
-    return ("probe", "migrations", f"external-{database.type}", *server, *account)
+    return ("probe", "migrations", f"external-{database.type}", *external_arguments(instance))
 
 
 def recorded(facts: Facts, instance: Instance) -> frozenset[str] | None:

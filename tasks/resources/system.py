@@ -12,8 +12,8 @@ STAMPS = "/var/lib/vikunja-deploy/stamps"
 """In the container: per unit, the digest of what it was last (re)started or reloaded with."""
 
 
-EXTERNAL_ARGUMENTS = 4
-"""Host, port, name and user; one more is the administrator."""
+ADMINISTRATOR = slice(4, 5)
+"""Of the arguments of a server outside, `-` for nobody."""
 
 EXPOSED = "exposed"
 """State of a database whose server is reached from outside of the container."""
@@ -346,7 +346,7 @@ class Script(Resource, frozen=True, kw_only=True):
 
     def fired(self) -> Difference:
         """A server outside that has an administrator given takes another password at once."""
-        alters = self.outside and len(self.arguments) > EXTERNAL_ARGUMENTS
+        alters = self.outside and self.arguments[ADMINISTRATOR] not in ((), ("-",))
         until = "requests that need a new connection to the database, until the other color serves"
         return Difference("run", "", interrupts=until if alters else self.interrupts)
 

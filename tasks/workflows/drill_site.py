@@ -130,6 +130,7 @@ def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
     if frontend["tls"] == "acme":
         # No authority is asked for what is thrown away.
         frontend["tls"] = "self-signed"
+    document["database"]["tls"] = dict.fromkeys(document["database"]["tls"])
     quiet = {f"VIKUNJA_{name}": "false" for name in OUTBOUND_SETTINGS if name != "REDIS_ENABLED"}
     document["vikunja"]["environment"] = {**document["vikunja"]["environment"], **quiet}
     return make_instance(document, instance.source)

@@ -128,7 +128,7 @@ def _recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
 
 def _cutover(target: RestoreTarget, progress: Progress) -> Cutover:
     instance, container, running = target.instance, target.container, target.running
-    database = database_for(instance, container)
+    database = database_for(instance, container, running.color)
     return Cutover(instance, container, database, running.color, running.version, progress)
 
 

@@ -30,6 +30,8 @@ def make_folder(folder: Path) -> None:
     """Everything that the data files name, with the modes that version control does not keep."""
     for file in FILES.iterdir():
         shutil.copy(file, folder)
+    shutil.copy(folder / "good.key", folder / "own.key")
+    (folder / "own.key").chmod(0o600)
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
     passwords = {

@@ -197,5 +197,5 @@ def prepare(box: LxcContainer, kind: str) -> LabDatabase:
     arguments = (address, port, name, USER, admin) if place else (name, USER)
     text = f'{script_text(script)}\napply_{function_name(script)} "$@"'
     box.run(["sh", "-c", text, "sh", *arguments], timeout=120)
-    connection = (address, port, name, USER, admin, "db-password")
+    connection = (address, port, name, USER, admin, "db-password", "")
     return LabDatabase(box, kind, Database(box, engine, connection, f"database {name}"))  # type: ignore[arg-type]

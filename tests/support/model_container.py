@@ -382,7 +382,7 @@ class ModelContainer:
                 return model_migration.copy_rows(machine, folder, action, self.world.record)
             engine, action, *arguments = argv[3:]
             if argv[2] == database_script(engine).text:  # type: ignore[arg-type]
-                words = 2 if engine == "sqlite" else 6
+                words = 2 if engine == "sqlite" else 7
                 connection, arguments = arguments[:words], arguments[words:]
                 return model_migration.database(machine, engine, action, connection, arguments)
         if argv[0] == "cat":

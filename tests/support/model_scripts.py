@@ -19,6 +19,8 @@ from model_answers import answers, proxy_refuses, redis_digest
 from model_files import Node, Tree, folder
 from model_machine import GREEN, SECRETS, STAMPS, Database, Machine, Refused, User
 
+from tasks.model.layout import TLS_FILES
+
 NGINX_STAMP = f"{STAMPS}/nginx.service"
 SWITCHING = "/var/lib/vikunja-deploy/switching"
 LATER = 4102444800
@@ -729,6 +731,8 @@ def _source(machine: Machine, name: str) -> bytes | None:
     """The secret that is configured."""
     if name == "db-password":
         return _password(machine) + b"\n" if _password(machine) else None
+    if name in TLS_FILES and machine.files.content(f"{SECRETS}/db-password-next"):
+        name = f"{name}-next"
     return machine.files.content(f"{SECRETS}/{name}")
 
 
@@ -798,7 +802,7 @@ def _migrations(machine: Machine, script: str, *arguments: str) -> str:
         there = machine.files.content(arguments[1])
         return _ids(machine, ("sqlite", "")) if there else "none"
     if script.startswith("external-"):
-        place, (database, user) = ":".join(arguments[:2]), arguments[2:]
+        place, (database, user) = ":".join(arguments[:2]), arguments[2:4]
     else:
         place, (database, user) = _LOCAL[script.replace("-", "_")], arguments
     if _login(machine, place, database, user) != "present":

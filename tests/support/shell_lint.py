@@ -87,7 +87,8 @@ def texts() -> Iterator[Text]:
         shebang = SHEBANG.match(path.read_text())
         if shebang:
             yield Text(_name(path), "bash" if shebang[1] == "bash" else "sh", path.read_text())
-    yield Text("database_host", "sh", (ROOT / "tests/lab/database_host.sh").read_text())
+    for name in ("database_host", "database_tls"):
+        yield Text(name, "sh", (ROOT / f"tests/lab/{name}.sh").read_text())
 
 
 def _composed() -> Iterator[Text]:

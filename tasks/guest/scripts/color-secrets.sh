@@ -9,19 +9,30 @@ _color_secrets_copied() {
 	shift
 	copied=present
 	for name in "$@"; do
-		configured='' copy=''
-		{ IFS= read -r copy <"$folder/$name"; } 2>/dev/null || [ -n "$copy" ] || copied=absent
-		[ "$name" != db-password ] || name=$DB_SECRET
-		{ IFS= read -r configured <"/etc/vikunja/secrets/$name"; } 2>/dev/null || :
-		[ "$copied" = absent ] || [ "$configured" = "$copy" ] || copied=outdated
+		_whole "$folder/$name"
+		copy=$whole
+		[ -n "$copy" ] || copied=absent
+		_configured "$name"
+		_whole "$configured"
+		[ "$copied" = absent ] || [ "$whole" = "$copy" ] || copied=outdated
 	done
-	unset configured copy
+	unset whole copy
 }
 
-_secret_file() {
-	# NAME: where what is configured is.
-	[ "$1" != db-password ] || set -- "$DB_SECRET"
-	echo "/etc/vikunja/secrets/$1"
+_whole() {
+	# FILE: what it holds, in $whole; nothing where it is not there.
+	whole=''
+	{ while IFS= read -r line || [ -n "$line" ]; do whole="$whole$line
+"; done <"$1"; } 2>/dev/null
+}
+
+_configured() {
+	# NAME: where what is configured is, in $configured. Those of the next database have its password's
+	# ending.
+	configured=/etc/vikunja/secrets/$1
+	case $1 in
+	db-password | db-ca | db-cert | db-key) configured=$configured${DB_SECRET#db-password} ;;
+	esac
 }
 
 _color_login() (
@@ -50,7 +61,8 @@ apply_color_secrets() {
 	install -d -o vikunja -g vikunja -m 0700 "$folder" || return 1
 	for name in "$@"; do
 		# shellcheck disable=SC2015 # either that fails is the reason
-		install -o vikunja -g vikunja -m 0600 "$(_secret_file "$name")" "$folder/.$name" &&
+		_configured "$name"
+		install -o vikunja -g vikunja -m 0600 "$configured" "$folder/.$name" &&
 			sync "$folder/.$name" && mv -fT "$folder/.$name" "$folder/$name" || return 1
 	done
 	sync "$folder"

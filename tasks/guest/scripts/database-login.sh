@@ -40,6 +40,52 @@ _until() {
 	done
 }
 
+# How a server outside is connected to: TLS is the mode of database.tls and which of its files there
+# are beside the password SECRET, as `verify-full,ca,cert`; nothing where nothing is said of it.
+
+_tls_file() {
+	# NAME SECRET: it is where its password is, of a color or of the next database.
+	case $2 in
+	*db-password*) echo "/etc/vikunja/secrets/${2%%db-password*}$1${2##*db-password}" ;;
+	*) echo "/etc/vikunja/secrets/$1" ;;
+	esac
+}
+
+_trusted() {
+	# TLS SECRET: whom the server's certificate is to be from.
+	case $1 in
+	*,ca*) _tls_file db-ca "$2" ;;
+	*) echo /etc/ssl/certs/ca-certificates.crt ;;
+	esac
+}
+
+_postgresql_tls() {
+	# TLS SECRET: for the programs that are started next.
+	[ -n "$1" ] || return 0
+	export PGSSLMODE="${1%%,*}"
+	case $1 in verify-*)
+		PGSSLROOTCERT=$(_trusted "$1" "$2")
+		export PGSSLROOTCERT
+		;;
+	esac
+	case $1 in *,cert*)
+		PGSSLCERT=$(_tls_file db-cert "$2") PGSSLKEY=$(_tls_file db-key "$2")
+		export PGSSLCERT PGSSLKEY
+		;;
+	esac
+}
+
+_mysql_tls() {
+	# TLS SECRET: options, a word each.
+	case $1 in
+	# Newer programs would refuse a server without a certificate that they can check.
+	'') echo --disable-ssl-verify-server-cert ;;
+	disable*) echo --skip-ssl ;;
+	require*) echo --ssl --disable-ssl-verify-server-cert ;;
+	*) echo "--ssl --ssl-verify-server-cert --ssl-ca=$(_trusted "$1" "$2")" ;;
+	esac
+}
+
 _mysql() (
 	# SECRET PROGRAM [OPTION…]
 	_open_password "$1" || exit 1

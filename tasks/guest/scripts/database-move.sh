@@ -13,7 +13,7 @@ export LC_ALL
 umask 077
 home=/var/lib/vikunja-deploy/migration
 filling=/var/lib/vikunja-deploy/filling-database
-next=/etc/vikunja/secrets/db-password-next
+secrets=/etc/vikunja/secrets
 unit=vikunja-backend@database-move.service
 file=/run/systemd/system/$unit
 adds=$file.d
@@ -30,7 +30,9 @@ end_unit() {
 end() {
 	end_unit
 	rm -rf "$home/copy"
-	rm -f "$next"
+	# The password last: the others are looked for only while it is there.
+	rm -f "$secrets/db-ca-next" "$secrets/db-cert-next" "$secrets/db-key-next"
+	rm -f "$secrets/db-password-next"
 }
 
 schema() {

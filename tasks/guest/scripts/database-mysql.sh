@@ -1,17 +1,19 @@
 # What is done with a database of MariaDB or MySQL.
-# Arguments: ACTION HOST PORT NAME USER ADMIN SECRET [ARGUMENT…]. Without HOST the server is the
+# Arguments: ACTION HOST PORT NAME USER ADMIN SECRET TLS [ARGUMENT…]. Without HOST the server is the
 # container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
 # USER, whose password is in the file SECRET. Behind database-login.sh.
 
-action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
-shift 7
+action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7 tls=$8
+shift 8
+# A color that was prepared by an older version has none of its own.
+[ -s "/etc/vikunja/secrets/$secret" ] || secret=${secret##*/}
 
 command -v mariadb-dump >/dev/null || no_programs MariaDB
 
 with_password() {
 	# SECRET USER PROGRAM [ARGUMENT…]
-	# Newer programs would refuse a server without a certificate that they can check.
-	_mysql "$1" "$3" --user="$2" --disable-ssl-verify-server-cert \
+	# shellcheck disable=SC2046 # one word for each
+	_mysql "$1" "$3" --user="$2" $(_mysql_tls "$tls" "$secret") \
 		--host="${host:-127.0.0.1}" --port="$port" --default-character-set=utf8mb4 "${@:4}"
 }
 

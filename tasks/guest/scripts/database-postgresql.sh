@@ -1,14 +1,16 @@
 # What is done with a PostgreSQL database.
-# Arguments: ACTION HOST PORT NAME USER ADMIN SECRET [ARGUMENT…]. Without HOST the server is the
+# Arguments: ACTION HOST PORT NAME USER ADMIN SECRET TLS [ARGUMENT…]. Without HOST the server is the
 # container's own, and its own administrator does what ADMIN does elsewhere; without ADMIN it is
 # USER, whose password is in the file SECRET. Behind database-login.sh.
 
-action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7
-shift 7
+action=$1 host=$2 port=$3 name=$4 user=$5 admin=$6 secret=$7 tls=$8
+shift 8
+# A color that was prepared by an older version has none of its own.
+[ -s "/etc/vikunja/secrets/$secret" ] || secret=${secret##*/}
 
 _postgresql_programs || no_programs PostgreSQL
 export PGCONNECT_TIMEOUT=10 PGCLIENTENCODING=UTF8
-if [ -z "$host" ]; then export PGSSLMODE=disable; fi
+if [ -z "$host" ]; then export PGSSLMODE=disable; else _postgresql_tls "$tls" "$secret"; fi
 jobs=1
 
 with_password() {

@@ -1,5 +1,6 @@
-# A database on a MySQL or MariaDB server outside. Arguments: HOST PORT NAME USER [ADMIN].
-# Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password.
+# A database on a MySQL or MariaDB server outside. Arguments: HOST PORT NAME USER [ADMIN [TLS]].
+# Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password; `-` for
+# nobody.
 # `absent` is only what the server said; with MUST_EXIST no database is made.
 
 _external_mysql() (
@@ -7,12 +8,13 @@ _external_mysql() (
 	secret=$1 host=$2 port=$3 login=$4
 	shift 4
 	# A server that looks up its clients' names answers only when its DNS has, or has given up.
-	# Newer programs would refuse a server without a certificate that they can check.
+	# shellcheck disable=SC2046 # one word for each
 	_mysql "$secret" mariadb --batch --skip-column-names --connect-timeout=15 \
-		--disable-ssl-verify-server-cert --host="$host" --port="$port" --user="$login" "$@"
+		$(_mysql_tls "$EXTERNAL_TLS" "$DB_SECRET") --host="$host" --port="$port" --user="$login" "$@"
 )
 
 _external_mysql_state() {
+	EXTERNAL_TLS=${6:-}
 	if ! command -v mariadb >/dev/null || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
 		echo unasked
 		return
@@ -23,6 +25,8 @@ _external_mysql_state() {
 	1) echo present ;;
 	*"ERROR 1049"*) echo absent ;;
 	*"ERROR 1044"* | *"ERROR 1045"* | *"ERROR 1130"* | *"ERROR 1698"*) echo denied ;;
+	# An account with REQUIRE SSL is refused (1045) where TLS is not used.
+	*"ERROR 2026"*) echo insecure ;;
 	*"ERROR 2002"* | *"ERROR 2003"* | *"ERROR 2005"* | *"ERROR 2013"*) echo unreachable ;;
 	*) echo unasked ;;
 	esac
@@ -33,9 +37,17 @@ probe_external_mysql() {
 }
 
 apply_external_mysql() {
+	admin=${5:-}
+	[ "$admin" != - ] || admin=
 	state=$(_external_mysql_state "$@")
 	case $state in
 	present) return ;;
+	insecure)
+		said=$(echo 'select 1' | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3" 2>&1)
+		said=$(printf '%s\n' "$said" | tail -n 1)
+		echo "MySQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $said" >&2
+		return 1
+		;;
 	unreachable)
 		echo "MySQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server's bind-address and firewall allow the container's address." >&2
 		return 6
@@ -50,7 +62,7 @@ apply_external_mysql() {
 		echo "MySQL at $1 port $2 could not be asked for database \`$3\`: the line above says why." >&2
 		return 1
 	fi
-	if [ -z "${5:-}" ]; then
+	if [ -z "$admin" ]; then
 		if [ "$state" = absent ]; then
 			echo "MySQL at $1 port $2 has no database \`$3\`. An administrator of that server has to run: CREATE DATABASE \`$3\` CHARACTER SET utf8mb4; GRANT ALL PRIVILEGES ON \`$3\`.* TO '$4'@'%'; or set database.admin_user and database.admin_password_file." >&2
 		else
@@ -64,9 +76,9 @@ apply_external_mysql() {
 		# Who could not log in could not tell whether it is there.
 		there=$(echo "select count(*) from information_schema.schemata
 			where schema_name = '$(printf %s "$3" | sed "s/'/''/g")'" |
-			_external_mysql db-admin-password "$1" "$2" "$5")
+			_external_mysql db-admin-password "$1" "$2" "$admin")
 		[ "$there" = 1 ] || {
-			echo "MySQL at $1 port $2 has no database \`$3\` any more as administrator '$5' sees it, nor what was in it; none was made." >&2
+			echo "MySQL at $1 port $2 has no database \`$3\` any more as administrator '$admin' sees it, nor what was in it; none was made." >&2
 			return 4
 		}
 	fi
@@ -74,8 +86,8 @@ apply_external_mysql() {
 		echo "set session sql_mode = 'NO_BACKSLASH_ESCAPES';"
 		echo "create database if not exists \`$name\` character set utf8mb4;"
 		_mysql_user "$name" "$user" % "$DB_SECRET"
-	} | _external_mysql db-admin-password "$1" "$2" "$5" || {
-		echo "MySQL at $1 port $2: administrator '$5' could not create database \`$3\` and user '$4'; it needs CREATE, CREATE USER and GRANT OPTION." >&2
+	} | _external_mysql db-admin-password "$1" "$2" "$admin" || {
+		echo "MySQL at $1 port $2: administrator '$admin' could not create database \`$3\` and user '$4'; it needs CREATE, CREATE USER and GRANT OPTION." >&2
 		return 1
 	}
 	state=$(_external_mysql_state "$@")

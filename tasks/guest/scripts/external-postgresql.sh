@@ -1,17 +1,33 @@
-# A database on a PostgreSQL server outside. Arguments: HOST PORT NAME USER [ADMIN].
-# Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password.
+# A database on a PostgreSQL server outside. Arguments: HOST PORT NAME USER [ADMIN [TLS]].
+# Behind database-login.sh. ADMIN's password is in /etc/vikunja/secrets/db-admin-password; `-` for
+# nobody.
 # `absent` is only what the server said; with MUST_EXIST no database is made.
 
 _external_psql() (
 	# SECRET HOST PORT USER DATABASE; a query on stdin.
 	export PGCONNECT_TIMEOUT=4
+	_postgresql_tls "$EXTERNAL_TLS" "$DB_SECRET"
 	_postgresql "$1" psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 \
 		--host="$2" --port="$3" --username="$4" --dbname="$5" \
 		--set=name="$EXTERNAL_NAME" --set=user="$EXTERNAL_USER"
 )
 
+_external_postgresql_is() {
+	# HOST PORT NAME USER [ADMIN [TLS]]
+	EXTERNAL_NAME=$3 EXTERNAL_USER=$4 EXTERNAL_TLS=${6:-}
+}
+
+_external_postgresql_refused() (
+	# Why TLS does not come about; nothing where it does. The words are the client's, which are English
+	# so, but for what a server says of a certificate that it has not been shown.
+	LC_ALL=C
+	export LC_ALL
+	said=$(echo 'select 1' | _external_psql "$DB_SECRET" "$1" "$2" "$4" "$3" 2>&1) ||
+		printf '%s\n' "$said" | sed -n '/SSL\|certificate/{s/^.* failed: //;p;q;}'
+)
+
 _external_postgresql_state() {
-	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
+	_external_postgresql_is "$@"
 	if ! _postgresql_programs || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
 		echo unasked
 		return
@@ -41,6 +57,9 @@ probe_external_postgresql() {
 }
 
 apply_external_postgresql() {
+	_external_postgresql_is "$@"
+	admin=${5:-}
+	[ "$admin" != - ] || admin=
 	_postgresql_programs || {
 		echo "PostgreSQL's client programs are not installed in the container." >&2
 		return 1
@@ -48,6 +67,14 @@ apply_external_postgresql() {
 	state=$(_external_postgresql_state "$@")
 	case $state in
 	present) return ;;
+	esac
+	refused=
+	[ -z "$EXTERNAL_TLS" ] || refused=$(_external_postgresql_refused "$@")
+	if [ -n "$refused" ]; then
+		echo "PostgreSQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $refused" >&2
+		return 1
+	fi
+	case $state in
 	unreachable)
 		echo "PostgreSQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server listens for and its pg_hba.conf allows the container's address." >&2
 		return 6
@@ -57,7 +84,7 @@ apply_external_postgresql() {
 		echo "PostgreSQL at $1 port $2 has no database \"$3\" any more, nor what was in it; none was made." >&2
 		return 4
 	fi
-	if [ -z "${5:-}" ]; then
+	if [ -z "$admin" ]; then
 		if [ "$state" = absent ]; then
 			echo "PostgreSQL at $1 port $2 has no database \"$3\" that user \"$4\" may use. An administrator of that server has to run: CREATE DATABASE \"$3\" OWNER \"$4\"; or set database.admin_user and database.admin_password_file." >&2
 		else
@@ -65,13 +92,12 @@ apply_external_postgresql() {
 		fi
 		return 1
 	fi
-	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
 	if [ -n "${MUST_EXIST:-}" ]; then
 		# Who could not log in could not tell whether it is there.
 		there=$(echo "select count(*) from pg_database where datname = :'name'" |
-			_external_psql db-admin-password "$1" "$2" "$5" postgres)
+			_external_psql db-admin-password "$1" "$2" "$admin" postgres)
 		[ "$there" = 1 ] || {
-			echo "PostgreSQL at $1 port $2 has no database \"$3\" any more as administrator \"$5\" sees it, nor what was in it; none was made." >&2
+			echo "PostgreSQL at $1 port $2 has no database \"$3\" any more as administrator \"$admin\" sees it, nor what was in it; none was made." >&2
 			return 4
 		}
 	fi
@@ -90,8 +116,8 @@ apply_external_postgresql() {
 				where not exists (select from pg_database where datname = :'name') \gexec
 			alter database :"name" owner to :"user";
 		SQL
-	} | _external_psql db-admin-password "$1" "$2" "$5" postgres || {
-		echo "PostgreSQL at $1 port $2: administrator \"$5\" could not create database \"$3\" and user \"$4\"; it needs to be allowed to log in to database postgres and the attributes CREATEROLE and CREATEDB." >&2
+	} | _external_psql db-admin-password "$1" "$2" "$admin" postgres || {
+		echo "PostgreSQL at $1 port $2: administrator \"$admin\" could not create database \"$3\" and user \"$4\"; it needs to be allowed to log in to database postgres and the attributes CREATEROLE and CREATEDB." >&2
 		return 1
 	}
 	state=$(_external_postgresql_state "$@")

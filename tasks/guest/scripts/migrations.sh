@@ -34,7 +34,7 @@ _migrations_ids() {
 		if [ "$kind" = postgresql-database ]; then
 			_postgresql_programs && echo "$query" | _local_login "$1" "$2"
 		else
-			EXTERNAL_NAME=$3 EXTERNAL_USER=$4
+			_external_postgresql_is "$@"
 			_postgresql_programs && echo "$query" | _external_psql "$DB_SECRET" "$1" "$2" "$4" "$3"
 		fi
 		;;
@@ -45,6 +45,7 @@ _migrations_ids() {
 		if [ "$kind" = mysql-database ]; then
 			echo "$query" | _mysql_login "$1" "$2"
 		else
+			EXTERNAL_TLS=${6:-}
 			echo "$query" | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3"
 		fi
 		;;

@@ -95,7 +95,7 @@ def plain(box: LxcContainer, server: LxcContainer, engine: str) -> Database:
     lab.fill()
     prepare(box, f"{engine} outside") if box is server else secrets(box)
     host, port = address(server), "5432" if engine == "postgresql" else "3306"
-    connection = (host, port, OUTSIDE, USER, "", "db-password")
+    connection = (host, port, OUTSIDE, USER, "", "db-password", "")
     return Database(box, engine, connection, "database")  # type: ignore[arg-type]
 
 
@@ -106,8 +106,8 @@ def secrets(box: LxcContainer) -> None:
 
 
 def with_administrator(database: Database) -> Database:
-    *most, _, secret = database.connection
-    return replace(database, connection=(*most, "admin", secret))
+    *most, _, secret, tls = database.connection
+    return replace(database, connection=(*most, "admin", secret, tls))
 
 
 @pytest.fixture(params=["13 asks 12", "13 asks 13"])

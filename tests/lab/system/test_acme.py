@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from authority import Authority, serve_names
+from acme_server import Authority, serve_names
 from system_lab import DOMAIN, VERSION, Site
 
 from tasks.errors import CertificateError

@@ -210,7 +210,7 @@ MYSQL = "ERROR 2002 (HY000): Can't connect to server on 'db' (110)"
 def test_a_database_server_that_does_not_answer_is_a_matter_of_the_network(
     engine: Any, host: str, said: str, code: int, kind: type[DeployError]
 ) -> None:
-    connection = (host, "5432", "vikunja", "vikunja", "", "db-password")
+    connection = (host, "5432", "vikunja", "vikunja", "", "db-password", "")
     container = cast(Container, Failing(said, code))
     with pytest.raises(DeployError) as caught:
         Database(container, engine, connection, "database vikunja").dump("/folder")

@@ -62,7 +62,8 @@ def _with_empty_sections(given: object) -> object:
     # Those that the section given has, given or not.
     proxmox = {**dict.fromkeys(("connection", "ssh", "ha")), **given["proxmox"]}
     nested = {"backup": {"encrypt": None}, "notifications": {"smtp": None, "ping": None}}
-    return {**empty, **services, **nested, **given, "proxmox": proxmox}
+    database = {"database": {"tls": None, **given["database"]}}
+    return {**empty, **services, **nested, **given, "proxmox": proxmox, **database}
 
 
 def test_what_the_sample_comments_out_are_the_defaults() -> None:

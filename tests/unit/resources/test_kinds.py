@@ -490,6 +490,8 @@ def test_facts_are_told_apart_by_everything_but_how_often_a_failing_service_was_
     [
         ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "root"), True),
         ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks"), False),
+        ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "root", "require"), True),
+        ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "-", "require"), False),
         ("mysql-database", ("vikunja", "tasks"), False),
     ],
 )

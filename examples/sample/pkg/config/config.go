@@ -34,14 +34,17 @@ type Config struct {
 	TrustedProxies     string
 	NoAuthLimit        int
 
-	DatabaseType     string
-	DatabaseHost     string
-	DatabaseName     string
-	DatabaseUser     string
-	DatabasePassword string
-	DatabasePath     string
-	DatabaseSSLMode  string
-	DatabaseTLS      string
+	DatabaseType        string
+	DatabaseHost        string
+	DatabaseName        string
+	DatabaseUser        string
+	DatabasePassword    string
+	DatabasePath        string
+	DatabaseSSLMode     string
+	DatabaseSSLRootCert string
+	DatabaseSSLCert     string
+	DatabaseSSLKey      string
+	DatabaseTLS         string
 
 	FilesBasePath string
 	FilesMaxSize  Size
@@ -87,14 +90,17 @@ func load(lookup func(string) (string, bool), named string) (Config, error) {
 		TrustedProxies:     from.text("SERVICE_TRUSTEDPROXIES", ""),
 		NoAuthLimit:        from.number("RATELIMIT_NOAUTHLIMIT", 10),
 
-		DatabaseType:     from.text("DATABASE_TYPE", "sqlite"),
-		DatabaseHost:     from.text("DATABASE_HOST", "localhost"),
-		DatabaseName:     from.text("DATABASE_DATABASE", "vikunja"),
-		DatabaseUser:     from.text("DATABASE_USER", "vikunja"),
-		DatabasePassword: from.text("DATABASE_PASSWORD", ""),
-		DatabasePath:     below(root, from.text("DATABASE_PATH", "vikunja.db")),
-		DatabaseSSLMode:  from.text("DATABASE_SSLMODE", "disable"),
-		DatabaseTLS:      from.text("DATABASE_TLS", "false"),
+		DatabaseType:        from.text("DATABASE_TYPE", "sqlite"),
+		DatabaseHost:        from.text("DATABASE_HOST", "localhost"),
+		DatabaseName:        from.text("DATABASE_DATABASE", "vikunja"),
+		DatabaseUser:        from.text("DATABASE_USER", "vikunja"),
+		DatabasePassword:    from.text("DATABASE_PASSWORD", ""),
+		DatabasePath:        below(root, from.text("DATABASE_PATH", "vikunja.db")),
+		DatabaseSSLMode:     from.text("DATABASE_SSLMODE", "disable"),
+		DatabaseSSLRootCert: from.text("DATABASE_SSLROOTCERT", ""),
+		DatabaseSSLCert:     from.text("DATABASE_SSLCERT", ""),
+		DatabaseSSLKey:      from.text("DATABASE_SSLKEY", ""),
+		DatabaseTLS:         from.text("DATABASE_TLS", "false"),
 
 		FilesBasePath: below(root, from.text("FILES_BASEPATH", "files")),
 		FilesMaxSize:  from.size("FILES_MAXSIZE", "20MB"),

@@ -63,6 +63,9 @@ func postgresDSN(c config.Config) string {
 		{"user", c.DatabaseUser},
 		{"password", c.DatabasePassword},
 		{"sslmode", c.DatabaseSSLMode},
+		{"sslrootcert", c.DatabaseSSLRootCert},
+		{"sslcert", c.DatabaseSSLCert},
+		{"sslkey", c.DatabaseSSLKey},
 	} {
 		if pair[1] != "" {
 			parts = append(parts, fmt.Sprintf("%s='%s'", pair[0], quote.Replace(pair[1])))
