@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 import struct
+from typing import Literal
 
 from tasks.databases.trust import tls_context
 from tasks.errors import DatabaseError
@@ -68,8 +69,27 @@ def _asked(instance: Instance, given: HostFiles) -> int | None:
     for user, password, name in logins:
         version = server_version(desired.host, port, user, password, name, context)
         if version is not None:
+            _refuse_clear(instance, user, password, name)
             return version
     return None
+
+
+def _refuse_clear(instance: Instance, user: str, password: Secret[bytes] | None, name: str) -> None:
+    """Raise DatabaseError where this user, who is let in, is so over TLS only, and Vikunja, which
+    encrypts where it is told to, is not told."""
+    desired = instance.database
+    assert desired.host is not None
+    if desired.tls.mode not in (None, "disable"):
+        return
+    port = database_port(instance)
+    if server_version(desired.host, port, user, password, name, False) is None:
+        raise DatabaseError(
+            f"PostgreSQL at {desired.host}:{port} lets user {user} in over TLS only, and "
+            "database.tls.mode says nothing of it",
+            where=instance.id,
+            hint="Set database.tls.mode: verify-full, and ca_file where the server's authority is "
+            "your own",
+        )
 
 
 def server_version(
@@ -78,12 +98,14 @@ def server_version(
     user: str,
     password: Secret[bytes] | None,
     database: str,
-    context: ssl.SSLContext | None = None,
+    context: ssl.SSLContext | Literal[False] | None = None,
     seconds: float = SECONDS,
 ) -> int | None:
-    """The first number of its version; None where it does not tell us. context: how the connection
-    is encrypted; None: where the server can, whoever it is. Raises DatabaseError where it wants to
-    see another certificate of ours than it does."""
+    """The first number of its version; None where it does not tell us.
+
+    context: how the connection is encrypted; None: where the server can, whoever it is; False: it
+    is not. Raises DatabaseError where the server wants to see another certificate than it does.
+    """
     from pg8000 import exceptions, native
 
     said = password.reveal().decode(errors="surrogateescape") if password else ""
@@ -95,7 +117,9 @@ def server_version(
             return int(number) // 10000
     except (exceptions.DatabaseError, exceptions.InterfaceError, OSError) as error:
         ours = not isinstance(error, ssl.SSLCertVerificationError)
-        if context is not None and ours and _CERTIFICATE.search(str(error)):
+        # Of TLS 1.3 the client is done before the server looks at what it has been shown.
+        ended = isinstance(error.__cause__, ssl.SSLError)
+        if context and ours and (ended or _CERTIFICATE.search(str(error))):
             raise DatabaseError(
                 f"PostgreSQL at {host}:{port} does not take the certificate that it is shown: "
                 f"{_said(error)}",
@@ -110,5 +134,7 @@ def server_version(
 
 def _said(error: Exception) -> str:
     """The server's own words (`M` of a message of PostgreSQL's), or those of OpenSSL."""
+    if isinstance(error.__cause__, ssl.SSLError):
+        return "it ends the connection at once"
     (first, *_) = error.args or ("",)
     return str(first["M"] if isinstance(first, dict) and "M" in first else error)

@@ -24,7 +24,7 @@ from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import PlannedMove
 from tasks.model.host_files import read_host_files
 from tasks.model.instance import COLORS, NO_TLS, Color, Database, Instance
-from tasks.model.layout import SECRETS, TLS_FILES, database_tls_files, environment
+from tasks.model.layout import SECRETS, database_tls_files, environment
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning import inspection
@@ -34,6 +34,7 @@ from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, Resource
 from tasks.resources.data_move import (
     ALL_NEXT,
+    LOGIN,
     NEXT,
     DataCopied,
     Freeze,
@@ -48,9 +49,6 @@ from tasks.resources.system import Script
 from tasks.secret import Secret
 
 PASSWORD = f"{SECRETS}/db-password"
-
-LOGIN = (PASSWORD, *(f"{SECRETS}/{name}" for name in TLS_FILES))
-"""What a server outside is reached with."""
 
 OF_THE_OLD = frozenset(
     {

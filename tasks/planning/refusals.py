@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from tasks.containers.registry_entry import entry as entry_of
 from tasks.errors import BuildError, DeployError, UsageError
 from tasks.model import registry
-from tasks.model.plan import InstancePlan
+from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning.inspection import Inspection
 from tasks.progress import SILENT, Progress
 from tasks.resources.container import DesiredContainer
+from tasks.resources.data_move import ALL_NEXT, LOGIN
+from tasks.resources.files import File
 from tasks.resources.release import active_color
 from tasks.resources.system import Script
 
@@ -81,15 +83,22 @@ def refuse_loss(plans: Iterable[InstancePlan]) -> None:
 
 
 def _refuse_server(inspection: Inspection) -> None:
-    """Where something about a server outside changes, it has to be reached as is configured."""
-    if any(
-        isinstance(one.resource, Script) and one.resource.outside for one in inspection.plan.entries
-    ):
+    """Where something about a server outside changes, or what it is reached with, that has to
+    work."""
+    if any(map(_about_server, inspection.plan.entries)):
         from tasks.databases.greeting import refuse_unknown
         from tasks.databases.trust import refuse_untrusted
 
         refuse_untrusted(inspection.instance)
         refuse_unknown(inspection.instance, inspection.sources.host_files)
+
+
+def _about_server(entry: PlanEntry) -> bool:
+    resource = entry.resource
+    if isinstance(resource, Script) and resource.outside:
+        return True
+    login = isinstance(resource, File) and resource.path in (*LOGIN, *ALL_NEXT)
+    return login or any(reason.text.startswith("database.") for reason in entry.reasons)
 
 
 def _refuse_place(inspection: Inspection, paths: Paths) -> None:

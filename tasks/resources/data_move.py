@@ -31,8 +31,11 @@ FILLING = "/var/lib/vikunja-deploy/filling-database"
 NEXT = f"{SECRETS}/db-password-next"
 """The password of the database that is configured, while another one serves with another."""
 
-ALL_NEXT = (NEXT, *(f"{SECRETS}/{name}-next" for name in TLS_FILES))
-"""With its certificates, which come and go with the password."""
+LOGIN = tuple(f"{SECRETS}/{name}" for name in ("db-password", *TLS_FILES))
+"""What a server outside is reached with."""
+
+ALL_NEXT = tuple(f"{path}-next" for path in LOGIN)
+"""The same of the next one: they come and go with its password."""
 
 Question = tuple[str, ...]
 

@@ -41,7 +41,19 @@ apply_external_mysql() {
 	[ "$admin" != - ] || admin=
 	state=$(_external_mysql_state "$@")
 	case $state in
-	present) return ;;
+	present)
+		# Vikunja does not encrypt unless it is told to.
+		[ -z "$EXTERNAL_TLS" ] || return 0
+		said=$(echo 'select 1' |
+			EXTERNAL_TLS=disable _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3" 2>&1)
+		case $said in
+		*"ERROR 1045"* | *"insecure transport"*)
+			echo "MySQL at $1 port $2 lets user '$4' in over TLS only, and database.tls.mode says nothing of it. Set database.tls.mode: verify-full, and ca_file where the server's authority is your own." >&2
+			return 1
+			;;
+		esac
+		return 0
+		;;
 	insecure)
 		said=$(echo 'select 1' | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3" 2>&1)
 		said=$(printf '%s\n' "$said" | tail -n 1)
