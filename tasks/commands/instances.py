@@ -144,7 +144,7 @@ def row(known: Known) -> tuple[str, ...]:
         known.instance_id,
         status,
         container + node,
-        entry.ip_address if entry else "-",
+        ", ".join(entry.addresses) if entry else "-",
         entry.domain if entry else "-",
         last,
     )

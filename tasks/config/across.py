@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_interface
 from typing import Any
 
 from tasks.config.finding import Finding, Key, parse, value_at
@@ -74,3 +76,11 @@ def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
     address = value_at(document, "network.ip_address")
     if address is not None:
         yield parse("network.ip_address"), "the address", address.partition("/")[0]
+    second = value_at(document, "network.ip6_address")
+    if second is not None:
+        # However it is written, it is one address.
+        with suppress(ValueError):
+            yield parse("network.ip6_address"), "the address", str(ip_interface(second).ip)
+    hardware = value_at(document, "network.mac_address")
+    if hardware is not None:
+        yield parse("network.mac_address"), "the hardware address", hardware.lower()

@@ -13,23 +13,20 @@ from ipaddress import (
 )
 from typing import Any
 
-from tasks.config.finding import Finding, parse, quoted, value_at
+from tasks.config.finding import Finding, Key, parse, quoted, value_at
 
 _ADDRESS = parse("network.ip_address")
 _GATEWAY = parse("network.gateway")
+_ADDRESS6 = parse("network.ip6_address")
+_GATEWAY6 = parse("network.gateway6")
+_MAC = parse("network.mac_address")
 
 
 def network(document: Mapping[str, Any]) -> Iterator[Finding]:
-    interface = _interface(value_at(document, "network.ip_address"))
-    gateway = _address(value_at(document, "network.gateway"))
-    if isinstance(interface, Finding):
-        yield interface
-    elif interface is not None:
-        yield from _address_findings(interface)
-    if isinstance(gateway, str):
-        yield Finding(_GATEWAY, f"{quoted(gateway)} is not an address, such as 192.168.1.1")
-    elif gateway is not None and not isinstance(interface, Finding | None) and _fit(interface):
-        yield from _gateway_findings(interface, gateway)
+    first = value_at(document, "network.ip_address")
+    yield from _pair(_ADDRESS, first, _GATEWAY, value_at(document, "network.gateway"))
+    yield from _second(document, first)
+    yield from _hardware_address(value_at(document, "network.mac_address"))
     for index, text in enumerate(value_at(document, "network.nameservers") or ()):
         if isinstance(server := _address(text), str):
             yield Finding(
@@ -38,14 +35,66 @@ def network(document: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _interface(text: object) -> IPv4Interface | IPv6Interface | Finding | None:
+def _pair(key: Key, address: object, gateway_key: Key, gateway: object) -> Iterator[Finding]:
+    """An address and the gateway that goes with it."""
+    interface = _interface(key, address)
+    router = _address(gateway)
+    if isinstance(interface, Finding):
+        yield interface
+    elif interface is not None:
+        yield from _address_findings(key, interface)
+    if isinstance(router, str):
+        yield Finding(gateway_key, f"{quoted(router)} is not an address, such as 192.168.1.1")
+    elif router is not None and not isinstance(interface, Finding | None) and _fit(interface):
+        yield from _gateway_findings(key, interface, gateway_key, router)
+
+
+def _second(document: Mapping[str, Any], first: object) -> Iterator[Finding]:
+    """The IPv6 address beside one of IPv4."""
+    address, gateway = (value_at(document, f"network.{key}") for key in ("ip6_address", "gateway6"))
+    if address is None and gateway is not None:
+        yield Finding(
+            _GATEWAY6,
+            "network.ip6_address is missing, whose gateway it would be",
+            "Give that as well, or remove this line.",
+        )
+        return
+    if isinstance(address, str) and ":" not in address:
+        what = f"{quoted(address)} is no IPv6 address with its prefix length"
+        yield Finding(_ADDRESS6, what, "An address of IPv4 goes to network.ip_address.")
+        return
+    if isinstance(address, str) and isinstance(first, str) and ":" in first:
+        yield Finding(
+            _ADDRESS6,
+            "network.ip_address is of IPv6 as well: one of the two is of IPv4",
+            "Remove this line, or give network.ip_address an IPv4 address.",
+        )
+        return
+    yield from _pair(_ADDRESS6, address, _GATEWAY6, gateway)
+
+
+def _hardware_address(text: object) -> Iterator[Finding]:
+    if not isinstance(text, str):
+        return
+    if int(text[:2], 16) & 1:
+        yield Finding(
+            _MAC,
+            f"{text} is an address of a group, not of one interface",
+            "The first two digits have to be even, as in BC:24:11:2A:3B:4C.",
+        )
+    elif not int(text.replace(":", ""), 16):
+        yield Finding(_MAC, f"{text} is no address that an interface can have")
+
+
+def _interface(key: Key, text: object) -> IPv4Interface | IPv6Interface | Finding | None:
     if not isinstance(text, str):
         return None
     try:
         return ip_interface(text)
     except ValueError:
-        message = "is not an address with its prefix length, such as 192.168.1.50/24"
-        return Finding(_ADDRESS, f"{quoted(text)} {message}")
+        example = "192.168.1.50/24" if key == _ADDRESS else "2001:db8:1::50/64"
+        message = f"is not an address with its prefix length, such as {example}"
+        return Finding(key, f"{quoted(text)} {message}")
 
 
 def _address(text: object) -> IPv4Address | IPv6Address | str | None:
@@ -58,18 +107,18 @@ def _address(text: object) -> IPv4Address | IPv6Address | str | None:
         return text
 
 
-def _address_findings(interface: IPv4Interface | IPv6Interface) -> Iterator[Finding]:
+def _address_findings(key: Key, interface: IPv4Interface | IPv6Interface) -> Iterator[Finding]:
     subnet = interface.network
     if not _fit(interface):
-        yield Finding(_ADDRESS, f"{interface.ip} is no address that a container can have")
+        yield Finding(key, f"{interface.ip} is no address that a container can have")
         return
     # Subnets of one or two addresses have neither a network nor a broadcast address.
     if subnet.num_addresses <= 2:
         return
     if interface.ip == subnet.network_address:
-        yield Finding(_ADDRESS, f"{interface.ip} is the network address of {subnet}")
+        yield Finding(key, f"{interface.ip} is the network address of {subnet}")
     elif subnet.version == 4 and interface.ip == subnet.broadcast_address:
-        yield Finding(_ADDRESS, f"{interface.ip} is the broadcast address of {subnet}")
+        yield Finding(key, f"{interface.ip} is the broadcast address of {subnet}")
 
 
 def _fit(interface: IPv4Interface | IPv6Interface) -> bool:
@@ -83,25 +132,28 @@ def on_link(interface: IPv4Interface | IPv6Interface, gateway: IPv4Address | IPv
 
 
 def _gateway_findings(
-    interface: IPv4Interface | IPv6Interface, gateway: IPv4Address | IPv6Address
+    key: Key,
+    interface: IPv4Interface | IPv6Interface,
+    gateway_key: Key,
+    gateway: IPv4Address | IPv6Address,
 ) -> Iterator[Finding]:
-    subnet = interface.network
+    subnet, name = interface.network, ".".join(map(str, key))
     if gateway == interface.ip:
-        yield Finding(_GATEWAY, f"{gateway} is the container's own address (network.ip_address)")
+        yield Finding(gateway_key, f"{gateway} is the container's own address ({name})")
     elif gateway.version != subnet.version:
         yield Finding(
-            _GATEWAY,
-            f"{gateway} is IPv{gateway.version}, network.ip_address is IPv{subnet.version}",
+            gateway_key,
+            f"{gateway} is IPv{gateway.version}, {name} is IPv{subnet.version}",
         )
     elif on_link(interface, gateway):
         return
     elif gateway not in subnet:
         yield Finding(
-            _GATEWAY,
-            f"{gateway} is not in the subnet {subnet} of network.ip_address",
+            gateway_key,
+            f"{gateway} is not in the subnet {subnet} of {name}",
             "Check both addresses and the prefix length.",
         )
     elif subnet.num_addresses > 2 and gateway == subnet.network_address and subnet.version == 4:
-        yield Finding(_GATEWAY, f"{gateway} is the network address of {subnet}")
+        yield Finding(gateway_key, f"{gateway} is the network address of {subnet}")
     elif subnet.num_addresses > 2 and gateway == subnet.broadcast_address and subnet.version == 4:
-        yield Finding(_GATEWAY, f"{gateway} is the broadcast address of {subnet}")
+        yield Finding(gateway_key, f"{gateway} is the broadcast address of {subnet}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def spec_for(instance: Instance) -> ContainerSpec:
     """The container that an instance asks for."""
+    network = instance.network
     return ContainerSpec(
         name=instance.container_name,
         instance_id=instance.id,
@@ -23,11 +24,14 @@ def spec_for(instance: Instance) -> ContainerSpec:
         cpu_cores=instance.resources.cpu_cores,
         memory_mb=instance.resources.memory_mb,
         disk_size_gb=instance.resources.disk_size_gb,
-        bridge=instance.network.bridge,
-        ip_address=instance.network.ip_address,
-        gateway=instance.network.gateway,
-        nameservers=instance.network.nameservers,
+        bridge=network.bridge,
+        ip_address=network.ip_address,
+        gateway=network.gateway,
+        nameservers=network.nameservers,
         more=driver_of(instance).more_of(instance),
+        ip6_address=network.ip6_address,
+        gateway6=network.gateway6,
+        mac_address=network.mac_address and network.mac_address.lower(),
     )
 
 

@@ -27,7 +27,8 @@ MARKER_PATH = "/etc/vikunja-deploy"
 class ContainerSpec(Struct, frozen=True):
     """A container as desired.
 
-    ip_address: with prefix length. nameservers: empty means the host's own.
+    ip_address, ip6_address: with prefix length. mac_address: lower case; None for one that the
+    driver chooses. nameservers: empty means the host's own.
     template: a Debian suite (lxc) or template name (proxmox).
     more: attributes that only one driver has, by name; JSON-ready values.
     """
@@ -45,6 +46,22 @@ class ContainerSpec(Struct, frozen=True):
     nameservers: tuple[str, ...] = ()
     more: Mapping[str, object] = msgspec.field(default_factory=dict)
     template_named: bool = True
+    ip6_address: str | None = None
+    gateway6: str | None = None
+    mac_address: str | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those that it is given, with prefix length."""
+        return [text for text in (self.ip_address, self.ip6_address) if text]
+
+    @property
+    def gateways(self) -> list[str]:
+        return [text for text in (self.gateway, self.gateway6) if text]
+
+    def key_of(self, address: str) -> str:
+        """The configuration key of one of its addresses."""
+        return f"network.{'ip_address' if address == self.ip_address else 'ip6_address'}"
 
 
 class Refusal(Struct, frozen=True):

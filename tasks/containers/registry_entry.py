@@ -21,6 +21,7 @@ def entry(instance: Instance, applied: Applied, found: ContainerFacts | None = N
         container_id=found_number(found) or number,
         container_name=instance.container_name,
         ip_address=instance.network.ip_address,
+        ip6_address=instance.network.ip6_address,
         domain=instance.network.domain,
         created_at=applied.created_at,
         config=str(instance.source),

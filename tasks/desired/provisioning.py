@@ -21,6 +21,9 @@ KEYS = (
     "network.bridge",
     "network.ip_address",
     "network.gateway",
+    "network.ip6_address",
+    "network.gateway6",
+    "network.mac_address",
     "network.nameservers",
 )
 

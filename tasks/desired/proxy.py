@@ -33,6 +33,10 @@ FOLDERS = ("/etc/nginx/", f"{TLS}/")
 """Files below these are nginx's, also the user's own: it takes them up by a reload."""
 
 
+NAMES = ("domain", "aliases", "ip_address", "ip6_address")
+"""Keys below network: by what the site is asked."""
+
+
 def templated(instance: Instance) -> Iterator[Templated]:
     yield Templated("nginx/nginx.conf.j2", "/etc/nginx/nginx.conf")
     folder = tls_folder(instance)
@@ -48,7 +52,7 @@ def templated(instance: Instance) -> Iterator[Templated]:
             ("names", " ".join(f"[{name}]" if ":" in name else name for name in names)),
             ("public_url", instance.public_url),
         ),
-        keys=("network.aliases", *PUBLIC_URL),
+        keys=("network.aliases", "network.ip6_address", *PUBLIC_URL),
     )
 
 
@@ -132,7 +136,7 @@ def _certificate(instance: Instance) -> Iterator[Script]:
             script="self-signed-certificate",
             title=SELF_SIGNED,
             arguments=(SELF_SIGNED, instance.network.domain, *other_names(instance)),
-            origin=origin_of(instance, ["network.domain", "network.aliases", "network.ip_address"]),
+            origin=origin_of(instance, [f"network.{key}" for key in NAMES]),
         )
 
 

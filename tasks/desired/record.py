@@ -102,7 +102,9 @@ def declare(
         Record(
             record="registry",
             expected=_registered_text(entry(instance, applied, facts.container)),
-            origin=origin_of(instance, ("network.ip_address", "network.domain")),
+            origin=origin_of(
+                instance, ("network.ip_address", "network.ip6_address", "network.domain")
+            ),
         ),
         Record(record="log-rotation", expected="up to date"),
         Record(
@@ -125,7 +127,8 @@ def _registered_text(found: registry.Registered) -> str:
     guest = f" as {found.container_id} on {found.node}" if found.node else ""
     # By whatever name it was read, it is that file.
     config = os.path.realpath(found.config)
-    return f"{found.container_name}{guest} {found.ip_address} {found.domain} {config}"
+    addresses = " ".join(found.addresses)
+    return f"{found.container_name}{guest} {addresses} {found.domain} {config}"
 
 
 def observe(instance: Instance, paths: Paths) -> dict[str, str]:

@@ -51,9 +51,15 @@ class Resources(Struct, frozen=True):
 
 
 class Network(Struct, frozen=True):
+    """ip_address, ip6_address: with prefix length. mac_address: None for one that the driver
+    chooses."""
+
     bridge: str
     ip_address: str
     gateway: str
+    ip6_address: str | None
+    gateway6: str | None
+    mac_address: str | None
     domain: str
     aliases: tuple[str, ...]
     nameservers: tuple[str, ...]

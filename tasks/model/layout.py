@@ -139,10 +139,16 @@ PUBLIC_URL = (
 
 
 def other_names(instance: Instance) -> tuple[str, ...]:
-    """By what else than its domain the site is asked: the container's own address comes first."""
+    """By what else than its domain the site is asked: the container's own addresses come first."""
     network = instance.network
-    names = dict.fromkeys((address(instance), *network.aliases))
+    names = dict.fromkeys((*addresses(instance), *network.aliases))
     return tuple(name for name in names if name != network.domain)
+
+
+def addresses(instance: Instance) -> tuple[str, ...]:
+    """The container's addresses without prefix length."""
+    found = (instance.network.ip_address, instance.network.ip6_address)
+    return tuple(str(ip_interface(text).ip) for text in found if text)
 
 
 def address(instance: Instance) -> str:

@@ -70,6 +70,18 @@ class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             "has another."
         ),
     ] = None
+    ip6_address: Annotated[
+        str | None,
+        Meta(
+            description="Second address, of IPv6, with prefix length; no other instance has "
+            "it. Not there for none."
+        ),
+    ] = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """With prefix length."""
+        return (self.ip_address, *([self.ip6_address] if self.ip6_address else []))
 
 
 def new_identity() -> str:
@@ -107,8 +119,8 @@ def _read(path: Path) -> tuple[Registered, ...]:
     for number, record in enumerate(records, 1):
         try:
             entry = as_record(record, Registered)
-            if not _is_address(entry.ip_address):
-                raise ValueError(f"ip_address cannot be {entry.ip_address!r}")
+            if wrong := [one for one in entry.addresses if not _is_address(one)]:
+                raise ValueError(f"an address cannot be {wrong[0]!r}")
         except ValueError as error:
             raise damaged(path, f"entry {number}: {error}", hint) from error
         entries.append(entry)
@@ -208,10 +220,9 @@ def _taken(entry: Registered, other: Registered) -> str:
             return f"container {entry.container_id}"
         if entry.container_name == other.container_name:
             return f"container name {entry.container_name}"
-    address = ip_interface(entry.ip_address).ip
-    if address == ip_interface(other.ip_address).ip:
-        return f"address {address}"
-    return ""
+    theirs = {ip_interface(text).ip for text in other.addresses}
+    taken = (ip for text in entry.addresses if (ip := ip_interface(text).ip) in theirs)
+    return next((f"address {address}" for address in taken), "")
 
 
 def _write(paths: Paths, entries: dict[str, Registered]) -> None:

@@ -51,7 +51,7 @@ class Standing(Struct, frozen=True):
 
     configured: in the configuration that was loaded; where not, only the host's records and the
     container's state are known. container_id: what Proxmox VE calls the container; None elsewhere,
-    and where it is not known. address: without prefix length. created_at: ISO 8601, empty where
+    and where it is not known. addresses: without prefix length. created_at: ISO 8601, empty where
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
     oldest first. forwarding: this machine lets the container out; None where that is not its to
     do. unproven: why the container of its name is not proven its own. drill: the last that went
@@ -63,7 +63,7 @@ class Standing(Struct, frozen=True):
     configured: bool
     container_name: str
     container: ContainerState
-    address: str
+    addresses: tuple[str, ...]
     url: str
     container_id: int | None = None
     state: State | None = None
@@ -116,7 +116,7 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
         container_name=instance.container_name,
         container="unknown",
         container_id=entry.container_id if entry else None,
-        address=layout.address(applied),
+        addresses=layout.addresses(applied),
         url=applied.public_url,
         config=str(instance.source),
         database_type=instance.database.type,
@@ -152,13 +152,18 @@ def as_applied(instance: Instance, entry: Registered | None) -> Instance:
     """The instance with the domain and the address that it has: an edit counts once applied."""
     if entry is None:
         return instance
-    network = replace(instance.network, domain=entry.domain, ip_address=entry.ip_address)
+    network = replace(
+        instance.network,
+        domain=entry.domain,
+        ip_address=entry.ip_address,
+        ip6_address=entry.ip6_address,
+    )
     return replace(instance, network=network)
 
 
 def look_from_outside(instance_id: str, paths: Paths) -> Standing:
     """What the host's records tell of an instance that no loaded configuration has."""
-    standing = Standing(instance_id, False, "", "unknown", "", "")
+    standing = Standing(instance_id, False, "", "unknown", (), "")
     try:
         entry = registry.find(paths, instance_id)
     except DeployError as problem:
@@ -169,7 +174,7 @@ def look_from_outside(instance_id: str, paths: Paths) -> Standing:
             container_name=entry.container_name,
             container_id=entry.container_id,
             container=registered_state(entry, paths),
-            address=entry.ip_address.partition("/")[0],
+            addresses=tuple(one.partition("/")[0] for one in entry.addresses),
             url=f"https://{entry.domain}",
             config=entry.config,
         )

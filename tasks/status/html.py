@@ -82,7 +82,7 @@ def _instance(one: Shown, now: datetime) -> dict[str, Any]:
             ("Commit", commit),
             ("Color", color),
             ("Up for", up),
-            ("Address", standing.address or "-"),
+            ("Address", ", ".join(standing.addresses) or "-"),
             ("Container", CONTAINER_STATES[standing.container]),
         ],
         "components": list(_components(one)),

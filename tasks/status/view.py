@@ -128,7 +128,7 @@ def table(
             health["overall_status"],
             state_text(standing),
             *version_of(standing),
-            standing.address or "-",
+            ", ".join(standing.addresses) or "-",
             CONTAINER_STATES[standing.container],
             services_text(standing),
             last_text(standing, now),
@@ -154,7 +154,7 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         ("Commit", commit),
         ("Color", color),
         ("URL", standing.url or "-"),
-        ("Address", standing.address or "-"),
+        ("Address", ", ".join(standing.addresses) or "-"),
         ("Container", f"{standing.container_label} {container}".strip()),
     ]
     if inside is not None:
@@ -254,7 +254,8 @@ def document(standing: Standing, notes: Sequence[Note], health: Health) -> dict[
         "version": version,
         "commit": commit,
         "active_color": color,
-        "address": standing.address or None,
+        "address": standing.addresses[0] if standing.addresses else None,
+        "further_addresses": list(standing.addresses[1:]),
         "url": standing.url or None,
         "container": {"name": standing.container_name or None, "status": standing.container},
         "services": dict(inside.units) if inside else None,

@@ -123,6 +123,9 @@ def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
         "bridge": network.bridge,
         "ip_address": network.address,
         "gateway": network.gateway,
+        "ip6_address": None,
+        "gateway6": None,
+        "mac_address": None,
     }
     for name in ("host", "port", "password_file", "admin_user", "admin_password_file"):
         document["database"][name] = None

@@ -27,7 +27,7 @@ def standing(instance: Instance, inside: Inside) -> Standing:
         configured=True,
         container_name=instance.container_name,
         container="running",
-        address="",
+        addresses=(),
         url="",
         state=state,
         inside=inside,

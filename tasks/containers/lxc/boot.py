@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import init
 from tasks.errors import DeployError, NetworkError
 from tasks.host.process import Completed, execute, last_lines
@@ -16,17 +17,28 @@ STOP_LIMIT = 60
 
 KILL_LIMIT = 10
 
-NO_ROUTE = 3
+NO_ROUTE, DUPLICATE = 3, 5
 
 WAIT_FOR_SYSTEM = f"""
 until [ -S /run/systemd/private ]; do sleep 0.02; done
 state=$(systemctl is-system-running --wait)
 echo "$state"
 systemctl list-units --state=failed --plain --no-legend --no-pager
-ip route get "$1" oif eth0 >/dev/null || exit {NO_ROUTE}
+# Until then nothing answers there, and what is sent from there gets no answer later either.
+while ip -6 -o address show dev eth0 scope global tentative | grep -qv dadfailed; do
+	sleep 0.02
+done
+! ip -6 -o address show dev eth0 scope global dadfailed | grep . >&2 || exit {DUPLICATE}
+for gateway; do ip route get "$gateway" oif eth0 >/dev/null || exit {NO_ROUTE}; done
 case $state in running | degraded) ;; *) exit 4 ;; esac
 """
-"""Run in the container with the gateway: prints systemd's state and the units that failed."""
+"""Run in the container with its gateways: prints systemd's state and the units that failed. An
+address of IPv6 is looked for at others' first, for a second or two, and is there only then."""
+
+
+def wait_argv(spec: ContainerSpec) -> list[str]:
+    """WAIT_FOR_SYSTEM with what it takes for a container."""
+    return ["sh", "-c", WAIT_FOR_SYSTEM, "sh", *spec.gateways]
 
 
 def lxc_arguments(folder: Path) -> tuple[str, str]:
@@ -91,13 +103,21 @@ def halt(folder: Path, lock: int, *, kill: bool) -> None:
         raise DeployError("the container's first process cannot be killed", where=folder.name)
 
 
-def evaluate(completed: Completed, gateway: str, where: str) -> tuple[str, ...]:
+def evaluate(completed: Completed, spec: ContainerSpec) -> tuple[str, ...]:
     """The units that failed, of what WAIT_FOR_SYSTEM printed. Raises where it is not up."""
     state, *rest = completed.stdout.decode(errors="replace").splitlines() or ["unknown"]
     failed = tuple(line.split()[0] for line in rest if line.strip())
+    where = spec.name
+    if completed.returncode == DUPLICATE:
+        raise NetworkError(
+            f"somebody else on {spec.bridge} has an address of the container",
+            where=where,
+            hint=f"set {spec.key_of(spec.addresses[-1])} to an address that is free",
+            evidence=last_lines(completed.stderr),
+        )
     if completed.returncode == NO_ROUTE:
         raise NetworkError(
-            f"the container has no route to {gateway}",
+            f"the container has no route to {' or '.join(spec.gateways)}",
             where=where,
             hint="set network.gateway to an address in the subnet of network.ip_address",
             evidence=last_lines(completed.stderr),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
@@ -27,7 +28,8 @@ class Settings(Struct, frozen=True):
 
     lower: its root file system. bridge_mode: `own`, a bridge that is made where it is missing
     and goes with the last container; `foreign`, one that is used as it is. mtu: bytes.
-    nameservers: empty means the host's own. cpu_cores, memory_mb: None without a limit.
+    ip6_address, gateway6: empty for none. mac_address: empty for the one that follows from its
+    folder. nameservers: empty means the host's own. cpu_cores, memory_mb: None without a limit.
     autostart: the host's boot starts it. identity: what the registry knows it by, None for none.
     """
 
@@ -45,6 +47,9 @@ class Settings(Struct, frozen=True):
     lower: Path
     autostart: bool = True
     identity: str | None = None
+    ip6_address: str = ""
+    gateway6: str = ""
+    mac_address: str = ""
 
 
 def from_spec(
@@ -69,6 +74,21 @@ def from_spec(
         nameservers=tuple(spec.nameservers),
         lower=lower,
         identity=identity,
+        ip6_address=spec.ip6_address or "",
+        gateway6=spec.gateway6 or "",
+        mac_address=spec.mac_address or "",
+    )
+
+
+def place_of(spec: ContainerSpec, settings: Settings) -> ContainerSpec:
+    """The spec with the network that a container has, whatever is desired."""
+    return replace(
+        spec,
+        bridge=settings.bridge,
+        ip_address=settings.ip_address,
+        gateway=settings.gateway,
+        ip6_address=settings.ip6_address or None,
+        gateway6=settings.gateway6 or None,
     )
 
 
@@ -140,11 +160,13 @@ def render(
         "lxc.net.0.type = veth",
         f"lxc.net.0.link = {settings.bridge}",
         "lxc.net.0.name = eth0",
-        f"lxc.net.0.hwaddr = {hardware_address(folder)}",
+        f"lxc.net.0.hwaddr = {settings.mac_address or hardware_address(folder)}",
         f"lxc.net.0.mtu = {settings.mtu}",
         "lxc.net.0.flags = up",
         f"lxc.net.0.{family}.address = {_address_line(settings.ip_address)}",
         f"lxc.net.0.{family}.gateway = {settings.gateway}",
+        *([f"lxc.net.0.ipv6.address = {settings.ip6_address}"] if settings.ip6_address else []),
+        *([f"lxc.net.0.ipv6.gateway = {settings.gateway6}"] if settings.gateway6 else []),
         *limit_lines(layout, settings.cpu_cores, settings.memory_mb),
         "lxc.hook.version = 1",
         f"lxc.hook.pre-start = {hook} pre-start {folder} {settings.lower} {network}",
@@ -193,11 +215,16 @@ def _hook(values: Mapping[str, str]) -> list[str]:
     return hook if len(hook) == 9 else []
 
 
-def address_of(values: Mapping[str, str]) -> str:
-    """The address with prefix length, of any container's keys; empty where LXC sets none."""
-    value = values.get("lxc.net.0.ipv4.address") or values.get("lxc.net.0.ipv6.address") or ""
+def addresses_of(values: Mapping[str, str]) -> list[str]:
+    """The addresses with prefix length that LXC sets, of any container's keys, IPv4 first."""
+    found = (values.get(f"lxc.net.0.ipv{version}.address", "") for version in (4, 6))
     # LXC allows a broadcast address after the address.
-    return value.split(" ")[0]
+    return [value.split(" ")[0] for value in found if value]
+
+
+def _hardware_address_of(values: Mapping[str, str], folder: Path) -> str:
+    found = values.get("lxc.net.0.hwaddr", "").lower()
+    return "" if found == hardware_address(folder) else found
 
 
 def _suite_of(lower: Path) -> str:
@@ -220,6 +247,10 @@ def parse(text: str) -> Settings | None:
     cores, memory = parse_limits(values)
     named = (_comment(text, NAMESERVERS) or HOST_NAMESERVERS).split()
     mtu = values.get("lxc.net.0.mtu", "")
+    address, second = (*addresses_of(values), "", "")[:2]
+    gateways = [values.get(f"lxc.net.0.ipv{version}.gateway", "") for version in (4, 6)]
+    # Only one of IPv6 stands alone.
+    gateway, gateway6 = gateways if ":" not in address else (gateways[1], "")
     return Settings(
         instance_id=owner,
         template=_comment(text, TEMPLATE) or _suite_of(Path(hook[3])),
@@ -229,10 +260,13 @@ def parse(text: str) -> Settings | None:
         bridge=values.get("lxc.net.0.link", ""),
         bridge_mode="foreign" if hook[5] == "foreign" else "own",
         mtu=int(mtu) if mtu.isdigit() else 0,
-        ip_address=address_of(values),
-        gateway=values.get("lxc.net.0.ipv4.gateway") or values.get("lxc.net.0.ipv6.gateway") or "",
+        ip_address=address,
+        gateway=gateway,
         nameservers=() if named == [HOST_NAMESERVERS] else tuple(named),
         lower=Path(hook[3]),
         autostart=values.get("lxc.start.auto") == "1",
         identity=identity_of(text),
+        ip6_address=second,
+        gateway6=gateway6,
+        mac_address=_hardware_address_of(values, Path(hook[2])),
     )

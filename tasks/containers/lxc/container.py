@@ -52,7 +52,10 @@ from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-RESTART_FIELDS = frozenset({"ip_address", "gateway", "bridge"})
+ADDRESSES = ("ip_address", "ip6_address")
+RESTART_FIELDS = frozenset(
+    {"ip_address", "gateway", "ip6_address", "gateway6", "mac_address", "bridge"}
+)
 
 
 class LxcContainer:
@@ -138,7 +141,9 @@ class LxcContainer:
             self._refuse_name()
         if making or has.get("bridge") != spec.bridge:
             network.preflight(spec, self.paths)
-        if making or has.get("ip_address") != spec.ip_address:
+        if making or has.get("ip6_address") != spec.ip6_address:
+            network.refuse_unmade(spec, network.bridge_mode(spec.bridge, self.paths))
+        if making or any(has.get(name) != getattr(spec, name) for name in ADDRESSES):
             network.check_free(spec, self.paths)
         if making:
             from tasks.containers.lxc.apt import read_setup
@@ -242,7 +247,7 @@ class LxcContainer:
         desired = self._desired_settings(found.lower)
         desired = replace(desired, template=found.template, identity=found.identity)
         with locked(self._lock):
-            if desired.ip_address != found.ip_address:
+            if any(getattr(desired, name) != getattr(found, name) for name in ADDRESSES):
                 network.check_free(self.spec, self.paths)
             pid = init.running_init(self.folder)
             if pid is not None:
@@ -290,9 +295,9 @@ class LxcContainer:
                 boot.launch(self.folder, lock)
             elif init.is_frozen(pid):
                 boot.unfreeze(self.folder, lock)
-        argv = ["sh", "-c", boot.WAIT_FOR_SYSTEM, "sh", settings.gateway]
-        waited = self.run(argv, timeout=boot.BOOT_LIMIT, check=False)
-        failed = boot.evaluate(waited, settings.gateway, self.spec.name)
+        spec = config.place_of(self.spec, settings)
+        waited = self.run(boot.wait_argv(spec), timeout=boot.BOOT_LIMIT, check=False)
+        failed = boot.evaluate(waited, spec)
         degraded = f", degraded: {' '.join(failed)} failed" if failed else ""
         progress.step(f"container up{degraded}", 1.0)
         network.remove_unused(self.paths, self.spec.name)

@@ -54,6 +54,9 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
         "bridge": settings.bridge,
         "ip_address": settings.ip_address,
         "gateway": settings.gateway,
+        "ip6_address": settings.ip6_address or None,
+        "gateway6": settings.gateway6 or None,
+        "mac_address": settings.mac_address or None,
         "autostart": settings.autostart,
     }
     if settings.bridge_mode == "own" and pid is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Interface, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_interface
 from pathlib import Path
 from typing import Literal
 
@@ -88,40 +88,44 @@ def configurations(paths: Paths) -> dict[str, str]:
     return found
 
 
-def conflict(spec: ContainerSpec, others: Mapping[str, str]) -> str | None:
-    """Name of another container with the desired address, from all configurations."""
-    wanted = ip_interface(spec.ip_address).ip
+def conflict(spec: ContainerSpec, others: Mapping[str, str]) -> tuple[str, str] | None:
+    """A desired address that another container has, and its name; from all configurations."""
+    wanted = {ip_interface(text).ip: text for text in spec.addresses}
     for name, text in others.items():
-        address = config.address_of(config.keys(text))
-        if name == spec.name or not address:
-            continue
-        try:
-            taken = ip_interface(address).ip
-        except ValueError:
-            continue
-        if taken == wanted:
-            return name
+        taken = {_ip(one) for one in config.addresses_of(config.keys(text))}
+        for address, desired in wanted.items():
+            if name != spec.name and address in taken:
+                return desired, name
     return None
 
 
+def _ip(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_interface(text).ip
+    except ValueError:
+        return None
+
+
 def check_free(spec: ContainerSpec, paths: Paths) -> None:
-    """ResourceError where another container or the host itself has the address."""
-    other = conflict(spec, configurations(paths))
-    if other is not None:
+    """ResourceError where another container or the host itself has an address of the container."""
+    taken = conflict(spec, configurations(paths))
+    if taken is not None:
+        text, other = taken
         raise ResourceError(
-            f"the address {spec.ip_address} is taken by the container {other}",
+            f"the address {text} is taken by the container {other}",
             where=spec.name,
-            hint="set network.ip_address to an address that is free",
+            hint=f"set {spec.key_of(text)} to an address that is free",
         )
-    address = str(ip_interface(spec.ip_address).ip)
-    local = execute(["ip", "-o", "address", "show", "to", address], where=spec.name).stdout
-    if local.strip():
-        raise ResourceError(
-            f"the address {address} is this machine's own",
-            where=spec.name,
-            hint="set network.ip_address to an address that is free",
-            evidence=local.decode().splitlines(),
-        )
+    for text in spec.addresses:
+        address = str(ip_interface(text).ip)
+        local = execute(["ip", "-o", "address", "show", "to", address], where=spec.name).stdout
+        if local.strip():
+            raise ResourceError(
+                f"the address {address} is this machine's own",
+                where=spec.name,
+                hint=f"set {spec.key_of(text)} to an address that is free",
+                evidence=local.decode().splitlines(),
+            )
 
 
 def preflight(spec: ContainerSpec, paths: Paths) -> None:
@@ -143,9 +147,12 @@ def refuse_unmade(spec: ContainerSpec, mode: str) -> None:
             where=spec.name,
             hint="Set network.bridge to the one that the gateway is reached through.",
         )
-    if mode == "own" and interface.version == 6:
+    if mode == "own" and (interface.version == 6 or spec.ip6_address):
+        there = (INTERFACES / spec.bridge).exists()
+        lacks = "was made" if there else "does not exist, and none is made"
+        only = "IPv4 alone" if there else "IPv6"
         raise ResourceError(
-            f"the bridge {spec.bridge} does not exist, and none is made for IPv6",
+            f"the bridge {spec.bridge} {lacks} for {only}",
             where=spec.name,
             hint="make a bridge that has a route, or use an IPv4 address",
         )

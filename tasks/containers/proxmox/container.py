@@ -30,7 +30,12 @@ from tasks.containers.proxmox.guests import (
     require_ours,
 )
 from tasks.containers.proxmox.lifecycle import Lifecycle
-from tasks.containers.proxmox.parameters import RESTART_FIELDS, parse_net, tags_change
+from tasks.containers.proxmox.parameters import (
+    RESTART_FIELDS,
+    interface_of,
+    parse_net,
+    tags_change,
+)
 from tasks.containers.proxmox.preconditions import (
     refuse_taken_address,
     require_ha_group,
@@ -190,6 +195,7 @@ class ProxmoxContainer:
                     found.ha,
                     found.jobs.values(),
                 ),
+                **interface_of(self.spec, found.config.current, found.second_address),
                 "identity": proof.noted,
             },
             pending=attributes.pending(self._desired, found.config),
@@ -275,7 +281,11 @@ class ProxmoxContainer:
         other = has.get("template", spec.template) != spec.template
         replacing = found.exists and spec.template_named and other
         self._cluster.require_quorum(self._cluster.view(0))
-        if not found.exists or has.get("ip_address") != spec.ip_address:
+        if (
+            not found.exists
+            or has.get("ip_address") != spec.ip_address
+            or (spec.ip6_address and has.get("ip6_address") != spec.ip6_address)
+        ):
             number = has.get("container_id")
             own = number if isinstance(number, int) else None
             refuse_taken_address(self._cluster, spec, own)
@@ -307,13 +317,12 @@ class ProxmoxContainer:
         now = self._lifecycle.require("configure")
         if now.running:
             require_grown(self.spec, self._desired, now, self._inside(now.guest))
-        moved = now.guest.node != was.guest.node or self._moved_disk(was, now)
+        settings = [
+            (found.config.current.get(n) for n in ("rootfs", "net0")) for found in (was, now)
+        ]
+        moved = now.guest.node != was.guest.node or list(settings[0]) != list(settings[1])
         if moved and now.running:
             self._wait_until_up(progress)
-
-    @staticmethod
-    def _moved_disk(was: Found, now: Found) -> bool:
-        return was.config.current.get("rootfs") != now.config.current.get("rootfs")
 
     def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:
         return changed & RESTART_FIELDS
@@ -333,9 +342,8 @@ class ProxmoxContainer:
         self._lifecycle.register()
 
     def _wait_until_up(self, progress: Progress) -> None:
-        argv = ["sh", "-c", boot.WAIT_FOR_SYSTEM, "sh", self.spec.gateway]
-        waited = self.run(argv, timeout=boot.BOOT_LIMIT, check=False)
-        failed = boot.evaluate(waited, self.spec.gateway, self.spec.name)
+        waited = self.run(boot.wait_argv(self.spec), timeout=boot.BOOT_LIMIT, check=False)
+        failed = boot.evaluate(waited, self.spec)
         degraded = f", degraded: {' '.join(failed)} failed" if failed else ""
         progress.step(f"container up{degraded}", 1.0)
 

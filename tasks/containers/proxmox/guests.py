@@ -71,6 +71,11 @@ class Found(Struct, frozen=True):
         return Proof(self.guest.vmid, instance_id, self.config.current, self.recorded, marker)
 
     @property
+    def second_address(self) -> str | None:
+        """The one that the registry has."""
+        return self.recorded.ip6_address if self.recorded else None
+
+    @property
     def refusals(self) -> dict[str, Refusal]:
         return refusals(self.guest.vmid, self.guest.node, self.config, self.clones)
 

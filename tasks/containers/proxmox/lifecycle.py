@@ -209,7 +209,7 @@ class Lifecycle(Struct, frozen=True):
         """
         found = self.require("configure")
         guest = found.guest
-        wanted = changes(self.spec, self.desired, found.config, guest.node)
+        wanted = changes(self.spec, self.desired, found.config, guest.node, found.second_address)
         if "net0" in wanted.settings:
             self.require_bridge(guest.node)
         if wanted.settings or wanted.deleted:
@@ -237,7 +237,9 @@ class Lifecycle(Struct, frozen=True):
         if type(error) not in (DeployError, NetworkError):
             return False
         found = self.require("configure")
-        left = changes(self.spec, self.desired, found.config, found.guest.node)
+        left = changes(
+            self.spec, self.desired, found.config, found.guest.node, found.second_address
+        )
         waiting = set(found.config.pending) - AT_NEXT_START
         return not (left.settings or left.deleted or waiting & {*wanted.settings, *wanted.deleted})
 

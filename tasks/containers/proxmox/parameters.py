@@ -3,7 +3,8 @@
 What a change of an attribute takes, as pve-container does it to a running container:
 
     cpu_cores, memory_mb, instance_id     live
-    bridge, ip_address, gateway           live: the interface is plugged anew
+    bridge, ip_address, gateway,          live: the interface is plugged anew
+    ip6_address, gateway6, mac_address
     hostname, nameservers, mtu,           at the next start; pending, or in effect only then
     search_domain, timezone
     disk_size_gb                          grows, live; never shrinks
@@ -146,14 +147,23 @@ OPTIONAL = ("nameserver", "searchdomain", "startup", "timezone")
 """Settings that are absent where nothing is desired."""
 
 
-def net0(spec: ContainerSpec, desired: DesiredProxmox, current: Mapping[str, str]) -> str:
-    """The interface eth0. What it has and is not configured, its MAC above all, is kept."""
+def net0(
+    spec: ContainerSpec,
+    desired: DesiredProxmox,
+    current: Mapping[str, str],
+    recorded: str | None = None,
+) -> str:
+    """The interface eth0. What it has and is not configured, its MAC above all, is kept.
+
+    recorded: the second address that it was given by an apply before.
+    """
     four, six = ("ip", "gw"), ("ip6", "gw6")
     version = ip_interface(spec.ip_address).version
     (address, gateway), other = (four, six) if version == 4 else (six, four)
     # An address of the other kind that somebody gave it beside ours stays; ours of before goes.
     current = {name: value for name, value in current.items() if name != "link_down"}
-    if version == 6 or "ip" not in current:
+    ours = recorded is not None and current.get("ip6") == recorded
+    if version == 6 or "ip" not in current or ours or spec.ip6_address is not None:
         current = {name: value for name, value in current.items() if name not in other}
     interface: dict[str, str | int | None] = {
         "name": "eth0",
@@ -164,6 +174,10 @@ def net0(spec: ContainerSpec, desired: DesiredProxmox, current: Mapping[str, str
         "mtu": desired.mtu,
         "firewall": 1 if desired.firewall else None,
     }
+    if spec.mac_address and current.get("hwaddr", "").lower() != spec.mac_address:
+        interface["hwaddr"] = spec.mac_address.upper()
+    if spec.ip6_address is not None:
+        interface |= {"ip6": spec.ip6_address, "gw6": spec.gateway6}
     merged = {**current, **interface}
     return format_properties({name: v for name, v in merged.items() if v is not None})
 
@@ -189,15 +203,22 @@ class Changes(Struct, frozen=True):
         return bool(self.migrate or self.move or self.settings or self.deleted or self.grow)
 
 
-def changes(spec: ContainerSpec, desired: DesiredProxmox, found: Config, node: str) -> Changes:
-    """What is to be done to a container on a node. ResourceError where a disk would shrink."""
+def changes(
+    spec: ContainerSpec,
+    desired: DesiredProxmox,
+    found: Config,
+    node: str,
+    recorded: str | None = None,
+) -> Changes:
+    """What is to be done to a container on a node. recorded: see net0. ResourceError where a disk
+    would shrink."""
     coming = found.coming
     settings = {
         name: value
         for name, value in _settings(spec, desired).items()
         if coming.get(name, DEFAULTS.get(name)) != str(value)
     }
-    settings |= _network_change(spec, desired, coming)
+    settings |= _network_change(spec, desired, coming, recorded)
     settings |= _features_change(coming)
     settings |= tags_change(spec, desired, found)
     mounted = {
@@ -252,11 +273,14 @@ def _features_change(coming: Mapping[str, str]) -> dict[str, Value]:
 
 
 def _network_change(
-    spec: ContainerSpec, desired: DesiredProxmox, coming: Mapping[str, str]
+    spec: ContainerSpec,
+    desired: DesiredProxmox,
+    coming: Mapping[str, str],
+    recorded: str | None,
 ) -> dict[str, Value]:
     """net0 where it differs, its order and Proxmox VE's additions aside."""
     current = parse_properties(coming.get("net0", ""))
-    interface = net0(spec, desired, current)
+    interface = net0(spec, desired, current, recorded)
     current = {name: value for name, value in current.items() if (name, value) not in UNSAID}
     return {} if parse_properties(interface) == current else {"net0": interface}
 
@@ -311,3 +335,18 @@ def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
     }
     known = {name: value for name, value in found.items() if value is not None}
     return {**known, "nameservers": tuple(config.get("nameserver", "").split())}
+
+
+def interface_of(
+    spec: ContainerSpec, config: Mapping[str, str], recorded: str | None = None
+) -> dict[str, object]:
+    """What a configuration tells of the interface's second address and of its MAC, by name, where
+    it is ours to say. recorded: see net0."""
+    interface = parse_properties(config.get("net0", ""))
+    found: dict[str, object] = {}
+    second = interface.get("ip6") if "ip" in interface else None
+    if spec.ip6_address is not None or (second and second == recorded):
+        found |= {"ip6_address": second, "gateway6": interface.get("gw6") if second else None}
+    if spec.mac_address is not None:
+        found["mac_address"] = interface.get("hwaddr", "").lower()
+    return found

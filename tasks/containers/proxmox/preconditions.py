@@ -16,16 +16,19 @@ from tasks.errors import ResourceError
 
 
 def refuse_taken_address(cluster: Cluster, spec: ContainerSpec, own: int | None) -> None:
-    """ResourceError where another container has the address. own: the id of the instance's."""
+    """ResourceError where another container has one of its addresses. own: the id of the
+    instance's."""
     view = cluster.view(0)
-    address = spec.ip_address.partition("/")[0]
-    holder = view.holder(address, own)
-    if holder is not None:
-        raise ResourceError(
-            f"{address} is the address of container {holder} on node {view.nodes_by_id[holder]}",
-            where=spec.name,
-            hint="set network.ip_address to a free one",
-        )
+    for text in spec.addresses:
+        address = text.partition("/")[0]
+        holder = view.holder(address, own)
+        if holder is not None:
+            node = view.nodes_by_id[holder]
+            raise ResourceError(
+                f"{address} is the address of container {holder} on node {node}",
+                where=spec.name,
+                hint=f"set {spec.key_of(text)} to a free one",
+            )
 
 
 def require_ha_group(cluster: Cluster, desired: DesiredProxmox) -> None:

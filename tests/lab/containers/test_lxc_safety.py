@@ -375,29 +375,51 @@ def test_emptying_the_cache_loses_no_container(make_container: MakeContainer) ->
     assert (base / "usr/bin/env").stat().st_nlink > 1
 
 
-def test_a_gateway_outside_the_subnet_is_reached(make_container: MakeContainer) -> None:
-    """As hosters give them."""
+def test_gateways_outside_the_subnet_are_reached(make_container: MakeContainer) -> None:
+    """As hosters give them; by the second address as by the first, as soon as it is started."""
     name = f"vkdlink{os.getpid() % 10000}"
     made = make_container("onlink")
-    container = LxcContainer(
-        replace(made.spec, bridge=name, ip_address="203.0.113.7/32", gateway="203.0.113.1"),
-        made.paths,
+    spec = replace(
+        made.spec,
+        bridge=name,
+        ip_address="203.0.113.7/32",
+        gateway="203.0.113.1",
+        ip6_address="2001:db8:7::7/64",
+        gateway6="fe80::1",
+        mac_address="bc:24:11:2a:3b:4c",
     )
+    container = LxcContainer(spec, made.paths)
     for words in (
         ["link", "add", name, "type", "bridge"],
         ["link", "set", name, "up"],
         ["address", "add", "203.0.113.1/32", "dev", name],
         ["address", "add", "198.51.100.1/32", "dev", name],
         ["route", "add", "203.0.113.7/32", "dev", name],
+        ["-6", "address", "add", "fe80::1/64", "dev", name],
+        ["-6", "address", "add", "2001:db8:8::1/128", "dev", name],
+        ["-6", "route", "add", "2001:db8:7::7/128", "dev", name],
     ):
         subprocess.run(["ip", *words], check=True)
     try:
         container.create()
-        container.start()
-        # Not the gateway itself: what is behind it.
-        with socket.create_server(("198.51.100.1", 0)) as server:
-            host, port = server.getsockname()
-            container.run(["timeout", "10", "bash", "-c", f": </dev/tcp/{host}/{port}"])
+        # Its addresses of IPv6 are new to a bridge that has long been up: the slowest there is.
+        for _ in range(2):
+            container.start()
+            # Not the gateway itself: what is behind it.
+            for behind, family in (
+                ("198.51.100.1", socket.AF_INET),
+                ("2001:db8:8::1", socket.AF_INET6),
+            ):
+                with socket.create_server((behind, 0), family=family) as server:
+                    host, port, *_ = server.getsockname()
+                    container.run(["timeout", "10", "bash", "-c", f": </dev/tcp/{host}/{port}"])
+            container.stop()
+        assert container.observe().attributes["mac_address"] == "bc:24:11:2a:3b:4c"
+
+        # What another interface of the bridge has is not had twice.
+        subprocess.run(["ip", "-6", "address", "add", "2001:db8:7::7/128", "dev", name], check=True)
+        with pytest.raises(NetworkError, match=r"somebody else on .* has an address"):
+            container.start()
     finally:
         container.destroy()
         subprocess.run(["ip", "link", "delete", name], check=True)

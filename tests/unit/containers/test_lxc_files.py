@@ -61,10 +61,20 @@ def rendered(settings: config.Settings, layout: Layout = VERSION_2, apparmor: bo
     mode=st.sampled_from(["own", "foreign"]),
     servers=st.lists(st.ip_addresses(v=4).map(str), max_size=3),
     address=st.sampled_from(["10.1.2.3/24", "192.0.2.9/31", "2001:db8::5/64"]),
+    second=st.sampled_from([("", ""), ("2001:db8::7/64", ""), ("2001:db8::7/64", "fe80::1")]),
+    hardware=st.sampled_from(["", "bc:24:11:2a:3b:4c"]),
 )
 def test_a_configuration_reads_back_as_it_was_written(
-    layout: Layout, cores: int, memory: int, mode: str, servers: list[str], address: str
+    layout: Layout,
+    cores: int,
+    memory: int,
+    mode: str,
+    servers: list[str],
+    address: str,
+    second: tuple[str, str],
+    hardware: str,
 ) -> None:
+    second = ("", "") if ":" in address else second
     settings = replace(
         SETTINGS,
         cpu_cores=cores,
@@ -73,6 +83,9 @@ def test_a_configuration_reads_back_as_it_was_written(
         nameservers=tuple(servers),
         ip_address=address,
         gateway="2001:db8::1" if ":" in address else "10.1.2.1",
+        ip6_address=second[0],
+        gateway6=second[1],
+        mac_address=hardware,
     )
     assert config.parse(rendered(settings, layout)) == settings
 
@@ -247,10 +260,14 @@ def test_a_broken_record_of_the_first_process_counts_as_none(tmp_path: Path) -> 
 
 def test_an_address_taken_by_any_container_is_named_whatever_the_prefix() -> None:
     foreign = "lxc.net.0.ipv4.address = 10.1.2.3/16 10.1.255.255\n"
-    assert network.conflict(SPEC, {"other": foreign}) == "other"
+    assert network.conflict(SPEC, {"other": foreign}) == (SPEC.ip_address, "other")
     assert network.conflict(SPEC, {"box": foreign}) is None
     assert network.conflict(SPEC, {"other": "lxc.net.0.ipv4.address = 10.1.2.33/24\n"}) is None
     assert network.conflict(SPEC, {"other": "lxc.net.0.ipv4.address = nonsense\n"}) is None
+    both = "lxc.net.0.ipv4.address = 10.9.9.9/16\nlxc.net.0.ipv6.address = 2001:db8:0::7/64\n"
+    second = replace(SPEC, ip6_address="2001:db8::7/48")
+    assert network.conflict(second, {"other": both}) == ("2001:db8::7/48", "other")
+    assert network.conflict(SPEC, {"other": both}) is None
 
 
 def test_a_bridge_is_ours_only_with_the_alias_of_this_prefix(tmp_path: Path) -> None:
@@ -315,15 +332,17 @@ def completed(code: int, text: str) -> Completed:
 
 def test_a_degraded_boot_names_the_units_that_failed() -> None:
     text = "degraded\na.service loaded failed failed A\nb.mount loaded failed failed B\n"
-    assert boot.evaluate(completed(0, text), "10.1.2.1", "box") == ("a.service", "b.mount")
-    assert boot.evaluate(completed(0, "running\n"), "10.1.2.1", "box") == ()
+    assert boot.evaluate(completed(0, text), SPEC) == ("a.service", "b.mount")
+    assert boot.evaluate(completed(0, "running\n"), SPEC) == ()
 
 
 def test_a_boot_that_failed_is_an_error_with_its_state() -> None:
     with pytest.raises(NetworkError, match=r"box: the container has no route to 10\.1\.2\.1"):
-        boot.evaluate(completed(3, "running\n"), "10.1.2.1", "box")
+        boot.evaluate(completed(3, "running\n"), SPEC)
+    with pytest.raises(NetworkError, match="somebody else on vkd0 has an address"):
+        boot.evaluate(completed(5, "running\n"), SPEC)
     with pytest.raises(DeployError, match="did not come up: maintenance"):
-        boot.evaluate(completed(4, "maintenance\n"), "10.1.2.1", "box")
+        boot.evaluate(completed(4, "maintenance\n"), SPEC)
 
 
 def test_files_that_name_the_container_are_looked_at_as_they_were_written(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
         (
             SQLITE,
             "self-signed-certificate:/etc/vikunja/tls/self-signed",
-            {"network.domain", "network.aliases", "network.ip_address"},
+            {f"network.{key}" for key in ("domain", "aliases", "ip_address", "ip6_address")},
             (),
         ),
         (SQLITE, "sqlite-database:/var/lib/vikunja/vikunja.db", {"database.type"}, ()),
@@ -737,7 +737,7 @@ def test_records_are_declared_with_what_each_should_say() -> None:
     assert isinstance(registered, Record) and isinstance(deployed, Record)
     assert (registered.address, keys(registered)) == (
         "record:registry",
-        {"network.ip_address", "network.domain"},
+        {"network.ip_address", "network.ip6_address", "network.domain"},
     )
     assert registered.expected.endswith(
         "10.98.0.10/24 vikunja.example.com /etc/vikunja-deploy/main.yaml"

@@ -25,6 +25,7 @@ from tasks.containers.proxmox.parameters import (
     attributes_of,
     changes,
     create_parameters,
+    interface_of,
     parse_pending,
     tags_change,
 )
@@ -354,3 +355,48 @@ def test_notes_name_one_instance(instance: str, other: str) -> None:
     assert properties.identity_in_notes(f"{notes}identity: {OTHER_IDENTITY}\n") is None
     assert properties.identity_in_notes("identity: mine\n") is None
     assert properties.instance_in_notes("vikunja-deploy says hello") is None
+
+
+SECOND = replace(SPEC, ip6_address="2001:db8::10/64", gateway6="fe80::1")
+
+
+def test_a_second_address_is_given_and_goes_with_its_key_and_somebodys_own_stays() -> None:
+    where = cluster()
+    created(where, SPEC, DESIRED)
+    assert interface_of(SPEC, found(where).current) == {}
+    apply(where, changes(SECOND, DESIRED, found(where), "pve"))
+    interface = properties.parse_properties(found(where).current["net0"])
+    assert (interface["ip6"], interface["gw6"]) == ("2001:db8::10/64", "fe80::1")
+    assert (interface["ip"], interface["gw"]) == (SPEC.ip_address, SPEC.gateway)
+    seen = {"ip6_address": "2001:db8::10/64", "gateway6": "fe80::1"}
+    assert interface_of(SECOND, found(where).current) == seen
+    assert not changes(SECOND, DESIRED, found(where), "pve")
+
+    announced = replace(SECOND, gateway6=None)
+    apply(where, changes(announced, DESIRED, found(where), "pve"))
+    assert "gw6" not in found(where).current["net0"]
+
+    # Whose it is, the registry tells.
+    assert not changes(SPEC, DESIRED, found(where), "pve")
+    recorded = "2001:db8::10/64"
+    assert interface_of(SPEC, found(where).current, recorded)["ip6_address"] == recorded
+    apply(where, changes(SPEC, DESIRED, found(where), "pve", recorded))
+    assert "ip6" not in found(where).current["net0"]
+    assert interface_of(SPEC, found(where).current, recorded) == {}
+
+
+def test_a_hardware_address_is_given_however_it_is_written_and_drift_of_it_shows() -> None:
+    fixed = replace(SPEC, mac_address="bc:24:11:2a:3b:4c")
+    where = cluster()
+    created(where, fixed, DESIRED)
+    assert "hwaddr=BC:24:11:2A:3B:4C" in found(where).current["net0"]
+    assert interface_of(fixed, found(where).current) == {"mac_address": fixed.mac_address}
+    guest = where.guests[100]
+    guest.config["net0"] = str(guest.config["net0"]).replace(
+        "BC:24:11:2A:3B:4C", "bc:24:11:2a:3b:4c"
+    )
+    assert not changes(fixed, DESIRED, found(where), "pve")
+    guest.config["net0"] = str(guest.config["net0"]).replace("bc:24:11", "bc:24:12")
+    assert interface_of(fixed, found(where).current) == {"mac_address": "bc:24:12:2a:3b:4c"}
+    assert set(changes(fixed, DESIRED, found(where), "pve").settings) == {"net0"}
+    assert not changes(SPEC, DESIRED, found(where), "pve")

@@ -56,7 +56,7 @@ def test_an_edit_of_domain_and_address_counts_once_it_is_applied(
     standing = facts.inspect_standing(edited, paths)
 
     assert standing.url == f"https://{network.domain}"
-    assert standing.address == str(network.interface.ip)
+    assert standing.addresses == (str(network.interface.ip),)
     assert "https://other.example.com:443" in question(looked[0])
     assert f"https://{network.domain}:443" in question(looked[1])
     assert standing.problems == ()
