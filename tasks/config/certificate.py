@@ -59,15 +59,25 @@ def certificate_findings(
         yield finding
 
 
-_PEM = "PEM is the text form that starts with -----BEGIN"
-
-
-def one_certificate(key: Key, path: str, content: bytes) -> Finding | None:
-    """What is wrong with the first certificate of a file."""
-    found = _CERTIFICATE.search(content)
+def authority_finding(key: Key, path: str, content: bytes) -> Finding | None:
+    """What is wrong with the certificates of a file that everybody in the container may read."""
+    if _PRIVATE_KEY.search(content) or _ENCRYPTED.search(content):
+        hint = "Give a file that holds the certificate alone; the key stays with its authority."
+        return Finding(key, f"{path} holds a private key", hint)
+    found = _CERTIFICATE.findall(content)
     if not found:
         return Finding(key, f"{path} holds no certificate in PEM form", _PEM)
-    return _validity(key, path, found[0])
+    try:
+        for pem in found:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                cadata=pem.decode("ascii")
+            )
+    except (ssl.SSLError, ValueError):
+        return Finding(key, f"{path} holds a damaged certificate")
+    return _validity(key, path, found[0]) if len(found) == 1 else None
+
+
+_PEM = "PEM is the text form that starts with -----BEGIN"
 
 
 def _pair(section: Mapping[str, Any], pair: Pair) -> Finding | None:

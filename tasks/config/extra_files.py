@@ -12,6 +12,7 @@ from tasks.config.finding import Finding, Key
 OWNED_FOLDERS = (
     "/etc/vikunja",
     "/etc/vikunja-deploy",
+    "/etc/redis",
     "/opt/vikunja",
     "/var/lib/vikunja",
     "/var/log/vikunja",
@@ -28,6 +29,7 @@ OWNED_NAMES = (
     "/etc/nginx/sites-enabled/vikunja",
     "/etc/systemd/system/vikunja",
     "/etc/logrotate.d/vikunja",
+    "/usr/local/share/ca-certificates/vikunja",
 )
 """Beginnings of names of files that the tool manages."""
 
@@ -75,6 +77,10 @@ def _path_finding(key: Key, path: str) -> Finding | None:
         return Finding(key, f"{path} is a folder", "Name the file.")
     if path != plain:
         return Finding(key, f"{path} is not the plain form of {plain}", f"Write {plain}")
+    if path == "/etc/resolv.conf":
+        return Finding(key, f"{path} is made of network.nameservers", "Set those instead.")
+    if path.startswith("/usr/local/share/ca-certificates/") and not path.endswith(".crt"):
+        return Finding(key, f"{path} is read by nothing", "Let its name end in .crt.")
     for folder in OWNED_FOLDERS:
         if path == folder or path.startswith(f"{folder}/"):
             return Finding(key, f"{path} is in {folder}, which is not for files of your own")

@@ -38,6 +38,9 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _notification_files(document)
     yield from _certificate(document)
     yield from _acme_files(document)
+    for index, path in enumerate(value_at(document, "network.trusted_ca") or ()):
+        if isinstance(path, str):
+            yield from _authority(("network", "trusted_ca", index), path)
     yield from _time_zone(value_at(document, "vikunja.timezone"))
     for index, item in enumerate(document.get("files") or ()):
         source = item.get("source") if isinstance(item, Mapping) else None
@@ -148,14 +151,8 @@ def _acme_files(document: Mapping[str, Any]) -> Iterator[Finding]:
         if found is not None and not _ACCOUNT.fullmatch(found):
             what = "the file does not hold two lines: the key's identifier, and the HMAC key"
             yield Finding((*section, "eab_file"), what, "Write both as the authority gives them.")
-    authority = acme.get("ca_file")
-    if isinstance(authority, str):
-        content = _read(Path(authority))
-        if isinstance(content, str):
-            yield Finding((*section, "ca_file"), f"{authority} {content}", _PRESENT)
-        elif b"-----BEGIN CERTIFICATE-----" not in content[0]:
-            what = f"{authority} holds no certificate in PEM form"
-            yield Finding((*section, "ca_file"), what)
+    if isinstance(acme.get("ca_file"), str):
+        yield from _authority((*section, "ca_file"), acme["ca_file"])
 
 
 def _secret_content(key: Key, path: Path) -> Generator[Finding, None, bytes | None]:
@@ -174,7 +171,10 @@ def _secret_content(key: Key, path: Path) -> Generator[Finding, None, bytes | No
 def _database_tls(document: Mapping[str, Any]) -> Iterator[Finding]:
     section = value_at(document, "database.tls")
     contents: dict[str, bytes] = {}
-    for name in ("ca_file", "cert_file", "key_file"):
+    authority = value_at(document, "database.tls.ca_file")
+    if isinstance(authority, str):
+        yield from _authority(("database", "tls", "ca_file"), authority)
+    for name in ("cert_file", "key_file"):
         path, key = value_at(document, f"database.tls.{name}"), ("database", "tls", name)
         if not isinstance(path, str):
             continue
@@ -187,18 +187,20 @@ def _database_tls(document: Mapping[str, Any]) -> Iterator[Finding]:
             what = "the file is readable for others than its owner"
             yield Finding(key, what, "Close it: chmod 600 FILE")
     if contents:
-        from tasks.config.certificate import (
-            DATABASE_CLIENT,
-            certificate_findings,
-            one_certificate,
-        )
+        from tasks.config.certificate import DATABASE_CLIENT, certificate_findings
 
-        if "ca_file" in contents:
-            key = ("database", "tls", "ca_file")
-            finding = one_certificate(key, section["ca_file"], contents["ca_file"])
-            if finding:
-                yield finding
         yield from certificate_findings(section, contents, DATABASE_CLIENT)
+
+
+def _authority(key: Key, path: str) -> Iterator[Finding]:
+    found = _read(Path(path))
+    if isinstance(found, str):
+        yield Finding(key, f"{path} {found}", _PRESENT)
+        return
+    from tasks.config.certificate import authority_finding
+
+    if finding := authority_finding(key, path, found[0]):
+        yield finding
 
 
 def _time_zone(zone: object) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
+from tasks.desired import authorities
 from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.model.digests import digest
 from tasks.model.host_files import NO_HOST_FILES, HostFiles
@@ -142,7 +143,7 @@ def units(
     backend = backend_unit(instance, color, rendered, release_key, version, host_files)
     if not instance.services.mcp.enabled:
         return (backend,)
-    return (backend, mcp_unit(instance, color, rendered, release_key))
+    return (backend, mcp_unit(instance, color, rendered, release_key, host_files))
 
 
 def backend_unit(
@@ -160,10 +161,13 @@ def backend_unit(
     paths = [environment(color), unit_file("backend", color), backend_launcher(color)]
     password = host_files.database_password.reveal() if host_files.database_password else b""
     timeout = str(instance.vikunja.start_timeout_seconds)
+    trusted = authorities.names(instance, host_files)
     return Unit(
         unit=f"vikunja-backend@{color}.service",
-        revision=revision_of(rendered, paths, release_key, digest(password.decode("latin-1"))),
-        triggers=_triggers(paths, secrets(instance, color)),
+        revision=revision_of(
+            rendered, paths, release_key, digest(password.decode("latin-1")), *trusted
+        ),
+        triggers=(*_triggers(paths, secrets(instance, color)), *_counting(trusted)),
         # One made anew is not the one that it has open, or made its tables in.
         opened=(database_resource(instance),),
         origin=origin_of(instance, [f"services.backend.port_{color}"]),
@@ -174,15 +178,20 @@ def backend_unit(
 
 
 def mcp_unit(
-    instance: Instance, color: Color, rendered: Mapping[str, Rendered], release_key: str
+    instance: Instance,
+    color: Color,
+    rendered: Mapping[str, Rendered],
+    release_key: str,
+    host_files: HostFiles = NO_HOST_FILES,
 ) -> Unit:
     """The MCP server of a color, running what release_key names."""
     paths = [_mcp_environment(color), unit_file("mcp", color), _mcp_launcher(color)]
     timeout = str(instance.vikunja.start_timeout_seconds)
+    trusted = authorities.names(instance, host_files)
     return Unit(
         unit=f"vikunja-mcp@{color}.service",
-        revision=revision_of(rendered, paths, release_key),
-        triggers=_triggers(paths, secrets(instance, color)),
+        revision=revision_of(rendered, paths, release_key, *trusted),
+        triggers=(*_triggers(paths, secrets(instance, color)), *_counting(trusted)),
         origin=origin_of(instance, [f"services.mcp.port_{color}"]),
         health=("mcp", str(instance.mcp_port(color)), timeout),
         answers=("mcp", str(instance.mcp_port(color))),
@@ -198,6 +207,11 @@ def revision_of(rendered: Mapping[str, Rendered], paths: Iterable[str], *more: s
 def _triggers(paths: Iterable[str], secrets: Script) -> tuple[str, ...]:
     """Addresses of what a unit starts with."""
     return (*(f"file:{path}" for path in paths), secrets.address, *secrets.triggers)
+
+
+def _counting(trusted: Iterable[str]) -> tuple[str, ...]:
+    """What makes these authorities count: a program reads them as it starts."""
+    return (f"{authorities.SCRIPT}:{authorities.BUNDLE}",) if trusted else ()
 
 
 def _of_either_kind(secrets: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tasks.desired import acme, color, proxy
+from tasks.desired import acme, authorities, color, owners, proxy
 from tasks.desired.color import revision_of
 from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.errors import UsageError
@@ -47,7 +47,7 @@ __all__ = [
     "templated",
 ]
 
-REDIS = "redis-server.service"
+REDIS = owners.REDIS
 WAIT_ONLINE = "systemd-networkd-wait-online.service"
 """Enabled by the first start of a Debian 13 container, also where ifupdown sets its network."""
 
@@ -92,6 +92,7 @@ def declare(
     asking = tuple(acme.declare(instance, rendered, host_files))
     files = tuple(_files(instance, rendered, host_files))
     units = (one for one in (*asking, *files) if isinstance(one, File))
+    own = tuple(own_files(instance, host_files))
     return (
         *_packages(instance),
         User(user=USER, home=DATA),
@@ -100,16 +101,26 @@ def declare(
         *files,
         *asking,
         Absent(path=MAINTENANCE, means="everybody gets a 503"),
+        *authorities.declare(files),
         _log_files(),
         DaemonReload(triggers=tuple(f.address for f in units if f.path.startswith(f"{UNITS}/"))),
-        *_database(instance, rendered, host_files),
-        *_redis(instance, rendered),
-        Unit(
-            unit="logrotate.timer",
-            revision=revision_of(rendered, [f"{UNITS}/logrotate.timer.d/vikunja.conf"]),
-            triggers=(f"file:{UNITS}/logrotate.timer.d/vikunja.conf",),
+        *(
+            owners.taking_up(one, own) if isinstance(one, Unit) else one
+            for one in _units(instance, rendered, host_files)
         ),
         *acme.timer(instance, rendered),
+    )
+
+
+def _units(
+    instance: Instance, rendered: Mapping[str, Rendered], host_files: HostFiles
+) -> Iterator[Resource]:
+    yield from _database(instance, rendered, host_files)
+    yield from _redis(instance, rendered)
+    yield Unit(
+        unit=owners.ROTATION,
+        revision=revision_of(rendered, [f"{UNITS}/logrotate.timer.d/vikunja.conf"]),
+        triggers=(f"file:{UNITS}/logrotate.timer.d/vikunja.conf",),
     )
 
 
@@ -224,6 +235,7 @@ def _files(
     if instance.services.mcp.enabled:
         # Where the unit mounts each color's own log over.
         yield File(path="/var/log/vikunja-mcp/app.log", content=b"")
+    yield from authorities.files(instance, host_files)
     yield from (one for one in own_files(instance, host_files) if not proxy.owns(one.path))
 
 
@@ -237,6 +249,7 @@ def own_files(instance: Instance, host_files: HostFiles) -> Iterator[File]:
                 where=instance.id,
                 hint="Give the file another path; vikunja.environment sets variables",
             )
+        owners.refuse_unread(instance, extra.path)
         written = extra.content
         content = host_files.extra[extra.path] if written is None else SecretValue(written.encode())
         yield File(
@@ -280,7 +293,7 @@ def _database(
     triggers = (f"file:{password}", f"secret:{password}")
     if desired.host is None:
         configuration = [p for p in rendered if p.startswith("/etc/mysql/")]
-        unit = "postgresql.service" if desired.type == "postgresql" else "mariadb.service"
+        unit = owners.POSTGRESQL if desired.type == "postgresql" else owners.MARIADB
         yield Unit(
             unit=unit,
             revision=revision_of(rendered, configuration),

@@ -37,6 +37,8 @@ class HostFiles(Struct, frozen=True):
     """Of services.frontend.acme: None where it is not asked."""
     database_tls: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
     """Of database.tls, by name in the container (layout.TLS_FILES)."""
+    authorities: tuple[bytes, ...] = ()
+    """Certificates of network.trusted_ca, one each, in PEM form; none twice."""
 
 
 NO_HOST_FILES = HostFiles()
@@ -62,6 +64,13 @@ def read_host_files(instance: Instance) -> HostFiles:
             for name, path in instance.vikunja.secret_files.items()
             if (value := _password(instance, f"vikunja.secret_files.{name}", path)) is not None
         },
+        authorities=tuple(
+            dict.fromkeys(
+                certificate
+                for path in instance.network.trusted_ca
+                for certificate in _each(_read(instance, "network.trusted_ca", path) or b"")
+            )
+        ),
         extra={
             item.path: Secret(content)
             for item in instance.files
@@ -106,7 +115,11 @@ def _certificates(instance: Instance, key: str, path: Path | None) -> bytes | No
     content = _read(instance, key, path)
     if content is None:
         return None
-    return b"".join(b"%s\n" % found for found in re.findall(_CERTIFICATE, content))
+    return b"".join(_each(content))
+
+
+def _each(content: bytes) -> list[bytes]:
+    return [b"%s\n" % found for found in re.findall(_CERTIFICATE, content)]
 
 
 def _password(instance: Instance, key: str, path: Path | None) -> Secret[bytes] | None:

@@ -52,7 +52,7 @@ class Resources(Struct, frozen=True):
 
 class Network(Struct, frozen=True):
     """ip_address, ip6_address: with prefix length. mac_address: None for one that the driver
-    chooses."""
+    chooses. trusted_ca: absolute host paths."""
 
     bridge: str
     ip_address: str
@@ -63,6 +63,7 @@ class Network(Struct, frozen=True):
     domain: str
     aliases: tuple[str, ...]
     nameservers: tuple[str, ...]
+    trusted_ca: tuple[Path, ...]
 
     @property
     def interface(self) -> IPv4Interface | IPv6Interface:

@@ -8,6 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tasks.desired import proxy
+from tasks.desired.authorities import Withdrawn, is_authority, withdrawn
+from tasks.desired.owners import owner_of
 from tasks.desired.release import other
 from tasks.model.applied import Applied, AppliedResource
 from tasks.model.layout import UNITS
@@ -63,22 +65,38 @@ def plan(desired: Desired, facts: Facts, applied: Applied) -> tuple[PlanEntry, .
 def _with_stale(
     step: str, resources: Sequence[Resource], desired: Desired, facts: Facts, applied: Applied
 ) -> Iterable[Resource]:
-    """The step's resources; in the switch, what is addressed no longer: files of nginx's before it
-    takes its files up, all else once nothing that served before may need it."""
-    if step != "switch" or "system" not in desired.steps:
+    """The step's resources with what is addressed no longer: files of a unit's before it takes its
+    files up, authorities before anything starts that would trust them, and all else in the switch,
+    once nothing that served before may need it."""
+    if step not in ("system", "switch") or "system" not in desired.steps:
         return resources
     known = desired.colors.union(resource.address for resource in desired.resources)
     stale = [one for one in orphans(applied, known) if one.difference(facts) is not None]
-    early = [one for one in stale if isinstance(one, Absent) and proxy.starts_with(one.path)]
-    late = [one for one in stale if one not in early]
+    units = {one.unit for one in desired.resources if isinstance(one, Unit)}
+    by_unit: dict[str | None, list[Resource]] = {}
+    for one in stale:
+        unit = _takes_up(one)
+        by_unit.setdefault(unit if unit in units else None, []).append(one)
     result: list[Resource] = []
-    for one in resources:
-        if early and isinstance(one, Unit) and one.unit == proxy.UNIT:
-            result += (*early, *_unit_files_gone("nginx", early))
-            one = replace(one, triggers=(*one.triggers, *(gone.address for gone in early)))
-            early = []
-        result.append(one)
-    return (*result, *early, *late, *_unit_files_gone("before", late))
+    for resource in resources:
+        gone = by_unit.get(resource.unit, []) if isinstance(resource, Unit) else []
+        if gone:
+            result += (*gone, *_unit_files_gone(resource.name.removesuffix(".service"), gone))
+            triggers = (*resource.triggers, *(other.address for other in gone))
+            resource = replace(resource, triggers=triggers)
+        result.append(resource)
+    others = by_unit.get(None, [])
+    if step == "system":
+        return (*result, *(one for one in others if isinstance(one, Withdrawn)))
+    late = [one for one in others if not isinstance(one, Withdrawn)]
+    return (*result, *late, *_unit_files_gone("before", late))
+
+
+def _takes_up(gone: Resource) -> str | None:
+    """The unit that something which goes was for."""
+    if not isinstance(gone, Absent):
+        return None
+    return proxy.UNIT if proxy.starts_with(gone.path) else owner_of(gone.path)
 
 
 def _unit_files_gone(of: str, gone: Iterable[Resource]) -> tuple[Resource, ...]:
@@ -123,12 +141,15 @@ def orphans(applied: Applied, desired: Collection[str]) -> tuple[Resource, ...]:
     # A path may be desired as another kind of thing now: a password given before and made today.
     taken = {address.partition(":")[2] for address in desired}
     units = [StoppedUnit(unit=name) for kind, _, name in gone if kind == "unit"]
+    authorities = [
+        withdrawn(name) for kind, _, name in gone if kind == "file" and is_authority(name)
+    ]
     files = [
         Absent(path=name, was=kind, announced=_announced(applied.resources[f"{kind}:{name}"]))
         for kind, _, name in gone
-        if kind in ("file", "link") and name not in taken
+        if kind in ("file", "link") and name not in taken and not is_authority(name)
     ]
-    return (*units, *files)
+    return (*units, *authorities, *files)
 
 
 def _announced(before: AppliedResource) -> str:

@@ -37,6 +37,30 @@ if [ "$verb" = stop ]; then
 	exit 0
 fi
 
+# What a database server says that would not start with its files.
+refused_files() {
+	case $unit in
+	postgresql.service)
+		for folder in /etc/postgresql/*/*; do
+			[ -e "$folder/postgresql.conf" ] || continue
+			version=${folder%/*}
+			said=$(setpriv --reuid=postgres --regid=postgres --clear-groups \
+				"/usr/lib/postgresql/${version##*/}/bin/postgres" -C data_directory -D "$folder" 2>&1) ||
+				{ printf '%s\n' "$said" && return; }
+		done
+		return 1
+		;;
+	mariadb.service)
+		! said=$(mariadbd --user=mysql --verbose --help 2>&1 >/dev/null) && printf '%s\n' "$said"
+		;;
+	*) return 1 ;;
+	esac
+}
+
+if [ "$verb" = restart ] && systemctl -q is-active -- "$unit" && refused=$(refused_files); then
+	printf 'it would not start with its files, and serves on as it is\n%s\n' "$refused" >&2
+	exit 1
+fi
 if [ "$unit" = nginx.service ]; then
 	# What it says is kept from the pipe: where nobody reads there any more, it would end it.
 	if systemctl -q is-active nginx.service && ! refusal=$(nginx -t -q 2>&1) && [ -d "$kept" ]; then
