@@ -80,6 +80,14 @@ def authority_finding(key: Key, path: str, content: bytes) -> Finding | None:
 _PEM = "PEM is the text form that starts with -----BEGIN"
 
 
+def one_certificate(key: Key, path: str, content: bytes) -> Finding | None:
+    """What is wrong with the first certificate of a file."""
+    found = _CERTIFICATE.search(content)
+    if not found:
+        return Finding(key, f"{path} holds no certificate in PEM form", _PEM)
+    return _validity(key, path, found[0])
+
+
 def _pair(section: Mapping[str, Any], pair: Pair) -> Finding | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     where = pair.of(pair.key)
