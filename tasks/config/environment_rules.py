@@ -29,7 +29,10 @@ _MOVE = (
     " /var/lib/vikunja/{} in the container."
 )
 _LOG = "is not in a place that the application may write to"
-_LOG_HINT = f"{_NO_KEY} Without it log files go to /var/lib/vikunja/logs."
+_LOG_HINT = (
+    "Remove the line: the log is in /var/log/vikunja of the container, as backend-blue.log and"
+    " backend-green.log; with VIKUNJA_LOG_STANDARD: file it goes to /var/lib/vikunja/logs."
+)
 
 OWNED: Mapping[str, tuple[str, str]] = {
     "service.publicurl": (
@@ -78,7 +81,21 @@ OWNED: Mapping[str, tuple[str, str]] = {
 value, and what to do instead. Those that the template sets from a key of the section `vikunja` need
 no line here."""
 
-_KEYED = re.compile(r"^VIKUNJA_(\w+)=\{\{.*?\bvikunja\.(\w+)", re.MULTILINE)
+_KEYED = re.compile(r"^VIKUNJA_(\w+)=\{\{.*?\bvikunja\.([\w.]*\w)", re.MULTILINE)
+
+_KEYED_BESIDES = {
+    "mailer_enabled": "mailer.host",
+    "mailer_password": "mailer.password_file",
+    "auth_openid_enabled": "auth.openid",
+    "auth_openid_providers": "auth.openid",
+    "auth_ldap_enabled": "auth.ldap.host",
+    "auth_ldap_bindpassword": "auth.ldap.bind_password_file",
+}
+"""Of variables that the template does not set from one key."""
+
+_SECTIONS = ("mailer.host", "auth.openid", "auth.ldap.host")
+"""Keys without which their section says nothing. What an environment says then is not contradicted
+by it, and holds: so it was before there were these sections."""
 
 MASK = "(sensitive)"
 """As `tasks.model.redaction` has it, which no load of a sound file needs."""
@@ -93,11 +110,11 @@ def environment(document: Mapping[str, Any]) -> Iterator[Finding]:
     """Variables of the application that are the tool's."""
     given = value_at(document, "vikunja.environment") or ()
     for name in given:
-        if owned := _owned(name) or _trusted(document, name):
+        if owned := _owned(name) or _trusted(document, name) or _keyed(name, document):
             yield Finding(("vikunja", "environment", name), *owned)
     for name in value_at(document, "vikunja.secret_files") or ():
         key = ("vikunja", "secret_files", name)
-        if owned := _owned(name):
+        if owned := _owned(name) or _keyed(name, document):
             yield Finding(key, *owned)
         elif name in given or f"{name}_FILE" in given:
             yield Finding(key, "is in vikunja.environment, too", "Remove it there.")
@@ -122,10 +139,24 @@ def _owned(name: str) -> tuple[str, str] | None:
             return found
         if owned.startswith(f"{words}_"):
             return "is a section of Vikunja's settings, not a setting", "Remove the line."
+    return None
+
+
+def _keyed(name: str, document: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Of a variable that a key of the section `vikunja` stands for, where that key is given."""
+    words = name.removeprefix(PREFIX).lower() if name.startswith(PREFIX) else ""
     for variable, own in keyed().items():
-        if words == variable or words.startswith(f"{variable}_"):
+        if (words == variable or words.startswith(f"{variable}_")) and _given(own, document):
             return "has a key of its own", f"Use vikunja.{own}."
     return None
+
+
+def _given(own: str, document: Mapping[str, Any]) -> bool:
+    if "." not in own:
+        # Always set.
+        return True
+    section = next((one for one in _SECTIONS if own.startswith(one.removesuffix("host"))), own)
+    return value_at(document, f"vikunja.{section}") not in (None, [])
 
 
 @cache
@@ -133,7 +164,8 @@ def keyed() -> Mapping[str, str]:
     """Variables that the template sets from a key of the section `vikunja`, in lower case and
     without prefix → that key's name."""
     text = (TEMPLATES / "env" / "vikunja.j2").read_text()
-    return {match[1].lower(): match[2] for match in _KEYED.finditer(text)}
+    found = {match[1].lower(): match[2] for match in _KEYED.finditer(text)}
+    return {**found, **_KEYED_BESIDES}
 
 
 def unfilled(document: Mapping[str, Any]) -> Iterator[Finding]:

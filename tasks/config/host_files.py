@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.config.finding import Finding, Key, value_at
+from tasks.config.finding import Finding, Key, parse, value_at
 from tasks.errors import UsageError
 
 _ZONES = Path("/usr/share/zoneinfo")
@@ -28,9 +28,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     secret = value_at(document, "vikunja.secret_file")
     if isinstance(secret, str):
         yield from _password_file(("vikunja", "secret_file"), Path(secret))
-    for name, path in (value_at(document, "vikunja.secret_files") or {}).items():
-        if isinstance(path, str):
-            yield from _password_file(("vikunja", "secret_files", name), Path(path))
+    yield from _setting_files(document)
     yield from _connection_files(document)
     passphrase = value_at(document, "backup.encrypt.passphrase_file")
     if isinstance(passphrase, str):
@@ -67,6 +65,22 @@ def _password_file(key: Key, path: Path, what: str = "password") -> Iterator[Fin
         yield Finding(key, "the file is empty", f"Write the {what} into it, on one line.")
     elif len(lines) > 1:
         yield Finding(key, "the file holds more than one line", f"Only the {what} goes into it.")
+
+
+def _setting_files(document: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of settings of the application whose values are secrets."""
+    named: list[tuple[Key, object]] = [
+        (("vikunja", "secret_files", name), path)
+        for name, path in (value_at(document, "vikunja.secret_files") or {}).items()
+    ]
+    for key in ("vikunja.mailer.password_file", "vikunja.auth.ldap.bind_password_file"):
+        named.append((parse(key), value_at(document, key)))
+    for number, provider in enumerate(value_at(document, "vikunja.auth.openid") or ()):
+        key_of = ("vikunja", "auth", "openid", number, "client_secret_file")
+        named.append((key_of, (provider or {}).get("client_secret_file")))
+    for one, path in named:
+        if isinstance(path, str):
+            yield from _password_file(one, Path(path))
 
 
 def _notification_files(document: Mapping[str, Any]) -> Iterator[Finding]:

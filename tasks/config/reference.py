@@ -71,12 +71,10 @@ def _section(name: str, schema: Schema, required: bool) -> Iterator[str]:
     yield f"## {name}\n"
     yield f"{schema['description']}{' Required.' if required else ''}\n"
     item = schema.get("items", schema)
-    direct = {key: inner for key, inner in item["properties"].items() if "properties" not in inner}
+    direct = {key: inner for key, inner in item["properties"].items() if not _is_section(inner)}
     if direct:
         yield from _table(direct, item.get("required", ()))
-    for key, inner in schema.get("properties", {}).items():
-        if "properties" in inner:
-            yield from _subsection(f"{name}.{key}", inner)
+    yield from _subsections(name, schema)
     if "items" in schema:
         yield from _listing(name, schema["examples"][0])
     for key, inner in direct.items():
@@ -85,15 +83,20 @@ def _section(name: str, schema: Schema, required: bool) -> Iterator[str]:
             yield from _listing(key, inner["default"])
 
 
-def _subsection(name: str, schema: Schema) -> Iterator[str]:
-    yield f"### {name}\n"
-    yield f"{schema['description']}\n"
-    keys = schema["properties"]
-    direct = {key: inner for key, inner in keys.items() if "properties" not in inner}
-    yield from _table(direct, schema.get("required", ()))
-    for key, inner in keys.items():
-        if "properties" in inner:
-            yield from _subsection(f"{name}.{key}", inner)
+def _subsections(name: str, schema: Schema) -> Iterator[str]:
+    for key, inner in schema.get("properties", {}).items():
+        item = inner.get("items", inner)
+        if "properties" not in item:
+            continue
+        yield f"### {name}.{key}\n"
+        yield f"{inner['description']}{'' if item is inner else ' Each has:'}\n"
+        direct = {one: under for one, under in item["properties"].items() if not _is_section(under)}
+        yield from _table(direct, item.get("required", ()))
+        yield from _subsections(f"{name}.{key}", item)
+
+
+def _is_section(schema: Schema) -> bool:
+    return "properties" in schema
 
 
 def _table(keys: Mapping[str, Schema], required: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ from tasks.config.finding import Finding, Key, has_login, parse, value_at
 from tasks.config.network_rules import network
 from tasks.config.proxmox_rules import proxmox
 from tasks.config.release_rules import release
+from tasks.config.settings_rules import notifications, settings
 from tasks.config.site_rules import site
 
 Document = Mapping[str, Any]
@@ -157,31 +158,6 @@ def backups(document: Document) -> Iterator[Finding]:
                 )
 
 
-def notifications(document: Document) -> Iterator[Finding]:
-    """Mail by a server needs one; a login needs both of its halves."""
-    smtp = ("notifications", "smtp")
-    if value_at(document, "notifications.mail") == "smtp" and not value_at(
-        document, "notifications.smtp.host"
-    ):
-        yield Finding((*smtp, "host"), "is missing, mail: smtp needs it")
-    user = value_at(document, "notifications.smtp.user")
-    password = value_at(document, "notifications.smtp.password_file")
-    if bool(user) != bool(password):
-        given, missing = ("user", "password_file") if user else ("password_file", "user")
-        yield Finding((*smtp, missing), f"is missing, {given} is given")
-    encryption = value_at(document, "notifications.smtp.encryption")
-    if password and encryption == "none" and not _is_here(document):
-        yield Finding(
-            (*smtp, "encryption"),
-            "is none, and the password would travel in clear",
-            "Write starttls or tls.",
-        )
-
-
-def _is_here(document: Document) -> bool:
-    return value_at(document, "notifications.smtp.host") in ("localhost", "127.0.0.1", "::1")
-
-
 _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     network,
     site,
@@ -191,6 +167,7 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     commands,
     backups,
     notifications,
+    settings,
     environment,
     extra_files,
 )

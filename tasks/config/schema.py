@@ -5,7 +5,8 @@ Besides JSON Schema's own keywords it uses:
 `format: path`: a path of this machine, relative to the configuration file's folder;
 `x-default-by`: a default that depends on which section is given, on another key's value, or on
 that of a key beside it;
-`x-default-of`: the key whose value is the default.
+`x-default-of`: the key whose value is the default;
+`x-default-plain`: the key beside it whose letters and digits, in lower case, are the default.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,8 @@ DEPLOYMENT_SCHEMA = SCHEMAS / "deployment-config.schema.json"
 Schema = Mapping[str, Any]
 
 _NONE: Schema = {}
+
+_PUNCTUATION = re.compile("[^a-z0-9]+")
 
 
 @cache
@@ -73,6 +77,8 @@ def default_of(schema: Schema, document: Mapping[str, Any], beside: Schema = _NO
         return by["values"].get(chosen) if isinstance(chosen, str) else None
     if of := schema.get("x-default-of"):
         return value_at(document, of)
+    if of := schema.get("x-default-plain"):
+        return _PUNCTUATION.sub("", str(beside.get(of, "")).lower())
     default = schema.get("default")
     # Lists and mappings of the schema itself must not reach anybody who could change them.
     return copy.deepcopy(default) if isinstance(default, list | dict) else default

@@ -17,6 +17,7 @@ from tasks.model.host_files import NO_HOST_FILES, HostFiles
 from tasks.model.instance import Color, Instance
 from tasks.model.layout import (
     PUBLIC_URL,
+    SECRET_SETTINGS,
     SECRETS,
     USER,
     backend_launcher,
@@ -46,7 +47,9 @@ def templated(instance: Instance, color: Color) -> Iterator[Templated]:
     public = ("public_url", instance.public_url)
     yield replace(settings, variables=(*settings.variables, public), keys=PUBLIC_URL)
     yield made("systemd/vikunja-backend@.service.j2", unit_file("backend", color))
-    yield made("systemd/backend.sh.j2", backend_launcher(color), "0755")
+    launcher = made("systemd/backend.sh.j2", backend_launcher(color), "0755")
+    named = ("secret_settings", " ".join(sorted(instance.vikunja.secret_settings)))
+    yield replace(launcher, variables=(*launcher.variables, named), keys=SECRET_SETTINGS)
     if instance.services.mcp.enabled:
         yield made("env/mcp.j2", _mcp_environment(color), "0640", USER)
         yield made("systemd/vikunja-mcp@.service.j2", unit_file("mcp", color))
@@ -86,7 +89,7 @@ def secrets(instance: Instance, color: Color, serving: Color | None = None) -> S
         names.append("db-password")
     if needs_redis(instance):
         names.append("redis-password")
-    names += (*database_tls_files(instance), *sorted(instance.vikunja.secret_files))
+    names += (*database_tls_files(instance), *sorted(instance.vikunja.secret_settings))
     return Script(
         script="color-secrets",
         title=color,

@@ -19,6 +19,7 @@ from tasks.model.layout import (
     DATA,
     LOGS,
     MAINTENANCE,
+    SECRET_SETTINGS,
     SECRETS,
     SELF_SIGNED,
     SERVICE_SECRET,
@@ -200,8 +201,9 @@ def _secrets(instance: Instance, host_files: HostFiles) -> Iterator[Resource]:
         key = f"database.tls.{name.removeprefix('db-')}_file"
         yield _password(f"{SECRETS}/{name}", USER, key, content, origin)
     for name, value in sorted(host_files.settings.items()):
-        key = f"vikunja.secret_files.{name}"
-        path, origin = f"{SECRETS}/{name}", origin_of(instance, ["vikunja.secret_files"])
+        key, _ = instance.vikunja.secret_settings[name]
+        section = next(one for one in SECRET_SETTINGS if key.startswith(one))
+        path, origin = f"{SECRETS}/{name}", origin_of(instance, [section])
         yield _password(path, USER, key, value, origin)
     # Of an apply that was killed on its way to another database.
     yield from (Absent(path=path) for path in ALL_NEXT)

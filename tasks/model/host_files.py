@@ -30,7 +30,7 @@ class HostFiles(Struct, frozen=True):
     extra: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
     service_secret: Secret[bytes] | None = None
     settings: Mapping[str, Secret[bytes]] = msgspec.field(default_factory=dict)
-    """Values of vikunja.secret_files, by variable."""
+    """Values of Vikunja.secret_settings, by variable."""
     dns_credentials: Secret[bytes] | None = None
     eab: Secret[bytes] | None = None
     acme_authority: bytes | None = None
@@ -61,8 +61,8 @@ def read_host_files(instance: Instance) -> HostFiles:
         service_secret=_password(instance, "vikunja.secret_file", instance.vikunja.secret_file),
         settings={
             name: value
-            for name, path in instance.vikunja.secret_files.items()
-            if (value := _password(instance, f"vikunja.secret_files.{name}", path)) is not None
+            for name, (key, path) in instance.vikunja.secret_settings.items()
+            if (value := _password(instance, key, path)) is not None
         },
         authorities=tuple(
             dict.fromkeys(

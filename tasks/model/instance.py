@@ -192,6 +192,47 @@ class Services(Struct, frozen=True):
     frontend: Frontend
 
 
+class Mailer(Struct, frozen=True):
+    """The mail server that the application uses; none where host is None. password_file: an
+    absolute host path."""
+
+    host: str | None
+    port: int
+    encryption: Literal["starttls", "tls", "none"]
+    user: str | None
+    password_file: Path | None
+
+
+class OpenId(Struct, frozen=True):
+    """A provider. key: its part of variables and of the address that it sends people back to.
+    url: its issuer. client_secret_file: an absolute host path."""
+
+    name: str
+    key: str
+    url: str
+    client_secret_file: Path
+    username_fallback: bool
+    email_fallback: bool
+    force_user_info: bool
+
+
+class Ldap(Struct, frozen=True):
+    """A directory; none where host is None. bind_password_file: an absolute host path."""
+
+    host: str | None
+    port: int
+    tls: bool
+    verify_certificate: bool
+    base_dn: str | None
+    bind_dn: str | None
+    bind_password_file: Path | None
+
+
+class Auth(Struct, frozen=True):
+    openid: tuple[OpenId, ...]
+    ldap: Ldap
+
+
 class Vikunja(Struct, frozen=True):
     """The application's own settings, but for those that only become a variable: these the
     template reads from Instance.document.
@@ -208,6 +249,26 @@ class Vikunja(Struct, frozen=True):
     secret_files: Mapping[str, Path]
     environment: Mapping[str, str]
     start_timeout_seconds: int
+    mailer: Mailer
+    auth: Auth
+
+    @property
+    def secret_settings(self) -> Mapping[str, tuple[str, Path]]:
+        """Variables whose values are secrets → the key that names the file, and the file."""
+        found = {
+            name: (f"vikunja.secret_files.{name}", path) for name, path in self.secret_files.items()
+        }
+        if self.mailer.password_file is not None:
+            key = "vikunja.mailer.password_file"
+            found["VIKUNJA_MAILER_PASSWORD"] = (key, self.mailer.password_file)
+        for number, one in enumerate(self.auth.openid):
+            variable = f"VIKUNJA_AUTH_OPENID_PROVIDERS_{one.key.upper()}_CLIENTSECRET"
+            key = f"vikunja.auth.openid[{number}].client_secret_file"
+            found[variable] = (key, one.client_secret_file)
+        if self.auth.ldap.bind_password_file is not None:
+            key = "vikunja.auth.ldap.bind_password_file"
+            found["VIKUNJA_AUTH_LDAP_BINDPASSWORD"] = (key, self.auth.ldap.bind_password_file)
+        return found
 
 
 class Git(Struct, frozen=True):

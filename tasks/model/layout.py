@@ -42,8 +42,19 @@ OUTBOUND_SETTINGS = (
     "TYPESENSE_ENABLED",
     "PLUGINS_ENABLED",
     "METRICS_ENABLED",
+    "AUTH_OPENID_ENABLED",
+    "AUTH_LDAP_ENABLED",
 )
 """Settings of Vikunja's that let it reach somebody, each set to false whatever it is else."""
+
+
+SECRET_SETTINGS = (
+    "vikunja.secret_files",
+    "vikunja.mailer.password_file",
+    "vikunja.auth.openid",
+    "vikunja.auth.ldap.bind_password_file",
+)
+"""Keys that Vikunja.secret_settings is made of."""
 
 
 def environment(color: Color) -> str:

@@ -15,6 +15,7 @@ from tasks.model import registry
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning.inspection import Inspection
+from tasks.planning.settings_versions import known_from, older
 from tasks.progress import SILENT, Progress
 from tasks.resources.container import DesiredContainer
 from tasks.resources.data_move import ALL_NEXT, LOGIN
@@ -34,7 +35,7 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
     what serves would stop with nothing in its place, or where a first deployment could never be
     backed up;
     BuildError where its commit cannot be built here; UsageError where it would not read its
-    secrets. A plan without entries costs nothing.
+    settings. A plan without entries costs nothing.
     """
     if not inspection.plan.entries:
         return
@@ -43,7 +44,7 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
         _refuse_server(inspection)
         _refuse_parts(inspection)
         _refuse_missing_tools(inspection, paths, progress)
-        _refuse_unread_secrets(inspection, paths)
+        _refuse_unread_settings(inspection, paths)
     except DeployError as failure:
         failure.where = failure.where or inspection.instance.id
         raise
@@ -167,11 +168,20 @@ def _refuse_missing_tools(inspection: Inspection, paths: Paths, progress: Progre
         )
 
 
-def _refuse_unread_secrets(inspection: Inspection, paths: Paths) -> None:
-    if inspection.instance.vikunja.secrets != "files":
+def _refuse_unread_settings(inspection: Inspection, paths: Paths) -> None:
+    settings = inspection.instance.vikunja
+    by_version = known_from(settings)
+    if settings.secrets != "files" and not by_version:
         return
     version = _version(inspection, paths)
-    if WITHOUT_SECRET_FILES.fullmatch(version):
+    for key, oldest in by_version.items():
+        if older(version, oldest):
+            raise UsageError(
+                f"Vikunja {version} does not know it",
+                where=f"{inspection.instance.id}: {key}",
+                hint=f"Remove it, or choose Vikunja {oldest} or later.",
+            )
+    if settings.secrets == "files" and WITHOUT_SECRET_FILES.fullmatch(version):
         raise UsageError(
             f"{version} reads no secrets from files: every start would log everybody out",
             where=f"{inspection.instance.id}: vikunja.secrets",

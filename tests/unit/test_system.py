@@ -236,7 +236,11 @@ def test_any_value_arrives_as_it_was_written(value: str) -> None:
 
 @pytest.mark.parametrize(("desired", "limit"), [(5, "22m"), (20, "22m"), (100, "102m")])
 def test_the_body_limit_is_vikunjas_own_and_never_below_22_mb(desired: int, limit: str) -> None:
-    text = texts(vikunja={"max_upload_mb": desired})[NGINX]
+    made = texts(vikunja={"max_upload_mb": desired})
+    text = made[NGINX]
+
+    # The application takes exactly those, and two more for what is around one.
+    assert environment(made[ENVIRONMENT])["VIKUNJA_FILES_MAXSIZE"] == f"{desired}MB"
 
     assert f"client_max_body_size {limit};" in text
 

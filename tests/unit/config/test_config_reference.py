@@ -57,13 +57,17 @@ def test_the_sample_gives_exactly_what_it_says_and_loads() -> None:
 
 def _with_empty_sections(given: object) -> object:
     assert isinstance(given, dict)
-    empty = dict.fromkeys(("resources", "redis", "vikunja", "build", "update", "backup"))
+    empty = dict.fromkeys(("resources", "redis", "build", "update", "backup"))
     services = {"services": {"backend": None, "mcp": None, "frontend": {"acme": {"dns": None}}}}
     # Those that the section given has, given or not.
     proxmox = {**dict.fromkeys(("connection", "ssh", "ha")), **given["proxmox"]}
-    nested = {"backup": {"encrypt": None}, "notifications": {"smtp": None, "ping": None}}
-    database = {"database": {"tls": None, **given["database"]}}
-    return {**empty, **services, **nested, **given, "proxmox": proxmox, **database}
+    nested: dict[str, object] = {
+        "backup": {"encrypt": None},
+        "notifications": {"smtp": None, "ping": None},
+        "database": {"tls": None, **given["database"]},
+        "vikunja": {"log": None, "mailer": None, "auth": {"ldap": None}},
+    }
+    return {**empty, **services, **given, "proxmox": proxmox, **nested}
 
 
 def test_what_the_sample_comments_out_are_the_defaults() -> None:

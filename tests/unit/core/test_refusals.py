@@ -146,6 +146,13 @@ def secrets_in_files_of_a_release(site: Site, *_: object) -> None:
     site.write()
 
 
+def a_directory_for_an_old_version(site: Site, *_: object) -> None:
+    site.repository.tag(site.repository.commit(), "v0.24.6")
+    ldap = {"host": "ldap.example.com", "base_dn": "dc=a", "user_filter": "(uid=%s)"}
+    site.document["vikunja"] = {"auth": {"ldap": ldap}}
+    site.write()
+
+
 def deployed(site: Site) -> None:
     site.repository.commit(migrations=[FIRST])
     site.apply()
@@ -221,6 +228,11 @@ REFUSED: dict[str, tuple[Arrange, int, str]] = {
         secrets_in_files_of_a_release,
         3,
         "0.24.6 reads no secrets from files",
+    ),
+    "settings of later versions": (
+        a_directory_for_an_old_version,
+        3,
+        "Vikunja v0.24.6 does not know it",
     ),
     "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
     "newer database": (database_is_newer, 7, "the database is newer than"),
