@@ -15,6 +15,7 @@ from tasks.checks import (
     host,
     lock,
     plan,
+    settings,
     source,
 )
 from tasks.containers.drivers import by_driver, driver_of
@@ -29,6 +30,7 @@ EVERY: tuple[tuple[str, Concern], ...] = (
     ("certificate", certificate.check),
     ("database", database.check),
     ("backups", backup.check),
+    ("settings", settings.check),
     ("lock", lock.check),
     ("plan", plan.check),
 )
