@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.containers.base import ContainerSpec
+from tasks.desired.authorities import withdrawn
 from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.archive import Archive
 from tasks.model.database_address import DatabaseAddress
@@ -192,6 +193,9 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
             "ip_address": "192.0.2.10/24",
             "gateway": "192.0.2.1",
             "nameservers": ["192.0.2.53"],
+            "ip6_address": None,
+            "gateway6": None,
+            "mac_address": None,
             "node": "pve",
         },
     ),
@@ -279,6 +283,19 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
         "kept-database:postgresql vikunja at db.example.com:5432",
         (),
         {"database": OUTSIDE.as_data()},
+    ),
+    "withdrawn authority": (
+        withdrawn("/usr/local/share/ca-certificates/vikunja-0123.crt"),
+        "file:/usr/local/share/ca-certificates/vikunja-0123.crt",
+        (
+            (
+                "probe",
+                "trusted-authorities",
+                "without",
+                "/usr/local/share/ca-certificates/vikunja-0123.crt",
+            ),
+        ),
+        {"state": "absent"},
     ),
     "staged restore": (
         StagedRestore(archive=ARCHIVE, label="v1", known=None, beyond="1 migration"),
