@@ -217,13 +217,14 @@ ECHO = """
 """
 
 
-def start_echo(site: Site) -> None:
-    """Put a backend in the place of blue's that answers with a request's headers."""
+def start_echo(site: Site, program: str = ECHO) -> None:
+    """Put a backend in the place of blue's that answers with a request's headers. program: another
+    such, for Node."""
     site.inside.sh(
         """
         systemctl stop vikunja-backend@blue.service
         systemd-run --quiet --unit=echo node -e "$1"
         until curl -sf -o /dev/null http://127.0.0.1:3456/; do sleep 0.1; done
         """,
-        ECHO,
+        program,
     )

@@ -89,8 +89,9 @@ def _let_somebody_move_in(site: Site) -> dict[str, bytes]:
 
 
 def _somebodys(site: Site) -> dict[str, bytes]:
-    place = site.world.places[site.instance.container_name]
-    found = {path: place.machine.files.content(path) for path in FOREIGN}
+    """Those that are where they were put: by a link that somebody laid, they are somewhere else."""
+    files = site.world.places[site.instance.container_name].machine.files
+    found = {path: files.content(path) for path in FOREIGN if files.place(path) == path}
     return {path: content for path, content in found.items() if content is not None}
 
 
