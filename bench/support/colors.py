@@ -14,6 +14,8 @@ from statistics import median
 from bench.support.clients import Answered, Clients
 from bench.support.lab import Lab
 from bench.support.measure import Void
+from tasks.desired.release import other
+from tasks.execution.switchover import CONFIRM, FLIP, TO_BE_CONFIRMED
 from tasks.model.instance import Color
 from tasks.resources.release import ACTIVE_FOLDER
 
@@ -26,6 +28,14 @@ VERSIONS: dict[Color, str] = {"blue": "v1.0.0", "green": "green"}
 SETUP = """
 set -eu
 cp -a /opt/vikunja/backend/blue/. /opt/vikunja/backend/green
+# A color that rests has none of these: green's are blue's, on its own port.
+cp -a /etc/vikunja/secrets/blue /etc/vikunja/secrets/green
+for file in /etc/vikunja/environment. /usr/local/lib/vikunja/backend.; do
+    cp -a "${file}blue" "${file}green"
+    sed -i 's/blue/green/g; s/3456/3457/g' "${file}green"
+done
+units=/etc/systemd/system
+sed 's/blue/green/g' "$units/vikunja-backend@blue.service" >"$units/vikunja-backend@green.service"
 mkdir -p /etc/systemd/system/vikunja-backend@green.service.d
 printf '[Service]\\nEnvironment=SAMPLE_VERSION=green\\n' \
     >/etc/systemd/system/vikunja-backend@green.service.d/claim.conf
@@ -101,12 +111,14 @@ class Colors:
         argv = ["curl", "-skf", *options, f"https://{self.address}{path}"]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
-    def clients(self, port: int | None = None) -> Clients:
-        return Clients(self.address, self.instance.network.domain, port or self.ssl_port)
+    def clients(self, port: int | None = None, address: str = "") -> Clients:
+        """address: another one than the site's own, before which a proxy is."""
+        name = self.instance.network.domain
+        return Clients(address or self.address, name, port or self.ssl_port)
 
-    def everybody(self, port: int | None = None) -> Clients:
-        """Clients of every kind, about 330 requests/s."""
-        load = self.clients(port).probing().keep_alive(6, 0.04).new_connections(3, 0.1)
+    def everybody(self, port: int | None = None, address: str = "") -> Clients:
+        """Clients of every kind, about 330 requests/s. address: see clients."""
+        load = self.clients(port, address).probing().keep_alive(6, 0.04).new_connections(3, 0.1)
         load.slow(3, 5).writing(1, 0.2).uploading(1, 20 << 20, 4, self.task)
         return load.web_sockets(3, 0.3).event_streams(2)
 
@@ -121,6 +133,24 @@ class Colors:
                 if ids == [inner] and (status.parent / "ns/pid").readlink() == space:
                     return int(status.parent.name)
         raise Void(f"{unit} does not run")
+
+    def flip(self, color: Color) -> float:
+        """What an update does to pass requests to this color. Epoch seconds of the change."""
+        done = self.container.run(
+            FLIP.argv(
+                color,
+                str(self.instance.backend_port(color)),
+                VERSIONS[color],
+                "-",
+                str(self.instance.backend_port(other(color))),
+                self.instance.site_origin,
+                "0",
+            )
+        )
+        if done.stdout.split()[-1:] != [TO_BE_CONFIRMED]:
+            raise Void(f"the flip to {color} needed no confirmation")
+        self.container.run(CONFIRM.argv(color))
+        return self.active.stat().st_mtime_ns / 1e9
 
     def first_answer(self, load: Clients, color: Color, since: float) -> float:
         """Epoch seconds of the end of this color's first answer after that time; waits for it."""

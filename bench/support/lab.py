@@ -51,8 +51,11 @@ def environment(prefix: Path | None = None) -> dict[str, str]:
     return kept | ({PREFIX_VARIABLE: str(prefix)} if prefix else {})
 
 
-def document(name: str, address: int, files: int = 0) -> dict[str, Any]:
-    """The demo's configuration as an instance of its own, with so many files more."""
+def document(
+    name: str, address: int, files: int = 0, frontend: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The demo's configuration as an instance of its own, with so many files more. frontend: keys
+    of services.frontend."""
     desired: dict[str, Any] = yaml.safe_load((ROOT / "examples/demo.yaml").read_text())
     desired["deployment"]["instance_id"] = name
     desired["lxc"]["name"] = name
@@ -64,6 +67,8 @@ def document(name: str, address: int, files: int = 0) -> dict[str, Any]:
         "gateway": f"{SUBNET}.1",
         "domain": f"{name}.example.com",
     }
+    if frontend:
+        desired["services"] = {**desired.get("services", {}), "frontend": dict(frontend)}
     if files:
         desired["files"] = [
             {"path": f"/srv/bench-{number:04}.conf", "content": f"[bench]\nnumber = {number}\n"}
@@ -73,10 +78,12 @@ def document(name: str, address: int, files: int = 0) -> dict[str, Any]:
 
 
 class Lab:
-    """A prefix with instances in it. files: instance → how many files of its own it declares."""
+    """A prefix with instances in it. files: instance → how many files of its own it declares.
+    frontend: keys of services.frontend of all of them."""
 
-    def __init__(self, files: Mapping[str, int]) -> None:
+    def __init__(self, files: Mapping[str, int], frontend: Mapping[str, Any] | None = None) -> None:
         self.paths = Paths(PREFIX)
+        self._frontend = frontend
         self.files = dict(files)
         self.configs = PREFIX / "configs"
         self.work = PREFIX / "work"
@@ -117,7 +124,7 @@ class Lab:
             folder.mkdir(parents=True)
         self.paths.cache.symlink_to(Paths().cache)
         for number, (name, files) in enumerate(self.files.items()):
-            desired = document(name, FIRST_ADDRESS + number, files)
+            desired = document(name, FIRST_ADDRESS + number, files, self._frontend)
             make_repository(Path(desired["git"]["repository"]))
             text = yaml.safe_dump(desired, sort_keys=False)
             (self._all / f"{name}.yaml").write_text(text)

@@ -6,12 +6,10 @@ import time
 from statistics import median
 
 from bench.support.clients import Clients
-from bench.support.colors import PLAIN_PORT, VERSIONS, Colors, in_turn, median_ratio, p99
+from bench.support.colors import PLAIN_PORT, Colors, in_turn, median_ratio, p99
 from bench.support.lab import Lab, said
-from bench.support.measure import Void
 from tasks.desired.release import other
 from tasks.execution.guest_changes import DRAIN
-from tasks.execution.switchover import CONFIRM, FLIP, TO_BE_CONFIRMED
 from tasks.model.instance import Color
 
 NAME = "vkd-bench-switch"
@@ -87,23 +85,7 @@ class Bench:
         self.rate = self.requests / took
 
     def _flip(self, load: Clients, color: Color) -> None:
-        instance = self.colors.instance
-        arguments = (
-            color,
-            str(instance.backend_port(color)),
-            VERSIONS[color],
-            "-",
-            str(instance.backend_port(other(color))),
-            instance.network.domain,
-            str(instance.services.frontend.ssl_port),
-            "0",
-        )
-        container = self.colors.container
-        done = container.run(FLIP.argv(*arguments))
-        if done.stdout.split()[-1:] != [TO_BE_CONFIRMED]:
-            raise Void(f"the flip to {color} needed no confirmation")
-        container.run(CONFIRM.argv(color))
-        flipped = self.colors.active.stat().st_mtime_ns / 1e9
+        flipped = self.colors.flip(color)
         # The file system's clock ticks every 4 ms.
         first = self.colors.first_answer(load, color, flipped - 0.004)
         self.first.append(max(0.0, first - flipped) * 1000)

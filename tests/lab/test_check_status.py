@@ -90,6 +90,27 @@ def test_a_deployed_instance_is_shown_as_it_serves(deployed: Site) -> None:
     assert f"Services        nginx active, vikunja-backend@{serving} active\n" in page
 
 
+def test_a_first_certificate_that_does_not_come_leaves_all_else_done(deployed: Site) -> None:
+    # Nobody listens there.
+    acme = {"tls": "acme", "acme": {"server": "https://127.0.0.1:9/directory"}}
+    deployed.edit({"services": {"frontend": acme}})
+    failed = deployed.run("apply", "--yes", code=4)
+    left, document = deployed.addresses(), status(deployed)
+    page = deployed.run("status", code=None).stdout
+    deployed.edit({"services": None})
+    deployed.run("apply", "--yes")
+
+    assert f"no certificate for {deployed.id}.example.com: " in failed.stderr
+    assert "Connection refused" in failed.stderr
+    assert left == ["acme-certificate:/etc/vikunja/tls/acme"]
+    assert document["state"]["status"] == "running"
+    assert document["backend"]["code"] == 200
+    assert document["certificate_renewal"]["waiting"]
+    assert "Connection refused" in document["certificate_renewal"]["failure"]
+    assert "renewal tried just now, failed" in page
+    assert deployed.addresses() == []
+
+
 def test_a_look_into_a_container_is_one_round_trip(deployed: Site, container: Container) -> None:
     (instance,) = load_instances([deployed.file])
     found = look_inside(instance, container)

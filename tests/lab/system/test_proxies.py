@@ -180,6 +180,21 @@ def test_a_websocket_stays_open(behind: Callable[[str], Front], name: str) -> No
 
 
 @every_one
+def test_an_event_comes_when_it_happens(behind: Callable[[str], Front], name: str) -> None:
+    front = behind(name)
+    with front.connect() as connection:
+        connection.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
+        connection.settimeout(10)
+        received = connection.recv(4096)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        front.ask(
+            "POST", "/api/v1/tasks", {"Content-Type": "application/json"}, b'{"title": "told"}'
+        )
+        while b"task.created" not in received:
+            received += connection.recv(4096)
+
+
+@every_one
 def test_the_clients_own_address_and_what_caldav_asks(
     behind: Callable[[str], Front], site: Site, name: str
 ) -> None:
