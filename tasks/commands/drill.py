@@ -18,6 +18,7 @@ from tasks.commands.base import (
     option,
 )
 from tasks.errors import CancelledError, DeployError, UsageError
+from tasks.model.instance import DHCP
 from tasks.output import console
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ def network_at(instance: Instance, address: str, said_by: str = "--address") -> 
     if not address:
         return None
     network = instance.network
+    if network.is_given or address == DHCP:
+        if not (network.is_given and address == DHCP):
+            hint = "Give --address dhcp where network.ip_address is dhcp, and only there."
+            raise UsageError(f"--address {address}: not how the instance has its own", hint=hint)
+        return DrillNetwork(network.bridge, DHCP, None)
     try:
         desired = ip_interface(
             address if "/" in address else f"{address}/{network.interface.network.prefixlen}"

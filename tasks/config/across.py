@@ -74,7 +74,7 @@ def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
     if name is not None:
         yield _NAME, "the container name", name
     address = value_at(document, "network.ip_address")
-    if address is not None:
+    if address not in (None, "dhcp"):
         yield parse("network.ip_address"), "the address", address.partition("/")[0]
     second = value_at(document, "network.ip6_address")
     if second is not None:

@@ -24,7 +24,15 @@ _MAC = parse("network.mac_address")
 
 def network(document: Mapping[str, Any]) -> Iterator[Finding]:
     first = value_at(document, "network.ip_address")
-    yield from _pair(_ADDRESS, first, _GATEWAY, value_at(document, "network.gateway"))
+    if first == "dhcp":
+        if value_at(document, "network.gateway") is not None:
+            what = "does not go with dhcp, which tells the gateway as well"
+            yield Finding(_GATEWAY, what, "Remove the line, or give network.ip_address an address.")
+    else:
+        # One that is wrong is not there at all.
+        if first is not None and document["network"].get("gateway", "") is None:
+            yield Finding(_GATEWAY, "is missing", "For example: gateway: 192.168.1.1")
+        yield from _pair(_ADDRESS, first, _GATEWAY, value_at(document, "network.gateway"))
     yield from _second(document, first)
     yield from _hardware_address(value_at(document, "network.mac_address"))
     for index, text in enumerate(value_at(document, "network.nameservers") or ()):

@@ -26,7 +26,7 @@ def spec_for(instance: Instance) -> ContainerSpec:
         disk_size_gb=instance.resources.disk_size_gb,
         bridge=network.bridge,
         ip_address=network.ip_address,
-        gateway=network.gateway,
+        gateway=network.gateway or "",
         nameservers=network.nameservers,
         more=driver_of(instance).more_of(instance),
         ip6_address=network.ip6_address,

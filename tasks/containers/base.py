@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tasks.errors import ResourceError
 from tasks.host.process import Completed
+from tasks.model.instance import DHCP
 from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from tasks.model.instance import DriverName, Instance, Placement
     from tasks.paths import Paths
 
+GIVEN = "given_address"
+"""Of the attributes: the address with prefix length that a DHCP server has given it, where it is
+configured to ask for one and runs."""
+
 MARKER_PATH = "/etc/vikunja-deploy"
 """In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""
 
@@ -27,8 +32,9 @@ MARKER_PATH = "/etc/vikunja-deploy"
 class ContainerSpec(Struct, frozen=True):
     """A container as desired.
 
-    ip_address, ip6_address: with prefix length. mac_address: lower case; None for one that the
-    driver chooses. nameservers: empty means the host's own.
+    ip_address, ip6_address: with prefix length; the first may be DHCP, without a gateway.
+    mac_address: lower case; None for one that the driver chooses. nameservers: empty means the
+    host's own.
     template: a Debian suite (lxc) or template name (proxmox).
     more: attributes that only one driver has, by name; JSON-ready values.
     """
@@ -52,8 +58,13 @@ class ContainerSpec(Struct, frozen=True):
 
     @property
     def addresses(self) -> list[str]:
-        """Those that it is given, with prefix length."""
-        return [text for text in (self.ip_address, self.ip6_address) if text]
+        """Those that are configured, with prefix length."""
+        return [text for text in (self.ip_address, self.ip6_address) if text and text != DHCP]
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for its address."""
+        return self.ip_address == DHCP
 
     @property
     def gateways(self) -> list[str]:
@@ -90,7 +101,7 @@ class ContainerFacts(Struct, frozen=True):
     copy by (see Registered), where it has that. attributes: current values of the fields of
     ContainerSpec, and of what is in its `more`, that the driver can observe, by name.
     pending: values that attributes take on at the next start, by name. refusals: by what would be
-    done to it: `destroy`, `move`, `start`.
+    done to it: `destroy`, `move`, `start`; and by the attribute that nothing changes.
     """
 
     exists: bool

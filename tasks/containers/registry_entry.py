@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.containers.base import ContainerFacts
+from tasks.containers.base import GIVEN, ContainerFacts
 from tasks.containers.drivers import driver_of
 from tasks.model.applied import Applied
 from tasks.model.instance import Instance
@@ -20,7 +20,7 @@ def entry(instance: Instance, applied: Applied, found: ContainerFacts | None = N
         node=node,
         container_id=found_number(found) or number,
         container_name=instance.container_name,
-        ip_address=instance.network.ip_address,
+        ip_address=given_address(found) or instance.network.ip_address,
         ip6_address=instance.network.ip6_address,
         domain=instance.network.domain,
         created_at=applied.created_at,
@@ -34,3 +34,9 @@ def found_number(found: ContainerFacts | None) -> int | None:
     """The number that a cluster gave the container; None where containers have but names."""
     number = found.attributes.get("container_id") if found else None
     return number if isinstance(number, int) else None
+
+
+def given_address(found: ContainerFacts | None) -> str | None:
+    """The address with prefix length that a DHCP server has given it."""
+    given = found.attributes.get(GIVEN) if found else None
+    return given if isinstance(given, str) else None

@@ -12,6 +12,8 @@ from tasks.model.digests import digest
 from tasks.model.host_files import HostFiles
 from tasks.model.instance import COLORS, Instance
 from tasks.model.layout import (
+    GIVEN,
+    GIVEN_NAMES,
     LOGS,
     PUBLIC_URL,
     SELF_SIGNED,
@@ -51,8 +53,9 @@ def templated(instance: Instance) -> Iterator[Templated]:
             ("suite", instance.suite),
             ("names", " ".join(f"[{name}]" if ":" in name else name for name in names)),
             ("public_url", instance.public_url),
+            ("given_names", GIVEN_NAMES if instance.network.is_given else ""),
         ),
-        keys=("network.aliases", "network.ip6_address", *PUBLIC_URL),
+        keys=("network.aliases", "network.ip_address", "network.ip6_address", *PUBLIC_URL),
     )
 
 
@@ -116,6 +119,7 @@ def declare(
         *used,
         # The package brings it.
         Absent(path="/etc/nginx/sites-enabled/default", triggers=("package:nginx",)),
+        *_given_names(instance),
         *_certificate(instance),
         *acme.fallback(instance),
         _foreign_files(used),
@@ -130,12 +134,23 @@ def _foreign_files(files: Iterable[File]) -> Script:
     return Script(script="nginx-files", title=folder, arguments=(folder, *sorted(ours)))
 
 
+def _given_names(instance: Instance) -> Iterator[Script]:
+    if instance.network.is_given:
+        yield Script(
+            script="given-names",
+            title=GIVEN_NAMES,
+            arguments=(GIVEN_NAMES,),
+            origin=origin_of(instance, ["network.ip_address"]),
+        )
+
+
 def _certificate(instance: Instance) -> Iterator[Script]:
+    given = (GIVEN,) if instance.network.is_given else ()
     if instance.services.frontend.self_signed:
         yield Script(
             script="self-signed-certificate",
             title=SELF_SIGNED,
-            arguments=(SELF_SIGNED, instance.network.domain, *other_names(instance)),
+            arguments=(SELF_SIGNED, instance.network.domain, *given, *other_names(instance)),
             origin=origin_of(instance, [f"network.{key}" for key in NAMES]),
         )
 
@@ -150,6 +165,8 @@ def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[F
     triggers += [f"directory:{LOGS}", f"log-files:{LOGS}"]
     if instance.services.frontend.self_signed:
         triggers.append(f"self-signed-certificate:{SELF_SIGNED}")
+    if instance.network.is_given:
+        triggers.append(f"given-names:{GIVEN_NAMES}")
     triggers += [one.address for one in acme.fallback(instance)]
     contents[drop_in] = hashlib.sha256(rendered[drop_in].content).hexdigest()
     return Unit(

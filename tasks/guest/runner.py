@@ -16,15 +16,17 @@ from tasks.host.process import Completed
 SCRIPTS = Path(__file__).with_name("scripts")
 
 BEHIND = {
-    "answers": ("health",),
+    "answers": ("given-addresses", "health"),
     "color-secrets": ("database-login",),
     "external-mysql": ("database-login",),
     "external-postgresql": ("database-login",),
+    "given-names": ("given-addresses",),
     "measure": ("health",),
     "mysql-database": ("database-login",),
     "postgresql-database": ("database-login",),
     "redis-passwords": ("database-login",),
     "retired-secrets": ("redis-passwords",),
+    "self-signed-certificate": ("given-addresses",),
 }
 """Scripts that are put behind others, whose functions they use."""
 

@@ -50,13 +50,17 @@ class Resources(Struct, frozen=True):
     disk_size_gb: int
 
 
+DHCP = "dhcp"
+"""In the place of an address: whichever a DHCP server gives."""
+
+
 class Network(Struct, frozen=True):
-    """ip_address, ip6_address: with prefix length. mac_address: None for one that the driver
-    chooses. trusted_ca: absolute host paths."""
+    """ip_address, ip6_address: with prefix length; the first may be DHCP, without a gateway.
+    mac_address: None for one that the driver chooses. trusted_ca: absolute host paths."""
 
     bridge: str
     ip_address: str
-    gateway: str
+    gateway: str | None
     ip6_address: str | None
     gateway6: str | None
     mac_address: str | None
@@ -66,7 +70,13 @@ class Network(Struct, frozen=True):
     trusted_ca: tuple[Path, ...]
 
     @property
+    def is_given(self) -> bool:
+        """Whether the container asks for its address."""
+        return self.ip_address == DHCP
+
+    @property
     def interface(self) -> IPv4Interface | IPv6Interface:
+        """Of an address that is not given by a server. ValueError."""
         return ip_interface(self.ip_address)
 
 

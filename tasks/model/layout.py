@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Literal
 
-from tasks.model.instance import Color, Instance
+from tasks.model.instance import DHCP, Color, Instance
 
 USER = "vikunja"
 SECRETS = "/etc/vikunja/secrets"
@@ -157,11 +157,19 @@ def other_names(instance: Instance) -> tuple[str, ...]:
 
 
 def addresses(instance: Instance) -> tuple[str, ...]:
-    """The container's addresses without prefix length."""
+    """The container's addresses without prefix length, as far as the configuration says them."""
     found = (instance.network.ip_address, instance.network.ip6_address)
-    return tuple(str(ip_interface(text).ip) for text in found if text)
+    return tuple(str(ip_interface(text).ip) for text in found if text and text != DHCP)
 
 
 def address(instance: Instance) -> str:
-    """The container's address without prefix length."""
-    return str(ip_interface(instance.network.ip_address).ip)
+    """The container's address without prefix length; GIVEN where a DHCP server gives it."""
+    network = instance.network
+    return GIVEN if network.is_given else str(ip_interface(network.ip_address).ip)
+
+
+GIVEN = "given"
+"""To scripts in the container: the address, or each of them, that it has now."""
+
+GIVEN_NAMES = "/etc/vikunja/nginx/given.conf"
+"""What nginx answers to besides: the address that a DHCP server has given."""

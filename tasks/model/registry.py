@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from tasks.errors import ResourceError
 from tasks.host.files import as_record, damaged, exclusive, read_json, write_json
 from tasks.model.fields import END, ContainerId, InstanceId, Text, Time
-from tasks.model.instance import DriverName
+from tasks.model.instance import DHCP, DriverName
 from tasks.paths import Paths
 
 Signature = tuple[int, int, int, int, int]
@@ -49,8 +49,9 @@ class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     ip_address: Annotated[
         str,
         Meta(
-            description="Address with prefix length; no other instance has it.",
-            pattern=f"^[0-9A-Fa-f.:]+/[0-9]{{1,3}}{END}",
+            description="Address with prefix length; no other instance has it. Of one that DHCP "
+            "gives, the last that was; dhcp before there was any.",
+            pattern=f"^([0-9A-Fa-f.:]+/[0-9]{{1,3}}|{DHCP}){END}",
         ),
     ]
     domain: Annotated[Text, Meta(description="Public domain name.")]
@@ -80,8 +81,8 @@ class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """With prefix length."""
-        return (self.ip_address, *([self.ip6_address] if self.ip6_address else []))
+        """Those that are known, with prefix length."""
+        return tuple(one for one in (self.ip_address, self.ip6_address) if one and one != DHCP)
 
 
 def new_identity() -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tasks.containers import container_for
 from tasks.containers.base import ContainerFacts, Refusal
 from tasks.containers.drivers import driver_named
-from tasks.containers.registry_entry import found_number
+from tasks.containers.registry_entry import found_number, given_address
 from tasks.errors import DeployError
 from tasks.host import timers
 from tasks.model import health as checks
@@ -134,6 +134,7 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
             standing,
             container=container_state(found, instance.id),
             own_disk=container.own_disk,
+            addresses=addresses_of(applied, found),
             forwarding=forwarding_of(found),
             container_id=found_number(found) or standing.container_id,
             unproven=found.unproven,
@@ -146,6 +147,17 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
     except DeployError as problem:
         return with_problem(standing, problem)
     return standing
+
+
+def addresses_of(applied: Instance, found: ContainerFacts) -> tuple[str, ...]:
+    """Without prefix length; the one that was given as it is now."""
+    given = given_address(found)
+    recorded = layout.addresses(applied)
+    if given is None:
+        return recorded
+    network = applied.network
+    first = () if network.is_given else recorded[:1]
+    return (given.partition("/")[0], *recorded[len(first) :])
 
 
 def as_applied(instance: Instance, entry: Registered | None) -> Instance:

@@ -26,11 +26,11 @@ from tasks.paths import Paths
 
 
 class DrillNetwork(Struct, frozen=True):
-    """Where the throw-away container is. address: with prefix length."""
+    """Where the throw-away container is. address: with prefix length, or DHCP without a gateway."""
 
     bridge: str
     address: str
-    gateway: str
+    gateway: str | None
 
 
 class DrillPaths(Paths, frozen=True, kw_only=True):

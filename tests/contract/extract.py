@@ -44,6 +44,7 @@ USED = (
     "POST /nodes/{node}/lxc",
     "DELETE /nodes/{node}/lxc/{vmid}",
     "GET /nodes/{node}/lxc/{vmid}/config",
+    "GET /nodes/{node}/lxc/{vmid}/interfaces",
     "PUT /nodes/{node}/lxc/{vmid}/config",
     "POST /nodes/{node}/lxc/{vmid}/migrate",
     "POST /nodes/{node}/lxc/{vmid}/move_volume",

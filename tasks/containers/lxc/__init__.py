@@ -53,10 +53,11 @@ class LxcDriver:
         return True
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:
-        from tasks.containers.lxc.identity import AS_WRITTEN, NAME_FILES
+        from tasks.containers.lxc.identity import AS_WRITTEN, NAME_FILES, NETWORK_FILE
 
         own = {file.path for file in instance.files}
-        names = {path: AS_WRITTEN for path in NAME_FILES if path not in own}
+        written = (*NAME_FILES, *([NETWORK_FILE] if instance.network.is_given else []))
+        names = {path: AS_WRITTEN for path in written if path not in own}
         return {"autostart": True, "forwarding": True, "identity": RECORDED, **names}
 
     def from_spec(self, spec: ContainerSpec, paths: Paths) -> LxcContainer:

@@ -8,6 +8,7 @@ from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import init
 from tasks.errors import DeployError, NetworkError
 from tasks.host.process import Completed, execute, last_lines
+from tasks.model.instance import DHCP
 
 BOOT_LIMIT = 120
 """Seconds until a container that started must be up."""
@@ -17,13 +18,24 @@ STOP_LIMIT = 60
 
 KILL_LIMIT = 10
 
-NO_ROUTE, DUPLICATE = 3, 5
+NO_ROUTE, DUPLICATE, NO_ADDRESS = 3, 5, 6
+
+LEASE_LIMIT = 45
+"""Seconds that a DHCP server has to give an address."""
 
 WAIT_FOR_SYSTEM = f"""
 until [ -S /run/systemd/private ]; do sleep 0.02; done
 state=$(systemctl is-system-running --wait)
 echo "$state"
 systemctl list-units --state=failed --plain --no-legend --no-pager
+asks=$1
+shift
+deadline=$(($(date +%s) + {LEASE_LIMIT}))
+while [ "$asks" = dhcp ]; do
+	ip -4 -o address show dev eth0 scope global | grep -q . && break
+	[ "$(date +%s)" -lt "$deadline" ] || exit {NO_ADDRESS}
+	sleep 0.05
+done
 # Until then nothing answers there, and what is sent from there gets no answer later either.
 while ip -6 -o address show dev eth0 scope global tentative | grep -qv dadfailed; do
 	sleep 0.02
@@ -32,13 +44,14 @@ done
 for gateway; do ip route get "$gateway" oif eth0 >/dev/null || exit {NO_ROUTE}; done
 case $state in running | degraded) ;; *) exit 4 ;; esac
 """
-"""Run in the container with its gateways: prints systemd's state and the units that failed. An
-address of IPv6 is looked for at others' first, for a second or two, and is there only then."""
+"""Run in the container with `dhcp` or `-` and its gateways: prints systemd's state and the units
+that failed. An address of IPv6 is looked for at others' first, for a second or two, and is there
+only then."""
 
 
 def wait_argv(spec: ContainerSpec) -> list[str]:
     """WAIT_FOR_SYSTEM with what it takes for a container."""
-    return ["sh", "-c", WAIT_FOR_SYSTEM, "sh", *spec.gateways]
+    return ["sh", "-c", WAIT_FOR_SYSTEM, "sh", DHCP if spec.asks else "-", *spec.gateways]
 
 
 def lxc_arguments(folder: Path) -> tuple[str, str]:
@@ -108,6 +121,12 @@ def evaluate(completed: Completed, spec: ContainerSpec) -> tuple[str, ...]:
     state, *rest = completed.stdout.decode(errors="replace").splitlines() or ["unknown"]
     failed = tuple(line.split()[0] for line in rest if line.strip())
     where = spec.name
+    if completed.returncode == NO_ADDRESS:
+        raise NetworkError(
+            f"no DHCP server on {spec.bridge} gave the container an address within {LEASE_LIMIT} s",
+            where=where,
+            hint="Is there one, and an address left? Else set network.ip_address and gateway.",
+        )
     if completed.returncode == DUPLICATE:
         raise NetworkError(
             f"somebody else on {spec.bridge} has an address of the container",

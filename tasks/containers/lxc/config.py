@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
 from tasks.host.user_ids import IdMap
+from tasks.model.instance import DHCP
 from tasks.model.registry import parse_identity
 
 INSTANCE = "# vikunja-deploy: instance"
@@ -21,6 +22,8 @@ IDENTITY = "# vikunja-deploy: identity"
 TEMPLATE = "# vikunja-deploy: template"
 NAMESERVERS = "# vikunja-deploy: nameservers"
 HOST_NAMESERVERS = "host"
+ASKED = "# vikunja-deploy: address"
+"""What the container asks for its address, where LXC sets none."""
 
 
 class Settings(Struct, frozen=True):
@@ -111,15 +114,22 @@ def _address_line(ip_address: str) -> str:
     return f"{ip_address} {interface.network.broadcast_address}"
 
 
+def _address_lines(settings: Settings) -> list[str]:
+    if settings.ip_address == DHCP:
+        return []
+    family = "ipv6" if ip_interface(settings.ip_address).version == 6 else "ipv4"
+    return [
+        f"lxc.net.0.{family}.address = {_address_line(settings.ip_address)}",
+        f"lxc.net.0.{family}.gateway = {settings.gateway}",
+    ]
+
+
 def network_arguments(settings: Settings, lock: Path) -> list[str]:
     """What the hook's `network-up` takes."""
-    return [
-        str(lock),
-        settings.bridge_mode,
-        settings.bridge,
-        gateway_interface(settings),
-        str(ip_interface(settings.ip_address).network),
-    ]
+    place = [str(lock), settings.bridge_mode, settings.bridge]
+    if settings.ip_address == DHCP:
+        return [*place, "-", "-"]
+    return [*place, gateway_interface(settings), str(ip_interface(settings.ip_address).network)]
 
 
 def render(
@@ -129,7 +139,6 @@ def render(
 
     lock: the file whose lock guards the host's network. apparmor: whether the host uses it.
     """
-    family = "ipv6" if ip_interface(settings.ip_address).version == 6 else "ipv4"
     hook = folder / "hook"
     network = " ".join(network_arguments(settings, lock))
     nameservers = " ".join(settings.nameservers) or HOST_NAMESERVERS
@@ -144,6 +153,7 @@ def render(
         *([f"{IDENTITY}={settings.identity}"] if settings.identity else []),
         f"{TEMPLATE}={settings.template}",
         f"{NAMESERVERS}={nameservers}",
+        *([f"{ASKED}={DHCP}"] if settings.ip_address == DHCP else []),
         "# Written by vikunja-deploy; the next apply writes it again.",
         "lxc.include = /usr/share/lxc/config/common.conf",
         "lxc.include = /usr/share/lxc/config/userns.conf",
@@ -163,8 +173,7 @@ def render(
         f"lxc.net.0.hwaddr = {settings.mac_address or hardware_address(folder)}",
         f"lxc.net.0.mtu = {settings.mtu}",
         "lxc.net.0.flags = up",
-        f"lxc.net.0.{family}.address = {_address_line(settings.ip_address)}",
-        f"lxc.net.0.{family}.gateway = {settings.gateway}",
+        *_address_lines(settings),
         *([f"lxc.net.0.ipv6.address = {settings.ip6_address}"] if settings.ip6_address else []),
         *([f"lxc.net.0.ipv6.gateway = {settings.gateway6}"] if settings.gateway6 else []),
         *limit_lines(layout, settings.cpu_cores, settings.memory_mb),
@@ -248,6 +257,8 @@ def parse(text: str) -> Settings | None:
     named = (_comment(text, NAMESERVERS) or HOST_NAMESERVERS).split()
     mtu = values.get("lxc.net.0.mtu", "")
     address, second = (*addresses_of(values), "", "")[:2]
+    if "lxc.net.0.ipv4.address" not in values and _comment(text, ASKED) == DHCP:
+        address, second = DHCP, address
     gateways = [values.get(f"lxc.net.0.ipv{version}.gateway", "") for version in (4, 6)]
     # Only one of IPv6 stands alone.
     gateway, gateway6 = gateways if ":" not in address else (gateways[1], "")

@@ -141,9 +141,8 @@ class LxcContainer:
             self._refuse_name()
         if making or has.get("bridge") != spec.bridge:
             network.preflight(spec, self.paths)
-        if making or has.get("ip6_address") != spec.ip6_address:
-            network.refuse_unmade(spec, network.bridge_mode(spec.bridge, self.paths))
         if making or any(has.get(name) != getattr(spec, name) for name in ADDRESSES):
+            network.refuse_unmade(spec, network.bridge_mode(spec.bridge, self.paths))
             network.check_free(spec, self.paths)
         if making:
             from tasks.containers.lxc.apt import read_setup

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.containers.base import ContainerFacts, Refusal
+from tasks.containers.base import GIVEN, ContainerFacts, Refusal
 from tasks.containers.lxc import cgroup, config, identity, init, network
 from tasks.containers.lxc.ownership import Claim
+from tasks.host.process import execute
+from tasks.model.instance import DHCP
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
@@ -63,8 +65,18 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
         forwards = network.forwards(settings.bridge)
         if forwards is not None:
             attributes["forwarding"] = forwards
+    if settings.ip_address == DHCP and pid is not None:
+        attributes |= given_address(pid, folder.name)
     attributes |= identity.observed_names(folder / "upper", settings)
     nameservers = identity.observed_nameservers(folder / "upper", settings)
     if nameservers is not None:
         attributes["nameservers"] = nameservers
     return attributes
+
+
+def given_address(pid: int, where: str) -> dict[str, object]:
+    """The address that the container of this first process has now; nothing where it has none."""
+    argv = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-4", "-o", "address", "show"]
+    argv += ["dev", "eth0", "scope", "global"]
+    shown = execute(argv, where=where, check=False, quickly=True).stdout.decode().split()
+    return {GIVEN: shown[shown.index("inet") + 1]} if "inet" in shown else {}

@@ -66,3 +66,22 @@ def write(root: Path, path: str, data: bytes, owner: tuple[int, int], mode: int 
             os.fsync(descriptor)
         os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
+
+
+def link(root: Path, path: str, target: str, owner: tuple[int, int]) -> None:
+    """Put a symbolic link there atomically. See write."""
+    with _folder_of(root, path, owner) as (folder, name):
+        aside = f".{name}.vikunja-deploy"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(aside, dir_fd=folder)
+        os.symlink(target, aside, dir_fd=folder)
+        os.chown(aside, *owner, dir_fd=folder, follow_symlinks=False)
+        os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+
+
+def remove(root: Path, path: str) -> None:
+    """Take a file or link away. Gone already is success; OSError where a link is on the way."""
+    with contextlib.suppress(FileNotFoundError), _folder_of(root, path, None) as (folder, name):
+        os.unlink(name, dir_fd=folder)
+        os.fsync(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tasks.containers.lxc import guest_files, network
 from tasks.containers.lxc.config import Settings
+from tasks.model.instance import DHCP
 
 
 def hosts_file(hostname: str) -> str:
@@ -26,6 +27,32 @@ AS_WRITTEN = "as vikunja-deploy writes it"
 NAME_FILES = ("/etc/hostname", "/etc/hosts")
 
 
+NETWORK_FILE = "/etc/systemd/network/10-vikunja.network"
+NETWORKD = "systemd-networkd.service"
+WANTED = f"/etc/systemd/system/multi-user.target.wants/{NETWORKD}"
+
+
+def network_file(settings: Settings) -> str:
+    """How systemd-networkd asks for the address; what LXC sets besides is said as well, or it would
+    take that away."""
+    second = [f"Address={settings.ip6_address}"] if settings.ip6_address else []
+    gateway = [f"Gateway={settings.gateway6}"] if settings.gateway6 else []
+    lines = [
+        "# Written by vikunja-deploy.",
+        "[Match]",
+        "Name=eth0",
+        "[Network]",
+        "DHCP=ipv4",
+        *second,
+        *gateway,
+        "[DHCPv4]",
+        # The same of a container that is made anew with the same hardware address.
+        "ClientIdentifier=mac",
+        "UseHostname=no",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def name_files(hostname: str) -> dict[str, str]:
     """What says the container's name: path → text."""
     return dict(zip(NAME_FILES, (f"{hostname}\n", hosts_file(hostname)), strict=True))
@@ -34,7 +61,10 @@ def name_files(hostname: str) -> dict[str, str]:
 def observed_names(upper: Path, settings: Settings) -> dict[str, str]:
     """Of each of these files, whether it is so."""
     found = {}
-    for path, text in name_files(settings.hostname).items():
+    files = name_files(settings.hostname)
+    if settings.ip_address == DHCP:
+        files[NETWORK_FILE] = network_file(settings)
+    for path, text in files.items():
         data = guest_files.read(upper, path)
         edited = "missing" if data is None else "edited"
         found[path] = AS_WRITTEN if data == text.encode() else edited
@@ -47,8 +77,18 @@ def write_identity(root: Path, settings: Settings, owner: tuple[int, int]) -> No
         **name_files(settings.hostname),
         "/etc/resolv.conf": resolver_file(settings.nameservers),
     }
+    if settings.ip_address == DHCP:
+        files[NETWORK_FILE] = network_file(settings)
     for path, text in files.items():
         guest_files.write(root, path, text.encode(), owner)
+    if settings.ip_address == DHCP:
+        # Its root file system masks what sets a network from inside.
+        for path in (f"/etc/systemd/system/{NETWORKD}", WANTED):
+            guest_files.link(root, path, f"/usr/lib/systemd/system/{NETWORKD}", owner)
+    elif guest_files.read(root, NETWORK_FILE) is not None:
+        guest_files.link(root, f"/etc/systemd/system/{NETWORKD}", "/dev/null", owner)
+        for path in (WANTED, NETWORK_FILE):
+            guest_files.remove(root, path)
 
 
 def observed_nameservers(upper: Path, settings: Settings) -> tuple[str, ...] | None:

@@ -139,17 +139,27 @@ def preflight(spec: ContainerSpec, paths: Paths) -> None:
 def refuse_unmade(spec: ContainerSpec, mode: str) -> None:
     """ResourceError where the bridge would have to be made for what is made for nobody: IPv6, or a
     gateway outside the subnet, which is somebody else's."""
+    there = (INTERFACES / spec.bridge).exists()
+    lacks = "was made" if there else "does not exist, and none is made"
+    if mode != "own":
+        return
+    if spec.asks:
+        only = "addresses of the configuration" if there else "DHCP: nobody would answer there"
+        raise ResourceError(
+            f"the bridge {spec.bridge} {lacks} for {only}",
+            where=spec.name,
+            hint="Set network.bridge to one that a DHCP server is on, or network.ip_address to an "
+            "address",
+        )
     interface = ip_interface(spec.ip_address)
-    if mode == "own" and interface.network.num_addresses == 1:
+    if interface.network.num_addresses == 1:
         raise ResourceError(
             f"the bridge {spec.bridge} does not exist, and none is made for {spec.ip_address} "
             f"alone",
             where=spec.name,
             hint="Set network.bridge to the one that the gateway is reached through.",
         )
-    if mode == "own" and (interface.version == 6 or spec.ip6_address):
-        there = (INTERFACES / spec.bridge).exists()
-        lacks = "was made" if there else "does not exist, and none is made"
+    if interface.version == 6 or spec.ip6_address:
         only = "IPv4 alone" if there else "IPv6"
         raise ResourceError(
             f"the bridge {spec.bridge} {lacks} for {only}",

@@ -55,6 +55,9 @@ def _address(world: World) -> Iterator[Finding]:
     except DeployError as error:
         yield world.failed("address", error)
         return
+    if instance.network.is_given:
+        yield world.ok("address", f"a DHCP server on {instance.network.bridge} is asked for it")
+        return
     interface = instance.network.interface
     if holds_already(world, container_for(instance, paths).observe()):
         yield world.ok("address", f"{interface.ip} is the container's")
@@ -71,13 +74,13 @@ def holds_already(world: World, found: ContainerFacts) -> bool:
 
 
 def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
-    interface = world.instance.network.interface
+    desired = world.instance.network
     try:
         network.refuse_unmade(spec_for(world.instance), mode)
     except DeployError as error:
         yield world.failed("bridge", error)
         return
-    if not isinstance(interface, IPv4Interface):
+    if desired.is_given or not isinstance(desired.interface, IPv4Interface):
         yield world.ok("bridge", f"{world.instance.network.bridge} is there and used as it is")
         return
     routes = read_routes()
@@ -85,7 +88,7 @@ def _bridge(world: World, mode: BridgeMode) -> Iterator[Finding]:
         yield evaluate_own_bridge(world, routes)
         yield from evaluate_forwarding(world, container_for(world.instance, world.paths).observe())
         return
-    gateway = IPv4Address(world.instance.network.gateway)
+    gateway = IPv4Address(world.instance.network.gateway or "")
     bridge = world.instance.network.bridge
     answers = gateway_answers(gateway, bridge)
     yield from evaluate_foreign_bridge(world, routes, answers=answers)

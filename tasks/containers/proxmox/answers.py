@@ -77,6 +77,13 @@ class Setting(Answer, frozen=True):
     delete: bool = False
 
 
+class Interface(Answer, frozen=True):
+    """Of a running container's. inet: its first address of IPv4, with prefix length."""
+
+    name: str
+    inet: str | None = None
+
+
 class TaskStatus(Answer, frozen=True):
     """Of `GET /nodes/{node}/tasks/{upid}/status`."""
 

@@ -222,6 +222,11 @@ def address(world: World) -> Iterator[Finding]:
     if taken := conflict(world):
         yield taken
         return
+    if world.instance.network.is_given:
+        yield world.ok(
+            "address", f"a DHCP server on {world.instance.network.bridge} is asked for it"
+        )
+        return
     found = container_for(world.instance, world.paths).observe()
     own: Any = found.attributes.get("container_id")
     yield evaluate_address(world, cluster.view(0), own)
@@ -248,7 +253,7 @@ def probe(world: World, desired: Proxmox, cluster: Cluster) -> Iterator[Finding]
         return
     taken = who_has(IPv4Address(network.interface.ip), network.bridge)
     yield evaluate_answer(world, asked=True, taken=taken)
-    gateway = IPv4Address(network.gateway)
+    gateway = IPv4Address(network.gateway or "")
     if gateway_answers(gateway, network.bridge):
         yield world.ok("gateway", f"{gateway} answers on {network.bridge}")
     else:

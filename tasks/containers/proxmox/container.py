@@ -12,11 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
-from tasks.containers.base import NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
+from tasks.containers.base import GIVEN, NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
+from tasks.containers.proxmox.answers import Interface
+from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.growth import require_grown
@@ -32,6 +34,7 @@ from tasks.containers.proxmox.guests import (
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import (
     RESTART_FIELDS,
+    interface_address,
     interface_of,
     parse_net,
     tags_change,
@@ -53,6 +56,7 @@ from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.process import Completed
 from tasks.model import registry
+from tasks.model.instance import DHCP
 from tasks.model.registry import Registered
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -196,6 +200,7 @@ class ProxmoxContainer:
                     found.jobs.values(),
                 ),
                 **interface_of(self.spec, found.config.current, found.second_address),
+                **self._given(found),
                 "identity": proof.noted,
             },
             pending=attributes.pending(self._desired, found.config),
@@ -203,6 +208,17 @@ class ProxmoxContainer:
             unproven=unproven,
             identity=proof.identity,
         )
+
+    def _given(self, found: Found) -> dict[str, object]:
+        """The address that it was given, where it has asked for one."""
+        if not (found.running and interface_address(found.config.current) == DHCP):
+            return {}
+        path = f"{found.guest.path}/interfaces"
+        # Nothing at all, where it has stopped meanwhile.
+        form: Any = list[Interface] | None
+        rows: list[Interface] = ask(self._cluster.session, path, form) or []
+        given = next((row.inet for row in rows if row.name == "eth0" and row.inet), None)
+        return {GIVEN: given} if given else {}
 
     def copies(self) -> tuple[str, ...]:
         view = self._cluster.view(0)

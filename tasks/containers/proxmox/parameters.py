@@ -158,10 +158,11 @@ def net0(
     recorded: the second address that it was given by an apply before.
     """
     four, six = ("ip", "gw"), ("ip6", "gw6")
-    version = ip_interface(spec.ip_address).version
+    version = 4 if spec.asks else ip_interface(spec.ip_address).version
     (address, gateway), other = (four, six) if version == 4 else (six, four)
     # An address of the other kind that somebody gave it beside ours stays; ours of before goes.
-    current = {name: value for name, value in current.items() if name != "link_down"}
+    gone = ("link_down", gateway) if spec.asks else ("link_down",)
+    current = {name: value for name, value in current.items() if name not in gone}
     ours = recorded is not None and current.get("ip6") == recorded
     if version == 6 or "ip" not in current or ours or spec.ip6_address is not None:
         current = {name: value for name, value in current.items() if name not in other}
@@ -169,7 +170,7 @@ def net0(
         "name": "eth0",
         "bridge": spec.bridge,
         address: spec.ip_address,
-        gateway: spec.gateway,
+        gateway: spec.gateway or None,
         "tag": desired.vlan,
         "mtu": desired.mtu,
         "firewall": 1 if desired.firewall else None,
@@ -264,6 +265,11 @@ def nests(config: Mapping[str, str]) -> bool:
     return parse_properties(config.get("features", "")).get("nesting") == "1"
 
 
+def is_unprivileged(config: Mapping[str, str]) -> bool:
+    """Whether its root is nobody on the node. Nothing changes that of a container that is there."""
+    return config.get("unprivileged") == "1"
+
+
 def _features_change(coming: Mapping[str, str]) -> dict[str, Value]:
     """What somebody added stays."""
     if nests(coming):
@@ -335,6 +341,11 @@ def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
     }
     known = {name: value for name, value in found.items() if value is not None}
     return {**known, "nameservers": tuple(config.get("nameserver", "").split())}
+
+
+def interface_address(config: Mapping[str, str]) -> str | None:
+    """The address of IPv4 of its interface, as configured."""
+    return parse_properties(config.get("net0", "")).get("ip")
 
 
 def interface_of(

@@ -1,7 +1,7 @@
 # Whether what runs answers as it should, for a plan: asked once, and within 3 seconds. Behind
 # health.sh. Arguments: UNIT KIND, then what KIND takes:
 #   backend PORT · mcp PORT · redis PORT · site SITE ADDRESS
-# SITE: scheme, name and port. ADDRESS: the container's own. Through it the site answers as it does to everybody.
+# SITE: scheme, name and port. ADDRESS: the container's own, or `given`. Through it the site answers as it does to everybody.
 # `well`, or what is wrong. `idle`: another color serves · `stopped` · `unasked`
 
 _answers_redis_once() {
@@ -16,6 +16,7 @@ _answers_redis_once() {
 }
 
 _answers_site_once() {
+	if [ "$2" = given ]; then set -- "$1" "$(given_address)"; fi
 	_health_site_once "$@"
 }
 

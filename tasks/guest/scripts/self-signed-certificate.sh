@@ -1,7 +1,15 @@
-# A certificate of our own making. Arguments: FOLDER DOMAIN NAME…; a NAME may be an address.
+# A certificate of our own making. Arguments: FOLDER DOMAIN NAME…; a NAME may be an address, or
+# `given`: those that the container has now. Behind given-addresses.sh.
 # FOLDER/certificate.pem and FOLDER/key.pem, renewed when less than 14 days are left; FOLDER/made
 # says what they were made for: `DIGESTS EXPIRY DOMAIN NAME…`, expiry in seconds since 1970. A
 # look at it costs a tenth of asking openssl, and a plan waits for it.
+
+_certificate_asked() {
+	# NAME…: with the addresses that there are in the place of `given`
+	for name in "$@"; do
+		if [ "$name" = given ]; then given_addresses; else echo "$name"; fi
+	done | awk '!seen[$0]++' | tr '\n' ' '
+}
 
 _certificate_digests() {
 	# Both files in one word, empty where one is missing.
@@ -35,7 +43,7 @@ probe_self_signed_certificate() {
 		echo mismatched
 	elif [ "$domain" != "$2" ]; then
 		echo other-domain
-	elif [ "$others" != "$(shift 2 && echo "$*")" ]; then
+	elif [ "$others" != "$(shift 2 && _certificate_asked "$@" | sed 's/ $//')" ]; then
 		echo other-names
 	elif [ "$expiry" -lt $(($(date +%s) + 14 * 86400)) ]; then
 		echo expiring
@@ -51,6 +59,8 @@ apply_self_signed_certificate() {
 		umask 077
 		folder=$1
 		shift
+		# shellcheck disable=SC2046 # names, with no space in them
+		set -- $(_certificate_asked "$@")
 		rm -f "$folder"/*.new
 		expiry=$(($(date +%s) + 825 * 86400))
 		# Browsers refuse more than 825 days. A common name holds 64 characters at most.

@@ -15,8 +15,9 @@ from pve.cluster import Guest, Token
 from pve.contract import VERSIONS, check_call, load
 from pve.place import SECRET, USER
 from pve.standin import Standin
+from router import routing
 
-from tasks.containers.base import MARKER_PATH, Container, ContainerSpec
+from tasks.containers.base import GIVEN, MARKER_PATH, Container, ContainerSpec
 from tasks.containers.lxc import init
 from tasks.containers.proxmox.attributes import more_of
 from tasks.containers.proxmox.cluster import Cluster
@@ -26,6 +27,7 @@ from tasks.containers.proxmox.privileges import needs
 from tasks.containers.proxmox.reach import Reach
 from tasks.containers.proxmox.section import Connection, Proxmox, Ssh
 from tasks.errors import DeployError, LockedError, NetworkError, ResourceError
+from tasks.host.packages import ensure
 from tasks.model import registry
 from tasks.model.registry import Registered
 
@@ -592,3 +594,39 @@ def test_nothing_is_changed_without_quorum_or_while_it_is_locked(
     standin.cluster.publish()
     with pytest.raises(LockedError, match=r"locked by Proxmox VE \(backup\)"):
         box.start()
+
+
+def test_it_goes_by_the_address_that_a_dhcp_server_gives(
+    standin: Standin, over: Cluster, spec: ContainerSpec, tmp_path: Path
+) -> None:
+    """Asked of the API, beside an address of IPv6, with the hardware address that is wanted."""
+    ensure(["dnsmasq-base"])
+    number = os.getpid() % 10000
+    bridge, subnet = f"vkdpdh{number}", f"10.{20 + number // 250}.{number % 250}"
+    asks = replace(
+        spec,
+        bridge=bridge,
+        ip_address="dhcp",
+        gateway="",
+        ip6_address="2001:db8:9::7/64",
+        gateway6="fe80::1",
+        mac_address="bc:24:11:00:00:07",
+    )
+    node = standin.cluster.nodes["pve"]
+    before = node.bridges
+    with routing(bridge, subnet, tmp_path) as router:
+        node.bridges = (*before, bridge)
+        container = boxed(over, asks)
+        try:
+            container.create()
+            assert GIVEN not in container.observe().attributes
+            container.start()
+            found = container.observe().attributes
+            assert found[GIVEN] == f"{subnet}.20/24"
+            assert found["ip_address"] == "dhcp"
+            assert found["ip6_address"] == asks.ip6_address
+            assert found["mac_address"] == asks.mac_address
+            assert f"{asks.mac_address} {subnet}.20" in router.leases
+        finally:
+            container.destroy()
+            node.bridges = before

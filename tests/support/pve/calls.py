@@ -20,6 +20,7 @@ PRIVILEGES: Mapping[str, tuple[str, str]] = {
     "POST /nodes/{node}/lxc": ("/vms/{vmid}", "VM.Allocate"),
     "DELETE /nodes/{node}/lxc/{vmid}": ("/vms/{vmid}", "VM.Allocate"),
     "GET /nodes/{node}/lxc/{vmid}/config": ("/vms/{vmid}", "VM.Audit"),
+    "GET /nodes/{node}/lxc/{vmid}/interfaces": ("/vms/{vmid}", "VM.Audit"),
     "GET /nodes/{node}/lxc/{vmid}/pending": ("/vms/{vmid}", "VM.Audit"),
     "GET /nodes/{node}/lxc/{vmid}/status/current": ("/vms/{vmid}", "VM.Audit"),
     "PUT /nodes/{node}/lxc/{vmid}/config": ("/vms/{vmid}", "VM.Config.Options"),

@@ -147,6 +147,10 @@ class Backend:
     def change(self, guest: Guest) -> None:
         """Bring a running container to its configuration, what waits for a start aside."""
 
+    def interfaces(self, guest: Guest) -> list[dict[str, object]]:
+        """Those of a running container, as the API shows them."""
+        return []
+
 
 class Cluster:
     """duration: seconds that a task takes. Calls of several threads come one after the other."""

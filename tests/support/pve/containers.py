@@ -13,7 +13,7 @@ from pve.rights import refuse_tags, unique_tags
 
 Parameters = dict[str, Any]
 
-WAITS = re.compile(r"features|nameserver|searchdomain|timezone|unprivileged|ostype|rootfs")
+WAITS = re.compile(r"features|nameserver|searchdomain|timezone|ostype|rootfs")
 """What a running container takes up at its next start."""
 
 ONLY_AT_CREATION = frozenset(
@@ -112,6 +112,12 @@ def _pending(cluster: Cluster, _: str, values: Parameters) -> Any:
     return [*rows, {"key": "digest", "value": guest.digest}]
 
 
+def _interfaces(cluster: Cluster, _: str, values: Parameters) -> Any:
+    guest = cluster.guest(values["node"], values["vmid"])
+    # Of one that does not run it answers with nothing at all.
+    return cluster.backend.interfaces(guest) if guest.running else None
+
+
 def _change(cluster: Cluster, user: str, values: Parameters) -> None:
     guest = unlocked(cluster, values)
     if values.get("digest", guest.digest) != guest.digest:
@@ -125,6 +131,9 @@ def _change(cluster: Cluster, user: str, values: Parameters) -> None:
     if refusal := mtu_refused(cluster.nodes[guest.node], values):
         raise Refused(500, refusal)
     deleted = [name for name in str(values.get("delete", "")).split(",") if name]
+    for verb, names in (("delete", deleted), ("modify", values)):
+        if "unprivileged" in names:
+            raise Refused(500, f"unable to {verb} read-only option: 'unprivileged'")
     for name in deleted:
         guest.config.pop(name, None)
     for name, value in values.items():
@@ -292,6 +301,7 @@ HANDLERS: Mapping[str, Callable[[Cluster, str, Parameters], Any]] = {
     "PUT /nodes/{node}/lxc/{vmid}/config": _change,
     "POST /nodes/{node}/lxc/{vmid}/migrate": _migrate,
     "POST /nodes/{node}/lxc/{vmid}/move_volume": _move_volume,
+    "GET /nodes/{node}/lxc/{vmid}/interfaces": _interfaces,
     "GET /nodes/{node}/lxc/{vmid}/pending": _pending,
     "PUT /nodes/{node}/lxc/{vmid}/resize": _resize,
     "POST /nodes/{node}/lxc/{vmid}/status/reboot": _halt("vzreboot"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -32,6 +33,7 @@ class RealContainers(Backend):
 
     def box(self, guest: Guest) -> LxcContainer:
         found = attributes_of({name: str(value) for name, value in guest.config.items()})
+        interface = parse_properties(str(guest.config["net0"]))
         spec = ContainerSpec(
             name=str(guest.vmid),
             instance_id=self._owners.get(guest.vmid, "nobody"),
@@ -42,7 +44,10 @@ class RealContainers(Backend):
             disk_size_gb=8,
             bridge=str(found["bridge"]),
             ip_address=str(found["ip_address"]),
-            gateway=str(found["gateway"]),
+            gateway=str(found.get("gateway", "")),
+            ip6_address=interface.get("ip6") if "ip" in interface else None,
+            gateway6=interface.get("gw6") if "ip" in interface else None,
+            mac_address=interface["hwaddr"].lower(),
             nameservers=tuple(str(guest.config.get("nameserver", "")).split()),
         )
         return LxcContainer(spec, self.paths)
@@ -71,6 +76,13 @@ class RealContainers(Backend):
         if mtu:
             attempt(lambda: box.run(["ip", "link", "set", "eth0", "mtu", mtu]))
 
+    def interfaces(self, guest: Guest) -> list[dict[str, object]]:
+        found = json.loads(self.box(guest).run(["ip", "-json", "address"]).stdout)
+        return [
+            {"name": one["ifname"], "hwaddr": one["address"], **_first_addresses(one["addr_info"])}
+            for one in found
+        ]
+
     def stop(self, guest: Guest) -> None:
         attempt(self.box(guest).stop)
 
@@ -79,6 +91,13 @@ class RealContainers(Backend):
 
     def change(self, guest: Guest) -> None:
         attempt(self.box(guest).configure)
+
+
+def _first_addresses(shown: list[dict[str, object]]) -> dict[str, object]:
+    first: dict[str, object] = {}
+    for one in shown:
+        first.setdefault(str(one["family"]), f"{one['local']}/{one['prefixlen']}")
+    return first
 
 
 IDENTITY = (
@@ -99,7 +118,9 @@ def wait_for_network(upper: Path) -> None:
     wants.mkdir(parents=True, exist_ok=True)
     for name in ("systemd-networkd.service", "systemd-networkd.socket", WAIT_ONLINE):
         # Plain LXC's own root file system masks them: in an overlay, this takes a mask away.
-        os.mknod(units / name, stat.S_IFCHR)
+        # One that asks for its address has it in use.
+        if not (units / name).is_symlink():
+            os.mknod(units / name, stat.S_IFCHR)
     (wants / WAIT_ONLINE).symlink_to(f"/usr/lib/systemd/system/{WAIT_ONLINE}")
 
 

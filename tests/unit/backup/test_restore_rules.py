@@ -135,7 +135,7 @@ def test_a_drills_instance_shares_nothing_that_others_could_notice(tmp_path: Pat
     assert (drilled.id, drilled.container_name) == ("vikunja-main-drill", "tasks-drill")
     assert ip_interface(drilled.network.ip_address).network != original.network.interface.network
     assert ip_interface(network.address).ip in ip_interface("198.18.0.0/15").network
-    assert ip_interface(network.gateway).ip in ip_interface(network.address).network
+    assert ip_interface(network.gateway or "").ip in ip_interface(network.address).network
     assert len(network.bridge) <= 15
     assert drilled.database.inside and drilled.database.password_file is None
     assert drilled.database.name == original.database.name

@@ -25,6 +25,7 @@ from tasks.containers.proxmox.parameters import (
     attributes_of,
     changes,
     create_parameters,
+    interface_address,
     interface_of,
     parse_pending,
     tags_change,
@@ -400,3 +401,15 @@ def test_a_hardware_address_is_given_however_it_is_written_and_drift_of_it_shows
     assert interface_of(fixed, found(where).current) == {"mac_address": "bc:24:12:2a:3b:4c"}
     assert set(changes(fixed, DESIRED, found(where), "pve").settings) == {"net0"}
     assert not changes(SPEC, DESIRED, found(where), "pve")
+
+
+def test_from_an_address_to_one_that_is_given_and_back() -> None:
+    asks = replace(SPEC, ip_address="dhcp", gateway="")
+    where = cluster()
+    created(where, SPEC, DESIRED)
+    for wanted, expected in ((asks, "dhcp"), (SPEC, SPEC.ip_address)):
+        apply(where, changes(wanted, DESIRED, found(where), "pve"))
+        interface = properties.parse_properties(found(where).current["net0"])
+        assert (interface["ip"], interface.get("gw", "")) == (expected, wanted.gateway)
+        assert interface_address(found(where).current) == expected
+        assert not changes(wanted, DESIRED, found(where), "pve")
