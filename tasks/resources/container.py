@@ -115,7 +115,9 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
         return (AttributeChange("hostname", name, self.spec.hostname),)
 
     def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
-        """ResourceError where what it takes would be refused."""
+        """ResourceError where what it takes would be refused, or nothing brings it about."""
+        for name in sorted(names):
+            refuse(found.refusals, name, self.spec.instance_id)
         if names & set(REPLACING):
             refuse(found.refusals, "destroy", self.spec.instance_id)
         elif "storage" in names:

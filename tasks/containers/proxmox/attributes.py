@@ -15,6 +15,7 @@ from tasks.containers.proxmox.parameters import (
     MOUNTS,
     Config,
     attributes_of,
+    is_unprivileged,
     nests,
     storage_of,
 )
@@ -51,6 +52,7 @@ def more_of(desired: DesiredProxmox) -> dict[str, object]:
         "protection": desired.protection,
         "tags": sorted(desired.tags),
         "nesting": True,
+        "unprivileged": True,
         "link": "up",
         **{size_name(mount.path): mount.size_gb for mount in desired.mounts},
         "ha": ha_text(desired.ha),
@@ -106,6 +108,7 @@ def _settings(
         "mtu": parse_whole(interface.get("mtu")),
         "firewall": interface.get("firewall") == "1",
         "nesting": nests(config),
+        "unprivileged": is_unprivileged(config),
         "link": "down" if interface.get("link_down") == "1" else "up",
         "tags": sorted(tag for tag in desired.tags if rules.key(tag) in tags),
         "storage": storage_of(config),
