@@ -188,6 +188,44 @@ def test_a_rotated_secret_takes_over_and_the_old_one_lets_nobody_in(site: Site) 
         assert inside.container.run(argv, check=False).returncode != 0, user
 
 
+ENVIRON = """
+tr '\\0' '\\n' <"/proc/$(systemctl show -P MainPID "vikunja-backend@$1.service")/environ"
+"""
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_a_secret_of_a_setting_comes_changes_and_goes_and_costs_no_request(site: Site) -> None:
+    name, file = "VIKUNJA_SENTRY_DSN", site.file.with_name("dsn")
+    inside = Inside(site)
+    shown = ""
+
+    def applied() -> str:
+        """Show it, do it; the color that serves."""
+        nonlocal shown
+        before = Inside(site).serving
+        shown += site.run("plan", "--diff").stdout
+        shown += site.run("apply", "--yes").stderr
+        load.one_more()
+        assert Inside(site).serving != before
+        assert site.addresses() == []
+        return Inside(site).serving
+
+    with clients(site) as load:
+        for value in ("canary-4711", "canary-4712"):
+            file.write_text(f"{value}\n")
+            file.chmod(0o600)
+            site.edit({"vikunja": {"secret_files": {name: str(file)}}})
+            color = applied()
+            lines = inside.shell(ENVIRON, color).splitlines()
+            assert f"{name}_FILE={SECRETS}/{color}/{name}" in lines
+            assert inside.run("cat", f"{SECRETS}/{color}/{name}") == f"{value}"
+        site.edit({"vikunja": {"secret_files": None}})
+        assert name not in inside.shell(ENVIRON, applied())
+    assert inside.run("find", SECRETS, "-name", name) == ""
+    assert "canary" not in shown + site.run("logs", "--component", "deploy").stdout
+    assert_unharmed(site, load)
+
+
 def test_an_edit_that_is_killed_at_any_moment_costs_no_request(site: Site) -> None:
     moments = random.Random(10)
     argv = [str(DOIT), "apply", "--yes", "--config", str(site.file)]
