@@ -17,8 +17,16 @@ from tasks.errors import ResourceError
 from tasks.guest.runner import GuestScript
 from tasks.host.process import Completed
 from tasks.model.database_address import DatabaseAddress
-from tasks.model.instance import COLORS, Color, Database, DatabaseTls, Instance, read_tls
-from tasks.model.layout import DATA, environment
+from tasks.model.instance import (
+    COLORS,
+    Color,
+    Database,
+    DatabaseTls,
+    Files,
+    Instance,
+    read_tls,
+)
+from tasks.model.layout import DATA, attachments, environment
 from tasks.paths import Paths
 from tasks.resources.data_move import database_address, in_use
 from tasks.resources.observe import observe
@@ -26,8 +34,6 @@ from tasks.resources.release import GREEN_MARKER, active_color, binary, release_
 
 CONTENTS = GuestScript("backup-contents", ("backup-contents",), guard=False)
 """What a backup needs done. Arguments hold no secrets: ACTION PATH…"""
-
-FILES = f"{DATA}/files"
 
 _PATHS = ("password_file", "admin_password_file")
 _SIZES_TIMEOUT = 900
@@ -80,9 +86,10 @@ def find(instance: Instance, container: Container, paths: Paths) -> RunningInsta
     release = released(facts, color)
     inside = inside_run(container, "configuration", FOLDER).stdout
     gathered = configuration.gather(instance, paths, inside)
-    size = inside_run(container, "size", FILES, timeout=_SIZES_TIMEOUT).stdout
+    serving = as_it_serves(instance, gathered.files.get(DOCUMENT, b""), in_use(facts))
+    size = inside_run(container, "size", attachments(serving), timeout=_SIZES_TIMEOUT).stdout
     return RunningInstance(
-        instance=as_it_serves(instance, gathered.files.get(DOCUMENT, b""), in_use(facts)),
+        instance=serving,
         color=color,
         version=release.version if release else "unknown",
         commit=release.commit if release and release.commit != "-" else None,
@@ -106,7 +113,7 @@ def as_it_serves(instance: Instance, document: bytes, used: DatabaseAddress | No
         used.type, used.host, used.port or None, used.name or "vikunja", used.user or None,
         None, None, None, read_tls(used.tls),
     )  # fmt: skip
-    return replace(instance, database=database)
+    return replace(recorded, database=database)
 
 
 def _tls(section: Mapping[str, Any]) -> DatabaseTls:
@@ -115,7 +122,8 @@ def _tls(section: Mapping[str, Any]) -> DatabaseTls:
 
 
 def as_deployed(instance: Instance, document: bytes) -> Instance:
-    """The instance with the database that the record in its container names.
+    """The instance with the database, and the place of attachments, that the record in its
+    container names.
 
     An edit that was not applied yet must not change where a backup looks.
     """
@@ -130,7 +138,15 @@ def as_deployed(instance: Instance, document: bytes) -> Instance:
         for name in _PATHS:
             known[name] = None if known[name] is None else Path(known[name])
         known["tls"] = _tls(section["tls"])
-        return replace(instance, database=Database(**known))
-    except (yaml.YAMLError, KeyError, TypeError, msgspec.ValidationError):
+        where = record.get("vikunja", {}).get("files")
+        # What deployed it may have known no other place.
+        files = msgspec.convert(where, Files, dec_hook=_path) if where else Files(DATA)
+        settings = replace(instance.vikunja, files=files)
+        return replace(instance, database=Database(**known), vikunja=settings)
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, msgspec.ValidationError):
         # No record, or one that was edited: what is desired is the best guess.
         return instance
+
+
+def _path(_: type, value: str) -> Path:
+    return Path(value)

@@ -24,8 +24,8 @@ _DIFFERS = 1
 _EVIDENCE = 5
 
 
-def create_argv(root: str, staging: str, data: str) -> list[str]:
-    """GNU tar's arguments to send `<staging>/database` and `<data>/files`, below `root`."""
+def create_argv(root: str, staging: str, above: str) -> list[str]:
+    """GNU tar's arguments to send `<staging>/database` and `<above>/files`, below `root`."""
     return [
         "tar",
         "--create",
@@ -36,7 +36,7 @@ def create_argv(root: str, staging: str, data: str) -> list[str]:
         f"--transform=flags=r;s|^|{root}/|",
         f"--directory={staging}",
         "database",
-        f"--directory={data}",
+        f"--directory={above}",
         "files",
     ]
 

@@ -18,7 +18,7 @@ from tasks.backup.listing import size_text
 from tasks.backup.running_instance import inside_run
 from tasks.backup.source import STAGING
 from tasks.backup.space import SPARE
-from tasks.backup.take import STREAM_TIMEOUT, take
+from tasks.backup.take import ELSEWHERE, STREAM_TIMEOUT, take
 from tasks.backup.unpack import extract_argv, unpack
 from tasks.backup.verify import Checked
 from tasks.containers.base import Container
@@ -104,6 +104,8 @@ def stage(
                 + ", ".join(left_out)
             )
         operation.info("Loaded the database beside the live one")
+        if contents.files_elsewhere:
+            operation.warn(f"{ELSEWHERE} {contents.files_elsewhere}")
         evaluate(contents, cutover.database)
         kept = cutover.stage_attachments(f"{UNPACKED}/files", keep=emptied)
     own_secret = archive.encrypted and contents.instance_id == cutover.where
@@ -125,9 +127,9 @@ def refuse_other_engine(contents: Contents, instance: Instance) -> None:
 def require_room(expected: Contents | Metadata, container: Container, where: str) -> None:
     """Raise ResourceError where the container has not enough free for what is unpacked and loaded
     beside what serves."""
+    wanted = 2 * expected.database_size_bytes + expected.files_size_bytes + SPARE
     said = container.run(["df", "--output=avail", "-B", "1", DATA]).stdout.split()
     free = int(said[-1])
-    wanted = 2 * expected.database_size_bytes + expected.files_size_bytes + SPARE
     if free < wanted:
         raise ResourceError(
             f"the container may need {size_text(wanted)} for a restore beside what serves, and "

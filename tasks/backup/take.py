@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
@@ -36,7 +36,7 @@ from tasks.model import archive as model
 from tasks.model import holdings, last_backup
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
 from tasks.model.instance import Instance
-from tasks.model.layout import DATA
+from tasks.model.layout import attachments, copies_bucket
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -46,6 +46,12 @@ SHOW = GuestScript("show", call='if [ -e "$1" ]; then cat "$1"; fi', guard=False
 
 STREAM_TIMEOUT = 24 * 3600.0
 
+COPY = GuestScript("copy", ("bucket",), call='bucket_copied "$1"', guard=False)
+"""What is in a bucket. Argument: the folder that is to hold it."""
+
+ELSEWHERE = "Attachments are not in the archive, but in"
+"""Before the place in words."""
+
 LEFT_OUT = "Only an administrator of the database's server may create, a restore may leave out"
 """Before what of a database is meant."""
 
@@ -53,13 +59,15 @@ LEFT_OUT = "Only an administrator of the database's server may create, a restore
 class Taken(Struct, frozen=True):
     """A finished backup. removed: archives that retention deleted after it. left_out: what only an
     administrator of the database's server may create, so that a restore may leave it out. shrunk:
-    what is to be said where it holds less than half of the backup before it."""
+    what is to be said where it holds less than half of the backup before it. elsewhere: where
+    attachments are that it does not hold."""
 
     archive: Archive
     metadata: Metadata
     removed: tuple[Archive, ...]
     left_out: tuple[str, ...] = ()
     shrunk: str = ""
+    elsewhere: str = ""
 
 
 def folder_of(instance: Instance) -> Path:
@@ -106,7 +114,7 @@ def take(
         operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
     if shrunk := holdings.shrunk(archive, known):
         operation.warn(shrunk)
-    return Taken(archive, metadata, removed, left_out, shrunk)
+    return Taken(archive, metadata, removed, left_out, shrunk, _elsewhere(found.instance))
 
 
 def _write(
@@ -141,6 +149,10 @@ def _write(
         if left_out:
             operation.info(f"{LEFT_OUT}: {', '.join(left_out)}")
 
+        elsewhere = _elsewhere(instance)
+        if elsewhere:
+            operation.info(f"{ELSEWHERE} {elsewhere}")
+
         def describe(counted: Counted) -> Contents:
             return Contents(
                 backup_version=BACKUP_VERSION,
@@ -156,8 +168,13 @@ def _write(
                 backup_trigger=trigger,
                 tables=tables,
                 left_out=left_out,
+                files_elsewhere=elsewhere,
             )
 
+        if copies_bucket(instance):
+            progress.step("Copying attachments from the bucket")
+            operation.info(f"Copying attachments from {instance.vikunja.files.s3.place}")
+            _copy_bucket(instance, container)
         operation.info("Writing the archive")
         argv = create_argv(
             archive.root, staging, _attachments_in(found, container, staging, trigger)
@@ -184,15 +201,38 @@ def _attachments_in(
 ) -> str:
     """The folder in which `files` is. Raises DeployError where that is gone; a restore brings it
     back, and first saves the database that is there."""
-    if container.run(["test", "-d", f"{DATA}/files"], check=False).returncode == 0:
-        return DATA
-    if trigger == "restore":
+    folder = attachments(found.instance)
+    elsewhere = bool(_elsewhere(found.instance))
+    if not elsewhere and container.run(["test", "-d", folder], check=False).returncode == 0:
+        return str(PurePosixPath(folder).parent)
+    if trigger == "restore" or elsewhere:
         container.run(["mkdir", f"{staging}/files"])
         return staging
     raise DeployError(
-        f"the folder of its attachments, {DATA}/files, is gone",
+        f"the folder of its attachments, {folder}, is gone",
         where=found.instance.id,
         hint=f"./doit plan {found.instance.id} says what brings it back.",
+    )
+
+
+def _elsewhere(instance: Instance) -> str:
+    """Where attachments are that a backup does not hold; empty where it holds them."""
+    files = instance.vikunja.files
+    return files.s3.place if files.in_bucket and not copies_bucket(instance) else ""
+
+
+def _copy_bucket(instance: Instance, container: Container) -> None:
+    COPY.run(
+        container,
+        attachments(instance),
+        timeout=STREAM_TIMEOUT,
+        failure=lambda _, lines: DeployError(
+            f"the attachments in {instance.vikunja.files.s3.place} could not be copied",
+            where=instance.id,
+            evidence=lines,
+            hint=f"./doit check {instance.id} asks the server. backup.s3: skip takes backups "
+            "without them, which say so.",
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from json import JSONDecodeError
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from tasks.host import process
 from tasks.host.process import Completed
 from tasks.model.finding import Finding, World
 from tasks.model.host_files import HostFiles, read_host_files
-from tasks.model.instance import Ldap, Mailer, OpenId, Vikunja
+from tasks.model.instance import S3, Ldap, Mailer, OpenId, Vikunja
 from tasks.model.redaction import redact
 from tasks.secret import Secret
 
@@ -30,6 +31,7 @@ Line = tuple[str, str | None]
 
 _NOT_FOUND = (126, 127)
 _NOT_TRUSTED = 60
+_EMPTY = sha256().hexdigest()
 _REACH = "Check the name, the port, that something listens there, and its firewall"
 _UNTRUSTED = "The certificate has to be of an authority that the container trusts, for that name"
 
@@ -58,7 +60,8 @@ def check(world: World) -> Iterator[Finding]:
 def attempts_of(world: World) -> Iterator[Attempt]:
     """Raises ResourceError or UsageError for a file of a secret that cannot be read."""
     settings = world.instance.vikunja
-    if not (settings.mailer.host or settings.auth.openid or settings.auth.ldap.host):
+    bucket = settings.files.in_bucket
+    if not (settings.mailer.host or settings.auth.openid or settings.auth.ldap.host or bucket):
         return
     secrets = read_host_files(world.instance)
     if settings.mailer.host is not None:
@@ -68,6 +71,8 @@ def attempts_of(world: World) -> Iterator[Attempt]:
     if settings.auth.ldap.host is not None:
         password = _secret(secrets, "VIKUNJA_AUTH_LDAP_BINDPASSWORD")
         yield directory(settings.auth.ldap, password)
+    if bucket:
+        yield storage(settings.files.s3, _secret(secrets, "VIKUNJA_FILES_S3_SECRETKEY"))
 
 
 def mail(mailer: Mailer, settings: Vikunja, password: Secret[str] | None) -> Attempt:
@@ -123,6 +128,31 @@ def directory(ldap: Ldap, password: Secret[str] | None) -> Attempt:
     hints = {_NOT_TRUSTED: _UNTRUSTED, 38: login, 67: login, 39: missing, 78: missing}
     what = f"directory {where}" + (f", login of {ldap.bind_dn}" if ldap.bind_dn else "")
     return Attempt("ldap", what, _config(lines), hints, _known(password))
+
+
+def storage(s3: S3, secret: Secret[str] | None) -> Attempt:
+    """Whether the bucket is there for this key. Nothing is written: the application tries that
+    whenever it starts."""
+    endpoint, key = s3.endpoint or "", secret.reveal() if secret else ""
+    scheme, _, host = endpoint.rstrip("/").partition("://")
+    url = f"{scheme}://{host}/{s3.bucket}" if s3.path_style else f"{scheme}://{s3.bucket}.{host}/"
+    lines: list[Line] = [
+        ("url", url),
+        ("head", None),
+        ("fail", None),
+        ("output", "/dev/null"),
+        ("aws-sigv4", f"aws:amz:{s3.region}:s3"),
+        ("user", f"{s3.access_key}:{key}"),
+        # Older ones of curl leave it out, and most servers refuse that.
+        ("header", f"x-amz-content-sha256: {_EMPTY}"),
+    ]
+    hints = {
+        6: "With path_style: true its name is not in the host's",
+        22: "403: check access_key, secret_file and region, and that the key may list the bucket; "
+        "404: the bucket is not there",
+        _NOT_TRUSTED: _UNTRUSTED,
+    }
+    return Attempt("s3", s3.place, _config(lines), hints, _known(secret))
 
 
 def ask(attempt: Attempt, container: Container | None) -> tuple[Completed | None, bool]:

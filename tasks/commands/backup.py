@@ -131,6 +131,10 @@ def report(outcomes: Mapping[str, Taken | DeployError], *, as_json: bool) -> int
                     from tasks.backup.take import LEFT_OUT
 
                     console.note(f"{name}: {LEFT_OUT}: {', '.join(outcome.left_out)}")
+                if outcome.elsewhere:
+                    from tasks.backup.take import ELSEWHERE
+
+                    console.note(f"{name}: {ELSEWHERE} {outcome.elsewhere}")
     return code
 
 
@@ -144,5 +148,6 @@ def document(name: str, outcome: Taken | DeployError) -> dict[str, object]:
         "metadata": asdict(outcome.metadata),
         "removed": [archive.name for archive in outcome.removed],
         "left_out": list(outcome.left_out),
+        "files_elsewhere": outcome.elsewhere,
         "exit_code": 0,
     }

@@ -170,6 +170,11 @@ def comparison(archive: Archive, checked: Checked, target: RestoreTarget) -> lis
         f"              taken {archive.created_at} from {contents.instance_id} "
         f"({contents.hostname}), whole, {secrets}",
         *(f"              may come back without: {what}" for what in contents.left_out),
+        *(
+            f"              without attachments, which are in {where}"
+            for where in (contents.files_elsewhere,)
+            if where
+        ),
         f"All that {target.instance.id} holds now is replaced.",
     ]
 

@@ -21,6 +21,7 @@ _DATABASE = "is set from the section database; a backup would hold another one"
 _TLS = "is set from database.tls: backups would connect otherwise"
 _HERE = "is set by vikunja-deploy: backups take it from there"
 _SECRET = "is a secret that vikunja-deploy makes and keeps in the container"
+_BUCKET = "says where attachments are: backups have to know"
 _REDIS = "is set from the section redis"
 _LISTEN = "is set from services: nginx passes requests there"
 _PROXY = "is set by vikunja-deploy: its own nginx is the only proxy in front"
@@ -59,11 +60,24 @@ OWNED: Mapping[str, tuple[str, str]] = {
     "database.sslkey": (_TLS, "Use database.tls.key_file."),
     "database.tls": (_TLS, "Use database.tls.mode."),
     "database.schema": (_DATABASE, f"{_NO_KEY} What is in another schema is not taken along."),
-    "files.basepath": (_HERE, f"{_NO_KEY} {_MOVE.format('files')}"),
-    "files.type": (
-        "would leave the attachments out of every backup",
-        f"{_NO_KEY} Those that are elsewhere already are not taken along.",
+    "files.basepath": (
+        _HERE,
+        "Use vikunja.files.path; with S3, vikunja.files.s3.prefix. What is there already is not"
+        " taken along: before the next apply, ./doit stop, and move it to /var/lib/vikunja/files in"
+        " the container, or to files in that path.",
     ),
+    "files.type": ("would leave the attachments out of every backup", "Use vikunja.files.type."),
+    **{
+        f"files.s3.{name}": (_BUCKET, f"Use vikunja.files.s3.{key}.")
+        for name, key in (
+            ("endpoint", "endpoint"),
+            ("bucket", "bucket"),
+            ("region", "region"),
+            ("accesskey", "access_key"),
+            ("secretkey", "secret_file"),
+            ("usepathstyle", "path_style"),
+        )
+    },
     "files.maxsize": (
         "is known to the application only: nginx would refuse what is larger",
         "Use vikunja.max_upload_mb.",

@@ -73,7 +73,11 @@ def _setting_files(document: Mapping[str, Any]) -> Iterator[Finding]:
         (("vikunja", "secret_files", name), path)
         for name, path in (value_at(document, "vikunja.secret_files") or {}).items()
     ]
-    for key in ("vikunja.mailer.password_file", "vikunja.auth.ldap.bind_password_file"):
+    for key in (
+        "vikunja.mailer.password_file",
+        "vikunja.auth.ldap.bind_password_file",
+        "vikunja.files.s3.secret_file",
+    ):
         named.append((parse(key), value_at(document, key)))
     for number, provider in enumerate(value_at(document, "vikunja.auth.openid") or ()):
         key_of = ("vikunja", "auth", "openid", number, "client_secret_file")

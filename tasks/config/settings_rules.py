@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tasks.config.extra_files import OWNED_FOLDERS
 from tasks.config.finding import Finding, Key, parse, value_at
+from tasks.model.layout import DATA
 
 Document = Mapping[str, Any]
+
+_SYSTEM = (
+    *("/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/sbin", "/tmp", "/usr"),
+    *("/var/backups", "/var/cache", "/var/log", "/var/tmp"),
+    *("/var/lib/vikunja-backup", "/var/lib/vikunja-deploy"),
+)
+"""Of the system's, kept from the application by its sandbox, or the tool's."""
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -35,6 +44,7 @@ def settings(document: Document) -> Iterator[Finding]:
     yield from _halves(document, ldap, "bind_dn", "bind_password_file")
     yield from _providers(document)
     yield from _nobody(document)
+    yield from _attachments(document)
 
 
 def _needed(
@@ -104,4 +114,35 @@ def _nobody(document: Document) -> Iterator[Finding]:
         ("vikunja", "auth", "local"),
         "is false, and another way to log in is missing",
         "Give vikunja.auth.openid or vikunja.auth.ldap, or remove the line.",
+    )
+
+
+def _attachments(document: Document) -> Iterator[Finding]:
+    """A folder that stays and is nobody else's, or a bucket with all that it takes."""
+    files = value_at(document, "vikunja.files") or {}
+    path = files.get("path")
+    if isinstance(path, str) and path != DATA and _is_taken(path):
+        yield Finding(
+            ("vikunja", "files", "path"),
+            f"{path} is not for attachments: others manage it, or it is gone at the next start",
+            "Choose a folder of their own, such as /srv/vikunja.",
+        )
+    bucket = files.get("s3") or {}
+    for name in ("endpoint", "bucket", "access_key", "secret_file"):
+        key: Key = ("vikunja", "files", "s3", name)
+        if files.get("type") == "s3" and name in bucket and bucket[name] is None:
+            yield Finding(key, "is missing, type s3 needs it")
+        elif files.get("type") == "local" and bucket.get(name) is not None:
+            what = "is only for type s3"
+            yield Finding(key, what, "Write vikunja.files.type: s3, or remove the line.")
+
+
+def _is_taken(path: str) -> bool:
+    parts = path.split("/")
+    return (
+        ".." in parts
+        or "." in parts
+        or any(path == one or path.startswith(f"{one}/") for one in (*OWNED_FOLDERS, *_SYSTEM))
+        # Of a folder above one that is managed, its content would be.
+        or any(one.startswith(f"{path}/") for one in OWNED_FOLDERS)
     )

@@ -16,15 +16,19 @@ from tasks.model.digests import digest
 from tasks.model.host_files import NO_HOST_FILES, HostFiles
 from tasks.model.instance import Color, Instance
 from tasks.model.layout import (
+    BUCKET,
+    FILES,
     PUBLIC_URL,
     SECRET_SETTINGS,
     SECRETS,
     USER,
+    attachments,
     backend_launcher,
     database_login,
     database_resource,
     database_tls_files,
     database_user,
+    elsewhere,
     environment,
     needs_redis,
     unit_file,
@@ -46,13 +50,18 @@ def templated(instance: Instance, color: Color) -> Iterator[Templated]:
     settings = made("env/vikunja.j2", environment(color), "0640", USER)
     public = ("public_url", instance.public_url)
     yield replace(settings, variables=(*settings.variables, public), keys=PUBLIC_URL)
-    yield made("systemd/vikunja-backend@.service.j2", unit_file("backend", color))
+    folders = (("attachments", attachments(instance)), ("elsewhere", elsewhere(instance)))
+
+    def with_folders(one: Templated) -> Templated:
+        return replace(one, variables=(*one.variables, *folders), keys=FILES)
+
+    yield with_folders(made("systemd/vikunja-backend@.service.j2", unit_file("backend", color)))
     launcher = made("systemd/backend.sh.j2", backend_launcher(color), "0755")
     named = ("secret_settings", " ".join(sorted(instance.vikunja.secret_settings)))
     yield replace(launcher, variables=(*launcher.variables, named), keys=SECRET_SETTINGS)
     if instance.services.mcp.enabled:
         yield made("env/mcp.j2", _mcp_environment(color), "0640", USER)
-        yield made("systemd/vikunja-mcp@.service.j2", unit_file("mcp", color))
+        yield with_folders(made("systemd/vikunja-mcp@.service.j2", unit_file("mcp", color)))
         yield made("systemd/mcp.sh.j2", _mcp_launcher(color), "0755")
 
 
@@ -77,7 +86,7 @@ def settings(
 
 def _settings(instance: Instance, color: Color, rendered: Mapping[str, Rendered]) -> Iterator[File]:
     for item in templated(instance, color):
-        keys = ELSEWHERE if item.path == environment(color) else ()
+        keys = (*ELSEWHERE, *BUCKET) if item.path == environment(color) else ()
         yield replace(templated_file(item, rendered), destructive_inputs=keys)
 
 

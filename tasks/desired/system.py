@@ -17,6 +17,7 @@ from tasks.model.instance import COLORS, Instance
 from tasks.model.layout import (
     ACTIVE,
     DATA,
+    FILES,
     LOGS,
     MAINTENANCE,
     SECRET_SETTINGS,
@@ -26,6 +27,8 @@ from tasks.model.layout import (
     TLS,
     UNITS,
     USER,
+    attachments,
+    copies_bucket,
     database_port,
     database_tls_files,
     database_user,
@@ -140,6 +143,9 @@ def _packages(instance: Instance) -> Iterator[Package]:
     if needs_redis(instance):
         keys = ["redis.enabled", "services.mcp.enabled"]
         yield Package(package="redis-server", origin=origin_of(instance, keys))
+    if copies_bucket(instance):
+        origin = origin_of(instance, ["vikunja.files.type", "backup.s3"])
+        yield Package(package="rclone", origin=origin)
     if instance.services.mcp.enabled:
         yield Package(package="nodejs", origin=origin_of(instance, ["services.mcp.enabled"]))
     yield from acme.packages(instance)
@@ -163,8 +169,15 @@ def _directories(instance: Instance) -> Iterator[Directory]:
         yield Directory(path=f"/opt/vikunja/{part}")
         for one in COLORS:
             yield Directory(path=f"/opt/vikunja/{part}/{one}")
-    for path in (DATA, f"{DATA}/files"):
-        yield Directory(path=path, mode="0750", owner=USER, group=USER, holds_data=True)
+    yield Directory(path=DATA, mode="0750", owner=USER, group=USER, holds_data=True)
+    yield Directory(
+        path=attachments(instance),
+        mode="0750",
+        owner=USER,
+        group=USER,
+        holds_data=True,
+        origin=origin_of(instance, FILES),
+    )
     # nginx reopens its log by name and so must pass; nobody else can list or read.
     yield Directory(path=LOGS, mode="0751", group="adm")
     if instance.services.mcp.enabled:

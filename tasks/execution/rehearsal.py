@@ -13,7 +13,7 @@ from tasks.errors import DatabaseError, DeployError, UnhealthyError
 from tasks.execution.context import ApplyContext
 from tasks.guest.runner import GuestScript, last_lines
 from tasks.model.instance import Instance
-from tasks.model.layout import DATA, OUTBOUND_SETTINGS
+from tasks.model.layout import OUTBOUND_SETTINGS, attachments
 from tasks.planning.migrations import shown
 from tasks.resources.files import Absent, File
 from tasks.resources.landing import put_files
@@ -74,7 +74,7 @@ def mark(context: ApplyContext, *, present: bool) -> None:
 def _run(context: ApplyContext, rehearsal: Rehearsal, database: Database) -> Rehearsed:
     instance = context.inspection.instance
     before = database.migrations(LIVE)
-    hidden = [f"{DATA}/files"]
+    hidden = [attachments(instance)]
     if instance.database.type == "sqlite":
         hidden += [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
     begun = time.monotonic()

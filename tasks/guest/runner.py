@@ -17,11 +17,12 @@ SCRIPTS = Path(__file__).with_name("scripts")
 
 BEHIND = {
     "answers": ("given-addresses", "health"),
+    "attachments": ("attachments-folder", "bucket"),
     "color-secrets": ("database-login",),
     "external-mysql": ("database-login",),
     "external-postgresql": ("database-login",),
     "given-names": ("given-addresses",),
-    "measure": ("health",),
+    "measure": ("attachments-folder", "health"),
     "mysql-database": ("database-login",),
     "postgresql-database": ("database-login",),
     "redis-passwords": ("database-login",),

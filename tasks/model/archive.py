@@ -87,6 +87,13 @@ class Contents(_Described, frozen=True, omit_defaults=True):
             "kind."
         ),
     ] = ()
+    files_elsewhere: Annotated[
+        str,
+        Meta(
+            description="Where attachments are that it does not hold. Not there where it holds "
+            "them all."
+        ),
+    ] = ""
 
 
 class Metadata(_Described, frozen=True):
@@ -152,7 +159,7 @@ def aside(path: Path) -> Path:
 
 def sealed(contents: Contents, size: int, checksum: str) -> Metadata:
     """The sidecar of an archive of so many bytes with this SHA-256 (hex)."""
-    inside = ("tables", "left_out")
+    inside = ("tables", "left_out", "files_elsewhere")
     known = {name: value for name, value in asdict(contents).items() if name not in inside}
     return Metadata(**known, total_size_bytes=size, checksum_sha256=checksum)
 

@@ -202,6 +202,36 @@ class Services(Struct, frozen=True):
     frontend: Frontend
 
 
+class S3(Struct, frozen=True):
+    """A bucket. endpoint, bucket, access_key and secret_file, an absolute host path, are all there
+    where attachments are in it."""
+
+    endpoint: str | None = None
+    bucket: str | None = None
+    region: str = "us-east-1"
+    prefix: str = "files"
+    path_style: bool = False
+    access_key: str | None = None
+    secret_file: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """In words."""
+        return f"bucket {self.bucket}, {self.prefix}/, at {self.endpoint}"
+
+
+class Files(Struct, frozen=True):
+    """Where attachments are: in path/files of the container, or in a bucket."""
+
+    path: str
+    type: Literal["local", "s3"] = "local"
+    s3: S3 = S3()
+
+    @property
+    def in_bucket(self) -> bool:
+        return self.type == "s3"
+
+
 class Mailer(Struct, frozen=True):
     """The mail server that the application uses; none where host is None. password_file: an
     absolute host path."""
@@ -259,6 +289,7 @@ class Vikunja(Struct, frozen=True):
     secret_files: Mapping[str, Path]
     environment: Mapping[str, str]
     start_timeout_seconds: int
+    files: Files
     mailer: Mailer
     auth: Auth
 
@@ -278,6 +309,9 @@ class Vikunja(Struct, frozen=True):
         if self.auth.ldap.bind_password_file is not None:
             key = "vikunja.auth.ldap.bind_password_file"
             found["VIKUNJA_AUTH_LDAP_BINDPASSWORD"] = (key, self.auth.ldap.bind_password_file)
+        if self.files.in_bucket and self.files.s3.secret_file is not None:
+            key = "vikunja.files.s3.secret_file"
+            found["VIKUNJA_FILES_S3_SECRETKEY"] = (key, self.files.s3.secret_file)
         return found
 
 
@@ -358,9 +392,9 @@ class Encrypt(Struct, frozen=True):
 
 class Backup(Struct, frozen=True):
     """require_mount: the directory has to be on a file system of its own. drill_address: with its
-    prefix length. keep_…: how many days,
-    weeks and months keep their newest, besides the newest retention_count. level: 1 to 9. after: an
-    argv that copies an archive elsewhere, or nothing."""
+    prefix length. keep_…: how many days, weeks and months keep their newest, besides the newest
+    retention_count. level: 1 to 9. s3: whether attachments that are in a bucket are copied. after:
+    an argv that copies an archive elsewhere, or nothing."""
 
     directory: Path
     require_mount: bool
@@ -370,6 +404,7 @@ class Backup(Struct, frozen=True):
     keep_weekly: int
     keep_monthly: int
     level: int
+    s3: Literal["copy", "skip"]
     encrypt: Encrypt
     after: tuple[str, ...]
     after_timeout_seconds: int

@@ -53,6 +53,8 @@ SECRET_SETTINGS = (
     "vikunja.mailer.password_file",
     "vikunja.auth.openid",
     "vikunja.auth.ldap.bind_password_file",
+    "vikunja.files.type",
+    "vikunja.files.s3.secret_file",
 )
 """Keys that Vikunja.secret_settings is made of."""
 
@@ -60,6 +62,29 @@ SECRET_SETTINGS = (
 def environment(color: Color) -> str:
     """The settings that a color's backend starts with."""
     return f"{ENVIRONMENT}.{color}"
+
+
+FILES = ("vikunja.files.path", "vikunja.files.type")
+"""Keys that say where attachments are."""
+
+BUCKET = tuple(f"vikunja.files.s3.{name}" for name in ("endpoint", "bucket", "prefix"))
+
+
+def attachments(instance: Instance) -> str:
+    """The folder of the attachments; of those in a bucket, that of their copy for backups."""
+    files = instance.vikunja.files
+    return f"{DATA if files.in_bucket else files.path}/files"
+
+
+def copies_bucket(instance: Instance) -> bool:
+    """Whether backups hold what is in a bucket."""
+    return instance.vikunja.files.in_bucket and instance.backup.s3 == "copy"
+
+
+def elsewhere(instance: Instance) -> str:
+    """The folder that attachments have of their own, beside the application's; empty for none."""
+    files = instance.vikunja.files
+    return "" if files.in_bucket or files.path == DATA else files.path
 
 
 def unit_file(service: Literal["backend", "mcp"], color: Color) -> str:

@@ -16,6 +16,7 @@ from tasks.backup.running_instance import as_it_serves
 from tasks.builds import Answer
 from tasks.containers.base import Container
 from tasks.databases import database_at
+from tasks.desired.color import ELSEWHERE
 from tasks.desired.record import DOCUMENT
 from tasks.errors import DeployError, UsageError
 from tasks.model import measured as measurements
@@ -253,7 +254,9 @@ def _coming_along(one: Resource) -> Resource:
     if isinstance(one, Script):
         one = replace(one, triggers=(*one.triggers, f"file:{NEXT}"))
     if one.serving:
-        one = replace(one, serving=replace(one.serving, destructive_inputs=()))
+        before = one.serving
+        left = tuple(key for key in before.destructive_inputs if key not in ELSEWHERE)
+        one = replace(one, serving=replace(before, destructive_inputs=left))
     return one
 
 

@@ -349,6 +349,9 @@ def _is_lost(
     there = facts.container is not None and facts.container.exists
     if not (resource.holds_data and difference.action == "create" and there):
         return False
+    if isinstance(resource, Directory) and applied.lacks(resource.address):
+        # Another folder than before. What is in that one is looked at where it would stay behind.
+        return False
     return desired.deployed or must_be_there(resource, applied)
 
 

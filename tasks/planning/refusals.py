@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 from tasks.containers.registry_entry import entry as entry_of
 from tasks.errors import BuildError, DeployError, UsageError
+from tasks.guest.runner import GuestScript
 from tasks.model import registry
+from tasks.model.instance import COLORS
+from tasks.model.layout import FILES, attachments, environment
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning.inspection import Inspection
@@ -22,6 +25,16 @@ from tasks.resources.data_move import ALL_NEXT, LOGIN
 from tasks.resources.files import File
 from tasks.resources.release import active_color
 from tasks.resources.system import Script
+
+LEFT = GuestScript(
+    "left",
+    ("attachments-folder", "bucket"),
+    call='bucket_is_used || [ "$(attachments_folder)" = "$1" ] || '
+    'echo "$(find "$(attachments_folder)" -type f 2>/dev/null | wc -l) $(attachments_folder)"',
+    guard=False,
+)
+"""How many attachments are in which folder, where that is another one than the argument, `-` for a
+bucket. What is in a bucket is nothing that a plan looks at."""
 
 WITHOUT_SECRET_FILES = re.compile(r"v?0\.\d+\.\d+")
 """Versions of Vikunja that read no `_FILE` variables. What is some commits further may do so."""
@@ -34,6 +47,7 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
     DatabaseError for its migrations, where the data would move to another database in parts, where
     what serves would stop with nothing in its place, or where a first deployment could never be
     backed up;
+    UsageError where attachments would stay behind;
     BuildError where its commit cannot be built here; UsageError where it would not read its
     settings. A plan without entries costs nothing.
     """
@@ -45,6 +59,7 @@ def refuse(inspection: Inspection, paths: Paths, progress: Progress = SILENT) ->
         _refuse_parts(inspection)
         _refuse_missing_tools(inspection, paths, progress)
         _refuse_unread_settings(inspection, paths)
+        _refuse_left_attachments(inspection)
     except DeployError as failure:
         failure.where = failure.where or inspection.instance.id
         raise
@@ -187,6 +202,36 @@ def _refuse_unread_settings(inspection: Inspection, paths: Paths) -> None:
             where=f"{inspection.instance.id}: vikunja.secrets",
             hint="Set vikunja.secrets: auto, or choose Vikunja 1.0 or later.",
         )
+
+
+def _refuse_left_attachments(inspection: Inspection) -> None:
+    """What is in another folder than the one that is configured would look gone."""
+    plan, applied = inspection.plan, inspection.sources.applied
+    found = inspection.facts.container
+    moved = any(applied.configuration.get(key) != plan.configuration[key] for key in FILES)
+    settings = [f"file:{environment(color)}" for color in COLORS]
+    switched = any(entry.address in settings for entry in plan.entries)
+    if not (moved and switched and found is not None and found.running):
+        return
+    files = inspection.instance.vikunja.files
+    new = "-" if files.in_bucket else attachments(inspection.instance)
+    count, _, old = LEFT.run(inspection.container, new).stdout.decode().strip().partition(" ")
+    if not old or count == "0":
+        return
+    name = inspection.instance.id
+    to = files.s3.place if files.in_bucket else new
+    how = (
+        f"copy what is in it into the bucket, as its number under {files.s3.prefix}/ each (rclone "
+        "does), and give the folder another name"
+        if files.in_bucket
+        else f"mkdir -p {files.path} && mv {old} {new}"
+    )
+    raise UsageError(
+        f"{count} attachments are in {old} of the container, and would not be found in {to}",
+        where=f"{name}: vikunja.files",
+        hint=f"Move them while nobody adds any: ./doit stop {name}; in the container, {how}; then "
+        f"./doit apply {name}. Nothing was changed.",
+    )
 
 
 def _version(inspection: Inspection, paths: Paths) -> str:

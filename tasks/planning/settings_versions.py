@@ -27,6 +27,10 @@ def known_from(settings: Vikunja) -> Mapping[str, str]:
                 found[f"vikunja.auth.openid[{number}].{name}"] = "2.4.0"
     if settings.auth.ldap.host is not None:
         found["vikunja.auth.ldap"] = "1.0.0"
+    if settings.files.in_bucket:
+        # It could before, since 1.0.0-rc3, but under other names: an update would lose sight of
+        # what is there.
+        found["vikunja.files.type"] = "2.2.0"
     return found
 
 

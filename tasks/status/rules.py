@@ -123,7 +123,7 @@ def _answer_notes(name: str, inside: Inside) -> Iterator[Note]:
             f"./doit plan {name} shows why: ./doit apply {name} mends its owner, and where it is "
             f"gone ./doit restore {name} --from latest brings back what the newest backup holds"
         )
-        what = "Vikunja cannot write to /var/lib/vikunja/files"
+        what = "Vikunja cannot write to the folder of its attachments"
         yield Note("unhealthy", what, hint, "backend")
 
 

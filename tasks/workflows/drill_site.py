@@ -12,16 +12,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from tasks.config.make import make_instance
 from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.containers.drivers import driver_of
 from tasks.errors import UsageError
-from tasks.model.instance import Instance
+from tasks.model.instance import Files, Instance
 from tasks.model.last_drill import SUFFIX
-from tasks.model.layout import OUTBOUND_SETTINGS
+from tasks.model.layout import DATA, OUTBOUND_SETTINGS
 from tasks.paths import Paths
 
 
@@ -134,6 +134,8 @@ def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
         # No authority is asked for what is thrown away.
         frontend["tls"] = "self-signed"
     document["database"]["tls"] = dict.fromkeys(document["database"]["tls"])
+    # Attachments of the archive are its own: it never comes near those in a bucket.
+    document["vikunja"]["files"] = to_builtins(Files(DATA))
     quiet = {f"VIKUNJA_{name}": "false" for name in OUTBOUND_SETTINGS if name != "REDIS_ENABLED"}
     document["vikunja"]["environment"] = {**document["vikunja"]["environment"], **quiet}
     return make_instance(document, instance.source)

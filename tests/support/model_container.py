@@ -49,6 +49,7 @@ from tasks.guest.websockets import WEBSOCKETS_ENDED
 from tasks.host.process import Completed
 from tasks.model.instance import Instance
 from tasks.paths import Paths
+from tasks.planning.refusals import LEFT
 from tasks.progress import SILENT, Progress
 from tasks.resources.migration import JOURNAL
 from tasks.resources.observe import observer
@@ -396,6 +397,8 @@ class ModelContainer:
         if probes is not None:
             return model_scripts.observe(machine, probes, stdin)
         record = self.world.record
+        if text == LEFT.text:
+            return Answer(machine.attachments_left)
         if text not in known_texts():
             # The tool reads its scripts anew for every command: one may have been edited since.
             known_texts.cache_clear()

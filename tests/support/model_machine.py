@@ -131,6 +131,8 @@ class Machine:
     """The proxy's last good files, and its stamp, while new ones have not proved themselves."""
     places: dict[str, str] = field(default_factory=dict)
     """The same of the copies beside the database."""
+    attachments_left: bytes = b""
+    """How many attachments are in which folder that is not configured any more."""
     nothing_to_migrate: bool = False
     """Whether the version that starts in a write-stop brings no migration along."""
     fails_to_migrate: bool = False

@@ -2,18 +2,22 @@
 # ones, and the secret that signs sessions, of which the one of before is kept while it is needed.
 # For bash, in front of an engine's script, of which it takes the arguments: ACTION … [PLACE…].
 # An update's recovery (recover.sh) calls both as one: it puts back files before the database, so
-# that a kill in between is told by the place that is still there.
-attachments=/var/lib/vikunja/files
+# that a kill in between is told by the place that is still there. Those in a bucket are there beside
+# their copy: what the copy holds is put there as well. Behind attachments-folder.sh and bucket.sh.
+attachments=$(attachments_folder)
 secret=/etc/vikunja/secrets/service-secret
 secret_before=/var/lib/vikunja-deploy/migration/service-secret
 
 attachments_of() {
-	printf '/var/lib/vikunja/vikunja-deploy-files-%s' "$1"
+	printf '%s/vikunja-deploy-files-%s' "${attachments%/*}" "$1"
 }
 
 swap_attachments() {
 	# PLACE ASIDE; again after a kill at any point.
 	[ -d "$(attachments_of "$1")" ] || return 0
+	if bucket_is_used; then
+		bucket_filled "$(attachments_of "$1")" || return 1
+	fi
 	if [ -d "$attachments" ]; then
 		rm -rf "$(attachments_of "$2")" && mv -T "$attachments" "$(attachments_of "$2")" || return 1
 	fi
@@ -79,6 +83,10 @@ bring-attachments)
 		mv -T "$2" "$(attachments_of "$3")"
 	fi
 	sync -f "$(attachments_of "$3")"
+	if bucket_is_used; then
+		# Most of it before writes stop; what is there otherwise stays until then.
+		bucket_filled "$(attachments_of "$3")" --ignore-existing
+	fi
 	exit
 	;;
 esac

@@ -82,7 +82,7 @@ _measure_memory() {
 
 _measure_disk() {
 	printf 'disk %s\n' "$(df -Pk /var/lib/vikunja | awk 'NR == 2 { print $3, $4 }')"
-	setpriv --reuid=vikunja --regid=vikunja --clear-groups test -w /var/lib/vikunja/files &&
+	setpriv --reuid=vikunja --regid=vikunja --clear-groups test -w "$(attachments_folder)" &&
 		echo 'writable yes'
 }
 

@@ -91,4 +91,4 @@ def test_attachments_that_cannot_be_written_are_found(site: Site) -> None:
         found = findings(site)
     finally:
         site.inside.sh("chown vikunja:vikunja /var/lib/vikunja/files")
-    assert "cannot write to /var/lib/vikunja/files" in found["backend"][0]
+    assert "cannot write to the folder of its attachments" in found["backend"][0]

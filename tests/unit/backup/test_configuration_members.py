@@ -6,6 +6,7 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -141,6 +142,23 @@ def test_a_backup_is_of_the_database_that_was_deployed() -> None:
     assert as_deployed(
         other, yaml.safe_dump({"database": desired.document["database"]}).encode()
     ) == (replace(other, database=desired.database))
+
+
+def test_a_backup_takes_attachments_from_where_they_were_deployed() -> None:
+    bucket = {"endpoint": "https://s3.example.com", "bucket": "b", "access_key": "a"}
+    places: list[dict[str, Any]] = [
+        {"path": "/srv/vikunja"},
+        {"type": "s3", "s3": {**bucket, "secret_file": "/secret/s3"}},
+        {},
+    ]
+    for one in places:
+        for other in places:
+            was = sample_instance(vikunja={"files": one})
+            record = {name: was.document[name] for name in ("database", "vikunja")}
+            found = as_deployed(
+                sample_instance(vikunja={"files": other}), yaml.safe_dump(record).encode()
+            )
+            assert found.vikunja.files == was.vikunja.files
 
 
 @pytest.mark.parametrize("record", [b"", b"a: [", b"- 1\n", b"database: {type: sqlite}\n"])

@@ -42,7 +42,7 @@ def test_what_is_being_restored_is_spared(three: list[Archive], backups: Path) -
 
 
 def test_days_weeks_and_months_come_from_the_configuration() -> None:
-    desired = Backup(Path("/b"), False, None, 3, 7, 4, 12, 2, Encrypt((), None), (), 60)
+    desired = Backup(Path("/b"), False, None, 3, 7, 4, 12, 2, "copy", Encrypt((), None), (), 60)
     assert retention_of(desired) == Retention(3, 7, 4, 12)
 
 

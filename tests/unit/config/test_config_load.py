@@ -180,7 +180,7 @@ GOOD = {
     "variables": BASE + "vikunja: {environment: {VIKUNJA_MAILER_PORT: '587', A: ''}}\n",
     "variables beside those of the tool": BASE
     + "vikunja: {environment: {VIKUNJA_DATABASE_SSLMODES: x, VIKUNJA_DATABASE_TLSX: x,"
-    + " VIKUNJA_LOG_STANDARD: file, VIKUNJA_FILES_S3_REGION: x, VIKUNJA_SERVICE_SECRETS: x}}\n",
+    + " VIKUNJA_LOG_STANDARD: file, VIKUNJA_FILES_S3_TEMPDIR: /tmp, VIKUNJA_SERVICE_SECRETS: x}}\n",
     "a variable that Vikunja fills in": BASE
     + "vikunja: {environment: {VIKUNJA_MAILER_PASSWORD_FILE: '${CREDENTIALS_DIRECTORY}/mail'}}\n",
     "dollars": BASE + "vikunja: {environment: {A: 'p$$w$ORD${', B: '${1}', C: '$HOME'}}\n",

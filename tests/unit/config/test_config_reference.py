@@ -65,7 +65,7 @@ def _with_empty_sections(given: object) -> object:
         "backup": {"encrypt": None},
         "notifications": {"smtp": None, "ping": None},
         "database": {"tls": None, **given["database"]},
-        "vikunja": {"log": None, "mailer": None, "auth": {"ldap": None}},
+        "vikunja": {"files": {"s3": None}, "log": None, "mailer": None, "auth": {"ldap": None}},
     }
     return {**empty, **services, **given, "proxmox": proxmox, **nested}
 

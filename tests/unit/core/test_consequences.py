@@ -239,6 +239,16 @@ def test_data_is_lost_where_it_was_deployed_and_its_container_is_there(
     assert (entry.action, entry.lost, entry.destructive) == ("create", lost, lost)
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_a_folder_of_data_is_lost_where_it_was_that_one_before(before: bool) -> None:
+    folder = Directory(path="/srv/vikunja/files", holds_data=True)
+    desired = Desired("a", {"system": (CURL, folder)}, deployed=True)
+    known = applied(CURL, folder) if before else applied(CURL)
+    known = replace(known, created_at="2026-01-02T03:04:05Z")
+    (entry,) = plan(desired, replace(found(), container=RUNS, packages={"curl"}), known)
+    assert (entry.action, entry.lost) == ("create", before)
+
+
 def test_data_that_is_only_otherwise_is_not_lost() -> None:
     facts = Facts(probes={("sqlite-database",): "other-owner"}, container=RUNS)
     desired = Desired("a", {"system": (DATABASE,)}, deployed=True)

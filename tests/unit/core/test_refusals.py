@@ -172,6 +172,25 @@ def database_is_newer(site: Site, *_: object) -> None:
     site.machine.migrations = f"SCHEMA_INIT {FIRST} {SECOND}"
 
 
+def attachments_stay_behind(site: Site, *_: object) -> None:
+    deployed(site)
+    site.machine.attachments_left = b"3 /var/lib/vikunja/files\n"
+    site.document["vikunja"] = {"files": {"path": "/srv/vikunja"}}
+    site.write()
+
+
+def attachments_are_not_in_the_bucket(site: Site, *_: object) -> None:
+    deployed(site)
+    site.machine.attachments_left = b"1 /srv/vikunja/files\n"
+    secret = site.config.with_name("s3")
+    secret.write_text("canary\n")
+    secret.chmod(0o600)
+    bucket = {"endpoint": "https://s3.example.com", "bucket": "tasks", "access_key": "A"}
+    s3 = {**bucket, "secret_file": str(secret)}
+    site.document["vikunja"] = {"files": {"type": "s3", "s3": s3}}
+    site.write()
+
+
 def a_part_of_an_update(site: Site, *_: object) -> tuple[str, ...]:
     deployed(site)
     site.repository.commit(migrations=[FIRST, SECOND])
@@ -233,6 +252,18 @@ REFUSED: dict[str, tuple[Arrange, int, str]] = {
         a_directory_for_an_old_version,
         3,
         "Vikunja v0.24.6 does not know it",
+    ),
+    "attachments in another folder": (
+        attachments_stay_behind,
+        3,
+        "3 attachments are in /var/lib/vikunja/files of the container, and would not be found in "
+        "/srv/vikunja/files",
+    ),
+    "attachments for a bucket": (
+        attachments_are_not_in_the_bucket,
+        3,
+        "1 attachments are in /srv/vikunja/files of the container, and would not be found in bucket"
+        " tasks, files/, at https://s3.example.com",
     ),
     "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
     "newer database": (database_is_newer, 7, "the database is newer than"),

@@ -369,6 +369,9 @@ def test_the_database_and_the_attachments_hold_data_and_the_settings_say_where(
             "database.host",
             "database.port",
             "database.name",
+            "vikunja.files.s3.endpoint",
+            "vikunja.files.s3.bucket",
+            "vikunja.files.s3.prefix",
         )
         for color in COLORS
     }

@@ -170,7 +170,7 @@ CASES = [
         [
             Note(
                 "unhealthy",
-                "Vikunja cannot write to /var/lib/vikunja/files",
+                "Vikunja cannot write to the folder of its attachments",
                 "./doit plan vikunja-main shows why: ./doit apply vikunja-main mends its owner, "
                 "and where it is gone ./doit restore vikunja-main --from latest brings back what "
                 "the newest backup holds",
