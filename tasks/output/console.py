@@ -56,7 +56,7 @@ def safe(text: str, *, styles: bool = False) -> str:
     """
     if not text.isprintable():
         text = re.sub(_UNSAFE, lambda found: _escaped(found[0], styles), text)
-    if "=" in text or "://" in text or "PRIVATE KEY" in text or "SECRET-KEY" in text:
+    if any(sign in text for sign in ("=", "://", "@tcp(", "@unix(", "PRIVATE KEY", "SECRET-KEY")):
         from tasks.model.redaction import masked
 
         text = masked(text)

@@ -48,6 +48,7 @@ KNOWN_PACKAGES = frozenset(PACKAGE_UNITS) | {
     "curl",
     "openssl",
     "tzdata",
+    "rclone",
     "sqlite3",
     "postgresql-client",
     "mariadb-client",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_machine import SECRETS
@@ -14,6 +15,32 @@ from tasks.commands.plan import Plan
 
 CANARY = "canary-1f9b"
 CERTIFICATES = Path(__file__).parents[1] / "config" / "files"
+
+
+def settings_with_secrets(site: Site) -> dict[str, Any]:
+    """Mail, logins and a bucket, each with a file that holds a canary."""
+    files = {}
+    for name in ("mail", "openid", "ldap", "s3"):
+        path = site.folder / name
+        path.write_text(f"{CANARY}-{name}\n")
+        path.chmod(0o600)
+        files[name] = str(path)
+    provider = {"name": "a", "url": "https://login.example.com/", "client_id": "a"}
+    ldap = {"host": "ldap.example.com", "base_dn": "dc=a", "user_filter": "(uid=%s)"}
+    s3 = {"endpoint": "https://s3.example.com", "bucket": "tasks", "access_key": "a"}
+    return {
+        "mailer": {
+            "host": "mail.example.com",
+            "from": "a@example.com",
+            "user": "a",
+            "password_file": files["mail"],
+        },
+        "auth": {
+            "openid": [{**provider, "client_secret_file": files["openid"]}],
+            "ldap": {**ldap, "bind_dn": "cn=a", "bind_password_file": files["ldap"]},
+        },
+        "files": {"type": "s3", "s3": {**s3, "secret_file": files["s3"]}},
+    }
 
 
 @pytest.fixture
@@ -38,13 +65,18 @@ def guarded(site: Site) -> Site:
     site.document["services"] = {"frontend": {"ssl_cert": both, "ssl_key": both}}
     site.document["vikunja"] = {
         "environment": {
-            "VIKUNJA_MAILER_PASSWORD": f"{CANARY}-mailer",
+            "VIKUNJA_MIGRATION_TRELLO_KEY": f"{CANARY}-trello",
             "VIKUNJA_SENTRY_DSN": f"https://{CANARY}@sentry.example.com/1",
             "OWN": f"smtp://me:{CANARY}@mail.example.com",
-        }
+            "VIKUNJA_SERVICE_MOTD": f"in me:{CANARY}@tcp(db.example.com:3306)/x",
+            "VIKUNJA_LEGAL_IMPRINTURL": f"-----BEGIN PRIVATE KEY-----\\n{CANARY}\\n",
+        },
+        **settings_with_secrets(site),
     }
     site.document["files"] = [
-        {"path": "/etc/mail", "content": f"user\n{CANARY}\n", "secret": True, "mode": "0640"}
+        {"path": "/etc/mail", "content": f"user\n{CANARY}\n", "secret": True, "mode": "0640"},
+        {"path": "/etc/relay", "content": f"to smtp://me:{CANARY}@mail.example.com\n"},
+        {"path": "/etc/key", "content": f"-----BEGIN EC PRIVATE KEY-----\n{CANARY}\n"},
     ]
     site.document["backup"] = {"after": ["push", f"https://me:{CANARY}@nas.example.com/"]}
     site.document["build"] = {"environment": {"GOPROXY": f"https://me:{CANARY}@go.example.com"}}
@@ -58,11 +90,14 @@ def test_neither_plan_nor_apply_nor_records_hold_a_secret(
 ) -> None:
     for name in ("password", "admin"):
         (guarded.folder / name).write_text(f"{CANARY}-new-{name}\n")
-    guarded.document["vikunja"]["environment"]["VIKUNJA_MAILER_PASSWORD"] = f"{CANARY}-new"
+    guarded.document["vikunja"]["environment"]["VIKUNJA_MIGRATION_TRELLO_KEY"] = f"{CANARY}-new"
+    for name in ("mail", "openid", "ldap", "s3"):
+        (guarded.folder / name).write_text(f"{CANARY}-new-{name}\n")
     own = guarded.document["vikunja"]["environment"]
-    own["OWN"] = own["OWN"].replace(CANARY, f"{CANARY}-new")
-    own["VIKUNJA_SENTRY_DSN"] = own["VIKUNJA_SENTRY_DSN"].replace(CANARY, f"{CANARY}-new")
-    guarded.document["files"][0]["content"] = f"user\n{CANARY}-new\n"
+    for name in set(own) - {"VIKUNJA_MIGRATION_TRELLO_KEY"}:
+        own[name] = own[name].replace(CANARY, f"{CANARY}-new")
+    for one in guarded.document["files"]:
+        one["content"] = one["content"].replace(CANARY, f"{CANARY}-new")
     guarded.document["vikunja"]["max_upload_mb"] = 30
     guarded.write()
     made = (guarded.machine.files.content(f"{SECRETS}/service-secret") or b"").decode().strip()
@@ -128,10 +163,11 @@ def test_after_an_apply_a_secret_that_was_rotated_is_nowhere_any_more(guarded: S
     own = guarded.document["vikunja"]["environment"]
     for name, value in own.items():
         own[name] = value.replace(CANARY, "rotated")
-    guarded.document["files"][0]["content"] = "rotated\n"
+    for one in guarded.document["files"]:
+        one["content"] = "rotated\n"
     for section, key in (("build", "environment"), ("backup", "after")):
         del guarded.document[section][key]
-    for name in ("password", "admin"):
+    for name in ("password", "admin", "mail", "openid", "ldap", "s3"):
         (guarded.folder / name).write_text("rotated\n")
     guarded.write()
     guarded.publish()

@@ -54,6 +54,8 @@ def test_what_is_secret_by_its_form_is_not_printed(capsys: pytest.CaptureFixture
     console.note("smtp://me:canary@mail refused; token=canary")
 
     assert capsys.readouterr().err == "smtp://(sensitive)@mail refused; token=(sensitive)\n"
+    console.note("me:hunter2@tcp(db:3306)/x refused")
+    assert capsys.readouterr().err == "(sensitive)@tcp(db:3306)/x refused\n"
 
 
 def test_json_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
