@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bucket_server import bucket_server
 from directory_server import DirectoryServer
 from instance_samples import sample_instance
 from mail_server import MailServer
@@ -218,6 +219,25 @@ def test_a_directory_takes_the_login_and_has_the_base(paths: Paths, password: st
     assert elsewhere.hint.startswith("Check vikunja.auth.ldap.base_dn"), elsewhere
     assert refused.hint.startswith("Check vikunja.auth.ldap.bind_dn"), refused
     assert gone.level == "warning"
+
+
+@pytest.mark.parametrize("path_style", [True, False])
+def test_a_bucket_is_there_for_who_has_the_key(
+    paths: Paths, password: str, path_style: bool
+) -> None:
+    def asked(**more: Any) -> Finding:
+        s3: dict[str, Any] = {"bucket": "tasks", "access_key": "AKIA", "secret_file": password}
+        s3 |= {"endpoint": endpoint, "path_style": path_style, **more}
+        (one,) = found(paths, files={"type": "s3", "s3": s3})
+        return one
+
+    with bucket_server("tasks", "AKIA", PASSWORD) as endpoint:
+        good, nowhere, stranger = asked(), asked(bucket="other"), asked(access_key="another")
+    assert (good.level, good.topic) == ("ok", "s3"), good
+    assert good.what.startswith(f"bucket tasks, files/, at {endpoint}: answers")
+    assert "404" in nowhere.what and nowhere.hint == stranger.hint
+    assert "403" in stranger.what and stranger.hint.startswith("403: check access_key")
+    assert PASSWORD not in f"{good}{nowhere}{stranger}"
 
 
 class Inside:
