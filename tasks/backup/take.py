@@ -112,9 +112,10 @@ def take(
     for fuller in holdings.fuller(folder, known):
         then, now = holdings.held(fuller, known), holdings.held(archive, known)
         operation.info(f"{fuller.name} stays: it holds {then}, {archive.name} {now}")
-    if shrunk := holdings.shrunk(archive, known):
+    elsewhere = _elsewhere(found.instance)
+    if shrunk := holdings.shrunk(archive, known, elsewhere=bool(elsewhere)):
         operation.warn(shrunk)
-    return Taken(archive, metadata, removed, left_out, shrunk, _elsewhere(found.instance))
+    return Taken(archive, metadata, removed, left_out, shrunk, elsewhere)
 
 
 def _write(

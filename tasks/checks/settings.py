@@ -188,8 +188,9 @@ def _trouble(attempt: Attempt, done: Completed) -> tuple[str, str] | None:
     """What is wrong, and what to do."""
     if done.returncode != 0:
         said = redact(done.stderr.decode(errors="replace"), attempt.secrets).strip()
-        last = said.splitlines()[-1] if said else f"curl ended with {done.returncode}"
-        return last.partition(") ")[2] or last, attempt.hints.get(done.returncode, _REACH)
+        # The lines behind it explain curl's own options.
+        first = said.splitlines()[0] if said else f"curl ended with {done.returncode}"
+        return first.partition(") ")[2] or first, attempt.hints.get(done.returncode, _REACH)
     if not attempt.issuer:
         return None
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tasks.errors import DeployError
 from tasks.host.files import recalled, write_json
@@ -86,12 +87,14 @@ def held(archive: Archive, rows: Rows) -> Holding | None:
     return Holding(rows.get(archive.epoch), said.database_size_bytes, said.files_count)
 
 
-def shrunk(archive: Archive, rows: Rows) -> str:
+def shrunk(archive: Archive, rows: Rows, *, elsewhere: bool = False) -> str:
     """What is to be said where an archive holds less than half of the one before it; else
-    nothing."""
+    nothing. elsewhere: attachments are, and it is meant to hold none."""
     earlier = [one for one in model.archives(archive.folder) if one.epoch < archive.epoch]
     now, then = held(archive, rows), held(earlier[-1], rows) if earlier else None
-    if now is None or then is None or not now.half_of(then):
+    if now is None or then is None:
+        return ""
+    if not (replace(now, files=then.files) if elsewhere else now).half_of(then):
         return ""
     name = earlier[-1].name
     return f"{archive.name} holds {now}, {name} before it {then}: was something lost?"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 from inside import Inside
 from journey import DOIT, Site, new_site
-from load import assert_unharmed, tasks_there
+from load import assert_kept, assert_unharmed, tasks_there, written_to
 
 from bench.support.clients import Clients
 from tasks.execution.guest_changes import UNIT
@@ -224,6 +224,35 @@ def test_a_secret_of_a_setting_comes_changes_and_goes_and_costs_no_request(site:
     assert inside.run("find", SECRETS, "-name", name) == ""
     assert "canary" not in shown + site.run("logs", "--component", "deploy").stdout
     assert_unharmed(site, load)
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_attachments_are_moved_by_hand_or_not_left_behind(site: Site) -> None:
+    inside = Inside(site)
+    with written_to(site) as writer:
+        pass
+    site.edit({"vikunja": {"files": {"path": "/srv/attachments"}}})
+    refused = site.run("apply", "--yes", code=3).stderr
+    assert "attachments are in /var/lib/vikunja/files of the container" in refused
+    assert_kept(site, writer)
+
+    site.run("stop")
+    inside.shell("mkdir -p /srv/attachments && mv /var/lib/vikunja/files /srv/attachments/files")
+    site.run("apply", "--yes")
+    assert site.addresses() == []
+    assert_kept(site, writer)
+    with written_to(site) as more:
+        pass
+    site.edit({"backup": {"directory": str(site.paths.prefix / "backups")}})
+    site.run("backup")
+    inside.run("rm", f"/srv/attachments/files/{more.promised[-1].file}")
+    site.run("restore", site.id, "--from", "latest", "--yes")
+    assert_kept(site, more)
+    assert inside.run("ls", "/srv/attachments") == "files\n"
+    inside.run("mv", "/srv/attachments/files", "/srv/attachments/gone")
+    assert "data is gone" in site.run("apply", "--yes", code=3).stderr
+    inside.run("mv", "/srv/attachments/gone", "/srv/attachments/files")
+    assert site.addresses() == []
 
 
 def test_an_edit_that_is_killed_at_any_moment_costs_no_request(site: Site) -> None:

@@ -118,6 +118,19 @@ def tasks_there(site: Site) -> set[int]:
     return {task["id"] for task in json.loads(answer)}
 
 
+def assert_kept(site: Site, writer: Writer) -> None:
+    """Each attachment that was acknowledged is served as it was sent."""
+    context = unverified()
+    host = {"Host": site.document["network"]["domain"]}
+    connection = http.client.HTTPSConnection(site.address, context=context, timeout=PATIENCE)
+    for one in writer.promised:
+        path = f"/api/v1/tasks/{one.task}/attachments/{one.file}"
+        connection.request("GET", path, headers=host)
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, one.content), path
+    connection.close()
+
+
 def assert_unharmed(site: Site, load: Clients) -> None:
     """No request failed, some were answered, and everything acknowledged is there."""
     assert load.tally.failures == []

@@ -127,6 +127,7 @@ def test_a_certificate_that_nobody_vouches_for_is_said_unless_it_may_be_so(
         (taken,) = found(paths, mailer=wanted, environment={"VIKUNJA_mailer_skiptlsverify": "true"})
 
     assert refused.hint.startswith("The certificate has to be of an authority")
+    assert "certificate" in refused.what and "webpage" not in refused.what
     assert taken.level == "ok"
 
 

@@ -150,3 +150,12 @@ def test_a_backup_with_less_than_half_of_the_one_before_it_says_so(tmp_path: Pat
         f"{archives[2].name} holds 120 rows and 3 attachments, {archives[1].name} before it "
         "250 rows and 3 attachments: was something lost?"
     )
+
+
+def test_a_backup_that_is_to_hold_no_attachments_has_lost_none(tmp_path: Path) -> None:
+    archives = [made(tmp_path, 0, files=9), made(tmp_path, 1, files=0)]
+    rows = dict(zip((one.epoch for one in archives), (100, 90), strict=True))
+    assert holdings.shrunk(archives[1], rows) != ""
+    assert holdings.shrunk(archives[1], rows, elsewhere=True) == ""
+    fewer = {**rows, archives[1].epoch: 20}
+    assert "20 rows and 0 attachments" in holdings.shrunk(archives[1], fewer, elsewhere=True)
