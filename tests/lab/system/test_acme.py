@@ -37,7 +37,7 @@ def serve(site: Site, **elsewhere: str) -> None:
 def authority(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
     ensure(["pebble"])
     folder = tmp_path_factory.mktemp("authority")
-    found = Authority(folder, site.instance.network.gateway, address(site))
+    found = Authority(folder, str(site.instance.network.gateway), address(site))
     serve(site)
     found.start()
     yield found
