@@ -32,18 +32,19 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 # None of them is to run as Debian has it.
 printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod 0755 /usr/sbin/policy-rc.d
-apt-get install -qq -y --no-install-recommends "$@" openssl >/dev/null
+apt-get install -qq -y --no-install-recommends "$@" curl openssl >/dev/null
 rm /usr/sbin/policy-rc.d
 """
 _START = """
 set -eu
 systemctl stop "outer-$1.service" 2>/dev/null || :
 systemctl reset-failed "outer-$1.service" 2>/dev/null || :
-name=$1 port=$2
-shift 2
+name=$1 url=https://$2:$3/api/v1/info port=$3
+shift 3
 systemd-run --quiet --unit="outer-$name" --setenv=HOME=/root -p LimitNOFILE=65536 "$@"
 for _ in $(seq 100); do
-    ! : 2>/dev/null </dev/tcp/127.0.0.1/"$port" || exit 0
+    # Traefik listens before it knows where to.
+    ! curl -skf -o /dev/null --max-time 5 --connect-to "::127.0.0.1:$port" "$url" || exit 0
     systemctl -q is-active "outer-$name.service" || break
     sleep 0.1
 done
@@ -125,12 +126,13 @@ def install(container: Container, name: str) -> None:
 
 
 def start(container: Container, outer: Outer, site: str, name: str) -> None:
-    """Let it run anew, and wait until it listens."""
+    """Let it run anew, and wait until the site answers through it."""
     root = Path(f"{HOME}/{outer.name}")
     container.run(["mkdir", "-p", str(root)])
     for path, text in configured(outer, site, name).items():
         container.run(["tee", path], stdin=text.encode())
-    container.run(["bash", "-c", _START, "start", outer.name, str(outer.port), *outer.argv])
+    argv = [outer.name, name, str(outer.port), *outer.argv]
+    container.run(["sh", "-c", _START, "start", *argv])
 
 
 def stop(container: Container, outer: Outer) -> None:

@@ -11,6 +11,6 @@ probe_acme_fallback() {
 
 apply_acme_fallback() {
 	# nginx has not taken it up, whatever happens after it is there.
-	rm -f /var/lib/vikunja-deploy/stamps/nginx.service
+	rm -f /var/lib/vikunja-deploy/stamps/nginx.service "$1/taken-up"
 	ln -sfn "$2" "$1/current.new" && mv -fT "$1/current.new" "$1/current" && sync "$1"
 }

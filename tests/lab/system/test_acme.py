@@ -186,6 +186,15 @@ def test_what_certbot_was_killed_over_is_made_anew(asking: Site) -> None:
     assert shown(asking)["serial"] != serial
 
 
+def test_a_pair_that_is_gone_is_put_there_again(asking: Site) -> None:
+    serial = shown(asking)["serial"]
+    asking.inside.sh('rm -r "/etc/vikunja/tls/acme/$(readlink /etc/vikunja/tls/acme/current)"')
+    asking.inside.apply(asking.instance, "blue")
+
+    assert shown(asking)["serial"] == serial
+    assert asking.inside.plan(asking.instance, "blue") == ()
+
+
 def test_other_names_are_asked_for_anew(asking: Site, authority: Authority) -> None:
     fewer = with_acme(asking, authority, [])
     entries = fewer.inside.apply(fewer.instance, "blue")
