@@ -47,6 +47,16 @@ def read(root: Path, path: str) -> bytes | None:
         return None
 
 
+def is_there(root: Path, path: str) -> bool:
+    """Whether anything has that name, a link included."""
+    try:
+        with _folder_of(root, path, None) as (folder, name):
+            os.lstat(name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
+
+
 def write(root: Path, path: str, data: bytes, owner: tuple[int, int], mode: int = 0o644) -> None:
     """Put a file there atomically, folders on the way made where missing.
 

@@ -21,6 +21,8 @@ def resolver_file(nameservers: tuple[str, ...]) -> str:
     return "".join(f"nameserver {server}\n" for server in servers)
 
 
+NO_NAMESERVER = ("no name server",)
+
 AS_WRITTEN = "as vikunja-deploy writes it"
 
 
@@ -97,9 +99,10 @@ def observed_nameservers(upper: Path, settings: Settings) -> tuple[str, ...] | N
     None where something in the container has put a link there and manages it.
     """
     data = guest_files.read(upper, "etc/resolv.conf")
-    if data is None:
+    if data is None and guest_files.is_there(upper, "etc/resolv.conf"):
         return None
-    found = network.resolvers(data.decode(errors="replace"))
+    found = network.resolvers((data or b"").decode(errors="replace"))
     if not settings.nameservers and found == network.host_nameservers():
         return ()
-    return found
+    # None is not the same as nobody in particular.
+    return found or NO_NAMESERVER

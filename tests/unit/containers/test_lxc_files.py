@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tasks.containers.base import ContainerSpec
+from tasks.containers.base import ContainerFacts, ContainerSpec
 from tasks.containers.lxc import boot, cgroup, config, identity, init, network
 from tasks.containers.lxc.attach import Seen, attach_argv, belonging_to
 from tasks.containers.lxc.cgroup import Hierarchy, Layout
@@ -19,6 +19,8 @@ from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host import user_ids
 from tasks.host.process import Completed, mounts_below
 from tasks.paths import Paths
+from tasks.resources.base import Facts
+from tasks.resources.container import DesiredContainer
 
 FOLDER = Path("/var/lib/lxc/box")
 LOCK = Path("/var/lib/vikunja-deploy/lxc-network.lock")
@@ -356,3 +358,32 @@ def test_files_that_name_the_container_are_looked_at_as_they_were_written(tmp_pa
         "/etc/hostname": "missing",
         "/etc/hosts": "edited",
     }
+
+
+@pytest.mark.parametrize("named", [(), ("192.0.2.53",)])
+@pytest.mark.parametrize("left", [b"", b"# nobody\n", None])
+def test_name_servers_that_were_taken_away_inside_are_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...], left: bytes | None
+) -> None:
+    monkeypatch.setattr(network, "host_nameservers", lambda: ("192.0.2.1",))
+    settings = replace(SETTINGS, nameservers=named)
+    file = tmp_path / "etc/resolv.conf"
+    file.parent.mkdir()
+    file.write_text(identity.resolver_file(named))
+    assert identity.observed_nameservers(tmp_path, settings) == named
+    if left is None:
+        file.unlink()
+    else:
+        file.write_bytes(left)
+    assert identity.observed_nameservers(tmp_path, settings) == identity.NO_NAMESERVER
+    desired = DesiredContainer(spec=replace(SPEC, nameservers=named))
+    seen = {"nameservers": identity.NO_NAMESERVER}
+    difference = desired.difference(Facts(container=ContainerFacts(True, True, "box", seen)))
+    assert difference is not None
+    assert [(one.name, one.before) for one in difference.changes] == [
+        ("nameservers", "no name server")
+    ]
+    # What manages it from inside keeps it.
+    file.unlink(missing_ok=True)
+    file.symlink_to("../run/systemd/resolve/stub-resolv.conf")
+    assert identity.observed_nameservers(tmp_path, settings) is None
