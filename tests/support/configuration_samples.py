@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 FILES = Path(__file__).parents[1] / "unit/config/files"
 
@@ -43,3 +44,15 @@ def make_folder(folder: Path) -> None:
     for name, (text, mode) in passwords.items():
         (folder / name).write_text(text)
         (folder / name).chmod(mode)
+
+
+def data_of(case: dict[str, Any]) -> bytes:
+    """The file of a case of the data files, which say what is changed in BASE."""
+    if "hex" in case:
+        return bytes.fromhex(case["hex"])
+    if "text" in case:
+        return str(case["text"]).encode()
+    changes = case.get("replace", {})
+    lines = [changes.get(str(number), line) for number, line in enumerate(BASE.splitlines(), 1)]
+    text = "".join(f"{line}\n" for line in lines if line is not None)
+    return f"{text}{case.get('add', '')}".encode()

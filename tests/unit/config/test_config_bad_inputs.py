@@ -7,23 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from configuration_samples import BASE
+from configuration_samples import data_of
 
 from tasks.config import load_instances
 from tasks.errors import ConfigError
 
 CASES = yaml.safe_load(Path(__file__).with_name("bad_inputs.yaml").read_text())
-
-
-def data_of(case: dict[str, Any]) -> bytes:
-    if "hex" in case:
-        return bytes.fromhex(case["hex"])
-    if "text" in case:
-        return str(case["text"]).encode()
-    changes = case.get("replace", {})
-    lines = [changes.get(str(number), line) for number, line in enumerate(BASE.splitlines(), 1)]
-    text = "".join(f"{line}\n" for line in lines if line is not None)
-    return f"{text}{case.get('add', '')}".encode()
 
 
 def messages(error: ConfigError, folder: Path) -> list[str]:
