@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 from tasks.desired.rendering import origin_of
 from tasks.model.digests import digest
@@ -18,26 +17,14 @@ BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 SCRIPT = "trusted-authorities"
 
 
-class Withdrawn(Script, frozen=True, kw_only=True):
-    """An authority that is no longer configured: neither its file nor what was made of it is there.
-
-    title: the file.
-    """
-
-    kind: ClassVar[str] = "script"
-
-    @property
-    def address(self) -> str:
-        return f"file:{self.title}"
-
-
 def is_authority(path: str) -> bool:
     """Whether update-ca-certificates takes the file up."""
     return path.startswith(f"{FOLDER}/") and path.endswith(".crt")
 
 
-def withdrawn(path: str) -> Withdrawn:
-    return Withdrawn(script=SCRIPT, title=path, arguments=("without", path), wanted="absent")
+def withdrawn(path: str) -> Script:
+    """That of one that is no longer configured nothing is there, nor what was made of it."""
+    return Script(script=SCRIPT, title=path, arguments=("without", path), wanted="absent")
 
 
 def files(instance: Instance, host_files: HostFiles) -> Iterator[File]:

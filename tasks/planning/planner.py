@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tasks.desired import proxy
-from tasks.desired.authorities import Withdrawn, is_authority, withdrawn
+from tasks.desired.authorities import is_authority, withdrawn
 from tasks.desired.owners import owner_of
 from tasks.desired.release import other
 from tasks.model.applied import Applied, AppliedResource
@@ -87,8 +87,8 @@ def _with_stale(
         result.append(resource)
     others = by_unit.get(None, [])
     if step == "system":
-        return (*result, *(one for one in others if isinstance(one, Withdrawn)))
-    late = [one for one in others if not isinstance(one, Withdrawn)]
+        return (*result, *(one for one in others if isinstance(one, Script)))
+    late = [one for one in others if not isinstance(one, Script)]
     return (*result, *late, *_unit_files_gone("before", late))
 
 

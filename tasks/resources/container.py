@@ -17,10 +17,15 @@ from tasks.resources.base import Difference, Facts, Resource
 REPLACING = ("template",)
 """Attributes that no existing container can take on."""
 
+OPTIONAL = ("ip6_address", "gateway6", "mac_address")
+"""Attributes that a container may have none of."""
+
 FILE_SYSTEM: tuple[str, ...] = ("probe", "file-system")
 """Asked of a path in the container."""
 
 HOST_NAME: tuple[str, ...] = ("text", "/proc/sys/kernel/hostname")
+
+RESOLVERS: tuple[str, ...] = ("text", "/etc/resolv.conf")
 
 MTU: tuple[str, ...] = ("text", "/sys/class/net/eth0/mtu")
 
@@ -43,6 +48,8 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
     def questions(self) -> tuple[tuple[str, ...], ...]:
         paths = self._disks().values() if self.own_disk else ()
         sizes = tuple((*FILE_SYSTEM, path) for path in paths)
+        if "nameservers" in self.restarting:
+            return (*sizes, HOST_NAME, RESOLVERS)
         return (*sizes, HOST_NAME) if self._named_by_us else sizes
 
     @property
@@ -63,11 +70,13 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
         known = {**asdict(self.spec), "nameservers": list(self.spec.nameservers)}
         more: Mapping[str, Any] = known.pop("more")
         del known["template_named"]
-        return {**known, **more}
+        # What is not configured is no part of what is recorded.
+        unset = [name for name in OPTIONAL if known[name] is None]
+        return {name: value for name, value in known.items() if name not in unset} | dict(more)
 
     def difference(self, facts: Facts) -> Difference | None:
         found = facts.container
-        desired = self.desired()
+        desired = {**dict.fromkeys(OPTIONAL), **self.desired()}
         if found is None or not found.exists:
             shown = ["template", "cpu_cores", "memory_mb", "disk_size_gb", "ip_address"]
             shown += [name for name in self.moving if name in self.spec.more]
@@ -83,6 +92,7 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
         )
         changes += self._behind_its_disk(facts, found)
         changes += self._renamed(facts, found)
+        changes += self._nameless(facts)
         if not changes:
             return None
         names = {change.name for change in changes}
@@ -113,6 +123,15 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
         if not (self._named_by_us and as_started and name and name != self.spec.hostname):
             return ()
         return (AttributeChange("hostname", name, self.spec.hostname),)
+
+    def _nameless(self, facts: Facts) -> tuple[AttributeChange, ...]:
+        """Whether what its driver writes at each start, and looks for only from outside, has been
+        emptied inside."""
+        looked = HOST_NAME[1] in facts.texts
+        if "nameservers" not in self.restarting or not looked or RESOLVERS[1] in facts.texts:
+            return ()
+        desired = _shown("nameservers", self.desired()["nameservers"])
+        return (AttributeChange("nameservers", "none in the container", desired),)
 
     def _refuse(self, found: ContainerFacts, names: Set[str]) -> None:
         """ResourceError where what it takes would be refused, or nothing brings it about."""

@@ -155,6 +155,20 @@ def test_a_drift_of_either_side_is_shown_and_mended(site: PveSite) -> None:
     assert site.config["cores"] == 2
     assert site.addresses() == []
 
+    site.inside("sh", "-c", ": >/etc/resolv.conf")
+    assert "drift: nameservers changed" in site.run("plan").stdout
+    site.run("apply", "--yes")
+    assert site.inside("cat", "/etc/resolv.conf")
+    assert site.addresses() == []
+
+    del site.config["unprivileged"]
+    site.standin.cluster.publish()
+    for command in (("plan",), ("apply", "--yes")):
+        assert "counts as privileged" in site.run(*command, code=4).stderr
+    site.config["unprivileged"] = 1
+    site.standin.cluster.publish()
+    assert site.addresses() == []
+
 
 def test_a_container_that_somebody_stopped_is_started(site: PveSite) -> None:
     cluster = site.standin.cluster

@@ -70,6 +70,8 @@ class RealContainers(Backend):
 
     def start(self, guest: Guest) -> None:
         box = self.box(guest)
+        # Before each start it writes names and name servers into the container.
+        attempt(box.configure)
         attempt(box.start)
         # What was written down of it before a start holds from then on, and not sooner.
         mtu = parse_properties(str(guest.config.get("net0", ""))).get("mtu")

@@ -157,7 +157,7 @@ def test_an_authority_goes_with_all_that_was_made_of_it_before_anything_starts()
     applied = with_resources(NOTHING_APPLIED, resources)
     after = declared(with_files())
     (gone,) = orphans(applied, {one.address for one in after})
-    assert gone.address == f"file:{authorities.FOLDER}/mine.crt"
+    assert gone.address == f"{authorities.SCRIPT}:{authorities.FOLDER}/mine.crt"
     (question,) = gone.questions()
     facts = Facts(probes={question[1:]: "present"})
     entries = plan(Desired("a", {"system": after, "switch": ()}), facts, applied)

@@ -15,6 +15,7 @@ from tasks.resources.container import (
     FILE_SYSTEM,
     HOST_NAME,
     MTU,
+    RESOLVERS,
     ContainerRunning,
     DesiredContainer,
 )
@@ -227,8 +228,9 @@ def test_a_file_system_that_stayed_behind_its_disk_is_a_difference(
     answer: str, shown: str | None
 ) -> None:
     desired = replace(DESIRED, own_disk=True)
-    assert desired.questions() == ((*FILE_SYSTEM, "/"), (*FILE_SYSTEM, "/srv"))
-    assert DESIRED.questions() == ()
+    inside = (HOST_NAME, RESOLVERS)
+    assert desired.questions() == ((*FILE_SYSTEM, "/"), (*FILE_SYSTEM, "/srv"), *inside)
+    assert DESIRED.questions() == inside
     facts = replace(found(), probes={(*FILE_SYSTEM[1:], "/"): answer})
     difference = desired.difference(facts)
     if shown is None:
@@ -266,7 +268,8 @@ def test_an_mtu_that_is_not_in_effect_calls_for_a_restart(has: str, differs: boo
 
 
 def test_a_container_that_was_given_another_name_is_named_again_where_we_name_it() -> None:
-    renamed = replace(found(hostname="vikunja-main"), texts={HOST_NAME[1]: "other"})
+    texts = {HOST_NAME[1]: "other", RESOLVERS[1]: "nameserver 192.0.2.53"}
+    renamed = replace(found(hostname="vikunja-main"), texts=texts)
     assert DESIRED.difference(renamed) is None
     more = {**SPEC.more, "/etc/hostname": "as written", "/etc/hosts": "as written"}
     ours = replace(DESIRED, spec=replace(SPEC, more=more))
@@ -279,3 +282,20 @@ def test_a_container_that_was_given_another_name_is_named_again_where_we_name_it
     edited = ours.difference(found(**{"/etc/hosts": "edited"}))
     assert edited is not None
     assert (edited.drift, edited.interrupts) == ("/etc/hosts changed", "")
+
+
+def test_name_servers_that_were_emptied_inside_come_back_with_a_restart() -> None:
+    emptied = replace(found(), texts={HOST_NAME[1]: "vikunja-main"})
+    difference = DESIRED.difference(emptied)
+    assert difference is not None
+    assert [(c.name, c.before, c.after) for c in difference.changes] == [
+        ("nameservers", "none in the container", "192.0.2.53")
+    ]
+    started = ContainerRunning(container=DESIRED).difference(emptied)
+    assert started is not None and started.interrupts == "the site, while it restarts"
+    # Whose driver writes them at once looks at the file itself.
+    live = replace(DESIRED, restarting=frozenset())
+    assert live.questions() == ()
+    assert live.difference(emptied) is None
+    # Nothing was looked at.
+    assert DESIRED.difference(found()) is None
