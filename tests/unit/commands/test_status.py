@@ -164,6 +164,7 @@ def test_json_has_the_documented_keys() -> None:
         "commit",
         "active_color",
         "address",
+        "further_addresses",
         "url",
         "container",
         "services",
