@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import IO
 
 from msgspec import Struct
@@ -27,7 +28,7 @@ from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.guest.runner import GuestScript, run
 from tasks.model.archive import Archive, Contents, Metadata
 from tasks.model.instance import DatabaseType, Instance
-from tasks.model.layout import DATA
+from tasks.model.layout import DATA, attachments
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.progress import Progress
@@ -85,7 +86,7 @@ def stage(
     container, progress = cutover.container, cutover.progress
     cutover.database.require_rights()
     clean(cutover)
-    require_room(expected, container, cutover.where)
+    require_room(expected, container, cutover.where, attachments(cutover.instance))
     emptied = False
     saved = None
     if safety:
@@ -124,13 +125,19 @@ def refuse_other_engine(contents: Contents, instance: Instance) -> None:
         )
 
 
-def require_room(expected: Contents | Metadata, container: Container, where: str) -> None:
+def require_room(
+    expected: Contents | Metadata, container: Container, where: str, folder: str = f"{DATA}/files"
+) -> None:
     """Raise ResourceError where the container has not enough free for what is unpacked and loaded
-    beside what serves."""
+    beside what serves. folder: of the attachments, beside which they come to lie."""
+    above = str(PurePosixPath(folder).parent)
     wanted = 2 * expected.database_size_bytes + expected.files_size_bytes + SPARE
-    said = container.run(["df", "--output=avail", "-B", "1", DATA]).stdout.split()
-    free = int(said[-1])
-    if free < wanted:
+    rooms = {DATA: wanted, above: wanted if above == DATA else expected.files_size_bytes + SPARE}
+    for place, wanted in rooms.items():
+        said = container.run(["df", "--output=avail", "-B", "1", place]).stdout.split()
+        free = int(said[-1])
+        if free >= wanted:
+            continue
         raise ResourceError(
             f"the container may need {size_text(wanted)} for a restore beside what serves, and "
             f"{size_text(free)} are free",

@@ -36,7 +36,7 @@ from tasks.model import archive as model
 from tasks.model import holdings, last_backup
 from tasks.model.archive import BACKUP_VERSION, Archive, Contents, Metadata, Trigger
 from tasks.model.instance import Instance
-from tasks.model.layout import attachments, copies_bucket
+from tasks.model.layout import USER, attachments, copies_bucket
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -207,7 +207,9 @@ def _attachments_in(
     if not elsewhere and container.run(["test", "-d", folder], check=False).returncode == 0:
         return str(PurePosixPath(folder).parent)
     if trigger == "restore" or elsewhere:
-        container.run(["mkdir", f"{staging}/files"])
+        # Where it is restored, it is the application's.
+        argv = ["install", "-d", "-o", USER, "-g", USER, "-m", "0750", f"{staging}/files"]
+        container.run(argv)
         return staging
     raise DeployError(
         f"the folder of its attachments, {folder}, is gone",

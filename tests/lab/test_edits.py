@@ -232,6 +232,7 @@ def test_attachments_are_moved_by_hand_or_not_left_behind(site: Site) -> None:
     with written_to(site) as writer:
         pass
     site.edit({"vikunja": {"files": {"path": "/srv/attachments"}}})
+    site.edit({"backup": {"directory": str(site.paths.prefix / "backups")}})
     refused = site.run("apply", "--yes", code=3).stderr
     assert "attachments are in /var/lib/vikunja/files of the container" in refused
     assert_kept(site, writer)
@@ -243,7 +244,6 @@ def test_attachments_are_moved_by_hand_or_not_left_behind(site: Site) -> None:
     assert_kept(site, writer)
     with written_to(site) as more:
         pass
-    site.edit({"backup": {"directory": str(site.paths.prefix / "backups")}})
     site.run("backup")
     inside.run("rm", f"/srv/attachments/files/{more.promised[-1].file}")
     site.run("restore", site.id, "--from", "latest", "--yes")
