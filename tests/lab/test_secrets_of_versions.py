@@ -1,5 +1,6 @@
-"""A session outlives restarts, an update and the way back, of versions that read secrets each in
-their own way."""
+"""What not every version does: a session outlives restarts, an update and the way back, of versions
+that read secrets each in their own way; attachments are in a bucket, which archives hold or
+name."""
 
 from __future__ import annotations
 
@@ -8,10 +9,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bucket_server import bucket_server
 from inside import Inside
 from journey import Site, new_site
+from places import LabNetwork
 
 from tasks.builds.sample import IDENTITY, make_repository
 from tasks.paths import Paths
@@ -88,8 +92,42 @@ def test_who_is_logged_in_stays_logged_in(site: Site) -> None:
     assert serves() == (200, OLD)
 
 
+def test_attachments_in_a_bucket_are_in_an_archive_and_come_back(
+    site: Site, lab_network: LabNetwork
+) -> None:
+    secret = site.file.with_name("bucket-secret")
+    secret.write_text("s3 $secret/'\"+\n")
+    secret.chmod(0o600)
+    with bucket_server("tasks", "AKIA", "s3 $secret/'\"+", lab_network.gateway) as bucket:
+        s3: dict[str, Any] = {"bucket": "tasks", "access_key": "AKIA"}
+        s3 |= {"endpoint": bucket.endpoint, "path_style": True, "secret_file": str(secret)}
+        site.edit({"git": {"branch": "next"}, "vikunja": {"files": {"type": "s3", "s3": s3}}})
+        site.edit({"backup": {"directory": str(site.paths.prefix / "backups")}})
+        site.run("apply", "--yes")
+        assert site.addresses() == []
+        checked = site.run("check").stdout
+        assert f"s3: bucket tasks, files/, at {bucket.endpoint}: answers the container" in checked
+        there = {f"files/{number}": b"attachment %d\n" % number * number for number in range(20)}
+        bucket.objects.update(there)
+        site.run("backup")
+        bucket.objects.update({"files/7": b"another", "files/99": b"newer"})
+        del bucket.objects["files/3"]
+        site.run("restore", site.id, "--from", "latest", "--yes")
+        assert bucket.objects == there | {"files/99": b"newer"}
+
+        site.edit({"backup": {"s3": "skip"}})
+        site.run("apply", "--yes")
+        site.run("backup")
+        listed = json.loads(site.run("backups", "--json").stdout)
+        newest = max(listed, key=lambda one: str(one["archive"]))
+        log = site.run("logs", "--component", "deploy").stdout
+    assert newest["metadata"]["files_count"] == 0, newest
+    assert "Attachments are not in the archive, but in bucket tasks, files/, at http://" in log
+    assert "s3 $secret" not in log + checked
+
+
 def test_files_are_refused_for_a_version_that_does_not_read_them(site: Site) -> None:
-    site.edit({"git": {"branch": "old"}, "vikunja": {"secrets": "files"}})
+    site.edit({"git": {"branch": "old"}, "vikunja": {"secrets": "files", "files": None}})
 
     refused = site.run("apply", "--yes", code=3)
 

@@ -232,7 +232,8 @@ def test_a_bucket_is_there_for_who_has_the_key(
         (one,) = found(paths, files={"type": "s3", "s3": s3})
         return one
 
-    with bucket_server("tasks", "AKIA", PASSWORD) as endpoint:
+    with bucket_server("tasks", "AKIA", PASSWORD) as server:
+        endpoint = server.endpoint
         good, nowhere, stranger = asked(), asked(bucket="other"), asked(access_key="another")
     assert (good.level, good.topic) == ("ok", "s3"), good
     assert good.what.startswith(f"bucket tasks, files/, at {endpoint}: answers")
