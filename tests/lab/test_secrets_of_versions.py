@@ -92,6 +92,14 @@ def test_who_is_logged_in_stays_logged_in(site: Site) -> None:
     assert serves() == (200, OLD)
 
 
+def test_files_are_refused_for_a_version_that_does_not_read_them(site: Site) -> None:
+    site.edit({"git": {"branch": "old"}, "vikunja": {"secrets": "files"}})
+
+    refused = site.run("apply", "--yes", code=3)
+
+    assert f"{OLD} reads no secrets from files" in refused.stderr
+
+
 def test_attachments_in_a_bucket_are_in_an_archive_and_come_back(
     site: Site, lab_network: LabNetwork
 ) -> None:
@@ -101,7 +109,8 @@ def test_attachments_in_a_bucket_are_in_an_archive_and_come_back(
     with bucket_server("tasks", "AKIA", "s3 $secret/'\"+", lab_network.gateway) as bucket:
         s3: dict[str, Any] = {"bucket": "tasks", "access_key": "AKIA"}
         s3 |= {"endpoint": bucket.endpoint, "path_style": True, "secret_file": str(secret)}
-        site.edit({"git": {"branch": "next"}, "vikunja": {"files": {"type": "s3", "s3": s3}}})
+        site.edit({"git": {"branch": "next"}, "vikunja": {"secrets": None}})
+        site.edit({"vikunja": {"files": {"type": "s3", "s3": s3}}})
         site.edit({"backup": {"directory": str(site.paths.prefix / "backups")}})
         site.run("apply", "--yes")
         assert site.addresses() == []
@@ -124,11 +133,3 @@ def test_attachments_in_a_bucket_are_in_an_archive_and_come_back(
     assert newest["metadata"]["files_count"] == 0, newest
     assert "Attachments are not in the archive, but in bucket tasks, files/, at http://" in log
     assert "s3 $secret" not in log + checked
-
-
-def test_files_are_refused_for_a_version_that_does_not_read_them(site: Site) -> None:
-    site.edit({"git": {"branch": "old"}, "vikunja": {"secrets": "files", "files": None}})
-
-    refused = site.run("apply", "--yes", code=3)
-
-    assert f"{OLD} reads no secrets from files" in refused.stderr
