@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tasks import builds
 from tasks.checks import (
+    apt_sources,
     backup,
     certificate,
     container,
@@ -27,6 +28,7 @@ from tasks.planning.inspection import in_background
 
 EVERY: tuple[tuple[str, Concern], ...] = (
     ("git", source.check),
+    (apt_sources.TOPIC, apt_sources.check),
     ("certificate", certificate.check),
     ("database", database.check),
     ("backups", backup.check),

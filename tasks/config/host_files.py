@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.config.finding import Finding, Key, parse, value_at
 from tasks.errors import UsageError
+from tasks.model.openpgp import public_keys
 
 _ZONES = Path("/usr/share/zoneinfo")
 _LARGEST_SOURCE = 16 * 1024 * 1024
@@ -25,6 +26,7 @@ def host_file_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         if isinstance(path, str) and value_at(document, "database.type") != "sqlite":
             yield from _password_file(("database", name), Path(path))
     yield from _database_tls(document)
+    yield from _apt_keys(document)
     secret = value_at(document, "vikunja.secret_file")
     if isinstance(secret, str):
         yield from _password_file(("vikunja", "secret_file"), Path(secret))
@@ -184,6 +186,23 @@ def _secret_content(key: Key, path: Path) -> Generator[Finding, None, bytes | No
         what = "the file is readable for others than its owner"
         yield Finding(key, what, "Close it: chmod 600 FILE")
     return content
+
+
+def _apt_keys(document: Mapping[str, Any]) -> Iterator[Finding]:
+    for index, source in enumerate(value_at(document, "system.apt_sources") or ()):
+        path = source.get("key_file") if isinstance(source, Mapping) else None
+        if not isinstance(path, str):
+            continue
+        key: Key = ("system", "apt_sources", index, "key_file")
+        found = _read(Path(path))
+        if isinstance(found, str):
+            yield Finding(key, f"{path} {found}", _PRESENT)
+            continue
+        try:
+            public_keys(found[0])
+        except ValueError as error:
+            hint = "Take the public key that the source is signed with, as it is published."
+            yield Finding(key, f"{path} {error}", hint)
 
 
 def _database_tls(document: Mapping[str, Any]) -> Iterator[Finding]:

@@ -113,6 +113,27 @@ def _repository(address: str) -> Iterator[Finding]:
         )
 
 
+def apt_sources(document: Document) -> Iterator[Finding]:
+    """Further sources of packages: nothing secret in an address, which everybody may read."""
+    for index, source in enumerate(value_at(document, "system.apt_sources") or ()):
+        if not isinstance(source, Mapping):
+            continue
+        for number, uri in enumerate(source.get("uris") or ()):
+            if isinstance(uri, str) and has_login(uri):
+                yield Finding(
+                    ("system", "apt_sources", index, "uris", number),
+                    "holds a user name or password",
+                    "Write it without; files: can lay a file of /etc/apt/auth.conf.d with them.",
+                )
+        suites = [one for one in source.get("suites") or () if isinstance(one, str)]
+        if len({one.endswith("/") for one in suites}) > 1:
+            yield Finding(
+                ("system", "apt_sources", index, "suites"),
+                "has some that end with / and some that do not",
+                "Write a source for each of the two forms.",
+            )
+
+
 def commands(document: Document) -> Iterator[Finding]:
     """Braces in build commands hold one of the two placeholders."""
     for part in ("frontend", "backend", "mcp"):
@@ -164,6 +185,7 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     proxmox,
     components,
     repository,
+    apt_sources,
     commands,
     backups,
     notifications,

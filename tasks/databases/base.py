@@ -36,7 +36,7 @@ _UNREACHED = re.compile(
 """What the engines' programs say where no server answers them."""
 _NOT_TRUSTED = re.compile(
     r"connection to server at .* failed: (?:FATAL: *)?(?P<postgresql>.*(?:SSL|certificate).*)|"
-    r"(?:ERROR|Got error:) 2026\b.*?(?:error: ?)(?P<mysql>.*?)\"?$"
+    r'(?:ERROR|Got error:) 2026\b.*?error: ?(?P<mysql>[^"]*)'
 )
 """What they say where TLS does not come about, with why."""
 

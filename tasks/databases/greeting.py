@@ -31,7 +31,7 @@ def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
     """Raise DatabaseError where a new container's programs could never copy the database outside:
     the server is newer. Where it does not say how new it is, nothing is known against it."""
     desired = instance.database
-    own = CLIENTS.get(instance.suite)
+    own = instance.system.postgresql_client or CLIENTS.get(instance.suite)
     if desired.type != "postgresql" or desired.host is None or own is None:
         return
     version = _asked(instance, given)
@@ -39,15 +39,19 @@ def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
         return
     port = database_port(instance)
     newer = [f"{suite} ({has})" for suite, has in CLIENTS.items() if has >= version]
+    whose = (
+        "system.apt_sources names"
+        if instance.system.postgresql_client
+        else (f"Debian {instance.suite} has")
+    )
+    source = f"name a source of postgresql-client-{version} in system.apt_sources"
     raise DatabaseError(
         f"PostgreSQL {version} at {desired.host}:{port} is newer than the programs of PostgreSQL "
-        f"{own} that Debian {instance.suite} has: no backup would ever be possible",
+        f"{own} that {whose}: no backup would ever be possible",
         where=instance.id,
-        hint=(
-            f"Make the container of a newer Debian: {', '.join(newer)}"
-            if newer
-            else f"Use a server of PostgreSQL {max(CLIENTS.values())} or older"
-        ),
+        hint=f"Make the container of a newer Debian: {', '.join(newer)}; or {source}"
+        if newer
+        else f"{source[0].upper()}{source[1:]}, or use an older server",
     )
 
 

@@ -121,8 +121,8 @@ def _client(server: int, own: int) -> Doubt:
     return Doubt(
         f"PostgreSQL {server} is newer than the programs of PostgreSQL {own} in the container: no "
         "backup and no update that migrates is possible",
-        f"Install postgresql-client-{server} in the container, from apt.postgresql.org where its "
-        "Debian has none; a new container of Debian 13 has 17",
+        f"Name a source of postgresql-client-{server} in system.apt_sources, from which it is "
+        "installed; a new container of Debian 13 (trixie) has 17",
     )
 
 

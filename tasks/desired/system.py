@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tasks.desired import acme, authorities, color, owners, proxy
+from tasks.desired import acme, apt_sources, authorities, color, owners, proxy
 from tasks.desired.color import revision_of
 from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.errors import UsageError
@@ -98,6 +98,7 @@ def declare(
     units = (one for one in (*asking, *files) if isinstance(one, File))
     own = tuple(own_files(instance, host_files))
     return (
+        *apt_sources.declare(instance, host_files),
         *_packages(instance),
         User(user=USER, home=DATA),
         *_directories(instance),
@@ -131,6 +132,9 @@ def _units(
 def _packages(instance: Instance) -> Iterator[Package]:
     for package in BASE_PACKAGES:
         yield Package(package=package)
+    further = instance.system.packages
+    for package in further:
+        yield Package(package=package, origin=origin_of(instance, ["system.apt_sources"]))
     side = "inside" if instance.database.inside else "outside"
     database = {
         ("sqlite", "inside"): "sqlite3",
@@ -139,7 +143,11 @@ def _packages(instance: Instance) -> Iterator[Package]:
         ("mysql", "inside"): "mariadb-server",
         ("mysql", "outside"): "mariadb-client",
     }[instance.database.type, side]
-    yield Package(package=database, origin=origin_of(instance, ["database.type", "database.host"]))
+    # What is named as its client is what it is copied with.
+    newer = database == "postgresql-client" and instance.system.postgresql_client is not None
+    if not newer:
+        origin = origin_of(instance, ["database.type", "database.host"])
+        yield Package(package=database, origin=origin)
     if needs_redis(instance):
         keys = ["redis.enabled", "services.mcp.enabled"]
         yield Package(package="redis-server", origin=origin_of(instance, keys))

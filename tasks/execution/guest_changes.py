@@ -96,6 +96,10 @@ def _behind(batch: Sequence[PlanEntry], inspection: Inspection) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+FURTHER_SOURCES = 8
+"""With which install.sh says, in its last line, what is wrong with system.apt_sources."""
+
+
 def install(context: ApplyContext, batch: Sequence[PlanEntry]) -> None:
     names = [entry.resource.package for entry in batch if isinstance(entry.resource, Package)]
     done = INSTALL.attempt(context.container, *names, timeout=INSTALL_TIMEOUT)
@@ -106,6 +110,15 @@ def install(context: ApplyContext, batch: Sequence[PlanEntry]) -> None:
             evidence=last_lines(done.stderr),
             hint="Check network.gateway and network.nameservers, and that the way from there out is"
             " open: ./doit check looks at it. Then run ./doit apply again.",
+        )
+    if done.returncode == FURTHER_SOURCES:
+        *evidence, what = last_lines(done.stderr)
+        raise DeployError(
+            what,
+            where=context.where,
+            evidence=evidence,
+            hint="Check its addresses, suites and key_file, and that the container reaches it. "
+            "Then run ./doit apply again.",
         )
     if done.returncode != 0:
         kind = NetworkError if b"Failed to fetch" in done.stderr else DeployError

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tasks.errors import ResourceError, UsageError
 from tasks.model.instance import Instance
+from tasks.model.openpgp import public_keys
 from tasks.secret import Secret
 
 _ACME = "services.frontend.acme"
@@ -39,6 +40,8 @@ class HostFiles(Struct, frozen=True):
     """Of database.tls, by name in the container (layout.TLS_FILES)."""
     authorities: tuple[bytes, ...] = ()
     """Certificates of network.trusted_ca, one each, in PEM form; none twice."""
+    apt_keys: tuple[bytes, ...] = ()
+    """Of system.apt_sources, in their order."""
 
 
 NO_HOST_FILES = HostFiles()
@@ -58,6 +61,10 @@ def read_host_files(instance: Instance) -> HostFiles:
             instance, "database.admin_password_file", database.admin_password_file
         ),
         database_tls=_database_tls(instance),
+        apt_keys=tuple(
+            _public_keys(instance, f"system.apt_sources[{index}].key_file", source.key_file)
+            for index, source in enumerate(instance.system.apt_sources)
+        ),
         service_secret=_password(instance, "vikunja.secret_file", instance.vikunja.secret_file),
         settings={
             name: value
@@ -80,6 +87,18 @@ def read_host_files(instance: Instance) -> HostFiles:
         eab=_secret(_read(instance, f"{_ACME}.eab_file", acme.eab_file if asked else None)),
         acme_authority=_read(instance, f"{_ACME}.ca_file", acme.ca_file if asked else None),
     )
+
+
+def _public_keys(instance: Instance, key: str, path: Path) -> bytes:
+    content = _read(instance, key, path) or b""
+    try:
+        return public_keys(content)
+    except ValueError as error:
+        raise UsageError(
+            f"{key}: {path} {error}",
+            where=instance.id,
+            hint="Take the public key that the source is signed with, as it is published",
+        ) from error
 
 
 def _database_tls(instance: Instance) -> dict[str, Secret[bytes]]:

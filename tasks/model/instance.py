@@ -11,6 +11,7 @@ from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -126,6 +127,45 @@ class Database(Struct, frozen=True):
     @property
     def inside(self) -> bool:
         return self.host is None
+
+
+class AptSource(Struct, frozen=True):
+    """A further source of Debian packages. key_file: an absolute host path. packages: all that
+    comes from there."""
+
+    uris: tuple[str, ...]
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    key_file: Path
+    packages: tuple[str, ...]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """As apt knows them: without port."""
+        found = (urlsplit(uri).hostname or "" for uri in self.uris)
+        return tuple(dict.fromkeys(found))
+
+
+class System(Struct, frozen=True):
+    apt_sources: tuple[AptSource, ...]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """All that come from further sources."""
+        return tuple(dict.fromkeys(one for source in self.apt_sources for one in source.packages))
+
+    @property
+    def postgresql_client(self) -> int | None:
+        """The newest of PostgreSQL's client programs among them, by its number."""
+        numbers = [
+            int(name.removeprefix(_CLIENT))
+            for name in self.packages
+            if name.removeprefix(_CLIENT).isdigit() and name.startswith(_CLIENT)
+        ]
+        return max(numbers, default=None)
+
+
+_CLIENT = "postgresql-client-"
 
 
 class Redis(Struct, frozen=True):
@@ -474,6 +514,7 @@ class Instance(Struct, frozen=True, kw_only=True, dict=True):
     placement: Placement
     resources: Resources
     network: Network
+    system: System
     database: Database
     redis: Redis
     services: Services

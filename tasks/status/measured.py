@@ -51,7 +51,7 @@ class DatabaseState(Struct, frozen=True):
     """state: a word of the database's own script, `present` where Vikunja can use it.
 
     connections: to this database; None for sqlite, which has none. version: of the server. tables:
-    how many it has.
+    how many it has. charsets: character sets in which not every character can be, of MySQL's.
     """
 
     state: str
@@ -59,6 +59,7 @@ class DatabaseState(Struct, frozen=True):
     connections: int | None = None
     version: str = ""
     tables: int | None = None
+    charsets: tuple[str, ...] = ()
 
 
 class Usage(Struct, frozen=True):
@@ -120,8 +121,7 @@ def _database_arguments(instance: Instance) -> tuple[str, ...]:
     user = layout.database_user(instance)
     if desired.host is None:
         return (f"{desired.type}-database", desired.name, user)
-    port = str(layout.database_port(instance))
-    return (f"external-{desired.type}", desired.host, port, desired.name, user)
+    return (f"external-{desired.type}", *layout.external_arguments(instance))
 
 
 def parse(instance: Instance, text: str) -> Measured | None:
@@ -166,13 +166,14 @@ def _mcp(found: Mapping[str, str]) -> McpAnswer:
 
 
 def _database(text: str) -> DatabaseState:
-    state, size, connections, version, tables, *_ = [*text.split(), "", "", "", "", ""]
+    state, size, connections, version, tables, charsets, *_ = [*text.split(), *[""] * 6]
     return DatabaseState(
         state or "unknown",
         int(size) if size.isdigit() else None,
         int(connections) if connections.isdigit() else None,
         version.removesuffix("-") if version != "-" else "",
         int(tables) if tables.isdigit() else None,
+        tuple(name for name in charsets.split(",") if name not in ("", "-")),
     )
 
 

@@ -206,6 +206,10 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
             "the database refuses the user",
             f"Was its password changed? Correct database.password_file, then: ./doit apply {name}",
         ),
+        "insecure": (
+            "the database server is not reached as database.tls says",
+            f"./doit check {name} says why",
+        ),
         "other-password": ("the database is there, and lets Vikunja's user not in", mend),
         "other-owner": ("the database belongs to another user", mend),
         "other-charset": ("the database has another character set", mend),
@@ -236,6 +240,12 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
         what = "the database has no tables: what was in it is gone"
         hint = f"./doit restore {name} --from latest brings back the newest backup"
         yield Note("unhealthy", what, hint, "database")
+    if found.charsets:
+        what = (
+            f"tables of the database, or new ones, are of the character set "
+            f"{', '.join(found.charsets)}: what people write with emoji ends in an error"
+        )
+        yield Note("warning", what, f"./doit check {name} says what to do", "database")
 
 
 def _redis_notes(name: str, inside: Inside, answer: str | None) -> Iterator[Note]:

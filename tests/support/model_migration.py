@@ -13,7 +13,7 @@ from model_machine import GREEN, STAMPS, Machine
 from model_scripts import Answer, Record
 
 from tasks.databases.watchdog import AT_BOOT, WANTED
-from tasks.resources.data_move import FILLING, NEXT
+from tasks.resources.data_move import ALL_NEXT, FILLING
 from tasks.resources.migration import DATABASE_FILE, HOME, JOURNAL
 
 EMPTY = "no-rows"
@@ -154,10 +154,12 @@ def database_move(
                 if node is not None:
                     files.put(path, node)
             machine.daemon_reload()
-            files.remove(NEXT)
+            for path in ALL_NEXT:
+                files.remove(path)
             files.remove(FILLING)
         case ["end"]:
-            files.remove(NEXT)
+            for path in ALL_NEXT:
+                files.remove(path)
             files.remove(FILLING)
         case ["wake" | "rest" as verb, engine]:
             unit = "mariadb.service" if engine == "mysql" else f"{engine}.service"

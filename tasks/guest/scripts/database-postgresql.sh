@@ -75,7 +75,7 @@ require_client() {
 	server=$(server_version "$name")
 	own=$(own_version)
 	[ "$own" -ge "$server" ] ||
-		refuse "PostgreSQL $server is newer than pg_dump $own in the container, which cannot copy it. No backup, and no update that migrates, is possible until postgresql-client-$server is installed there"
+		refuse "PostgreSQL $server is newer than pg_dump $own in the container, which cannot copy it. No backup, and no update that migrates, is possible until postgresql-client-$server is installed there: name a source of it in system.apt_sources"
 }
 
 require_server_space() {

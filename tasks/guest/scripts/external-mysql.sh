@@ -37,7 +37,7 @@ probe_external_mysql() {
 }
 
 apply_external_mysql() {
-	admin=${5:-}
+	EXTERNAL_TLS=${6:-} admin=${5:-}
 	[ "$admin" != - ] || admin=
 	state=$(_external_mysql_state "$@")
 	case $state in

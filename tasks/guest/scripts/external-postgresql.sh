@@ -47,7 +47,13 @@ _external_postgresql_state() {
 		there=$(echo "$list" | _external_psql "$DB_SECRET" "$1" "$2" "$4" postgres 2>/dev/null)
 		[ -n "$there" ] ||
 			there=$(echo "$list" | _external_psql "$DB_SECRET" "$1" "$2" "$4" template1 2>/dev/null)
-		if [ "$there" = 0 ]; then echo absent; else echo denied; fi
+		if [ "$there" = 0 ]; then
+			echo absent
+		elif [ -n "$EXTERNAL_TLS" ] && [ -n "$(_external_postgresql_refused "$@")" ]; then
+			echo insecure
+		else
+			echo denied
+		fi
 		;;
 	esac
 }
@@ -67,14 +73,10 @@ apply_external_postgresql() {
 	state=$(_external_postgresql_state "$@")
 	case $state in
 	present) return ;;
-	esac
-	refused=
-	[ -z "$EXTERNAL_TLS" ] || refused=$(_external_postgresql_refused "$@")
-	if [ -n "$refused" ]; then
-		echo "PostgreSQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $refused" >&2
+	insecure)
+		echo "PostgreSQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $(_external_postgresql_refused "$@")" >&2
 		return 1
-	fi
-	case $state in
+		;;
 	unreachable)
 		echo "PostgreSQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server listens for and its pg_hba.conf allows the container's address." >&2
 		return 6

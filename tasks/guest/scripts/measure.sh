@@ -152,6 +152,13 @@ _measure_mysql_query() {
 		select count(*) from information_schema.processlist where db = database();
 		select version();
 		select count(*) from information_schema.tables where table_schema = database();
+		select coalesce(group_concat(distinct cs order by cs), '-') from (
+			select c.character_set_name as cs from information_schema.tables t
+				join information_schema.collation_character_set_applicability c
+				on c.collation_name = t.table_collation
+				where t.table_schema = database() and t.table_type = 'BASE TABLE'
+			union select default_character_set_name from information_schema.schemata
+				where schema_name = database()) as found where cs <> 'utf8mb4';
 	SQL
 }
 
@@ -166,11 +173,12 @@ _measure_mysql_database() {
 
 _measure_external_postgresql() {
 	_postgresql_programs
-	EXTERNAL_NAME=$3 EXTERNAL_USER=$4
+	_external_postgresql_is "$@"
 	_measure_postgresql_query | _external_psql db-password "$1" "$2" "$4" "$3"
 }
 
 _measure_external_mysql() {
+	EXTERNAL_TLS=${6:-}
 	_measure_mysql_query | _external_mysql db-password "$1" "$2" "$4" --database="$3"
 }
 

@@ -130,9 +130,10 @@ def test_a_first_deployment_that_could_never_be_backed_up_is_refused(
     with pytest.raises(DatabaseError, match=refused) as caught:
         refuse_newer_server(instance, NO_HOST_FILES)
     assert caught.value.hint == (
-        "Make the container of a newer Debian: trixie (17)"
+        "Make the container of a newer Debian: trixie (17); or name a source of "
+        "postgresql-client-17 in system.apt_sources"
         if version == 17
-        else "Use a server of PostgreSQL 17 or older"
+        else "Name a source of postgresql-client-18 in system.apt_sources, or use an older server"
     )
 
 

@@ -216,3 +216,49 @@ def test_a_database_server_that_does_not_answer_is_a_matter_of_the_network(
         Database(container, engine, connection, "database vikunja").dump("/folder")
     assert type(caught.value) is kind
     assert ("was waited for and does not answer" in caught.value.what) == (kind is NetworkError)
+
+
+PSQL = 'psql: error: connection to server at "db" (192.0.2.1), port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("engine", "said", "why"),
+    [
+        ("postgresql", f"{PSQL}SSL error: certificate verify failed", "certificate verify failed"),
+        (
+            "postgresql",
+            f'{PSQL}server certificate for "x" does not match host name "db"',
+            'certificate for "x" does not match host name "db"',
+        ),
+        (
+            "postgresql",
+            f"{PSQL}FATAL:  connection requires a valid client certificate",
+            "says nothing of it: connection requires a valid client certificate",
+        ),
+        (
+            "postgresql",
+            f"{PSQL}server does not support SSL, but SSL was required",
+            "server does not support SSL, but SSL was required",
+        ),
+        (
+            "mysql",
+            "ERROR 2026 (HY000): TLS/SSL error: certificate has expired",
+            "certificate has expired",
+        ),
+        (
+            "mysql",
+            'mariadb-dump: Got error: 2026: "TLS/SSL error: self-signed certificate" when trying',
+            "self-signed certificate",
+        ),
+    ],
+)
+def test_a_database_server_that_is_not_trusted_is_said_to_be_that(
+    engine: Any, said: str, why: str
+) -> None:
+    connection = ("db", "5432", "vikunja", "vikunja", "", "db-password", "verify-full")
+    container = cast(Container, Failing(said, 2))
+    with pytest.raises(DatabaseError) as caught:
+        Database(container, engine, connection, "database vikunja").dump("/folder")
+    assert "db port 5432 is not reached over TLS: " in caught.value.what
+    assert caught.value.what.endswith(why.rpartition("says nothing of it: ")[2])
+    assert "database.tls" in caught.value.hint

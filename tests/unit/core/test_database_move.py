@@ -511,6 +511,70 @@ def test_a_server_with_another_password_leaves_the_old_one_its_own_until_it_serv
     assert_open(serving)
 
 
+SECRETS_FOLDER = "/etc/vikunja/secrets"
+ENDED = ("db-ca-next", "db-cert-next", "db-key-next", "db-password-next")
+
+
+def over_tls(site: Site, host: str, name: str, *files: str) -> dict[str, Any]:
+    """A server outside that is known by these files, which hold the name."""
+    tls: dict[str, Any] = {"mode": "verify-full"}
+    for one in files:
+        path = site.folder / f"{name}-{one}"
+        kind = "PRIVATE KEY" if one == "key" else "CERTIFICATE"
+        path.write_text(f"-----BEGIN {kind}-----\n{name}\n-----END {kind}-----\n")
+        path.chmod(0o600)
+        tls[f"{one}_file"] = str(path)
+    return {**outside(site, host, name), "tls": tls}
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates are made up, and there is no server to ask; both have tests of their own."""
+    monkeypatch.setattr("tasks.config.certificate.certificate_findings", lambda *_: ())
+    monkeypatch.setattr("tasks.config.certificate.one_certificate", lambda *_: None)
+    monkeypatch.setattr("tasks.databases.trust.refuse_untrusted", lambda *_: None)
+    monkeypatch.setattr("tasks.databases.greeting.refuse_unknown", lambda *_: None)
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("trouble", ["", "fails_to_copy", "fails_to_migrate"])
+@pytest.mark.parametrize("files", [("ca",), ("ca", "cert", "key"), ()])
+def test_a_server_that_is_trusted_otherwise_leaves_the_old_one_its_files_until_it_serves(
+    serving: Site, trouble: str, files: tuple[str, ...]
+) -> None:
+    before, machine = ("ca", "cert", "key"), serving.machine
+    desired(serving, **over_tls(serving, "db.example.com", "one", *before))
+    assert apply(serving) == 0
+    (site_file,) = (machine.files.content(f"{SECRETS_FOLDER}/green/db-key"),)
+    assert b"one" in (site_file or b"")
+    # The host's files of before are gone: what serves has its own.
+    for one in before:
+        (serving.folder / f"one-{one}").unlink()
+    desired(serving, **over_tls(serving, "new.example.com", "two", *files))
+    assert not moving(serving).first
+    planned = addresses(serving)
+    for one in files:
+        path = f"file:{SECRETS_FOLDER}/db-{one}"
+        assert planned.index(f"{path}-next") < planned.index("writes:stop") < planned.index(path)
+    if trouble:
+        setattr(machine, trouble, True)
+        assert apply(serving) == 11
+        for one in before:
+            assert b"one" in (machine.files.content(f"{SECRETS_FOLDER}/db-{one}") or b"")
+            assert b"one" in (machine.files.content(f"{SECRETS_FOLDER}/green/db-{one}") or b"")
+        assert_open(serving, "green")
+        assert not moving(serving).first
+        setattr(machine, trouble, False)
+    assert apply(serving) == 0
+    assert_open(serving, "blue")
+    for folder in (SECRETS_FOLDER, f"{SECRETS_FOLDER}/blue"):
+        found = {one for one in before if machine.files.content(f"{folder}/db-{one}") is not None}
+        assert found == set(files)
+        assert all(b"two" in (machine.files.content(f"{folder}/db-{one}") or b"") for one in found)
+    assert not [one for one in ENDED if machine.files.get(f"{SECRETS_FOLDER}/{one}")]
+    assert addresses(serving) == []
+
+
 def test_the_color_that_takes_over_has_the_new_server_s_password_whatever_it_had(
     serving: Site,
 ) -> None:

@@ -154,8 +154,37 @@ def test_the_processor_s_use_is_a_share_of_what_the_container_may_use(
 
 
 @pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("present 5 1 11.8.3-MariaDB 9 -", DatabaseState("present", 5, 1, "11.8.3-MariaDB", 9)),
+        (
+            "present 5 1 8.4.0 9 latin1,utf8mb3",
+            DatabaseState("present", 5, 1, "8.4.0", 9, ("latin1", "utf8mb3")),
+        ),
+    ],
+)
+def test_character_sets_that_cannot_hold_every_character_are_told(
+    said: str, state: DatabaseState
+) -> None:
+    found = parse(full(), answer(f"database {said}"))
+    assert found is not None
+    assert found.database == state
+
+
+@pytest.mark.parametrize(
     ("database", "arguments", "scripts"),
     [
+        (
+            {
+                "type": "mysql",
+                "host": "db",
+                "password_file": "/p",
+                "user": "me",
+                "tls": {"mode": "verify-full", "ca_file": "/c"},
+            },
+            ("external-mysql", "db", "3306", "vikunja", "me", "-", "verify-full,ca"),
+            ("external-mysql",),
+        ),
         ({"type": "sqlite"}, ("sqlite", "/var/lib/vikunja/vikunja.db"), ()),
         (
             {"type": "mysql", "name": "tasks"},
@@ -170,7 +199,7 @@ def test_the_processor_s_use_is_a_share_of_what_the_container_may_use(
     ],
 )
 def test_the_database_is_asked_the_way_vikunja_reaches_it(
-    database: dict[str, str], arguments: tuple[str, ...], scripts: tuple[str, ...]
+    database: dict[str, object], arguments: tuple[str, ...], scripts: tuple[str, ...]
 ) -> None:
     instance = sample_instance(database=database)
     asked = question(instance)

@@ -449,6 +449,33 @@ CASES = [
         id="database with another character set",
     ),
     pytest.param(
+        database("insecure"),
+        [
+            Note(
+                "unhealthy",
+                "the database server is not reached as database.tls says",
+                "./doit check vikunja-main says why",
+                "database",
+            )
+        ],
+        "unhealthy",
+        id="database server that is not trusted",
+    ),
+    pytest.param(
+        with_measured(database=DatabaseState("present", tables=3, charsets=("latin1", "utf8mb3"))),
+        [
+            Note(
+                "warning",
+                "tables of the database, or new ones, are of the character set latin1, utf8mb3: "
+                "what people write with emoji ends in an error",
+                "./doit check vikunja-main says what to do",
+                "database",
+            )
+        ],
+        "degraded",
+        id="database that cannot hold emoji",
+    ),
+    pytest.param(
         database("unknown"),
         [Note("warning", "the database could not be looked at", PLAN, "database")],
         "degraded",
