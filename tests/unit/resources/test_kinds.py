@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tasks.containers.base import ContainerSpec
-from tasks.desired.authorities import withdrawn
 from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.archive import Archive
 from tasks.model.database_address import DatabaseAddress
@@ -193,9 +192,6 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
             "ip_address": "192.0.2.10/24",
             "gateway": "192.0.2.1",
             "nameservers": ["192.0.2.53"],
-            "ip6_address": None,
-            "gateway6": None,
-            "mac_address": None,
             "node": "pve",
         },
     ),
@@ -283,19 +279,6 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
         "kept-database:postgresql vikunja at db.example.com:5432",
         (),
         {"database": OUTSIDE.as_data()},
-    ),
-    "withdrawn authority": (
-        withdrawn("/usr/local/share/ca-certificates/vikunja-0123.crt"),
-        "file:/usr/local/share/ca-certificates/vikunja-0123.crt",
-        (
-            (
-                "probe",
-                "trusted-authorities",
-                "without",
-                "/usr/local/share/ca-certificates/vikunja-0123.crt",
-            ),
-        ),
-        {"state": "absent"},
     ),
     "staged restore": (
         StagedRestore(archive=ARCHIVE, label="v1", known=None, beyond="1 migration"),
@@ -507,8 +490,6 @@ def test_facts_are_told_apart_by_everything_but_how_often_a_failing_service_was_
     [
         ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "root"), True),
         ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks"), False),
-        ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "root", "require"), True),
-        ("external-mysql", ("db.example.com", "3306", "vikunja", "tasks", "-", "require"), False),
         ("mysql-database", ("vikunja", "tasks"), False),
     ],
 )
