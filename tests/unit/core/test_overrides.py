@@ -148,7 +148,11 @@ def test_one_of_another_service_that_the_configuration_names_no_longer_is_forgot
     deployed.apply()
     deployed.document["files"] = []
     deployed.write()
-    assert planned(deployed) == [f"file:{path}", "systemd:unit-files-of-before"]
+    assert planned(deployed) == [
+        f"file:{path}",
+        "systemd:unit-files-of-logrotate.timer",
+        "unit:logrotate.timer",
+    ]
     deployed.apply()
     assert planned(deployed) == []
     assert not deployed.machine.stale("logrotate.timer")
