@@ -130,8 +130,8 @@ def network_at(instance: Instance, address: str, said_by: str = "--address") -> 
     network = instance.network
     if network.is_given or address == DHCP:
         if not (network.is_given and address == DHCP):
-            hint = "Give --address dhcp where network.ip_address is dhcp, and only there."
-            raise UsageError(f"--address {address}: not how the instance has its own", hint=hint)
+            hint = "It is dhcp where network.ip_address is, and only there."
+            raise UsageError(f"{said_by} {address}: not how the instance has its own", hint=hint)
         return DrillNetwork(network.bridge, DHCP, None)
     try:
         desired = ip_interface(

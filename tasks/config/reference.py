@@ -39,7 +39,11 @@ All problems of all files are reported at once, each with file, line and key.
 - Text that YAML takes for something else (`no`, `1.10`, `22:22`, `0644`, `2024-01-01`) must be
   quoted where text is needed.
 - `network.gateway` is in the subnet of `network.ip_address` and another address; the address is
-  neither the subnet's network address nor its broadcast address.
+  neither the subnet's network address nor its broadcast address. With a prefix of 32 or 128, or
+  with fe80::1, the gateway may be elsewhere; with `dhcp` there is none.
+- `network.ip6_address` stands beside an address of IPv4 or `dhcp`, `gateway6` beside it.
+- `network.mac_address` is that of one interface, not of a group.
+- Files of `network.trusted_ca` hold certificates in PEM form, and no private key.
 - All ports of what runs in the container differ.
 - A database server outside the container needs `host` and `password_file`; sqlite has neither
   `host`, `port`, `user` nor `password_file`.
