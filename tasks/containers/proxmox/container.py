@@ -12,13 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
-from tasks.containers.base import GIVEN, NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
+from tasks.containers.base import NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
-from tasks.containers.proxmox.answers import Interface
-from tasks.containers.proxmox.api import ask
 from tasks.containers.proxmox.cluster import Cluster
 from tasks.containers.proxmox.desired import DesiredProxmox
 from tasks.containers.proxmox.growth import require_grown
@@ -29,12 +27,13 @@ from tasks.containers.proxmox.guests import (
     Guest,
     choose,
     claiming,
+    given_address,
+    placed,
     require_ours,
 )
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import (
     RESTART_FIELDS,
-    interface_address,
     interface_of,
     parse_net,
     tags_change,
@@ -56,7 +55,6 @@ from tasks.containers.proxmox.view import View
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.process import Completed
 from tasks.model import registry
-from tasks.model.instance import DHCP
 from tasks.model.registry import Registered
 from tasks.paths import Paths
 from tasks.progress import SILENT, Progress
@@ -200,7 +198,7 @@ class ProxmoxContainer:
                     found.jobs.values(),
                 ),
                 **interface_of(self.spec, found.config.current, found.second_address),
-                **self._given(found),
+                **given_address(self._cluster.session, found),
                 "identity": proof.noted,
             },
             pending=attributes.pending(self._desired, found.config),
@@ -208,17 +206,6 @@ class ProxmoxContainer:
             unproven=unproven,
             identity=proof.identity,
         )
-
-    def _given(self, found: Found) -> dict[str, object]:
-        """The address that it was given, where it has asked for one."""
-        if not (found.running and interface_address(found.config.current) == DHCP):
-            return {}
-        path = f"{found.guest.path}/interfaces"
-        # Nothing at all, where it has stopped meanwhile.
-        form: Any = list[Interface] | None
-        rows: list[Interface] = ask(self._cluster.session, path, form) or []
-        given = next((row.inet for row in rows if row.name == "eth0" and row.inet), None)
-        return {GIVEN: given} if given else {}
 
     def copies(self) -> tuple[str, ...]:
         view = self._cluster.view(0)
@@ -333,11 +320,7 @@ class ProxmoxContainer:
         now = self._lifecycle.require("configure")
         if now.running:
             require_grown(self.spec, self._desired, now, self._inside(now.guest))
-        settings = [
-            (found.config.current.get(n) for n in ("rootfs", "net0")) for found in (was, now)
-        ]
-        moved = now.guest.node != was.guest.node or list(settings[0]) != list(settings[1])
-        if moved and now.running:
+        if now.running and placed(was) != placed(now):
             self._wait_until_up(progress)
 
     def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:

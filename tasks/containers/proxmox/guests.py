@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from tasks.containers.base import ContainerFacts, ContainerSpec, Refusal
+from tasks.containers.base import GIVEN, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.proxmox.affinity import Affinities
-from tasks.containers.proxmox.answers import Resource, Setting, Status
+from tasks.containers.proxmox.answers import Interface, Resource, Setting, Status
 from tasks.containers.proxmox.api import Session, ask
 from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
-from tasks.containers.proxmox.parameters import Config, attributes_of, parse_pending
+from tasks.containers.proxmox.parameters import (
+    Config,
+    attributes_of,
+    interface_address,
+    parse_pending,
+)
 from tasks.containers.proxmox.proof import Proof
 from tasks.containers.proxmox.properties import (
     instance_in_notes,
@@ -21,6 +27,7 @@ from tasks.containers.proxmox.properties import (
 )
 from tasks.containers.proxmox.refusals import refusals
 from tasks.errors import ResourceError
+from tasks.model.instance import DHCP
 from tasks.model.registry import Registered
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
@@ -209,3 +216,19 @@ def require_ours(found: Found | None, spec: ContainerSpec, action: str) -> Found
             f"notes name: {instance_in_notes(config.get('description', '')) or 'no instance'}",
         ),
     )
+
+
+def given_address(session: Session, found: Found) -> dict[str, object]:
+    """The attribute GIVEN of a container that has asked for an address; nothing without one."""
+    if not (found.running and interface_address(found.config.current) == DHCP):
+        return {}
+    # Nothing at all, where it has stopped meanwhile.
+    form: Any = list[Interface] | None
+    rows: list[Interface] = ask(session, f"{found.guest.path}/interfaces", form) or []
+    given = next((row.inet for row in rows if row.name == "eth0" and row.inet), None)
+    return {GIVEN: given} if given else {}
+
+
+def placed(found: Found) -> tuple[str | None, ...]:
+    """Where it is: what it comes up anew with where that changes."""
+    return (found.guest.node, *(found.config.current.get(name) for name in ("rootfs", "net0")))

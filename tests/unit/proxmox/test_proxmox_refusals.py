@@ -31,11 +31,11 @@ def changed(place: Place, act: Callable[[], None]) -> list[str]:
 
 
 def test_nothing_is_refused_of_an_ordinary_container() -> None:
-    assert refusals(100, "pve", Config({"protection": "0"}), ()) == {}
+    assert refusals(100, "pve", Config({"protection": "0", "unprivileged": "1"}), ()) == {}
 
 
 def test_each_refusal_says_what_is_in_the_way() -> None:
-    config = Config({"template": "1"}, snapshots=("before", "after"))
+    config = Config({"template": "1", "unprivileged": "1"}, snapshots=("before", "after"))
     found = refusals(100, "pve", config, (102, 101))
     assert {action: refusal.what for action, refusal in found.items()} == {
         "destroy": "container 100 is what others are linked clones of: 101, 102",
