@@ -338,6 +338,19 @@ def test_secrets_in_files_are_refused_for_no_later_version(site: Site) -> None:
     assert Plan().parse_execute(["--config", str(site.config)]) == 0
 
 
+@pytest.mark.parametrize("left", [b"", b"0 /var/lib/vikunja/files\n"])
+def test_another_folder_is_taken_where_no_attachment_stays_behind(site: Site, left: bytes) -> None:
+    deployed(site)
+    site.machine.attachments_left = left
+    site.document["vikunja"] = {"files": {"path": "/srv/vikunja"}}
+    site.write()
+
+    assert Apply().parse_execute(["--yes", "--config", str(site.config)]) == 0
+    assert Plan().parse_execute(["--detailed-exitcode", "--config", str(site.config)]) == 0
+    environment = site.machine.files.content("/etc/vikunja/environment.green") or b""
+    assert b'VIKUNJA_FILES_BASEPATH="/srv/vikunja/files"' in environment
+
+
 def test_a_plan_with_nothing_to_do_asks_nothing_of_what_could_refuse_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
