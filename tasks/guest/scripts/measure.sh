@@ -150,7 +150,7 @@ _measure_mysql_query() {
 		select coalesce(sum(data_length + index_length), 0) from information_schema.tables
 			where table_schema = database();
 		select count(*) from information_schema.processlist where db = database();
-		select version();
+		select substring_index(version(), ' ', 1);
 		select count(*) from information_schema.tables where table_schema = database();
 		select coalesce(group_concat(distinct cs order by cs), '-') from (
 			select c.character_set_name as cs from information_schema.tables t
