@@ -895,6 +895,8 @@ def _given(machine: Machine, place: str, server: str, names: str) -> str:
     current = machine.files.get(f"{place}/current")
     if not made or current is None or current.target != made.split()[0]:
         return "absent"
+    if not machine.files.content(f"{place}/current/key.pem"):
+        return "absent"
     return "present" if made.split()[2:] == [server, names] else "other-names"
 
 

@@ -5,7 +5,7 @@
 probe_acme_certificate() {
 	pair='' expiry=0 made_for=''
 	[ ! -s "$1/made" ] || read -r pair expiry made_for <"$1/made"
-	if [ -z "$pair" ] || [ "$(readlink "$1/current")" != "$pair" ]; then
+	if [ -z "$pair" ] || [ ! -s "$1/$pair/key.pem" ] || [ "$(readlink "$1/current")" != "$pair" ]; then
 		echo absent
 	elif [ "$made_for" != "$2 $3" ]; then
 		echo other-names
