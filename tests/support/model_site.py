@@ -7,6 +7,7 @@ and judged, commits come from git, plans and applies go through the commands' ow
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import os
 import shutil
@@ -25,11 +26,13 @@ from runs import temporary_folder
 from tasks import builds
 from tasks.builds import artifact as store
 from tasks.builds.artifact import Artifact
+from tasks.builds.published import archive_url, kind_of
 from tasks.commands.apply import carry_out
 from tasks.commands.plan import look_at, plan_of
 from tasks.config import load_instances
 from tasks.desired import rendering
 from tasks.errors import DeployError
+from tasks.model import pins
 from tasks.model.archive import (
     BACKUP_VERSION,
     Archive,
@@ -39,6 +42,7 @@ from tasks.model.archive import (
     sidecar_text,
 )
 from tasks.model.instance import Instance
+from tasks.model.pins import Pin
 from tasks.model.plan import Plan
 from tasks.paths import PREFIX_VARIABLE, TEMPLATES, Paths
 from tasks.planning.inspection import Inspection
@@ -139,12 +143,16 @@ def publish(paths: Paths, instance: Instance, commit: str | None) -> Artifact:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    import hashlib
-
     path = store.archive_path(paths, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = store.partial_path(paths, key)
     partial.write_bytes(buffer.getvalue())
+    published = None
+    if instance.release and instance.release.url is None:
+        # Its archive was pinned before.
+        published = hashlib.sha256(version.encode()).hexdigest()
+        url = archive_url(instance.release.mirror, version, kind_of())
+        pins.add(paths, Pin(version, kind_of(), published, url, "2026-01-01T00:00:00Z", ""))
     made = Artifact(
         key=key,
         commit=commit,
@@ -153,6 +161,7 @@ def publish(paths: Paths, instance: Instance, commit: str | None) -> Artifact:
         sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
         size=len(buffer.getvalue()),
         parts=("backend",),
+        published=published,
     )
     return store.publish(paths, key, partial, made, 0.1)
 

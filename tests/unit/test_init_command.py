@@ -165,14 +165,15 @@ def test_every_answer_can_be_a_flag(here: Path) -> None:
     assert load_instances([here / "sub/tasks.yaml"])[0].id == "tasks"
 
 
-def _given(path: Path) -> dict[str, object]:
-    document = yaml.safe_load(path.read_text())
-    given = {
-        name: {key: value for key, value in section.items() if value is not None}
-        for name, section in document.items()
-        if section
-    }
-    return {name: section for name, section in given.items() if section}
+def _given(path: Path) -> object:
+    return _without_empty(yaml.safe_load(path.read_text()))
+
+
+def _without_empty(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    reduced = {key: _without_empty(inner) for key, inner in value.items()}
+    return {key: inner for key, inner in reduced.items() if inner not in (None, {})}
 
 
 def test_a_file_that_is_not_found_by_itself_is_named_in_what_comes_next(
