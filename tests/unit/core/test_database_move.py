@@ -531,7 +531,7 @@ def over_tls(site: Site, host: str, name: str, *files: str) -> dict[str, Any]:
 def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Certificates are made up, and there is no server to ask; both have tests of their own."""
     monkeypatch.setattr("tasks.config.certificate.certificate_findings", lambda *_: ())
-    monkeypatch.setattr("tasks.config.certificate.one_certificate", lambda *_: None)
+    monkeypatch.setattr("tasks.config.certificate.authority_finding", lambda *_: None)
     monkeypatch.setattr("tasks.databases.trust.refuse_untrusted", lambda *_: None)
     monkeypatch.setattr("tasks.databases.greeting.refuse_unknown", lambda *_: None)
 
