@@ -185,8 +185,8 @@ def test_a_kill_at_any_moment_leaves_one_whole_database_or_the_other(lab: LabDat
 
 @pytest.mark.parametrize("made", OUTSIDE, indirect=True)
 def test_without_the_right_to_make_databases_a_copy_is_refused(lab: LabDatabase) -> None:
-    host, port, name, user, _, secret = lab.database.connection
-    poor = replace(lab.database, connection=(host, port, name, user, "", secret))
+    host, port, name, user, _, secret, trust = lab.database.connection
+    poor = replace(lab.database, connection=(host, port, name, user, "", secret, trust))
     before = tables(poor)
     for attempt in (poor.copy, poor.save):
         with pytest.raises(DatabaseError, match="An administrator of that server has to run"):
