@@ -67,6 +67,17 @@ def check(name: str, *arguments: object) -> tuple[int, str, str]:
     return completed.returncode, completed.stdout.strip(), completed.stderr.strip()
 
 
+def test_a_site_that_is_looked_at_again_and_again_is_asked_the_same(
+    application: Application,
+) -> None:
+    """Whoever asks has variables of its own."""
+    body = 'site=$1; for _ in 1 2 3; do _health_site_once "$site" 127.0.0.1; done; echo "$site"'
+    argv = ["sh", "-c", f"set -eu\n{script_text('health')}\n{body}", "health"]
+    site = f"http://127.0.0.1:{application.port}"
+    done = subprocess.run([*argv, site], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{site}\n", "")
+
+
 @pytest.mark.parametrize("version", ["v1.2.3", "-"])
 def test_a_healthy_backend_is_said_to_be_with_the_time_it_took(
     application: Application, version: str

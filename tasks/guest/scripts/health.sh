@@ -156,10 +156,9 @@ health_site() {
 
 _health_site_once() {
 	# SITE ADDRESS
-	site=$1/
-	set -- --insecure --connect-to "::$2:"
+	set -- "$1/" --insecure --connect-to "::$2:"
 	! site_wants_preface || set -- "$@" --haproxy-protocol
-	_health_page "$site" "$@"
+	_health_page "$@"
 }
 
 site_wants_preface() {

@@ -395,8 +395,8 @@ def test_gateways_outside_the_subnet_are_reached(make_container: MakeContainer) 
         ["address", "add", "203.0.113.1/32", "dev", name],
         ["address", "add", "198.51.100.1/32", "dev", name],
         ["route", "add", "203.0.113.7/32", "dev", name],
-        ["-6", "address", "add", "fe80::1/64", "dev", name],
-        ["-6", "address", "add", "2001:db8:8::1/128", "dev", name],
+        ["-6", "address", "add", "fe80::1/64", "dev", name, "nodad"],
+        ["-6", "address", "add", "2001:db8:8::1/128", "dev", name, "nodad"],
         ["-6", "route", "add", "2001:db8:7::7/128", "dev", name],
     ):
         subprocess.run(["ip", *words], check=True)
@@ -417,7 +417,8 @@ def test_gateways_outside_the_subnet_are_reached(make_container: MakeContainer) 
         assert container.observe().attributes["mac_address"] == "bc:24:11:2a:3b:4c"
 
         # What another interface of the bridge has is not had twice.
-        subprocess.run(["ip", "-6", "address", "add", "2001:db8:7::7/128", "dev", name], check=True)
+        twice = ["ip", "-6", "address", "add", "2001:db8:7::7/128", "dev", name, "nodad"]
+        subprocess.run(twice, check=True)
         with pytest.raises(NetworkError, match=r"somebody else on .* has an address"):
             container.start()
     finally:
