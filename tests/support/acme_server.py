@@ -16,6 +16,9 @@ from typing import Any
 from system_lab import Inside
 
 PORT = 14000
+PEBBLE = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+"""It would refuse every twentieth nonce that is right, and now and then two in a row, which certbot
+takes for an answer."""
 DAY = 86400
 
 _ZONE = """$TTL 1
@@ -99,7 +102,7 @@ class Authority:
         argv = ["pebble", "-config", str(file), "-dnsserver", f"{self._name_server}:53"]
         with (self._folder / "pebble.log").open("ab") as log:
             self._process = subprocess.Popen(
-                argv, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1"}, stdout=log, stderr=log
+                argv, env={**os.environ, **PEBBLE}, stdout=log, stderr=log
             )
         until = time.monotonic() + 20
         while socket.socket().connect_ex((self._address, PORT)):
