@@ -93,7 +93,8 @@ def served_at(site: Site, number: int) -> None:
     names = certificate_names(given(number))
     assert f"IP Address:{given(number)}" in names
     assert re.search(r"IP Address:2001:DB8:[0-9A-F:]+:7", names)
-    (entry,) = registry.read(site.paths)
+    entry = registry.find(site.paths, site.id)
+    assert entry is not None
     assert (entry.ip_address, entry.ip6_address) == (f"{given(number)}/24", SECOND)
     shown = site.run("status").stdout
     assert f"{given(number)}, {second}" in shown
