@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -67,15 +68,38 @@ def check(name: str, *arguments: object) -> tuple[int, str, str]:
     return completed.returncode, completed.stdout.strip(), completed.stderr.strip()
 
 
-def test_a_site_that_is_looked_at_again_and_again_is_asked_the_same(
-    application: Application,
+@pytest.mark.parametrize(
+    "call",
+    [
+        '_health_site_once "http://127.0.0.1:$1" 127.0.0.1',
+        '_health_backend_once "$1" v1.2.3',
+        '_health_backend_once "$1" v9',
+        'health_backend "$1" - 1',
+        '_health_mcp_once "$1"',
+    ],
+)
+def test_whoever_asks_again_and_again_keeps_its_variables(
+    application: Application, call: str
 ) -> None:
-    """Whoever asks has variables of its own."""
-    body = 'site=$1; for _ in 1 2 3; do _health_site_once "$site" 127.0.0.1; done; echo "$site"'
-    argv = ["sh", "-c", f"set -eu\n{script_text('health')}\n{body}", "health"]
-    site = f"http://127.0.0.1:{application.port}"
-    done = subprocess.run([*argv, site], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{site}\n", "")
+    names = "code body failed main port site seconds socket status url version"
+    mine = " ".join(f"{name}=mine" for name in names.split())
+    shown = f'for name in {names}; do eval echo "$name=\\$$name"; done'
+    script = f"{mine}\n{script_text('health')}\n({call}; {call}; {shown}) 2>&1"
+    argv = ["sh", "-c", script, "health", str(application.port)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-11:] == [f"{name}=mine" for name in names.split()]
+    # Nor any other than these.
+    own = re.findall(r"^\s*([a-z]\w*)=", script_text("health"), re.MULTILINE)
+    assert set(own) == {"seen"}
+
+
+def test_another_version_stays_another_one(application: Application) -> None:
+    """A switch looks at what it has switched to again and again."""
+    call = '_health_backend_once "$1" "$version"'
+    script = f"{script_text('health')}\nversion=v9; {call}; echo $?; {call}; echo $?; echo $seen"
+    argv = ["sh", "-c", script, "health", str(application.port)]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[:2] == ["1", "1"] and said[2].endswith("says version v1.2.3, not v9")
 
 
 @pytest.mark.parametrize("version", ["v1.2.3", "-"])

@@ -1,6 +1,7 @@
 # Health checks. Each waits until it is satisfied or TIMEOUT seconds are over; curl only.
 # On success: `healthy SECONDS`. On failure: what was last seen, in one line on stderr, exit 1.
-# health_unit: the unit that must be the one that listens, where it is set.
+# health_unit: the unit that must be the one that listens, where it is set. Of the variables of whoever
+# asks it writes none but $seen.
 
 _health_now() {
 	# Hundredths of a second since boot, without starting a process.
@@ -37,42 +38,42 @@ _health_wait() {
 _health_gives_up() {
 	# What has ended again and again does so the next time, too.
 	[ -n "${health_unit:-}" ] || return 0
-	ended=$(systemctl show -p NRestarts --value -- "$health_unit")
-	[ "${ended:-0}" -ge 5 ] || return 0
-	seen="$health_unit has ended $ended times: $seen"
+	_health_ended=$(systemctl show -p NRestarts --value -- "$health_unit")
+	[ "${_health_ended:-0}" -ge 5 ] || return 0
+	seen="$health_unit has ended $_health_ended times: $seen"
 	_health_limit=0
 }
 
 _health_get() {
-	# URL [OPTION…]: the body in $body, the status in $code. It may take $_health_seconds, or 5.
-	url=$1
+	# URL [OPTION…]: the body in $_health_body, the status in $_health_code. It may take $_health_seconds, or 5.
+	_health_url=$1
 	shift
-	body=$(curl --silent --show-error --max-time "${_health_seconds:-5}" --noproxy '*' --write-out '\n%{http_code}' "$@" "$url" 2>&1)
-	failed=$?
-	code=${body##*
+	_health_body=$(curl --silent --show-error --max-time "${_health_seconds:-5}" --noproxy '*' --write-out '\n%{http_code}' "$@" "$_health_url" 2>&1)
+	_health_failed=$?
+	_health_code=${_health_body##*
 }
-	body=${body%
+	_health_body=${_health_body%
 *}
-	if [ "$failed" -ne 0 ]; then
-		seen="$url: $(printf %s "$body" | head -n 1)"
+	if [ "$_health_failed" -ne 0 ]; then
+		seen="$_health_url: $(printf %s "$_health_body" | head -n 1)"
 		return 1
 	fi
-	if [ "$code" != 200 ]; then
-		seen="$url answered $code: $(printf %s "$body" | head -n 1 | cut -c 1-200)"
+	if [ "$_health_code" != 200 ]; then
+		seen="$_health_url answered $_health_code: $(printf %s "$_health_body" | head -n 1 | cut -c 1-200)"
 		return 1
 	fi
 }
 
 _health_value() {
-	# NAME: the string value of a key in $body, JSON.
-	printf %s "$body" | tr ',{}' '\n' |
+	# NAME: the string value of a key in $_health_body, JSON.
+	printf %s "$_health_body" | tr ',{}' '\n' |
 		sed -n 's/^[[:space:]]*"'"$1"'"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' | head -n 1
 }
 
 _health_page() {
 	# URL [OPTION…]: an HTML page with an application's root in it.
 	_health_get "$@" || return 1
-	case $body in
+	case $_health_body in
 	*id=\"app\"* | *id=\'app\'* | *id=app[\ \>]* | *id=\"root\"*) ;;
 	*)
 		seen="$1 answered 200, but its page holds no application: the web UI is not in this release"
@@ -84,11 +85,11 @@ _health_page() {
 _health_own() {
 	# PORT: another process may listen there, and even be of the same version.
 	[ -n "${health_unit:-}" ] || return 0
-	main=$(systemctl show -p MainPID --value -- "$health_unit")
-	sockets=$(awk -v end=":$(printf %04X "$1")" \
+	_health_main=$(systemctl show -p MainPID --value -- "$health_unit")
+	_health_sockets=$(awk -v end=":$(printf %04X "$1")" \
 		'$4 == "0A" && substr($2, length($2) - 4) == end { print $10 }' /proc/net/tcp /proc/net/tcp6)
-	for socket in $sockets; do
-		[ -z "$(find "/proc/$main/fd" -lname "socket:\[$socket\]" 2>/dev/null)" ] || return 0
+	for _health_socket in $_health_sockets; do
+		[ -z "$(find "/proc/$_health_main/fd" -lname "socket:\[$_health_socket\]" 2>/dev/null)" ] || return 0
 	done
 	seen="port $1 is another process's than that of $health_unit"
 	return 1
@@ -98,13 +99,13 @@ _health_backend_once() {
 	# PORT VERSION
 	_health_get "http://127.0.0.1:$1/health" || return 1
 	_health_get "http://127.0.0.1:$1/api/v1/info" || return 1
-	version=$(_health_value version)
-	if [ -z "$version" ]; then
+	_health_version=$(_health_value version)
+	if [ -z "$_health_version" ]; then
 		seen="http://127.0.0.1:$1/api/v1/info names no version: something else listens on port $1"
 		return 1
 	fi
-	if [ "$2" != - ] && [ "$version" != "$2" ]; then
-		seen="http://127.0.0.1:$1/api/v1/info says version $version, not $2"
+	if [ "$2" != - ] && [ "$_health_version" != "$2" ]; then
+		seen="http://127.0.0.1:$1/api/v1/info says version $_health_version, not $2"
 		return 1
 	fi
 	_health_page "http://127.0.0.1:$1/" && _health_own "$1"
@@ -133,11 +134,11 @@ health_migrating() {
 
 _health_mcp_once() {
 	_health_get "http://127.0.0.1:$1/health" || return 1
-	status=$(_health_value status)
-	case $status in
+	_health_status=$(_health_value status)
+	case $_health_status in
 	ok | healthy) ;;
 	*)
-		seen="http://127.0.0.1:$1/health answered 200 with status ${status:-missing}"
+		seen="http://127.0.0.1:$1/health answered 200 with status ${_health_status:-missing}"
 		return 1
 		;;
 	esac
