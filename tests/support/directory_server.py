@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 from dataclasses import dataclass, field
-from types import TracebackType
+
+from loopback_server import LoopbackServer
 
 _BIND, _SEARCH, _UNBIND = 0x60, 0x63, 0x42
 _INVALID_CREDENTIALS, _NO_SUCH_OBJECT = 49, 32
@@ -32,7 +32,7 @@ def elements(data: bytes) -> list[tuple[int, bytes]]:
 
 
 @dataclass
-class DirectoryServer:
+class DirectoryServer(LoopbackServer):
     """Runs within its `with`. login: name and password that are let in; base: what there is.
     binds: who came."""
 
@@ -40,33 +40,9 @@ class DirectoryServer:
     base: str
     binds: list[tuple[str, str]] = field(default_factory=list)
 
-    def __enter__(self) -> DirectoryServer:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Closing alone would not wake the thread that accepts.
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                while (data := connection.recv(65536)) and self._answer(connection, data):
-                    pass
+    def talk(self, connection: socket.socket) -> None:
+        while (data := connection.recv(65536)) and self._answer(connection, data):
+            pass
 
     def _answer(self, connection: socket.socket, data: bytes) -> bool:
         for _, message in elements(data):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
-import threading
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from types import TracebackType
+
+from loopback_server import LoopbackServer
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Received:
 
 
 @dataclass
-class MailServer:
+class MailServer(LoopbackServer):
     """Runs within its `with`. tls: given, STARTTLS is offered; at_once: it is spoken from the
     beginning instead. silent: nothing is ever said. refuse: what RCPT is answered."""
 
@@ -37,34 +37,7 @@ class MailServer:
     login: str = ""
     received: list[Received] = field(default_factory=list)
 
-    def __enter__(self) -> MailServer:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Closing alone would not wake the thread that accepts.
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                self._converse(connection)
-
-    def _converse(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
         encrypted = False
         if self.tls and self.at_once:
             try:
