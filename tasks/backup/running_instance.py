@@ -16,13 +16,13 @@ from tasks.containers.base import Container, refuse_foreign
 from tasks.errors import ResourceError
 from tasks.guest.runner import GuestScript
 from tasks.host.process import Completed
+from tasks.model.application import Files
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.instance import (
     COLORS,
     Color,
     Database,
     DatabaseTls,
-    Files,
     Instance,
     read_tls,
 )

@@ -19,9 +19,10 @@ from tasks.containers.base import Container
 from tasks.errors import DeployError, NetworkError
 from tasks.host import process
 from tasks.host.process import Completed
+from tasks.model.application import S3, Ldap, OpenId, Vikunja
 from tasks.model.finding import Finding, World
 from tasks.model.host_files import HostFiles, read_host_files
-from tasks.model.instance import S3, Ldap, Mailer, OpenId, Vikunja
+from tasks.model.notifications import Smtp
 from tasks.model.redaction import redact
 from tasks.secret import Secret
 
@@ -75,7 +76,7 @@ def attempts_of(world: World) -> Iterator[Attempt]:
         yield storage(settings.files.s3, _secret(secrets, "VIKUNJA_FILES_S3_SECRETKEY"))
 
 
-def mail(mailer: Mailer, settings: Vikunja, password: Secret[str] | None) -> Attempt:
+def mail(mailer: Smtp, settings: Vikunja, password: Secret[str] | None) -> Attempt:
     """Greeting, encryption and login, as the application does them; no mail is sent."""
     scheme = "smtps" if mailer.encryption == "tls" else "smtp"
     where = f"{_host(mailer.host)}:{mailer.port}"

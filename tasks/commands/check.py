@@ -54,10 +54,7 @@ def find(options: Mapping[str, Any], arguments: Sequence[str], paths: Paths) -> 
     from tasks.model.finding import from_configuration, from_instances
 
     try:
-        instances = load(options, arguments) if arguments else ()
-        wrong = None
-        if not arguments:
-            instances, wrong = load_sound(options)
+        instances, wrong = (load(options, arguments), None) if arguments else load_sound(options)
     except ConfigError as error:
         return from_configuration(error)
     findings = from_configuration(wrong) if wrong else []

@@ -156,7 +156,7 @@ def require_systemd(paths: Paths) -> None:
 
 def refuse_calendar(name: str, calendar: str) -> None:
     """Raise UsageError for what is no calendar of systemd's."""
-    done = run(["systemd-analyze", "calendar", calendar], merge=True, timeout=WAIT_SECONDS)
+    done = run(["systemd-analyze", "calendar", "--", calendar], merge=True, timeout=WAIT_SECONDS)
     if done.returncode:
         raise UsageError(
             f"--{name} {calendar}: no time that systemd knows",

@@ -15,7 +15,8 @@ from typing import assert_never
 
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.process import TimedOut, last_lines, run
-from tasks.model.instance import Instance, Smtp
+from tasks.model.instance import Instance
+from tasks.model.notifications import Smtp
 from tasks.model.operation_log import utc_now
 from tasks.model.redaction import protect
 from tasks.notify.message import Message

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tasks.model.instance import Vikunja
+from tasks.model.application import Vikunja
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-rc\d+)?(-\d+-g[0-9a-f]+)?")
 """As `git describe` says it. What is some commits further may know more than its version."""

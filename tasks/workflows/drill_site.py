@@ -19,7 +19,8 @@ from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.containers.drivers import driver_of
 from tasks.errors import UsageError
-from tasks.model.instance import Files, Instance
+from tasks.model.application import Files
+from tasks.model.instance import Instance
 from tasks.model.last_drill import SUFFIX
 from tasks.model.layout import DATA, OUTBOUND_SETTINGS
 from tasks.paths import Paths
