@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tasks.model.database_address import USUAL_PORTS, DatabaseAddress, address_in, read_address
 from tasks.model.database_move import KeptDatabase, read_kept
-from tasks.model.instance import Color, Instance
+from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.layout import ENVIRONMENT, SECRETS, TLS_FILES, database_user, environment
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
@@ -65,12 +65,14 @@ def database_address(instance: Instance) -> DatabaseAddress:
 def in_use(facts: Facts) -> DatabaseAddress | None:
     """The database that serves where it is not the desired one; None also where it is not known."""
     active = active_color(facts)
-    for path in (environment(active), ENVIRONMENT):
+    # Where the marker names a color that has no settings, somebody else laid it.
+    colors = ((environment(color), color) for color in COLORS)
+    for path, color in ((environment(active), active), (ENVIRONMENT, active), *colors):
         found = facts.files.get(path)
         named = address_in(found.content) if found and found.content else None
         if named is not None:
             # The color's own user does as this one.
-            return replace(named, user=named.user.removesuffix(f"_{active}"))
+            return replace(named, user=named.user.removesuffix(f"_{color}"))
     return None
 
 

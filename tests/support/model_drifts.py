@@ -373,7 +373,8 @@ def container_changed(site: Site, random: Random) -> str:
 
 
 def container_destroyed(site: Site, random: Random) -> str:
-    site.world.places.pop(site.instance.container_name, None)
+    if site.instance.container_name in site.world.places:
+        site.world.lose(site.instance.container_name)
     return "container destroyed"
 
 

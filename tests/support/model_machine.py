@@ -316,13 +316,13 @@ class Machine:
         missing = [path for path in needed if self.files.get(path) is None]
         if missing:
             raise Refused(f"Assertion failed on job for {name}: {missing[0]}")
-        if name.startswith(("nginx.", "vikunja-")):
-            self.make_log_files()
         try:
+            if name.startswith(("nginx.", "vikunja-")):
+                self.make_log_files()
             taken = self.inputs(name)
-        except Refused:
+        except (Refused, OSError) as error:
             unit.active = "failed"
-            raise
+            raise error if isinstance(error, Refused) else Refused(f"{name}: {error}") from error
         unit.running = {**taken, **unit.definition}
         unit.active = "active"
         unit.started = self.files.clock
@@ -436,7 +436,8 @@ class Machine:
             text = (self.files.content("/etc/redis/redis.conf") or b"").decode()
             return ["/etc/redis/redis.conf", *re.findall(r"^include (\S+)", text, re.M)]
         if name == "mariadb.service":
-            return self.files.below("/etc/mysql/mariadb.conf.d")
+            below = self.files.below("/etc/mysql/mariadb.conf.d")
+            return [path for path in below if path.endswith(".cnf")]
         return []
 
     def _service_inputs(self, name: str) -> list[str]:

@@ -462,8 +462,6 @@ def unit(
         if verb == "stop":
             was = state.active == "active" or state.enabled
             machine.files.remove(stamp)
-            if state.loaded is None and machine.load_state(name) == "not-found":
-                raise Refused(f"Failed to stop {name}: Unit {name} not loaded.")
             machine.stop(name)
             state.enabled = False
             record(address, "delete" if was else "none")

@@ -31,7 +31,11 @@ failed() { # EXIT CODE
 
 if [ "$verb" = stop ]; then
 	rm -f "$stamp"
-	systemctl stop -- "$unit" || failed 1
+	# What is not there rests: somebody may have put something else in the place of its file.
+	if [ "$(systemctl show -p LoadState --value -- "$unit")" != not-found ] ||
+		systemctl -q is-active -- "$unit"; then
+		systemctl stop -- "$unit" || failed 1
+	fi
 	systemctl -q disable -- "$unit" 2>/dev/null || :
 	systemctl reset-failed -- "$unit" 2>/dev/null || :
 	exit 0

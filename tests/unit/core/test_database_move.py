@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from model_claims import apply_killed, executed
+from model_machine import GREEN
 from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
@@ -114,6 +115,19 @@ def untouched(site: Site) -> Any:
 def kept(site: Site) -> list[str]:
     text = (site.machine.files.content(KEPT) or b"[]").decode()
     return [item.database.label for item in read_kept(text)]
+
+
+def test_the_data_moves_where_the_marker_names_a_color_without_settings(serving: Site) -> None:
+    desired(serving, type="mysql")
+    assert apply(serving) == 0
+    assert serves(serving) == "green"
+    serving.machine.files.remove(GREEN)
+    desired(serving, type="postgresql")
+    assert moving(serving).before.label == "mysql vikunja"
+    assert apply(serving) == 0
+    assert serving.machine.database_in_use() == POSTGRESQL
+    assert kept(serving) == ["sqlite", "mysql vikunja"]
+    assert_open(serving)
 
 
 def test_a_plan_says_what_becomes_of_the_data_and_loses_none(serving: Site) -> None:

@@ -44,7 +44,11 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("seed", range(LIVES))
+MORE = (164, 178, 196, 318, 444)
+"""Lives that something was found by."""
+
+
+@pytest.mark.parametrize("seed", (*range(LIVES), *MORE))
 def test_apply_does_what_the_plan_shows_and_the_next_plan_is_empty(site: Site, seed: int) -> None:
     random = Random(seed)
     story: list[str] = [f"seed {seed}"]

@@ -39,3 +39,14 @@ def test_a_color_that_was_never_prepared_rests_already(tmp_path: Path) -> None:
     done = shell.run(GuestScript("stop", names, guard=False).argv("0", *units))
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"stopped vikunja-backend@blue.service\n"
+
+
+def test_a_unit_whose_file_is_gone_already_goes(tmp_path: Path) -> None:
+    shell = HostShell(tmp_path)
+    shell.program("systemctl", f'for unit in "$@"; do :; done{STOPPED}')
+    shell.program("mkdir", "")
+    shell.program("rm", "")
+    script = GuestScript("unit", ("health", "kept-proxy", "unit"), guard=False)
+    for color, said in (("green", b""), ("blue", b"stopped vikunja-backend@blue.service\n")):
+        done = shell.run(script.argv(f"vikunja-backend@{color}.service", "stop", "no", "-"))
+        assert (done.returncode, done.stdout, done.stderr) == (0, said, b"")
