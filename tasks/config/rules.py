@@ -134,6 +134,19 @@ def apt_sources(document: Document) -> Iterator[Finding]:
             )
 
 
+def updates(document: Document) -> Iterator[Finding]:
+    """A window of time that has a length."""
+    window = value_at(document, "system.updates_window")
+    if isinstance(window, str):
+        first, _, last = window.rpartition(" ")[2].partition("-")
+        if first == last:
+            yield Finding(
+                ("system", "updates_window"),
+                f"begins and ends at {first}",
+                "Give it an end: 00:00-23:59 is all of the day.",
+            )
+
+
 def commands(document: Document) -> Iterator[Finding]:
     """Braces in build commands hold one of the two placeholders."""
     for part in ("frontend", "backend", "mcp"):
@@ -186,6 +199,7 @@ _RULES: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     components,
     repository,
     apt_sources,
+    updates,
     commands,
     backups,
     notifications,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tasks.desired import acme, apt_sources, authorities, color, owners, proxy
+from tasks.desired import acme, apt_sources, authorities, color, owners, proxy, updates
 from tasks.desired.color import revision_of
 from tasks.desired.rendering import Rendered, Templated, origin_of
 from tasks.errors import UsageError
@@ -37,7 +37,7 @@ from tasks.model.layout import (
 )
 from tasks.resources.base import Origin, Resource
 from tasks.resources.data_move import ALL_NEXT
-from tasks.resources.files import Absent, Directory, File
+from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.migration import DATABASE_FILE
 from tasks.resources.system import DaemonReload, Package, Script, Secret, Unit, User
 from tasks.secret import Secret as SecretValue
@@ -70,6 +70,7 @@ def _templated(instance: Instance) -> Iterator[Templated]:
         yield color.upstream_file(one)
     yield from proxy.templated(instance)
     yield from acme.templated(instance)
+    yield from updates.templated(instance)
 
 
 def _system_files(instance: Instance) -> Iterator[Templated]:
@@ -94,8 +95,9 @@ def declare(
 ) -> tuple[Resource, ...]:
     """What is desired of the system step, in the order in which they are brought about."""
     asking = tuple(acme.declare(instance, rendered, host_files))
+    updating = tuple(updates.declare(instance, rendered))
     files = tuple(_files(instance, rendered, host_files))
-    units = (one for one in (*asking, *files) if isinstance(one, File))
+    units = (one for one in (*asking, *updating, *files) if isinstance(one, File | Link))
     own = tuple(own_files(instance, host_files))
     return (
         *apt_sources.declare(instance, host_files),
@@ -105,6 +107,7 @@ def declare(
         *_secrets(instance, host_files),
         *files,
         *asking,
+        *updating,
         Absent(path=MAINTENANCE, means="everybody gets a 503"),
         *authorities.declare(files),
         _log_files(),
@@ -114,6 +117,7 @@ def declare(
             for one in _units(instance, rendered, host_files)
         ),
         *acme.timer(instance, rendered),
+        *updates.timer(instance, rendered),
     )
 
 
@@ -157,6 +161,7 @@ def _packages(instance: Instance) -> Iterator[Package]:
     if instance.services.mcp.enabled:
         yield Package(package="nodejs", origin=origin_of(instance, ["services.mcp.enabled"]))
     yield from acme.packages(instance)
+    yield from updates.packages(instance)
 
 
 def _directories(instance: Instance) -> Iterator[Directory]:

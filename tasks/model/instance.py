@@ -150,7 +150,12 @@ class AptSource(Struct, frozen=True):
 
 
 class System(Struct, frozen=True):
+    """updates: which are installed by themselves. updates_window: `[DAYS ]HH:MM-HH:MM`, in
+    vikunja.timezone, when they begin."""
+
     apt_sources: tuple[AptSource, ...]
+    updates: Literal["security", "all", "none"]
+    updates_window: str
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ ACME = f"{TLS}/acme"
 one that serves, or to the self-signed one."""
 
 ACME_HOME = "/var/lib/vikunja-acme"
+UPDATES = "/var/lib/vikunja-deploy/updates"
+"""What came of the last updates of packages that the container took by itself: `SECONDS WHAT`."""
 """Of the ACME client: account, keys, what it was told last."""
 
 ACTIVE = "/etc/vikunja/active"

@@ -12,6 +12,7 @@ from tasks.desired.authorities import is_authority, withdrawn
 from tasks.desired.owners import owner_of
 from tasks.desired.release import other
 from tasks.model.applied import Applied, AppliedResource
+from tasks.model.digests import digest
 from tasks.model.layout import UNITS
 from tasks.model.plan import Action, AttributeChange, PlanEntry, Reason
 from tasks.resources.applied import applied_resource
@@ -305,8 +306,11 @@ def _first_reasons(resource: Resource, difference: Difference, applied: Applied)
         for key, value in resource.origin.inputs.items()
         if applied.configuration and applied.configuration.get(key) != value
     ]
+    edited = [key for key in keys if not _is_new(key, resource.origin.inputs[key], applied)]
+    if edited:
+        return [Reason("configuration", f"{key} changed", key) for key in edited]
     if keys:
-        return [Reason("configuration", f"{key} changed", key) for key in keys]
+        return [Reason("tool", "changed by this version of vikunja-deploy")]
     if difference.action == "create":
         return [Reason("missing", "not there yet")]
     if isinstance(resource, Record):
@@ -314,6 +318,22 @@ def _first_reasons(resource: Resource, difference: Difference, applied: Applied)
     if _retired(resource):
         return [Reason("no_longer_configured", "no longer configured")]
     return [Reason("drift", f"found {difference.drift}" if difference.drift else "differs")]
+
+
+def _is_new(key: str, value: str, applied: Applied) -> bool:
+    """Whether a key came with this version of the tool, and has its default: nobody changed it.
+    value: its digest."""
+    if key in applied.configuration or any(
+        one.startswith(f"{key}.") for one in applied.configuration
+    ):
+        return False
+    from tasks.config.schema import subschema
+
+    first, *names = key.split(".")
+    # What one of several sections says was chosen with it.
+    if "default" not in subschema((first,)):
+        return False
+    return value == digest(subschema((first, *names)).get("default"))
 
 
 def _retired(resource: Resource) -> bool:

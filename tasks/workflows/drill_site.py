@@ -134,6 +134,8 @@ def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
     if frontend["tls"] == "acme":
         # No authority is asked for what is thrown away.
         frontend["tls"] = "self-signed"
+    # Nor is a package updated.
+    document["system"]["updates"] = "none"
     document["database"]["tls"] = dict.fromkeys(document["database"]["tls"])
     # Attachments of the archive are its own: it never comes near those in a bucket.
     document["vikunja"]["files"] = to_builtins(Files(DATA))

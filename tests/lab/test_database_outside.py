@@ -291,7 +291,7 @@ def test_tables_of_another_character_set_are_said_by_check_and_status(
 
 
 def test_a_source_that_is_configured_no_longer_is_gone(site: Site) -> None:
-    site.edit({"system": None})
+    site.edit({"system": {"apt_sources": None}})
     site.run("apply", "--yes")
     left = "ls /etc/apt/keyrings /etc/apt/preferences.d /etc/apt/sources.list.d"
     assert "vikunja" not in Inside(site).shell(left)

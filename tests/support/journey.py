@@ -152,6 +152,8 @@ def sample_document(
         "build": SAMPLE_BUILD,
         "update": {"observe_seconds": 1, "edit_observe_seconds": 1},
         "admin": {"email": "admin@example.com"},
+        # The package takes ten seconds of every deployment; test_updates_of_packages.py has it.
+        "system": {"updates": "none"},
     }
 
 

@@ -54,6 +54,7 @@ KNOWN_PACKAGES = frozenset(PACKAGE_UNITS) | {
     "mariadb-client",
     "certbot",
     "nodejs",
+    "unattended-upgrades",
 }
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tasks.config.environment_rules import environment as refused
 from tasks.config.make import make_instance
 from tasks.config.schema import with_defaults
-from tasks.desired import color, release, switch, system
+from tasks.desired import color, release, switch, system, updates
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered, render
 from tasks.errors import ResourceError, UsageError
@@ -372,7 +372,7 @@ def test_only_needed_packages_are_installed(name: str, expected: set[str]) -> No
     resources = declared(**CONFIGURATIONS[name])
 
     found = {resource.package for resource in resources if isinstance(resource, Package)}
-    assert found - set(system.BASE_PACKAGES) == expected
+    assert found - set(system.BASE_PACKAGES) - {updates.PACKAGE} == expected
 
 
 @pytest.mark.parametrize(

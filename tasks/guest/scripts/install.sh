@@ -43,7 +43,8 @@ refuse_shared_host() {
 }
 
 if [ -e "$ours" ]; then refuse_shared_host; fi
-[ -z "$(find /var/lib/dpkg/updates -type f)" ] || dpkg --configure -a
+# Of a dpkg that was killed; or of one that is at work, which apt waits for.
+[ -z "$(find /var/lib/dpkg/updates -type f)" ] || apt install || dpkg --configure -a
 reach_archive
 # The mark alone says nothing: somebody may have emptied the folder but for hidden files.
 fresh=
@@ -75,6 +76,13 @@ install() {
 		-y --no-install-recommends install -- "$@"
 }
 
+case " $* " in
+*' unattended-upgrades '*)
+	# By itself it is to do nothing: who wants it, and when, has a timer of ours.
+	echo 'unattended-upgrades unattended-upgrades/enable_auto_updates boolean false' |
+		debconf-set-selections
+	;;
+esac
 install "$@" || {
 	# What the lists say may be there no longer.
 	[ -z "$fresh" ] || exit 100

@@ -152,13 +152,16 @@ def test_one_that_failed_and_is_taken_back_leaves_what_serves_alone(
     fails(edited)
     configure(edited)
     entries = planned(edited)
+    # Of the system, which was done before it failed.
+    timer = "vikunja-updates.timer"
+    file = f"file:/etc/systemd/system/{timer}"
     assert {address: (one.action, said(one)) for address, one in entries.items()} == {
+        file: ("update", "vikunja.timezone changed"),
+        "systemd:unit-files": ("run", f"{file} changes"),
+        f"unit:{timer}": ("run", f"{file} changes"),
         SETTINGS: ("delete", "the last apply has not finished it"),
         "retired-secrets:green": ("delete", "left by an apply that came to no end"),
-        "record:/etc/vikunja/deployment-config.yaml": (
-            "update",
-            f"{SETTINGS} and 1 more change",
-        ),
+        "record:/etc/vikunja/deployment-config.yaml": ("update", f"{file} and 4 more change"),
     }
     assert not any(one.interrupts or one.destructive for one in entries.values())
     edited.apply()

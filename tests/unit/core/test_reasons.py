@@ -21,6 +21,7 @@ from resource_samples import (
 
 from tasks.containers.base import ContainerFacts
 from tasks.model.applied import NOTHING_APPLIED, Applied
+from tasks.model.digests import digest
 from tasks.planning.planner import Desired, plan
 from tasks.resources.base import Facts, FileFact, Resource, UnitFact
 from tasks.resources.files import Absent, Directory, Link
@@ -118,6 +119,34 @@ CASES = {
         applied(file(b"old")),
         "update",
         "changed by this version of vikunja-deploy",
+    ),
+    "what comes with a key that this version brought, and nobody has set": Case(
+        file(origin=origin(system_updates=digest("security"))),
+        NOTHING,
+        applied(backup_level="1"),
+        "create",
+        "changed by this version of vikunja-deploy",
+    ),
+    "what comes with a key of this version that was set at once": Case(
+        file(origin=origin(system_updates=digest("all"))),
+        NOTHING,
+        applied(backup_level="1"),
+        "create",
+        "system.updates changed",
+    ),
+    "what comes with a section that was chosen now": Case(
+        file(origin=origin(release_channel=digest("stable"))),
+        NOTHING,
+        applied(backup_level="1"),
+        "create",
+        "release.channel changed",
+    ),
+    "what comes of a section of which something was there": Case(
+        file(origin=origin(system="2")),
+        NOTHING,
+        applied(system_updates="1"),
+        "create",
+        "system changed",
     ),
     "a key that it was not made of before changed": Case(
         file(origin=origin(backup_level="2")),

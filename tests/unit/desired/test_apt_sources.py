@@ -116,7 +116,7 @@ def test_what_a_server_outside_is_copied_with_is_what_is_named(
     packages = [one.package for one in resources if isinstance(one, Package)]
     assert [name for name in packages if name.startswith("postgresql")] == clients
     files = [one.path for one in resources if isinstance(one, File)]
-    assert any("/apt/" in path for path in files) is bool(desired.system.apt_sources)
+    assert any("sources.list" in path for path in files) is bool(desired.system.apt_sources)
     # apt has read them before anything is installed.
     if desired.system.apt_sources:
         kinds = [type(one) for one in resources]

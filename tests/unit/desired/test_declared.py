@@ -190,6 +190,7 @@ def test_what_is_run_is_executable_and_nothing_else() -> None:
             *(f"{service}.{color}" for service in ("backend", "mcp") for color in COLORS),
             "nginx-reload",
             "switch-back",
+            "updates",
         )
     }
 
@@ -247,6 +248,9 @@ DB_PASSWORD = (f"file:{SECRETS}/db-password", f"secret:{SECRETS}/db-password")
             "systemd:unit-files",
             set(),
             (
+                f"file:{UNITS}/vikunja-updates.service",
+                f"file:{UNITS}/vikunja-updates.timer",
+                f"link:{UNITS}/unattended-upgrades.service",
                 f"file:{UNITS}/systemd-networkd-wait-online.service.d/vikunja.conf",
                 f"file:{UNITS}/nginx.service.d/vikunja.conf",
                 f"file:{UNITS}/logrotate.timer.d/vikunja.conf",
@@ -408,6 +412,7 @@ def test_what_stops_while_a_unit_is_started_anew() -> None:
         "redis-server.service": ("restart", "requests that need redis, for about 1 s"),
         "nginx.service": ("reload", "every request, for about 1 s"),
         "logrotate.timer": ("restart", ""),
+        "vikunja-updates.timer": ("restart", ""),
     }
     assert units["nginx.service"].mounts == ("/var/log/vikunja",)
 
