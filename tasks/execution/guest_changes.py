@@ -35,6 +35,7 @@ from tasks.resources.overrides import Override
 from tasks.resources.release import active_color
 from tasks.resources.system import (
     APPLIED_REVISION,
+    OUTDATED,
     Package,
     Script,
     Secret,
@@ -47,7 +48,7 @@ LANDED = (File, Directory, Link, Absent, Override, Secret, User)
 """Kinds that one script brings about, many at once."""
 
 INSTALL = GuestScript("install", ("reach", "install"))
-UNIT = GuestScript("unit", ("health", "kept-proxy", "unit"))
+UNIT = GuestScript("unit", ("health", "kept-proxy", "nginx-upgrade", "unit"))
 DRAIN = GuestScript("drain", ("health", "in-hand", "proxy-log", "drain"))
 
 CERTIFICATE = GuestScript(
@@ -201,7 +202,10 @@ def converge_unit(
     names = {change.name for change in entry.changes}
     # `create`: its unit file was gone, yet it may run, with whatever it was started with.
     takes_up = entry.action in ("run", "create") or entry.fired or APPLIED_REVISION in names
-    verb = unit.on_change if takes_up else "ensure"
+    verb: str = unit.on_change if takes_up else "ensure"
+    if OUTDATED in names:
+        # What only reads its files anew goes on with the libraries that it has.
+        verb = "upgrade" if unit.on_change == "reload" else "restart"
     done = UNIT.attempt(
         context.container,
         unit.unit,

@@ -39,7 +39,7 @@ from tasks.resources.files import Absent
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import ActiveColor, active_color, damage, released, whole_release
-from tasks.resources.system import STAMPS, Script, Unit
+from tasks.resources.system import STAMPS, Script, Unit, outdated_because
 
 if TYPE_CHECKING:
     from tasks.model.database_address import DatabaseAddress
@@ -286,6 +286,10 @@ def build_plan(
     if because and not any(desired.difference(facts) for desired in releasing):
         # The other color has that release already.
         parts = replace(parts, start=tuple(switched_because(because, parts.start)))
+    if takes_over and same and not damaged:
+        because = libraries_because(sources, target, facts)
+        if because:
+            parts = replace(parts, start=tuple(switched_because(because, parts.start)))
     if takes_over:
         parts = replace(parts, rest=(*parts.rest, *moved(active, parts.start, sources, facts)))
     aside = overrides.find(facts, sources.inside + parts.resources, sources.named)
@@ -416,6 +420,19 @@ def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Colo
         if isinstance(one, Unit)
     )
     return release.other(active) if any(restarts) else active
+
+
+def libraries_because(sources: Inputs, target: ReleaseTarget, facts: Facts) -> str:
+    """Why the other color takes over, where only that what serves runs old libraries
+    calls for it; empty where something else does."""
+    active = active_color(facts)
+    units = {name: unit for name, unit in facts.units.items() if f"@{active}." in name}
+    found = {package for unit in units.values() for package in unit.outdated}
+    current = {name: replace(unit, outdated=()) for name, unit in units.items()}
+    without = replace(facts, units={**facts.units, **current})
+    if not found or color_to_serve(sources, target, without) != active:
+        return ""
+    return outdated_because(sorted(found), active)
 
 
 def switched_because(because: str, start: Iterable[Resource]) -> Iterator[Resource]:

@@ -144,6 +144,7 @@ class UnitFact(Struct, frozen=True):
     """systemd's own words: LoadState, ActiveState, UnitFileState, NeedDaemonReload.
 
     files: paths of its file and drop-ins, as systemd has loaded them, without a package's.
+    outdated: packages whose program or libraries it runs as they were before an update.
     """
 
     load: str
@@ -151,6 +152,7 @@ class UnitFact(Struct, frozen=True):
     file: str
     stale: bool
     files: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -192,7 +194,10 @@ class Facts(Struct, frozen=True):
         found.update((f"user:{name}", value) for name, value in self.users.items())
         found.update(
             # A service that fails and is tried again changes its state at every look.
-            (f"unit:{name}", " ".join((u.load, "up" if u.up else "down", u.file, *u.files)))
+            (
+                f"unit:{name}",
+                " ".join((u.load, "up" if u.up else "down", u.file, *u.files, *u.outdated)),
+            )
             for name, u in self.units.items()
         )
         found.update((":".join(key), state) for key, state in self.probes.items())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from tasks.containers.base import Container
 from tasks.errors import DeployError
 from tasks.guest.runner import GuestScript, function_name
@@ -107,6 +109,9 @@ def parse(output: bytes, asked: Sequence[Question]) -> Facts:
             name, load, active, file, stale, files_of_it = fields
             paths = (path for path in files_of_it.split() if path.startswith(NOT_PACKAGED))
             units[name] = UnitFact(load, active, file, stale == "yes", tuple(paths))
+        elif kind == "outdated":
+            found = tuple(sorted(fields[1].split(" ")))
+            units[fields[0]] = replace(units[fields[0]], outdated=found)
         elif kind == "unit-file":
             unit_files.append(fields[0])
         elif kind == "probe":

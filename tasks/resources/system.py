@@ -20,6 +20,9 @@ EXPOSED = "exposed"
 
 NOTED_SECRET = "noted-secret"
 
+OUTDATED = "libraries"
+"""Name of the change of a unit that runs with libraries of before an update."""
+
 APPLIED_REVISION = "files taken up"
 """Name of the change of a unit that runs with other files than those it should run with."""
 
@@ -171,7 +174,7 @@ class Unit(Resource, frozen=True, kw_only=True):
         """
         found = facts.units.get(self.unit)
         names = {change.name for change in difference.changes}
-        anew = fired or names & {APPLIED_REVISION, HEALTH} or difference.action == "run"
+        anew = fired or names & {APPLIED_REVISION, HEALTH, OUTDATED} or difference.action == "run"
         running = found is not None and found.up
         # Its own unit file and drop-ins are taken up by no reload.
         own = (
@@ -188,6 +191,8 @@ class Unit(Resource, frozen=True, kw_only=True):
         found = facts.units.get(self.unit)
         if found is None or not found.up:
             return False
+        if found.outdated:
+            return True
         fired = any(trigger in changed for trigger in self.triggers)
         return fired or facts.texts.get(self.stamp) != self.revision
 
@@ -232,11 +237,21 @@ class Unit(Resource, frozen=True, kw_only=True):
         if unwell:
             changes.append(AttributeChange(HEALTH, unwell, "well"))
             drift = drift or unwell
+        because = ""
+        if fact.up and fact.outdated:
+            because = "" if changes or behind else outdated_because(fact.outdated)
+            changes.append(AttributeChange(OUTDATED, "of before an update", "as installed"))
         if not changes:
             return Difference("run", "changed files not taken up yet") if behind else None
         if fact.active == "active" and behind:
             changes.append(AttributeChange(APPLIED_REVISION, "no", "yes"))
-        return Difference("update" if taken_up else "create", drift, tuple(changes))
+        action: Action = "update" if taken_up else "create"
+        return Difference(action, drift, tuple(changes), because=because)
+
+
+def outdated_because(packages: Sequence[str], of: str = "") -> str:
+    """Why what runs is started anew. of: whose, where the entry is about something else."""
+    return f"{of}{' ' * bool(of)}runs libraries that were updated since: {', '.join(packages)}"
 
 
 class StoppedUnit(Resource, frozen=True, kw_only=True):

@@ -89,6 +89,8 @@ class Unit:
     starts: int = 0
     reloads: int = 0
     hangs: bool = False
+    outdated: tuple[str, ...] = ()
+    """Packages that were updated since it was started."""
 
 
 Key = tuple[str, str]
@@ -308,7 +310,7 @@ class Machine:
             raise Refused(f"Unit {name} is {self.load_state(name)}.")
         if unit.loaded is None:
             self.load(name)
-        unit.running, unit.hangs = None, False
+        unit.running, unit.hangs, unit.outdated = None, False, ()
         unit.active = "inactive"
         condition = self.condition(name)
         if condition and self.files.get(condition, last=True) is None:
@@ -347,6 +349,11 @@ class Machine:
         kept = {path: unit.running[path] for path in unit.definition if path in unit.running}
         unit.running = {**self.inputs(name), **kept}
         unit.reloads += 1
+
+    def upgrade(self, name: str) -> None:
+        """nginx takes over from itself, with what is installed now."""
+        self.reload_or_restart(name)
+        self.unit(name).outdated = ()
 
     def _desired_log_files(self) -> list[tuple[str, str, str, str]]:
         lines = (self.files.content("/etc/tmpfiles.d/vikunja.conf") or b"").decode().splitlines()

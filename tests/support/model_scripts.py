@@ -69,6 +69,8 @@ def observe(machine: Machine, probes: set[str], stdin: bytes) -> Answer:
                 states = f"{machine.load_state(name)}\t{active}\t{machine.file_state(name)}"
                 files = " ".join(machine.loaded_files(name))
                 lines.append(f"unit\t{name}\t{states}\t{stale}\t{files}")
+                if packages := machine.unit(name).outdated:
+                    lines.append(f"outdated\t{name}\t{' '.join(packages)}")
             case "probe", [number, name, *arguments]:
                 assert name in probes, f"probe_{name} was not put in front of the observer"
                 lines.append(f"probe\t{number}\t{probe(machine, name, arguments)}")
@@ -481,11 +483,12 @@ def unit(
         was_active = state.active == "active"
         files = machine.unit_files(name).values()
         newer = any(n.mtime > state.started for n in files) or machine.gone_since_start(name)
-        if verb == "reload" and was_active and newer:
+        if verb in ("reload", "upgrade") and was_active and newer:
             verb = "restart"
         {
             "restart": machine.restart,
             "reload": machine.reload_or_restart,
+            "upgrade": machine.upgrade,
             "ensure": machine.start,
         }[verb](name)
         moment()

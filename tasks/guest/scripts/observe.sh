@@ -40,18 +40,55 @@ slow() {
 	IFS=$newline
 	[ -z "$units" ] || systemctl show \
 		-p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload \
-		-p FragmentPath -p DropInPaths -- $units
+		-p FragmentPath -p DropInPaths -p MainPID -- $units
 	echo
 	[ -z "$packages" ] || dpkg-query -W \
 		-f 'package\t${Package}\t${db:Status-Status}\t${Version}\n' -- $packages
 } 2>/dev/null
+
+process_of() {
+	# UNIT MAIN: the process whose program and libraries are what the unit runs.
+	main=$2
+	case $1 in
+	# Of one that takes over from another, systemd hears once that one has ended.
+	nginx.service) read -r main </run/nginx/nginx.pid ;;
+	# The server is another unit's.
+	postgresql.service) read -r main <<-PROCESS ;;
+		$(find /run/postgresql -name '*.pid' -exec head -n 1 {} \; -quit)
+	PROCESS
+	esac 2>/dev/null
+	printf '%s' "$main"
+}
+
+outdated() {
+	# Which packages' programs and libraries units run that are replaced by now.
+	gone=$(printf '%s' "$processes" | awk '$1 > 0 { print "/proc/" $1 "/maps" }' | sort -u |
+		xargs -r grep -H -- ' (deleted)$' 2>/dev/null |
+		sed -n 's|^/proc/\([0-9]*\)/maps:[0-9a-f-]* ..x. .* \(/usr/[^ ]*\) (deleted)$|\1 \2|p' | sort -u)
+	[ -n "$gone" ] || return 0
+	{
+		# Named by where they are now: a folder of before may have been a link.
+		printf '%s\n' "$gone" | sed 's|.*/|*/|' | sort -u | xargs -d '\n' dpkg-query -S -- 2>/dev/null |
+			sed -n 's/^\([a-z0-9+.-]*\)[:,].* \(\/.*\)$/package \1 \2/p'
+		printf '%s' "$processes" | sed 's/^/process /'
+		printf '%s\n' "$gone" | sed 's/^/gone /'
+	} | awk '
+		{ base = $3; sub(/.*\//, "", base) }
+		$1 == "package" && !(base in package) { package[base] = $2 }
+		$1 == "process" { unit[$2] = $3 }
+		$1 == "gone" {
+			name = base in package ? package[base] : base
+			if (!seen[$2, name]++) names[$2] = names[$2] " " name
+		}
+		END { for (process in names) print "outdated\t" unit[process] "\t" substr(names[process], 2) }'
+}
 
 # Of the units in their order, a block each, then of the packages.
 answers_of_slow() {
 	IFS=$newline
 	# shellcheck disable=SC2086 # one name a line
 	set -- $units
-	load='' active='' file='' stale='' fragment='' drop_ins='' any_stale=''
+	load='' active='' file='' stale='' fragment='' drop_ins='' main='' any_stale='' processes=''
 	while IFS= read -r line; do
 		value=${line#*=}
 		case $line in
@@ -64,17 +101,20 @@ answers_of_slow() {
 			;;
 		FragmentPath=*) fragment=$value ;;
 		DropInPaths=*) drop_ins=$value ;;
+		MainPID=*) main=$value ;;
 		package*) printf '%s\n' "$line" ;;
 		'')
 			[ -z "$load" ] || {
 				printf 'unit\t%s\t%s\t%s\t%s\t%s\t%s\n' \
 					"$1" "$load" "$active" "$file" "$stale" "$fragment $drop_ins"
+				processes="$processes$(process_of "$1" "$main") $1$newline"
 				shift
 			}
-			load='' active='' file='' stale='' fragment='' drop_ins=''
+			load='' active='' file='' stale='' fragment='' drop_ins='' main=''
 			;;
 		esac
 	done
+	outdated
 	# What systemd has not loaded yet, it does not know.
 	[ -z "$any_stale" ] || find /etc/systemd /run/systemd/system /run/systemd/system.control -type f \
 		\( -path '*.d/*.conf' -o -name '*.service' -o -name '*.timer' \) -printf 'unit-file\t%p\n' 2>/dev/null

@@ -1,6 +1,6 @@
-# Brings one systemd unit to act on what it should. Behind health.sh and kept-proxy.sh.
+# Brings one systemd unit to act on what it should. Behind health.sh, kept-proxy.sh and nginx-upgrade.sh.
 # arguments: UNIT VERB ENABLE REVISION HEALTH…
-#   VERB: ensure (active, started if it is not) · restart · reload · stop
+#   VERB: ensure (active, started if it is not) · restart · reload · upgrade (nginx, as it serves) · stop
 #   HEALTH: a health check and its arguments: what must hold after.
 # The stamp is written last: without it the next plan does this again.
 set -eu
@@ -86,7 +86,7 @@ esac
 active=$(systemctl show -p ActiveState --value -- "$unit")
 # Also where it is between two of its tries: those count towards the limit of starts, too.
 systemctl reset-failed -- "$unit" 2>/dev/null || :
-if [ "$verb" = reload ] && [ "$active" = active ]; then
+if { [ "$verb" = reload ] || [ "$verb" = upgrade ]; } && [ "$active" = active ]; then
 	# Its own unit file and drop-ins are taken up by no reload.
 	since=$(systemctl show --timestamp=us+utc -p ActiveEnterTimestamp --value -- "$unit")
 	files=$(systemctl show -p FragmentPath -p DropInPaths --value -- "$unit")
@@ -108,8 +108,13 @@ fi
 case $verb in
 ensure) verb=start ;;
 reload) verb=reload-or-restart ;;
+upgrade) [ "$active" = active ] || verb=start ;;
 esac
-systemctl "$verb" -- "$unit" || failed 1
+if [ "$verb" = upgrade ]; then
+	upgrade_nginx || failed 1
+else
+	systemctl "$verb" -- "$unit" || failed 1
+fi
 if [ $# -gt 0 ]; then
 	health=$1
 	# shellcheck disable=SC2034 # health.sh reads it

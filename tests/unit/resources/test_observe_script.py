@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -155,6 +156,55 @@ END""",
         "backend@blue.service": UnitFact("masked", "failed", "masked", False),
     }
     assert facts.packages == {"curl": "7.88"}
+
+
+MAPS = """\
+/proc/41/maps:7f01-7f02 r-xp 00000000 00:2b 12   /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)
+/proc/41/maps:7f02-7f03 r--p 00000000 00:2b 12   /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)
+/proc/41/maps:7f03-7f04 r-xp 00000000 00:2b 13   /usr/lib/x86_64-linux-gnu/libicu.so.72.1 (deleted)
+/proc/41/maps:7f04-7f05 r--p 00000000 00:2b 14   /usr/lib/locale/locale-archive (deleted)
+/proc/41/maps:7f05-7f06 rw-s 00000000 00:01 15   /dev/zero (deleted)
+/proc/42/maps:7f01-7f02 r-xp 00000000 00:2b 16   /usr/bin/node (deleted)
+/proc/42/maps:7f01-7f02 r-xp 00000000 00:2b 17   /opt/vikunja/backend/blue/vikunja (deleted)
+"""
+
+
+def test_of_what_runs_it_tells_the_packages_that_were_updated_since(programs: Path) -> None:
+    states = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no"
+    blocks = "\n\n".join(f"MainPID={pid}\n{states}" for pid in (41, 42, 43, 0))
+    put(programs, "systemctl", f"cat <<END\n{blocks}\nEND")
+    put(programs, "grep", f'echo "$*" >&2\ncat <<END\n{MAPS}END')
+    put(
+        programs,
+        "dpkg-query",
+        """cat <<END
+diversion by libc6 from: /lib/libssl.so.3
+libssl3:amd64: /usr/lib/x86_64-linux-gnu/libssl.so.3
+nodejs: /usr/bin/node
+END""",
+    )
+    names = ("a.service", "b.service", "c.service", "d.service")
+    facts = ask(programs, *(("unit", name) for name in names))
+    assert {name: unit.outdated for name, unit in facts.units.items()} == {
+        # Of a package that has another name for it now, the file's.
+        "a.service": ("libicu.so.72.1", "libssl3"),
+        "b.service": ("nodejs",),
+        "c.service": (),
+        "d.service": (),
+    }
+
+
+def test_a_process_with_a_deleted_library_is_seen_in_what_the_kernel_tells(
+    programs: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "sleeps"
+    shutil.copy("/usr/bin/sleep", program)
+    with subprocess.Popen([program, "60"]) as process:
+        program.unlink()
+        lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+        process.kill()
+    said = [line for line in lines if " r-xp " in line and line.endswith(f"{program} (deleted)")]
+    assert len(said) == 1
 
 
 def test_a_probe_answers_with_its_first_line_and_cannot_read_the_questions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, FileFact, Resource, UnitFact
@@ -149,6 +150,30 @@ def running(unit: Unit, active: str = "active", stamp: str = "r1") -> Facts:
     return Facts(units={unit.unit: fact}, texts={unit.stamp: stamp})
 
 
+def with_old_libraries(unit: Unit, active: str = "active", stamp: str = "r1") -> Facts:
+    facts = running(unit, active, stamp)
+    fact = replace(facts.units[unit.unit], outdated=("libc6", "libssl3"))
+    return replace(facts, units={unit.unit: fact})
+
+
+def test_what_runs_libraries_of_before_an_update_is_started_anew() -> None:
+    difference = BACKEND.difference(with_old_libraries(BACKEND))
+    assert difference is not None
+    assert difference.because == "runs libraries that were updated since: libc6, libssl3"
+    change = AttributeChange("libraries", "of before an update", "as installed")
+    assert (difference.action, difference.changes) == ("update", (change,))
+    assert BACKEND.restarts(with_old_libraries(BACKEND), ())
+    assert not BACKEND.restarts(running(BACKEND), ())
+    # What has another reason as well says that one.
+    behind = BACKEND.difference(with_old_libraries(BACKEND, stamp="r0"))
+    assert behind is not None and behind.because == ""
+    assert {one.name for one in behind.changes} == {"libraries", "files taken up"}
+    # What stands still has none.
+    stopped = BACKEND.difference(with_old_libraries(BACKEND, "inactive"))
+    assert stopped is not None and "libraries" not in {one.name for one in stopped.changes}
+    assert not BACKEND.restarts(with_old_libraries(BACKEND, "inactive"), ())
+
+
 @pytest.mark.parametrize(
     ("unit", "facts", "fired", "interrupts"),
     [
@@ -169,6 +194,9 @@ def running(unit: Unit, active: str = "active", stamp: str = "r1") -> Facts:
             "every request",
         ),
         (PROXY, running(PROXY), ["file:/etc/a", "directory:/var/log/vikunja"], "every request"),
+        # With libraries of before an update: nginx takes over from itself.
+        (BACKEND, with_old_libraries(BACKEND), [], "requests"),
+        (PROXY, with_old_libraries(PROXY), [], ""),
     ],
 )
 def test_a_unit_interrupts_what_it_serves_only_where_it_runs_and_is_started_anew(
