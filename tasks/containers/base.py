@@ -135,6 +135,11 @@ class Container(Protocol):
     round_trips: int
     """How many processes were started in the container by this object."""
 
+    @property
+    def restart_pending(self) -> bool | None:
+        """Whether the machine that it is on waits for a restart, as that one's packages say; None
+        where nobody does."""
+
     def observe(self) -> ContainerFacts:
         """Facts from the host's side only: no process in the container, no change."""
 

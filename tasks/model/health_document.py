@@ -108,6 +108,19 @@ class BackupsHealth(_Part, frozen=True, kw_only=True):
     ] = None
 
 
+class PackagesHealth(_Part, frozen=True, kw_only=True):
+    """Of the container's own Debian. pending, pending_security: as its lists of packages tell."""
+
+    release: Text | None
+    supported_until: Text | None
+    pending: Count | None
+    pending_security: Count | None
+    held: list[Text]
+    outdated: list[Text]
+    updated_at: UtcTime | None
+    update_failure: Text | None
+
+
 class HealthFinding(_Part, frozen=True, kw_only=True):
     component: Text
     what: Text
@@ -126,6 +139,14 @@ class HealthDocument(_Part, frozen=True, kw_only=True):
     backups: Annotated[
         BackupsHealth | None,
         Meta(description="Null where the configuration that names their folder was not loaded."),
+    ] = None
+    packages: Annotated[
+        PackagesHealth | None,
+        Meta(description="Null where nobody could look into the container."),
+    ] = None
+    restart_pending: Annotated[
+        bool | None,
+        Meta(description="The machine that the container is on waits for a restart."),
     ] = None
     warnings: list[HealthFinding]
     errors: list[HealthFinding]

@@ -56,7 +56,8 @@ class Standing(Struct, frozen=True):
     oldest first. forwarding: this machine lets the container out; None where that is not its to
     do. unproven: why the container of its name is not proven its own. drill: the last that went
     well. checked: the health document of the last check, where that stands for a look inside.
-    timed: a timer of this machine takes backups. problems: what could not be looked at.
+    timed: a timer of this machine takes backups. restart_pending: the container's machine waits for
+    one; None where nobody says. problems: what could not be looked at.
     """
 
     instance_id: str
@@ -80,6 +81,7 @@ class Standing(Struct, frozen=True):
     drill: LastDrill | None = None
     checked: Mapping[str, Any] | None = None
     timed: bool = False
+    restart_pending: bool | None = None
     problems: tuple[DeployError, ...] = ()
 
     @property
@@ -134,6 +136,7 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
             standing,
             container=container_state(found, instance.id),
             own_disk=container.own_disk,
+            restart_pending=container.restart_pending,
             addresses=addresses_of(applied, found),
             forwarding=forwarding_of(found),
             container_id=found_number(found) or standing.container_id,

@@ -19,8 +19,9 @@ from tasks.resources.base import Facts
 from tasks.resources.data_move import KEPT, database_address, kept_in
 from tasks.resources.observe import Question, observe
 from tasks.resources.release import GREEN_MARKER, active_color, binary, release_file, released
-from tasks.status import measured
+from tasks.status import measured, packages
 from tasks.status.measured import Measured
+from tasks.status.packages import Packages
 
 ROUND_TRIP_SECONDS = 20.0
 WITH_CONTENT = "0" * 64
@@ -77,6 +78,8 @@ class Inside(Struct, frozen=True):
     closed: bool = False
     renewal: Renewal | None = None
     """None where the certificate does not come by ACME."""
+    packages: Packages | None = None
+    """None where nothing could be measured."""
 
 
 def shared_units(instance: Instance) -> tuple[str, ...]:
@@ -111,6 +114,7 @@ def questions(instance: Instance) -> tuple[Question, ...]:
         ("file", WITH_CONTENT, DOCUMENT),
         ("file", WITH_CONTENT, certificate_file(instance)),
         measured.question(instance),
+        ("text", layout.UPDATES),
         *(RENEWAL if instance.services.frontend.asks_authority else ()),
     )
 
@@ -137,6 +141,7 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
     record = facts.files.get(DOCUMENT)
     certificate = facts.files.get(certificate_file(instance))
     answer = facts.probes.get(measured.question(instance)[1:], "")
+    figures = measured.parse(instance, answer)
     return Inside(
         units={
             name: unit.active
@@ -147,7 +152,7 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
         recorded=recorded_color((record and record.content) or b""),
         version=release.version if release else "",
         commit=release.commit if release and release.commit != "-" else "",
-        measured=measured.parse(instance, answer),
+        measured=figures,
         certificate_until=until((certificate and certificate.content) or b"")
         if instance.services.frontend.encrypts
         else None,
@@ -159,6 +164,14 @@ def build_plan(instance: Instance, facts: Facts) -> Inside:
         closed=layout.MAINTENANCE in facts.files,
         kept=kept_in(facts, database_address(instance)),
         renewal=renewal(facts) if instance.services.frontend.asks_authority else None,
+        packages=None
+        if figures is None
+        else packages.parse(
+            measured.by_name(answer),
+            facts.texts.get(layout.UPDATES, ""),
+            (package for unit in facts.units.values() for package in unit.outdated),
+            instance.system.updates != "none",
+        ),
         standin=(found := facts.units.get(STANDIN)) is not None and found.active == "active",
     )
 

@@ -26,6 +26,7 @@ from tasks.model.health_document import (
     HealthDocument,
     HealthFinding,
     McpHealth,
+    PackagesHealth,
     RedisHealth,
     ResourcesUsed,
     Status,
@@ -80,6 +81,8 @@ def document(standing: Standing, notes: Sequence[Note], now: datetime) -> dict[s
         components=_components(standing, notes),
         resources=_resources(standing),
         backups=_backups(standing),
+        packages=_packages(standing),
+        restart_pending=standing.restart_pending,
         warnings=warnings,
         errors=errors,
     )
@@ -210,6 +213,22 @@ def _backups(standing: Standing) -> BackupsHealth | None:
         last_size_bytes=found.size_bytes,
         last_verified=found.verified,
         last_drill=standing.drill,
+    )
+
+
+def _packages(standing: Standing) -> PackagesHealth | None:
+    found = standing.inside.packages if standing.inside else None
+    if found is None:
+        return None
+    return PackagesHealth(
+        release=found.release or None,
+        supported_until=str(found.supported_until) if found.supported_until else None,
+        pending=found.pending,
+        pending_security=found.security,
+        held=list(found.held),
+        outdated=list(found.outdated),
+        updated_at=_time(found.tried),
+        update_failure=found.failure or None,
     )
 
 

@@ -127,7 +127,7 @@ def _database_arguments(instance: Instance) -> tuple[str, ...]:
 def parse(instance: Instance, text: str) -> Measured | None:
     """The probe's answer; None where it is none."""
     lines = [line for line in text.split(PART) if line]
-    found = {name: rest for name, _, rest in (line.partition(" ") for line in lines)}
+    found = by_name(text)
     if "now" not in found:
         return None
     mcp = instance.services.mcp.enabled
@@ -142,6 +142,12 @@ def parse(instance: Instance, text: str) -> Measured | None:
         usage=_usage(instance, found),
         uptimes=_uptimes(lines, found["now"]),
     )
+
+
+def by_name(text: str) -> dict[str, str]:
+    """What the probe's lines say, by their names; of several with one name the last."""
+    parts = (line.partition(" ") for line in text.split(PART) if line)
+    return {name: rest for name, _, rest in parts}
 
 
 def _answer(text: str, version: str = "") -> Answer:

@@ -75,6 +75,23 @@ class Metrics:
             "operation",
             "outcome",
         )
+        self._pending = self._gauge(
+            "pending_updates", "Packages of the container that have a newer version.", "kind"
+        )
+        self._held = self._gauge("held_packages", "Packages that are held back from updates.")
+        self._updated = self._gauge(
+            "last_updates_timestamp_seconds",
+            "When the container last took updates by itself, and how that ended.",
+            "outcome",
+        )
+        self._support = self._gauge(
+            "release_support_end_timestamp_seconds",
+            "When security updates of the container's Debian end.",
+            "release",
+        )
+        self._restart = self._gauge(
+            "machine_restart_pending", "1 where the container's machine waits for a restart."
+        )
         self._findings = self._gauge("findings", "What there is to say of the instance.", "level")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
@@ -99,6 +116,7 @@ class Metrics:
             self._certificate.labels(name).set(_moment(until))
         self._add_backups(name, health["backups"])
         self._add_resources(name, health["resources"])
+        self._add_packages(name, health)
         if standing.state is not None:
             state = standing.state
             outcome = "interrupted" if standing.interrupted else state.last_operation_status
@@ -131,6 +149,24 @@ class Metrics:
                 value = found[key.format(state)]
                 if value is not None:
                     gauge.labels(name, state).set(value * unit)
+
+    def _add_packages(self, name: str, health: Mapping[str, Any]) -> None:
+        # A document of an older version has neither.
+        if (pending := health.get("restart_pending")) is not None:
+            self._restart.labels(name).set(pending)
+        if (found := health.get("packages")) is None:
+            return
+        for kind, key in (("all", "pending"), ("security", "pending_security")):
+            if found[key] is not None:
+                self._pending.labels(name, kind).set(found[key])
+        self._held.labels(name).set(len(found["held"]))
+        if found["updated_at"]:
+            outcome = "failure" if found["update_failure"] else "success"
+            self._updated.labels(name, outcome).set(_moment(found["updated_at"]))
+        if found["supported_until"]:
+            # The whole of that day.
+            end = _moment(f"{found['supported_until']}T23:59:59+00:00")
+            self._support.labels(name, found["release"]).set(end)
 
     def text(self) -> bytes:
         made: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]

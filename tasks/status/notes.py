@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tasks.errors import DatabaseError
 from tasks.output.database_move_text import kept_hint
-from tasks.status import rules
+from tasks.status import package_rules, rules
 from tasks.status.facts import Standing
 from tasks.status.guest_facts import Renewal
 from tasks.status.rules import LEVELS, Note
@@ -62,7 +62,10 @@ def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
             found += rules.standin_notes(name, inside)
     if inside is not None and inside.measured is not None:
         found += rules.usage_notes(name, inside.measured, standing.own_disk)
+    if inside is not None and inside.packages is not None:
+        found += package_rules.package_notes(name, inside.packages, now)
     found += [
+        *package_rules.restart_note(standing.restart_pending),
         *_color_notes(standing),
         *_kept_notes(standing),
         *_certificate_notes(standing, now),

@@ -162,6 +162,8 @@ def page(standing: Standing, health: Health, now: datetime) -> str:
         rows.append(("Services", units))
     rows += component_lines(health)
     rows += resource_lines(health)
+    if health.get("packages"):
+        rows.append(("Debian", packages_text(health["packages"], now)))
     if inside is not None and inside.certificate_until is not None:
         rows.append(("Certificate", certificate_text(inside, now)))
     if health["backups"] is not None:
@@ -208,6 +210,19 @@ def resource_lines(health: Health) -> Iterator[tuple[str, str]]:
     used, available = found["disk_used_gb"], found["disk_available_gb"]
     if used is not None and available is not None:
         yield "Disk", f"{available} GB free of {used + available:.1f} GB"
+
+
+def packages_text(found: Mapping[str, Any], now: datetime) -> str:
+    """`bookworm until 2028-06-30, 3 updates pending (1 for security), updated 5 h ago`"""
+    until = f" until {found['supported_until']}" if found["supported_until"] else ""
+    parts = [f"{found['release'] or 'unknown'}{until}"]
+    if found["pending"] is not None:
+        security = f" ({found['pending_security']} for security)" if found["pending"] else ""
+        parts.append(f"{found['pending'] or 'no'} updates pending{security}")
+    if found["updated_at"]:
+        failed = ", failed" if found["update_failure"] else ""
+        parts.append(f"updated {ago(found['updated_at'], now)}{failed}")
+    return ", ".join(parts)
 
 
 def backups_text(found: Mapping[str, Any], now: datetime) -> str:

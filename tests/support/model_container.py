@@ -217,6 +217,7 @@ def observer_probes(text: str) -> set[str] | None:
 
 class ModelContainer:
     own_disk = False
+    restart_pending = False
 
     def __init__(self, spec: ContainerSpec, world: World) -> None:
         self.spec = spec

@@ -58,11 +58,19 @@ RESTART_FIELDS = frozenset(
 )
 
 
+RESTART_REQUIRED = Path("/run/reboot-required")
+"""Where Debian's packages of kernels and the like say so."""
+
+
 class LxcContainer:
     """One container of plain LXC: tasks.containers.base.Container."""
 
     own_disk = False
     """An overlay shares its file system with the host: disk_size_gb is not enforced."""
+
+    @property
+    def restart_pending(self) -> bool | None:
+        return RESTART_REQUIRED.exists()
 
     def __init__(self, spec: ContainerSpec, paths: Paths) -> None:
         self.spec = spec

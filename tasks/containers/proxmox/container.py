@@ -68,6 +68,8 @@ class ProxmoxContainer:
     """
 
     own_disk = True
+    restart_pending = None
+    """No call of the API says it."""
 
     def __init__(
         self,

@@ -104,6 +104,33 @@ _measure_units() {
 	printf 'now %s\n' "$(date +%s)"
 }
 
+_pending_packages() {
+	# How many packages have a newer version, by the lists that are there, and how many of them one that
+	# fixes security. Of what changed nothing since it is known from before: apt needs its time.
+	stamp=$(stat -c %.Z /var/lib/apt/lists /var/lib/dpkg/status /etc/apt/preferences.d 2>/dev/null |
+		tr '\n' ' ')
+	kept=/run/vikunja-deploy/pending known=
+	{ IFS= read -r known <"$kept"; } 2>/dev/null
+	case $known in
+	"$stamp="*) ;;
+	*)
+		listing=$(apt-get -s -q -o Debug::NoLocking=1 --with-new-pkgs upgrade 2>/dev/null) || return
+		known=$stamp=$(printf '%s\n' "$listing" | awk '
+			/^Inst [^ ]+ \[/ { all++; if ($0 ~ /\([^)]*Debian-Security:/) security++ }
+			END { print all + 0, security + 0 }')
+		mkdir -p "${kept%/*}" && printf '%s\n' "$known" >"$kept.$$" && mv -f "$kept.$$" "$kept"
+		;;
+	esac
+	printf 'pending %s\n' "${known#*=}"
+}
+
+_measure_packages() {
+	sed -n 's/^VERSION_CODENAME="*\([a-z]*\)"*$/suite \1/p' /etc/os-release
+	# shellcheck disable=SC2016 # dpkg-query expands these
+	printf 'held %s\n' "$(dpkg-query -W -f '${db:Status-Want} ${Package}\n' | sed -n 's/^hold //p' | tr '\n' ' ')"
+	_pending_packages
+}
+
 _measure_database() {
 	kind=$1
 	shift
@@ -204,6 +231,7 @@ probe_measure() {
 		_measure_memory &
 		_measure_disk &
 		_measure_units &
+		_measure_packages &
 		wait
 	} | tr '\n' '\036'
 	echo

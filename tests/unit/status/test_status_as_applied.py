@@ -17,6 +17,7 @@ from tasks.status.measured import question
 
 class Running:
     own_disk = False
+    restart_pending = None
 
     def __init__(self, owner: str) -> None:
         self._facts = ContainerFacts(exists=True, running=True, owner=owner, attributes={})

@@ -23,6 +23,7 @@ from tasks.status.measured import (
     parse,
     question,
 )
+from tasks.status.packages import Packages
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KIBIBYTE = 1024
@@ -234,6 +235,7 @@ def test_facts_of_one_round_trip_become_what_they_mean() -> None:
         commit=COMMIT,
         measured=parse(instance, answer("backend 200 0.1 ")),
         releases={"green": ("v2.0.0", COMMIT)},
+        packages=Packages("", None, None),
     )
 
 
