@@ -87,7 +87,7 @@ def texts() -> Iterator[Text]:
         shebang = SHEBANG.match(path.read_text())
         if shebang:
             yield Text(_name(path), "bash" if shebang[1] == "bash" else "sh", path.read_text())
-    for name in ("database_host", "database_tls", "package_source"):
+    for name in ("database_host", "database_tls", "package_source", "security_update"):
         yield Text(name, "sh", (ROOT / f"tests/lab/{name}.sh").read_text())
 
 

@@ -13,7 +13,7 @@ upgrade_nginx() {
 	sleep 1
 	upgraded=0
 	/etc/init.d/nginx upgrade || upgraded=1
-	: >/run/nginx/keeping
+	: >/run/nginx/keeping && chown www-data:www-data /run/nginx/keeping
 	new=$(nginx_master) || return 1
 	if [ "$upgraded" != 0 ] || [ "$new" = "$old" ]; then
 		echo 'nginx goes on with its program of before: see its log' >&2
