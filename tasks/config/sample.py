@@ -14,6 +14,8 @@ from tasks.config.schema import Schema, config_schema, default_of
 
 _WIDTH = 92
 
+NOTHING: Mapping[str, str] = {}
+
 EXAMPLE: Mapping[str, Any] = {
     "deployment": {"instance_id": "vikunja-main"},
     "proxmox": {"node": "pve"},
@@ -29,10 +31,15 @@ EXAMPLE: Mapping[str, Any] = {
 """What config.example.yaml gives."""
 
 
-def commented(given: Mapping[str, Any], schema_path: str = "schemas/config.schema.json") -> str:
+def commented(
+    given: Mapping[str, Any],
+    schema_path: str = "schemas/config.schema.json",
+    origins: Mapping[str, str] = NOTHING,
+) -> str:
     """The text of a configuration file that gives exactly these keys and explains all others.
 
-    schema_path: where editors find the schema, seen from the file.
+    schema_path: where editors find the schema, seen from the file. origins: where the values of
+    keys come from, by dotted key; each is said above its key.
     """
     schema = config_schema()
     lines = [
@@ -42,33 +49,42 @@ def commented(given: Mapping[str, Any], schema_path: str = "schemas/config.schem
         "# Keys that are commented out show their default, or an example where they have none.",
     ]
     for name, inner in schema["properties"].items():
-        lines += ["", *_section(name, inner, given)]
+        lines += ["", *_section(name, inner, given, origins)]
     return "\n".join(lines) + "\n"
 
 
-def _section(name: str, schema: Schema, given: Mapping[str, Any]) -> Iterator[str]:
+def _section(
+    name: str, schema: Schema, given: Mapping[str, Any], origins: Mapping[str, str]
+) -> Iterator[str]:
     yield from _prose(schema["description"])
     if "properties" not in schema:
-        yield from _key_lines(name, schema, given, given)
+        yield from _key_lines(name, schema, given, given, name, origins)
     elif name in given or "default" in schema:
         yield f"{name}:"
-        yield from _indented(_keys(schema, given.get(name) or {}, given))
+        yield from _indented(_keys(schema, given.get(name) or {}, given, name, origins))
     else:
         # One of several sections of which another one is given.
         yield f"#{name}:"
         yield from (f"#{line}".rstrip() for line in _indented(_required_keys(schema, given)))
 
 
-def _keys(schema: Schema, section: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
+def _keys(
+    schema: Schema,
+    section: Mapping[str, Any],
+    document: Mapping[str, Any],
+    above: str = "",
+    origins: Mapping[str, str] = NOTHING,
+) -> Iterator[str]:
     for number, (name, inner) in enumerate(schema["properties"].items()):
         if number:
             yield ""
         yield from _prose(_description(inner))
         if "properties" in inner:
             yield f"{name}:"
-            yield from _indented(_keys(inner, section.get(name) or {}, document))
+            at = f"{above}.{name}"
+            yield from _indented(_keys(inner, section.get(name) or {}, document, at, origins))
         else:
-            yield from _key_lines(name, inner, section, document)
+            yield from _key_lines(name, inner, section, document, f"{above}.{name}", origins)
 
 
 def _required_keys(schema: Schema, document: Mapping[str, Any]) -> Iterator[str]:
@@ -87,10 +103,25 @@ def _required_keys(schema: Schema, document: Mapping[str, Any]) -> Iterator[str]
 
 
 def _key_lines(
-    name: str, schema: Schema, section: Mapping[str, Any], document: Mapping[str, Any]
+    name: str,
+    schema: Schema,
+    section: Mapping[str, Any],
+    document: Mapping[str, Any],
+    at: str,
+    origins: Mapping[str, str],
 ) -> Iterator[str]:
-    if section.get(name) is not None:
-        yield from yaml_lines(name, section[name])
+    value = section.get(name)
+    if value is not None:
+        if at in origins:
+            yield from _prose(f"From {origins[at]}.")
+        inner = [f"{at}.{one}" for one in value] if isinstance(value, Mapping) else []
+        if not origins.keys() & set(inner):
+            yield from yaml_lines(name, value)
+            return
+        yield f"{name}:"
+        for key, one in zip(inner, value, strict=True):
+            said = [f"# From {origins[key]}."] if key in origins else []
+            yield from _indented(iter([*said, *yaml_lines(one, value[one])]))
         return
     value = default_of(schema, document)
     if value is None or value in ([], {}):
