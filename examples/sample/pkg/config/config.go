@@ -1,4 +1,4 @@
-// Package config reads the VIKUNJA_… environment.
+// Package config reads the VIKUNJA_… environment, and config.yml below it.
 package config
 
 import (
@@ -76,6 +76,11 @@ func Load() (Config, error) { return load(os.LookupEnv, version.Version) }
 func load(lookup func(string) (string, bool), named string) (Config, error) {
 	release := releaseOf(named)
 	from := &source{lookup: lookup, files: release.readsFiles()}
+	file, _, err := readFile(from.text("SERVICE_ROOTPATH", "."))
+	if err != nil {
+		return Config{}, err
+	}
+	from.file = file
 	secret, warnings := sessionSecret(from, release)
 	root := from.text("SERVICE_ROOTPATH", ".")
 	config := Config{

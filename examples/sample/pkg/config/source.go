@@ -9,15 +9,16 @@ import (
 
 const prefix = "VIKUNJA_"
 
-// source reads keys from the environment and keeps the first thing that is wrong.
+// source reads keys from the environment, then from a file, and keeps the first thing that is wrong.
 type source struct {
 	lookup func(string) (string, bool)
 	files  bool
+	file   map[string]string
 	err    error
 }
 
 // text returns KEY's value: the content of the file KEY_FILE names, where those count, else KEY, else
-// fallback.
+// the configuration file's, else fallback.
 func (s *source) text(key, fallback string) string {
 	if path, ok := s.lookup(prefix + key + "_FILE"); s.files && ok && path != "" {
 		content, err := os.ReadFile(path)
@@ -28,6 +29,9 @@ func (s *source) text(key, fallback string) string {
 		return strings.TrimSpace(string(content))
 	}
 	if value, ok := s.lookup(prefix + key); ok {
+		return value
+	}
+	if value, ok := s.file[key]; ok {
 		return value
 	}
 	return fallback
