@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Protocol
 
 from msgspec import Struct
 
@@ -125,8 +125,18 @@ def refuse_other_engine(contents: Contents, instance: Instance) -> None:
         )
 
 
+class Sizes(Protocol):
+    """What is to be brought, in bytes."""
+
+    @property
+    def database_size_bytes(self) -> int: ...
+
+    @property
+    def files_size_bytes(self) -> int: ...
+
+
 def require_room(
-    expected: Contents | Metadata, container: Container, where: str, folder: str = f"{DATA}/files"
+    expected: Sizes, container: Container, where: str, folder: str = f"{DATA}/files"
 ) -> None:
     """Raise ResourceError where the container has not enough free for what is unpacked and loaded
     beside what serves. folder: of the attachments, beside which they come to lie."""

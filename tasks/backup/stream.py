@@ -82,7 +82,7 @@ def write_archive(
             reader = MemberReader(manifest.add)
             for name, data in own.items():
                 _add_own(compressor, reader, f"{archive.root}/{name}", data, archive.epoch)
-            with _running(produce) as stream:
+            with produced(produce) as stream:
                 _pass(stream, reader, compressor, expected, progress)
             contents = describe(manifest.counted)
             _add_manifest(compressor, manifest, contents, archive)
@@ -203,7 +203,7 @@ def _add_manifest(
 
 
 @contextmanager
-def _running(produce: Produce) -> Iterator[IO[bytes]]:
+def produced(produce: Produce) -> Iterator[IO[bytes]]:
     """The stream that `produce` writes, in a thread; its own failure goes before any other.
 
     Where the reader stops early the pipe closes, and who writes to it ends by that.

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.commands.base import DeployCommand, caller_folder, option
+from tasks.commands.base import (
+    PROGRESS_OPTION,
+    WAIT_OPTION,
+    YES_OPTION,
+    DeployCommand,
+    caller_folder,
+    option,
+)
 from tasks.commands.init import Init, answer, named_by, refuse_existing, schema_for
 from tasks.errors import UsageError
 from tasks.output import console
@@ -29,14 +36,20 @@ _DECIDED = (
 
 class Import(DeployCommand):
     name = "import"
-    doc_purpose = "move in: write a config.yaml for a Vikunja that was installed otherwise"
-    doc_usage = "--from SOURCE"
+    doc_purpose = "move in from a Vikunja that was installed otherwise"
+    doc_usage = "[ID] --from SOURCE"
+    changes = True
     doc_description = "It looks, and changes nothing where it looks."
     options = (
         option("from", str, "", "container:NAME, ssh:USER@HOST[:PORT], folder:PATH or dump:FILE"),
         option("to", str, "config.yaml", "the file to write; secrets go into files beside it"),
         option("force", bool, False, "overwrite it", short="f"),
         option("unit", str, "", "which one, where several are there"),
+        option("data", bool, False, "bring its data into an instance that is there"),
+        option("stop_source", bool, False, "with --data: stop its unit [you do when asked]"),
+        WAIT_OPTION,
+        PROGRESS_OPTION,
+        YES_OPTION,
         *(one for one in Init.options if one["name"] not in _DECIDED),
     )
 
@@ -49,9 +62,17 @@ class Import(DeployCommand):
         from tasks.imports.sources import look_at, split
         from tasks.paths import host_paths
 
-        if arguments:
-            raise UsageError(f"import takes no arguments: {' '.join(arguments)}")
         kind, _ = split(options["from"])
+        if options["data"]:
+            from tasks.commands.import_data import bring
+
+            require_root(self.name, self.name)
+            return bring(options, arguments)
+        if arguments:
+            raise UsageError(
+                f"import takes no arguments: {' '.join(arguments)}",
+                hint="With --data it takes the instance that the data is brought into.",
+            )
         if kind == "container":
             require_root(self.name, self.name)
         output = caller_folder() / options["to"]
@@ -70,6 +91,10 @@ class Import(DeployCommand):
             console.note(line)
         named = named_by(output, options["to"])
         console.note(f"Next: ./doit check{named}, then ./doit apply{named}")
+        console.note(
+            f"Then its data: ./doit import{named} {answers['instance_id']} --data --from "
+            f"{options['from']}"
+        )
         return 0
 
 

@@ -74,7 +74,7 @@ def stop_writes(context: ApplyContext, freeze: WriteFreeze) -> None:
 def recover_interrupted(context: ApplyContext, _: InterruptedUpdate, __: PlanEntry) -> None:
     """Put in order what an update left that broke off."""
     if REHEARSAL in context.inspection.facts.texts:
-        end(context, database_for(context.inspection.instance, context.container))
+        end(context.container, database_for(context.inspection.instance, context.container))
         context.log(f"ended a rehearsal that was not finished, and its copy {PLACE}")
     said = recover(context.container, context.where)
     if said:

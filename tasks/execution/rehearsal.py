@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct
 
+from tasks.containers.base import Container
 from tasks.databases import LIVE, Database, database_for
 from tasks.errors import DatabaseError, DeployError, UnhealthyError
 from tasks.execution.context import ApplyContext
 from tasks.guest.runner import GuestScript, last_lines
-from tasks.model.instance import Instance
+from tasks.model.instance import Color, Instance
 from tasks.model.layout import OUTBOUND_SETTINGS, attachments
 from tasks.planning.migrations import shown
+from tasks.progress import Progress
 from tasks.resources.files import Absent, File
 from tasks.resources.landing import put_files
 from tasks.resources.migration import DATABASE_FILE, REHEARSAL, Rehearsal
@@ -31,6 +34,23 @@ MOST_SECONDS = 3600
 EVERY_SECONDS = 0.3
 
 
+class Rehearsing(Struct, frozen=True):
+    """What is rehearsed where. color: whose release and settings; version: that it answers with.
+    pending: ids of migrations, None where only the rehearsal shows them. label: of the version."""
+
+    instance: Instance
+    container: Container
+    color: Color
+    version: str
+    pending: tuple[str, ...] | None
+    label: str
+    progress: Progress
+
+    @property
+    def where(self) -> str:
+        return self.instance.id
+
+
 class Rehearsed(Struct, frozen=True):
     """ran: ids of the migrations, oldest first. seconds: from the start to the first healthy answer
     after all of them."""
@@ -41,65 +61,76 @@ class Rehearsed(Struct, frozen=True):
 
 def rehearse(context: ApplyContext, rehearsal: Rehearsal) -> Rehearsed:
     """Run the new version on a copy of the database until it is healthy."""
-    database = database_for(context.inspection.instance, context.container)
-    mark(context, present=True)
+    instance = context.inspection.instance
+    database = database_for(instance, context.container)
+    site = Rehearsing(
+        instance,
+        context.container,
+        rehearsal.color,
+        context.version,
+        rehearsal.pending,
+        rehearsal.label,
+        context.progress,
+    )
+    mark(context.container, present=True)
     try:
         context.progress.step("copying the database for the rehearsal")
         database.copy(PLACE)
-        rehearsed = _run(context, rehearsal, database)
+        rehearsed = run_on_copy(site, database, database.migrations(LIVE))
     except BaseException:
         # What cannot be cleared away now shows in the next plan; why it failed counts.
         with contextlib.suppress(DeployError):
-            end(context, database)
+            end(context.container, database)
         raise
-    end(context, database)
+    end(context.container, database)
     what = shown(rehearsed.ran) if rehearsed.ran else "no migration"
     context.log(f"rehearsed on a copy: {what} in {rehearsed.seconds:.1f} s")
     return rehearsed
 
 
-def end(context: ApplyContext, database: Database) -> None:
+def end(container: Container, database: Database) -> None:
     """Leave nothing of a rehearsal, whatever became of it."""
-    _act(context, "end")
+    failure = partial(_failed, container.spec.instance_id)
+    REHEARSE.run(container, "end", failure=failure)
     database.drop(PLACE)
-    mark(context, present=False)
+    mark(container, present=False)
 
 
-def mark(context: ApplyContext, *, present: bool) -> None:
+def mark(container: Container, *, present: bool) -> None:
     """Note in the container that there may be something of a rehearsal."""
     noted = File(path=REHEARSAL, content=b"begun\n", mode="0600")
-    put_files(context.container, noted if present else Absent(path=REHEARSAL))
+    put_files(container, noted if present else Absent(path=REHEARSAL))
 
 
-def _run(context: ApplyContext, rehearsal: Rehearsal, database: Database) -> Rehearsed:
-    instance = context.inspection.instance
-    before = database.migrations(LIVE)
+def run_on_copy(site: Rehearsing, database: Database, before: Sequence[str]) -> Rehearsed:
+    """Run the version on what lies in the place PLACE until it is healthy. before: the migrations
+    that this has been through."""
+    instance = site.instance
     hidden = [attachments(instance)]
     if instance.database.type == "sqlite":
         hidden += [f"{DATABASE_FILE}{suffix}" for suffix in ("", "-wal", "-shm")]
     begun = time.monotonic()
     port = _act(
-        context,
+        site,
         "begin",
-        rehearsal.color,
+        site.color,
         str(MOST_SECONDS),
         *hidden,
         stdin=settings(instance, database.name(PLACE)),
     )
     migrated = 0.0
     # It answers once it has migrated, however long that takes, and then soon.
-    while (said := _look(context, port)) != "healthy":
+    while (said := _look(site, port)) != "healthy":
         ids = database.migrations(PLACE) if migrated == 0.0 else ()
-        if migrated == 0.0 and not set(rehearsal.pending or ()) - set(ids):
+        if migrated == 0.0 and not set(site.pending or ()) - set(ids):
             migrated = time.monotonic()
         if migrated and time.monotonic() - migrated > instance.vikunja.start_timeout_seconds:
             raise UnhealthyError(
-                f"the rehearsal of {rehearsal.label} ran its migrations, but is not healthy: "
-                f"{said}",
-                where=context.where,
+                f"the rehearsal of {site.label} ran its migrations, but is not healthy: {said}",
+                where=site.where,
                 hint="Nothing was changed. Mend the new version, or wait for a better one.",
             )
-        context.progress.step("rehearsing the migrations on a copy")
+        site.progress.step("rehearsing the migrations on a copy")
         time.sleep(EVERY_SECONDS)
     seconds = time.monotonic() - begun
     return Rehearsed(tuple(sorted(set(database.migrations(PLACE)) - set(before))), seconds)
@@ -120,27 +151,26 @@ def quoted(value: str) -> str:
     return f'"{value}"'
 
 
-def _act(context: ApplyContext, *arguments: str, stdin: bytes | None = None) -> str:
-    done = REHEARSE.run(
-        context.container, *arguments, stdin=stdin, failure=partial(_failed, context)
-    )
+def _act(site: Rehearsing, *arguments: str, stdin: bytes | None = None) -> str:
+    failure = partial(_failed, site.where)
+    done = REHEARSE.run(site.container, *arguments, stdin=stdin, failure=failure)
     return done.stdout.decode().strip()
 
 
-def _look(context: ApplyContext, port: str) -> str:
+def _look(site: Rehearsing, port: str) -> str:
     """`healthy`, or how it is."""
-    failure = partial(_failed, context)
-    done = LOOK.run(context.container, "look", port, context.version, failure=failure)
+    failure = partial(_failed, site.where)
+    done = LOOK.run(site.container, "look", port, site.version, failure=failure)
     said = done.stdout.decode().strip()
     if said == "ended":
         raise failure(0, last_lines(done.stderr))
     return said
 
 
-def _failed(context: ApplyContext, _: int, lines: list[str]) -> DatabaseError:
+def _failed(where: str, _: int, lines: list[str]) -> DatabaseError:
     return DatabaseError(
         f"the rehearsal of the migrations failed: {lines[-1] if lines else 'no word of why'}",
-        where=context.where,
+        where=where,
         evidence=lines[:-1],
         hint="Nothing was changed. The new version does not get on with this database: see the "
         "lines above, and the version's own notes.",

@@ -19,6 +19,7 @@ BEHIND = {
     "answers": ("given-addresses", "health"),
     "attachments": ("attachments-folder", "bucket"),
     "color-secrets": ("database-login",),
+    "database-mysql": ("mysql-rows",),
     "external-mysql": ("database-login",),
     "external-postgresql": ("database-login",),
     "given-names": ("given-addresses",),
@@ -28,6 +29,7 @@ BEHIND = {
     "redis-passwords": ("database-login",),
     "retired-secrets": ("redis-passwords",),
     "self-signed-certificate": ("given-addresses",),
+    "source-database": ("database-login", "mysql-rows"),
 }
 """Scripts that are put behind others, whose functions they use."""
 

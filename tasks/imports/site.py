@@ -49,10 +49,10 @@ def place_site(found: Found, placed: Placed) -> None:
     aliases = [name for name in others if not _ADDRESS.match(name) and "*" not in name]
     if front and aliases and domain:
         placed.put("network.aliases", aliases, front.file)
-    _tls(found, placed, url.value if url else "")
+    _tls(found, placed, url.value if url else "", own_address=not domain)
 
 
-def _tls(found: Found, placed: Placed, url: str) -> None:
+def _tls(found: Found, placed: Placed, url: str, *, own_address: bool) -> None:
     parts = urlsplit(url)
     origin = "service.publicurl"
     front = found.front
@@ -60,9 +60,10 @@ def _tls(found: Found, placed: Placed, url: str) -> None:
     own = autotls is not None and truth(autotls.value)
     if parts.scheme == "http" and not (front and front.encrypts) and not own:
         placed.put("services.frontend.tls", "off", origin)
-        _port(placed, "port", parts.port or 80, 80, origin)
+        if not own_address:
+            _port(placed, "port", parts.port or 80, 80, origin)
         return
-    if parts.scheme:
+    if parts.scheme and not own_address:
         _port(placed, "ssl_port", parts.port or 443, 443, origin)
     if front and front.certificate:
         held = [found.secrets.get(path) for path in (front.certificate, front.key)]

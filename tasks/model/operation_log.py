@@ -39,6 +39,7 @@ OperationName = Literal[
     "stop",
     "restart",
     "drill",
+    "import",
 ]
 OPERATIONS: tuple[OperationName, ...] = get_args(OperationName)
 
@@ -57,6 +58,7 @@ NOUNS: dict[LogName, str] = {
     "stop": "shutdown",
     "restart": "restart",
     "drill": "restore drill",
+    "import": "import",
     "user": "user command",
     "app": "application command",
 }

@@ -16,7 +16,7 @@ from tasks.secret import Secret
 
 Kind = Literal["failure", "recovery", "success"]
 
-CHANGES = ("deploy", "update", "reconfigure", "rollback", "restore")
+CHANGES = ("deploy", "update", "reconfigure", "rollback", "restore", "import")
 """They change the same thing: what one of them broke, another one mends."""
 
 

@@ -83,17 +83,17 @@ def restore(
     Raises RolledBackError where what was there serves again; before the cutover, the failure
     itself, and nothing was touched.
     """
-    _recover_interrupted(target, operation)
+    recover_interrupted(target, operation)
     # It was found before the lock was taken: another color may serve now.
     target = find_target(target.instance, target.container, paths)
-    cutover = _cutover(target, progress)
+    cutover = cutover_of(target, progress)
     staged = _stage(target, request, cutover, paths, operation, prove)
     with discarded_on_failure(cutover, operation):
         operation.info("Swapping in what was restored")
         cutover.perform(staged.secret)
     clean(cutover)
     operation.info(f"{request.archive.name} is live")
-    _start(target)
+    start_all(target)
     return Restored(staged.contents, staged.safety, staged.kept)
 
 
@@ -118,7 +118,7 @@ def find_target(instance: Instance, container: Container, paths: Paths) -> Resto
     return RestoreTarget(running.instance, container, running)
 
 
-def _recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
+def recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
     """What a killed run has left working ends, and what it has left undone is put in order."""
     wait_for_leftovers(target.container)
     done = recover(target.container, target.instance.id)
@@ -126,7 +126,7 @@ def _recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
         operation.warn(done)
 
 
-def _cutover(target: RestoreTarget, progress: Progress) -> Cutover:
+def cutover_of(target: RestoreTarget, progress: Progress) -> Cutover:
     instance, container, running = target.instance, target.container, target.running
     database = database_for(instance, container, running.color)
     return Cutover(instance, container, database, running.color, running.version, progress)
@@ -159,7 +159,7 @@ def _stage(
     )
 
 
-def _start(target: RestoreTarget) -> None:
+def start_all(target: RestoreTarget) -> None:
     """All that the instance needs runs, also where it was stopped, and its page answers."""
     instance, container = target.instance, target.container
 
