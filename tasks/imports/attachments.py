@@ -73,10 +73,8 @@ def copy_attachments(
 ) -> Copied:
     """Bring into a folder of the container what has come, or is another one, since `before`, and
     compare its digests; remove what has gone since. Raises DeployError."""
-    known = before.files
     now = list_files(data.live, data.files)
-    new = sorted(name for name, said in now.items() if known.get(name) != said)
-    gone = sorted(known.keys() - now.keys())
+    new, gone = difference(before.files, now)
     names = _lines(new)
     carry(
         data,
@@ -90,6 +88,12 @@ def copy_attachments(
     if new:
         _compare(data, container, folder, new)
     return Copied(now)
+
+
+def difference(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """What has come or is another one, and what has gone; by name."""
+    new = sorted(name for name, said in now.items() if before.get(name) != said)
+    return new, sorted(before.keys() - now.keys())
 
 
 EMPTY = ["tar", "-cf", "-", "-T", "/dev/null"]

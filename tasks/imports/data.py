@@ -103,12 +103,12 @@ def data_of(found: Found, source: Source) -> SourceData:
 
 def _live(source: Source) -> LiveSource:
     if isinstance(source, Folder):
-        return Live(source.said, _here)
+        return Live(source.said, run_here)
     assert isinstance(source, LiveSource)
     return source
 
 
-def _here(
+def run_here(
     argv: Sequence[str],
     *,
     stdin: bytes | IO[bytes] | None,

@@ -18,10 +18,6 @@ about() {
 	stat -L -c '%s	%Y	%n' "$@"
 }
 
-identity() {
-	stat -L -c '%d:%i' "$1" 2>/dev/null
-}
-
 action=$1
 shift
 case $action in
@@ -53,22 +49,10 @@ marks)
 	done
 	;;
 open)
-	wanted=
-	for file in "$@"; do wanted="$wanted $(identity "$file")"; done
-	for process in /proc/[0-9]*; do
-		for descriptor in "$process"/fd/*; do
-			case $(readlink "$descriptor" 2>/dev/null) in
-			/*) ;;
-			*) continue ;;
-			esac
-			found=$(identity "$descriptor") || continue
-			case " $wanted " in
-			*" $found "*)
-				printf '%s\t%s\n' "${process#/proc/}" "$(cat "$process/comm" 2>/dev/null)"
-				break
-				;;
-			esac
-		done
+	for file in "$@"; do
+		[ ! -e "$file" ] || find -L /proc/[0-9]*/fd -maxdepth 1 -samefile "$file" 2>/dev/null
+	done | cut -d / -f 3 | sort -u | while IFS= read -r process; do
+		printf '%s\t%s\n' "$process" "$(cat "/proc/$process/comm" 2>/dev/null)"
 	done
 	;;
 running)
