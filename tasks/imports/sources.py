@@ -63,7 +63,8 @@ def place_of(said: str, folder: Path, paths: Paths) -> Place:
         if not found or (found["port"] and not 0 < int(found["port"]) < 65536):
             raise UsageError(f'"{said}" is no address', hint="--from ssh:USER@HOST[:PORT]")
         host, port = found["host"].strip("[]"), int(found["port"] or 22)
-        access = OpenSsh(host, paths.run / "ssh", found["user"] or "root", port)
+        # Short, whatever the prefix is, and nobody else's: a socket's path is limited.
+        access = OpenSsh(host, Path.home() / ".ssh", found["user"] or "root", port)
         return Place(kind, ssh_source(said, access))
     if kind == "folder":
         root = folder_source(said, folder / rest)

@@ -67,7 +67,7 @@ def old(site: Site) -> Iterator[OldInstallation]:
     made = OldInstallation(LxcContainer(spec, site.paths), spec.ip_address.partition("/")[0])
     made.make()
     yield made
-    made.container.destroy()
+    made.destroy()
 
 
 def bring(site: Site, said: str, *words: str, code: int = 0) -> str:

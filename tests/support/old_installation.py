@@ -149,6 +149,11 @@ class OldInstallation:
         self.container.start()
         self.run("rm", "-f", MARKER_PATH)
 
+    def destroy(self) -> None:
+        """With the marker, by which it is known for a container of these tests."""
+        self.shell('echo "$1" >"$2"', self.container.spec.instance_id, MARKER_PATH)
+        self.container.destroy()
+
     def lay(self, layout: Layout, program: bytes) -> None:
         """Only what the layout has; started, and with nothing in it."""
         if self.layout:
