@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.commands.base import caller_folder, load, named, only
+from tasks.commands.base import caller_folder, load, only
 from tasks.commands.restore import serving_on
 from tasks.errors import CancelledError, UsageError
 from tasks.output import console
@@ -118,5 +118,5 @@ def report(instance: Instance, data: SourceData, imported: Imported, *, stopped:
         )
     console.note(
         f"To go back: {start} at {data.said}, which holds all that it held; what was written to "
-        f"{named(instance)} since stays there."
+        f"{instance.id} since stays there."
     )

@@ -87,10 +87,10 @@ must_exist() {
 }
 
 counts() {
-	# DATABASE
+	# DATABASE: by one client for all of them.
 	list "$1" | while IFS= read -r table; do
-		printf '%s\t%s\n' "$table" "$(echo "select count(*) from $(quoted "$table")" | ask --database="$1")"
-	done
+		printf 'select %s, count(*) from %s;\n' "$(text "$table")" "$(quoted "$table")"
+	done | ask --database="$1"
 }
 
 columns() {

@@ -95,14 +95,11 @@ counts)
 				where schemaname not in ('pg_catalog', 'information_schema') \gexec
 		SQL
 	else
-		ask <<-'SQL' | while IFS= read -r table; do
-			select table_name from information_schema.tables
-				where table_schema = database() and table_type = 'BASE TABLE' order by 1
-		SQL
-			printf '%s\t' "$table"
-			# shellcheck disable=SC2016 # literal backticks
-			printf 'select count(*) from `%s`' "${table//\`/\`\`}" | ask
-		done
+		# By one client for all of them.
+		echo "select concat('select ', quote(table_name), ', count(*) from ', char(96),
+			replace(table_name, char(96), concat(char(96), char(96))), char(96), ';')
+			from information_schema.tables
+			where table_schema = database() and table_type = 'BASE TABLE' order by 1" | ask | ask
 	fi
 	;;
 others)
