@@ -116,6 +116,9 @@ def ask(
     }
     if {"repository", "branch"} & given.keys():
         given.setdefault("source", "git")
+    if found.layout == "dump" and found.version and "source" not in given:
+        # Its rows fit the tables of that version.
+        given.setdefault("release", found.version)
     if domain := domain_of(found):
         given.setdefault("domain", domain)
     elif given.get("ip_address", DHCP) != DHCP:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tasks.imports.found import Found
     from tasks.model.instance import Instance
     from tasks.workflows.data_import import Imported
+    from tasks.workflows.dump_import import DumpSource
     from tasks.workflows.restore import RestoreTarget
 
 
@@ -23,17 +24,21 @@ def bring(options: Mapping[str, Any], arguments: list[str]) -> int:
     from tasks.containers import container_for
     from tasks.imports.data import data_of
     from tasks.imports.look import look
-    from tasks.imports.sources import place_of
+    from tasks.imports.sources import place_of, split
     from tasks.imports.stopping import require_possible, require_stopped
     from tasks.model import state as states
     from tasks.model.operations import operation
     from tasks.output.show_progress import show_progress
     from tasks.paths import host_paths
     from tasks.workflows.data_import import ImportRequest, import_data, refuse_other_engine
+    from tasks.workflows.dump_import import DumpSource
     from tasks.workflows.restore import find_target
 
     instance = only(load(options, arguments), arguments, "import")
     paths = host_paths()
+    kind, rest = split(options["from"])
+    if kind == "dump":
+        return bring_dump(instance, DumpSource(options["from"], caller_folder() / rest), options)
     place = place_of(options["from"], caller_folder(), paths)
     found = look(place.source, place.base, options["unit"])
     data = data_of(found, place.source)
@@ -42,7 +47,7 @@ def bring(options: Mapping[str, Any], arguments: list[str]) -> int:
     require_possible(data, stop=options["stop_source"])
     if not options["stop_source"] and not console.interactive():
         require_stopped(data)
-    for line in comparison(found, data, target):
+    for line in comparison(found, data.said, target):
         console.note(line)
     if not options["yes"]:
         confirm(instance)
@@ -60,7 +65,49 @@ def bring(options: Mapping[str, Any], arguments: list[str]) -> int:
     return 0
 
 
-def comparison(found: Found, data: SourceData, target: RestoreTarget) -> list[str]:
+def bring_dump(instance: Instance, source: DumpSource, options: Mapping[str, Any]) -> int:
+    """What the application's own dump holds."""
+    from tasks.backup.listing import size_text
+    from tasks.containers import container_for
+    from tasks.imports.dump import look_at_dump
+    from tasks.model import state as states
+    from tasks.model.operations import operation
+    from tasks.output.show_progress import show_progress
+    from tasks.paths import host_paths
+    from tasks.workflows.dump_import import import_dump
+    from tasks.workflows.restore import find_target
+
+    paths = host_paths()
+    found = look_at_dump(source.said, source.path)
+    target = find_target(instance, container_for(instance, paths), paths)
+    if options["stop_source"]:
+        raise UsageError(f"--stop-source: {source.said} has no unit that could be stopped")
+    for line in comparison(found, source.said, target):
+        console.note(line)
+    if not options["yes"]:
+        confirm(instance)
+    before = states.read(paths, instance.id)
+    with (
+        show_progress([instance.id], lines=options["progress"]) as progress,
+        operation(
+            paths, instance.id, "import", wait_seconds=options["wait"], warn=console.warning
+        ) as under_way,
+        serving_on(under_way, before.status if before else None),
+    ):
+        imported = import_dump(target, source, paths, under_way, progress(instance.id))
+    console.result(
+        f"{instance.id}: all that {source.said} holds is in: tables: {imported.tables}, rows: "
+        f"{imported.rows}, attachments: {imported.files} ({size_text(imported.files_bytes)}): "
+        f"{instance.public_url}"
+    )
+    console.note(
+        f"To go back: ./doit restore {instance.id} --from {imported.safety.path}, which is what it "
+        "held before."
+    )
+    return 0
+
+
+def comparison(found: Found, said: str, target: RestoreTarget) -> list[str]:
     """What comes, and what it replaces."""
     from tasks.backup.listing import size_text
     from tasks.databases import database_for
@@ -75,7 +122,7 @@ def comparison(found: Found, data: SourceData, target: RestoreTarget) -> list[st
         *found_lines(found),
         f"{target.instance.id} now: {now}",
         f"All that {target.instance.id} holds now is replaced; a backup of it is taken first. What "
-        f"is at {data.said} stays as it is.",
+        f"is at {said} stays as it is.",
     ]
 
 

@@ -100,8 +100,8 @@ EMPTY = ["tar", "-cf", "-", "-T", "/dev/null"]
 
 
 def _compare(data: SourceData, container: Container, folder: str, names: Collection[str]) -> None:
-    there = _digests(data.live, data.files, names)
-    here = _digests(container, folder, names)
+    there = digests_of(data.live, data.files, names)
+    here = digests_of(container, folder, names)
     differ = sorted(
         name for name in there.keys() | here.keys() if there.get(name) != here.get(name)
     )
@@ -114,7 +114,7 @@ def _compare(data: SourceData, container: Container, folder: str, names: Collect
         )
 
 
-def _digests(where: Runs, folder: str, names: Collection[str]) -> dict[str, str]:
+def digests_of(where: Runs, folder: str, names: Collection[str]) -> dict[str, str]:
     argv = DATA.argv("digests", folder)
     said = where.run(argv, stdin=_lines(names), timeout=LONG).stdout
     lines = said.decode(errors="surrogateescape").splitlines()

@@ -3,6 +3,7 @@ brought into an instance; its people log in as before, and it stays as it was.""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dumps import write_dump
 from inside import Inside
 from journey import DOIT, Site
 from old_installation import (
@@ -139,7 +141,7 @@ def test_what_fails_leaves_both_as_they_were(
 ) -> None:
     old.lay(PACKAGE, program)
     old.fill("berta")
-    rows = Inside(site).shell("sqlite3 /var/lib/vikunja/vikunja.db 'select count(*) from tasks'")
+    rows = Inside(site).shell(COUNT)
     old.run("systemctl", "stop", PACKAGE.unit)
     old.change("insert into migration (id) values ('29990101000000')", tmp_path)
     old.start()
@@ -148,10 +150,7 @@ def test_what_fails_leaves_both_as_they_were(
 
     assert "has been through 1 migrations that" in said
     assert old.active
-    assert (
-        Inside(site).shell("sqlite3 /var/lib/vikunja/vikunja.db 'select count(*) from tasks'")
-        == rows
-    )
+    assert Inside(site).shell(COUNT) == rows
 
 
 def test_a_killed_import_starts_the_old_one_again(
@@ -181,7 +180,7 @@ def test_a_killed_import_starts_the_old_one_again(
     assert who(site, token) == 200
 
 
-def test_by_ssh_and_from_a_folder(
+def test_by_ssh_from_a_folder_and_from_a_dump(
     site: Site, old: OldInstallation, program: bytes, tmp_path: Path
 ) -> None:
     old.lay(PACKAGE, program)
@@ -219,9 +218,23 @@ def test_by_ssh_and_from_a_folder(
         old.fetch(f"{database}{end}", folder / f"db/vikunja.db{end}")
     for name in old.attachments():
         old.fetch(f"{files}/{name}", folder / "files" / name)
+    rows = Inside(site).shell(COUNT)
     bring(site, f"folder:{folder}")
     assert login(site, "dora", PASSWORD) == 200
     assert attachments(site) == old.attachments()
+
+    zipped = tmp_path / "dump.zip"
+    contents = {path.name: path.read_bytes() for path in (folder / "files").iterdir()}
+    write_dump(zipped, folder / "db/vikunja.db", contents, "2.5.0")
+    bring(site, f"dump:{zipped}")
+    assert login(site, "dora", PASSWORD) == 200
+    assert attachments(site) == {
+        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
+    }
+    assert Inside(site).shell(COUNT) == rows
+
+
+COUNT = "sqlite3 /var/lib/vikunja/vikunja.db 'select count(*), max(title) from tasks'"
 
 
 def with_ssh(site: Site, key: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
