@@ -23,6 +23,20 @@ _NEEDED = {
 }
 
 
+def take_words(document: dict[str, Any], texts: Mapping[Key, str]) -> None:
+    """Of what YAML reads as something else (`off` as false), let the words stay words that a key
+    may have as its value.
+
+    texts: how scalars that are not text are written in the file.
+    """
+    for key, text in texts.items():
+        if text in subschema(key).get("enum", ()):
+            section: Any = document
+            for name in key[:-1]:
+                section = section[name]
+            section[key[-1]] = text
+
+
 def schema_findings(document: Mapping[str, Any], texts: Mapping[Key, str]) -> list[Finding]:
     """Everything in which a document differs from the schema.
 

@@ -101,11 +101,12 @@ def load_data(data: bytes, path: Path, memo: Memo) -> Loaded:
 def _read(data: bytes, findings: list[Finding]) -> Reading:
     """Parse and judge; what is wrong joins the findings."""
     from tasks.config import yaml_tree
-    from tasks.config.evaluation import schema_findings
+    from tasks.config.evaluation import schema_findings, take_words
 
     tree = yaml_tree.load(source.decode(data))
     findings += tree.findings
     if tree.document is not None:
+        take_words(tree.document, tree.texts)
         findings += schema_findings(tree.document, tree.texts)
     return tree.document, tree.lines
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import yaml
 from configuration_samples import BASE
 from instance_samples import SECTIONS, sample_instance
 
-from tasks.config import load_instances
+from tasks.config import load_instances, yaml_tree
+from tasks.config.evaluation import schema_findings, take_words
 from tasks.config.schema import config_schema
 from tasks.containers.drivers import DRIVERS
 from tasks.containers.lxc.section import Lxc
 from tasks.containers.proxmox import section_of
 from tasks.errors import ConfigError
 from tasks.model.instance import Acme, AcmeDns, Database, Instance
+from tasks.paths import ROOT
 
 LXC = BASE.replace("proxmox:\n  node: pve\n", "lxc:\n")
 
@@ -74,6 +77,39 @@ def test_the_smallest_configuration_has_every_default(load: Callable[[str], Inst
     )
     assert instance.backup.directory == Path("/var/backups/vikunja")
     assert instance.files == ()
+
+
+def test_a_word_that_yaml_reads_as_true_or_false_is_the_word_where_it_is_one_of_those_allowed(
+    load: Callable[[str], Instance],
+) -> None:
+    for written in ("{tls: off}", "{tls: 'off'}", "\n    tls: off # not here"):
+        instance = load(f"{BASE}services:\n  frontend: {written}\n")
+        assert instance.services.frontend.tls == "off"
+
+
+def excerpts() -> Iterator[tuple[str, str]]:
+    """Those of configurations in the pages for users, each with its page and line."""
+    sections = config_schema()["properties"]
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text()
+        for found in re.finditer(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            document = yaml.safe_load(found[1])
+            whole = "…" not in found[1] and isinstance(document, dict)
+            if whole and all(
+                name in sections and isinstance(value, dict) for name, value in document.items()
+            ):
+                line = text.count("\n", 0, found.start()) + 1
+                yield found[1], f"{page.name}:{line}"
+
+
+@pytest.mark.parametrize(("excerpt", "_where"), [*excerpts()])
+def test_what_the_pages_write_is_taken_as_it_is_written(excerpt: str, _where: str) -> None:
+    tree = yaml_tree.load(excerpt)
+    assert tree.document is not None
+    take_words(tree.document, tree.texts)
+    found = [one.what for one in schema_findings(tree.document, tree.texts)]
+    # Each shows a part of a whole configuration.
+    assert [what for what in found if not what.endswith((" is needed", "is missing"))] == []
 
 
 def test_plain_lxc_has_its_own_defaults(load: Callable[[str], Instance]) -> None:
