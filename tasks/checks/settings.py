@@ -1,13 +1,14 @@
 """Whether the servers that the application's settings name answer, and take the logins.
 
 What counts is what the container reaches, so it is asked there, by curl, which every container of
-ours has. Before there is one, this machine is asked instead, and says so.
+ours has. Before there is one, this machine is asked instead, and says so. An authority that is
+configured is trusted, also before an apply has brought it there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from json import JSONDecodeError
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from msgspec import Struct
 from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.errors import DeployError, NetworkError
+from tasks.guest.runner import GuestScript
 from tasks.host import process
 from tasks.host.process import Completed
 from tasks.model.application import S3, Ldap, OpenId, Vikunja
@@ -34,7 +36,15 @@ _NOT_FOUND = (126, 127)
 _NOT_TRUSTED = 60
 _EMPTY = sha256().hexdigest()
 _REACH = "Check the name, the port, that something listens there, and its firewall"
-_UNTRUSTED = "The certificate has to be of an authority that the container trusts, for that name"
+_UNTRUSTED = (
+    "The certificate has to be of an authority that Debian trusts or network.trusted_ca names, and "
+    "for that name"
+)
+_OFFERED = (
+    "It offers STARTTLS, which Vikunja then takes; VIKUNJA_MAILER_SKIPTLSVERIFY in "
+    "vikunja.environment lets any certificate pass"
+)
+TRUSTING = GuestScript("ask-server", ("ask-server",), guard=False)
 
 
 class Attempt(Struct, frozen=True):
@@ -50,21 +60,18 @@ class Attempt(Struct, frozen=True):
 
 
 def check(world: World) -> Iterator[Finding]:
-    attempts = tuple(attempts_of(world))
-    if not attempts:
-        return
-    container = _running(world)
-    for attempt in attempts:
-        yield evaluate(world, attempt, *ask(attempt, container))
-
-
-def attempts_of(world: World) -> Iterator[Attempt]:
     """Raises ResourceError or UsageError for a file of a secret that cannot be read."""
     settings = world.instance.vikunja
     bucket = settings.files.in_bucket
     if not (settings.mailer.host or settings.auth.openid or settings.auth.ldap.host or bucket):
         return
-    secrets = read_host_files(world.instance)
+    given = read_host_files(world.instance)
+    container = _running(world)
+    for attempt in attempts_of(settings, given):
+        yield evaluate(world, attempt, *ask(attempt, container, given.authorities))
+
+
+def attempts_of(settings: Vikunja, secrets: HostFiles) -> Iterator[Attempt]:
     if settings.mailer.host is not None:
         yield mail(settings.mailer, settings, _secret(secrets, "VIKUNJA_MAILER_PASSWORD"))
     for provider in settings.auth.openid:
@@ -72,7 +79,7 @@ def attempts_of(world: World) -> Iterator[Attempt]:
     if settings.auth.ldap.host is not None:
         password = _secret(secrets, "VIKUNJA_AUTH_LDAP_BINDPASSWORD")
         yield directory(settings.auth.ldap, password)
-    if bucket:
+    if settings.files.in_bucket:
         yield storage(settings.files.s3, _secret(secrets, "VIKUNJA_FILES_S3_SECRETKEY"))
 
 
@@ -81,8 +88,10 @@ def mail(mailer: Smtp, settings: Vikunja, password: Secret[str] | None) -> Attem
     scheme = "smtps" if mailer.encryption == "tls" else "smtp"
     where = f"{_host(mailer.host)}:{mailer.port}"
     lines: list[Line] = [("url", f"{scheme}://{where}"), ("request", "NOOP"), ("sasl-ir", None)]
-    if mailer.encryption == "starttls":
-        lines.append(("ssl-reqd", None))
+    plain = mailer.encryption == "none"
+    if mailer.encryption != "tls":
+        # The application takes STARTTLS where it is offered, also where nobody wants it.
+        lines.append(("ssl" if plain else "ssl-reqd", None))
     if variable(settings, "MAILER_SKIPTLSVERIFY").lower() in ("true", "1"):
         lines.append(("insecure", None))
     if mailer.user and password:
@@ -91,7 +100,7 @@ def mail(mailer: Smtp, settings: Vikunja, password: Secret[str] | None) -> Attem
         lines.append(("user", f"{mailer.user}:{password.reveal()}"))
     hints = {
         35: "With encryption: tls the port is mostly 465, with starttls 587",
-        _NOT_TRUSTED: _UNTRUSTED,
+        _NOT_TRUSTED: f"{_OFFERED}. {_UNTRUSTED}" if plain else _UNTRUSTED,
         64: "It offers no STARTTLS there: try encryption: tls with port 465, or none without a "
         "login",
         67: "Check vikunja.mailer.user and password_file; VIKUNJA_MAILER_AUTHTYPE in "
@@ -156,9 +165,16 @@ def storage(s3: S3, secret: Secret[str] | None) -> Attempt:
     return Attempt("s3", s3.place, _config(lines), hints, _known(secret))
 
 
-def ask(attempt: Attempt, container: Container | None) -> tuple[Completed | None, bool]:
-    """What curl says, and whether it is the container's; None where there is no curl to ask."""
+def ask(
+    attempt: Attempt, container: Container | None, authorities: Sequence[bytes] = ()
+) -> tuple[Completed | None, bool]:
+    """What curl says, and whether it is the container's; None where there is no curl to ask.
+
+    authorities: whose certificates are trusted as well, in PEM form.
+    """
     argv = ["curl", "--disable", "--config", "-"]
+    if authorities:
+        argv = TRUSTING.argv(*(one.decode("ascii") for one in authorities))
     config = attempt.config.reveal().encode()
     if container is not None:
         done = container.run(argv, stdin=config, timeout=2 * LIMIT_SECONDS, check=False)
@@ -226,7 +242,8 @@ def _config(lines: list[Line]) -> Secret[str]:
     always: list[Line] = [("noproxy", "*"), ("max-time", str(LIMIT_SECONDS))]
     quiet: list[Line] = [("silent", None), ("show-error", None)]
     text = ""
-    for name, value in (*lines, *always, *quiet):
+    # Its warnings are of its options, and come as it reads them.
+    for name, value in (*quiet, *lines, *always):
         text += f"{name}\n" if value is None else f"{name} = {_quoted(value)}\n"
     return Secret(text)
 

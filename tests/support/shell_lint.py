@@ -28,6 +28,7 @@ from model_container import known_texts, script_names  # noqa: E402
 
 from tasks.backup import cutover, running_instance, staged_proof, staging, take  # noqa: E402
 from tasks.builds import builder, caches, fetching, making, toolchain  # noqa: E402
+from tasks.checks import settings as checked  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
 from tasks.databases import base as databases  # noqa: E402
@@ -50,6 +51,7 @@ SENT = (
     builder.END,
     builder.INSTALL,
     builder.PREPARE,
+    checked.TRUSTING,
     cutover.ATTACHMENTS,
     cutover.HEALTH,
     copier.COPY_ROWS,

@@ -6,7 +6,7 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,8 +30,10 @@ BASE = "ou=people,dc=example,dc=com"
 BIND = "cn=vikunja,dc=example,dc=com"
 
 
-def found(paths: Paths, **vikunja: Any) -> list[Finding]:
-    return list(settings.check(World(sample_instance(vikunja=vikunja), paths, lambda: None)))
+def found(paths: Paths, trusted: Sequence[Path] = (), **vikunja: Any) -> list[Finding]:
+    network = {**sample_instance().document["network"], "trusted_ca": [*map(str, trusted)]}
+    instance = sample_instance(vikunja=vikunja, network=network)
+    return list(settings.check(World(instance, paths, lambda: None)))
 
 
 @pytest.fixture
@@ -129,6 +131,41 @@ def test_a_certificate_that_nobody_vouches_for_is_said_unless_it_may_be_so(
     assert refused.hint.startswith("The certificate has to be of an authority")
     assert "certificate" in refused.what and "webpage" not in refused.what
     assert taken.level == "ok"
+
+
+def test_starttls_is_taken_where_it_is_offered_as_the_application_does(
+    paths: Paths, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {"host": "localhost", "from": "a@example.com", "encryption": "none"}
+    with MailServer(context) as server:
+        (good,) = found(paths, mailer={**wanted, "port": server.port})
+        monkeypatch.delenv("CURL_CA_BUNDLE")
+        (refused,) = found(paths, mailer={**wanted, "port": server.port})
+
+    assert good.level == "ok"
+    assert "certificate" in refused.what
+    assert refused.hint.startswith("It offers STARTTLS, which Vikunja then takes")
+
+
+def test_an_authority_is_trusted_before_an_apply_has_brought_it(
+    paths: Paths, context: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CURL_CA_BUNDLE")
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    argv += ["-nodes", "-keyout", "/dev/null", "-out", "other.pem", "-subj", "/CN=another"]
+    subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True)
+    with MailServer(context) as server:
+        wanted = {"host": "localhost", "port": server.port, "from": "a@example.com"}
+        both, other = [tmp_path / "other.pem", tmp_path / "c.pem"], [tmp_path / "other.pem"]
+        (before,) = found(paths, both, mailer=wanted)
+        monkeypatch.setattr(settings, "container_for", lambda *_: Inside())
+        (inside,) = found(paths, both, mailer=wanted)
+        (stranger,) = found(paths, other, mailer=wanted)
+
+    assert [before.level, inside.level] == ["ok", "ok"]
+    assert inside.what.endswith("answers the container")
+    assert (stranger.level, stranger.exit_code) == ("problem", 6)
+    assert "network.trusted_ca" in stranger.hint
 
 
 @contextmanager
