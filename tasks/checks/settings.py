@@ -92,10 +92,10 @@ def mail(mailer: Smtp, settings: Vikunja, password: Secret[str] | None) -> Attem
     if mailer.encryption != "tls":
         # The application takes STARTTLS where it is offered, also where nobody wants it.
         lines.append(("ssl" if plain else "ssl-reqd", None))
-    if variable(settings, "MAILER_SKIPTLSVERIFY").lower() in ("true", "1"):
+    if settings.variable("MAILER_SKIPTLSVERIFY").lower() in ("true", "1"):
         lines.append(("insecure", None))
     if mailer.user and password:
-        way = variable(settings, "MAILER_AUTHTYPE") or "plain"
+        way = settings.variable("MAILER_AUTHTYPE") or "plain"
         lines.append(("login-options", f"AUTH={way.upper()}"))
         lines.append(("user", f"{mailer.user}:{password.reveal()}"))
     hints = {
@@ -218,12 +218,6 @@ def _trouble(attempt: Attempt, done: Completed) -> tuple[str, str] | None:
         # The application compares them by the letter, and has no such provider then.
         return f"it calls itself {issuer}", f"Write that as its url, by the letter: {issuer}"
     return None
-
-
-def variable(settings: Vikunja, name: str) -> str:
-    """A variable of the application's that the user sets, whatever its case; else empty."""
-    given = {key.upper(): value for key, value in settings.environment.items()}
-    return given.get(f"VIKUNJA_{name}", "")
 
 
 def _running(world: World) -> Container | None:

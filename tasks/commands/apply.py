@@ -291,7 +291,8 @@ def _invite(inspection: Inspection) -> None:
     from tasks.engine.instance_run import operation_name
 
     instance = inspection.instance
-    if instance.vikunja.registration or operation_name(inspection) != "deploy":
+    settings = instance.vikunja
+    if settings.registration or settings.asks_others or operation_name(inspection) != "deploy":
         return
     try:
         users = database_for(instance, inspection.container).counts().get("users")

@@ -123,13 +123,11 @@ def password_for(verb: str, options: Mapping[str, Any]) -> Secret[str] | None:
 
 def refuse_unaskable(instance: Instance, options: Mapping[str, Any]) -> None:
     """Raise UsageError where the application would ask by a mail that it does not send."""
-    mailer = dict(instance.vikunja.environment).get("VIKUNJA_MAILER_ENABLED", "")
-    if not options["now"] and mailer.lower() not in ("1", "t", "true"):
+    if not options["now"] and not instance.vikunja.sends_mail:
         raise UsageError(
             "without --now Vikunja asks the user by mail, and its mailer is off",
             where=instance.id,
-            hint="Delete at once: --now. Or set VIKUNJA_MAILER_ENABLED and what belongs to it in "
-            "vikunja.environment.",
+            hint="Delete at once: --now. Or name a mail server in vikunja.mailer.",
         )
 
 
@@ -209,5 +207,8 @@ def say(instance: Instance, verb: str, user: User, options: Mapping[str, Any]) -
     elif verb == "add" and user.status == UNCONFIRMED:
         console.result(f"{instance.id}: {name} is asked to confirm {user.email}")
         console.note(f"Without that: ./doit user {instance.id} enable {name}")
+    elif verb == "add" and not instance.vikunja.takes_passwords:
+        console.result(f"{instance.id}: {name} is added, and cannot log in by a password")
+        console.note("vikunja.auth.local has switched that off")
     else:
         console.result(f"{instance.id}: {SAID[verb](name)}: {url}")

@@ -67,8 +67,16 @@ class Ldap(Struct, frozen=True):
 
 
 class Auth(Struct, frozen=True):
+    """local: whether accounts with a password of their own may log in; None for Vikunja's own."""
+
     openid: tuple[OpenId, ...]
     ldap: Ldap
+    local: bool | None = None
+
+
+def _is_true(value: str) -> bool:
+    """As Vikunja reads it."""
+    return value.lower() in ("1", "t", "true")
 
 
 class Vikunja(Struct, frozen=True):
@@ -91,6 +99,34 @@ class Vikunja(Struct, frozen=True):
     files: Files
     mailer: Smtp
     auth: Auth
+
+    def variable(self, name: str) -> str:
+        """One of the application's that the user sets, whatever its case, by its name without
+        VIKUNJA_; else empty."""
+        given = {key.upper(): value for key, value in self.environment.items()}
+        return given.get(f"VIKUNJA_{name}", "")
+
+    @property
+    def sends_mail(self) -> bool:
+        return self.mailer.host is not None or _is_true(self.variable("MAILER_ENABLED"))
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether people log in who have no password here."""
+        providers = self.auth.openid or _is_true(self.variable("AUTH_OPENID_ENABLED"))
+        return bool(providers) or self._asks_directory
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether who has a password here may log in by it: with a directory Vikunja asks itself,
+        too, whatever vikunja.auth.local says."""
+        given = self.variable("AUTH_LOCAL_ENABLED")
+        refused = self.auth.local is False or (given != "" and not _is_true(given))
+        return not refused or self._asks_directory
+
+    @property
+    def _asks_directory(self) -> bool:
+        return self.auth.ldap.host is not None or _is_true(self.variable("AUTH_LDAP_ENABLED"))
 
     @property
     def secret_settings(self) -> Mapping[str, tuple[str, Path]]:

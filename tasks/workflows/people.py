@@ -47,7 +47,14 @@ def add(work: AtWork, name: str, email: str, password: Secret[str], *, admin: bo
 
 
 def reset_password(work: AtWork, name: str, password: Secret[str]) -> User:
+    """Raises UsageError for a user who has none here."""
     user = _found(work, name)
+    if user.issuer not in ("", "local"):
+        raise UsageError(
+            f"{name} has no password here, but logs in by {user.issuer}",
+            where=work.instance.id,
+            hint="Change it there.",
+        )
     work.note(f"gives user {name} another password")
     words = ["user", "reset-password", "--direct", str(user.id)]
     _run(work, words, f"{name} has the password of before", password)

@@ -105,6 +105,15 @@ def test_a_password_is_in_no_argument_and_no_log_and_only_typed(
     assert PASSWORD not in "".join(capfd.readouterr())
 
 
+def test_who_logs_in_elsewhere_is_given_no_password_here(tmp_path: Path) -> None:
+    listed = HEAD.replace("CREATED", "ISSUER │ CREATED") + ANNA.replace("c   ", "ldap │ c   ")
+    application = Application((0, listed, ""))
+    with pytest.raises(UsageError) as refused:
+        people.reset_password(at_work(tmp_path, application), "anna", Secret(PASSWORD))
+    assert str(refused.value) == "vikunja-main: anna has no password here, but logs in by ldap"
+    assert len(application.asked) == 1
+
+
 def test_a_password_that_the_application_repeats_is_neither_logged_nor_said(tmp_path: Path) -> None:
     application = Application((1, f"Enter Password: \r\nCRITICAL ▶ bad: {PASSWORD}\r\n", ""))
     with pytest.raises(DeployError) as failed:

@@ -12,6 +12,7 @@ from instance_samples import sample_instance
 from tasks.commands import app, user
 from tasks.errors import CancelledError, ResourceError, UsageError
 from tasks.output import console
+from tasks.workflows.user_table import User
 
 ONE = (sample_instance(),)
 OPTIONS: dict[str, Any] = {
@@ -105,16 +106,62 @@ def test_at_a_terminal_it_is_asked_for_twice(
 
 @pytest.mark.parametrize(
     ("mailer", "now", "refused"),
-    [("", False, True), ("false", False, True), ("true", False, False), ("", True, False)],
+    [
+        ("", False, True),
+        ("false", False, True),
+        ("true", False, False),
+        ("mail.example.com", False, False),
+        ("", True, False),
+    ],
 )
 def test_nobody_is_asked_by_a_mail_that_is_not_sent(mailer: str, now: bool, refused: bool) -> None:
-    document = {"vikunja": {"environment": {"VIKUNJA_MAILER_ENABLED": mailer}}} if mailer else {}
+    document: dict[str, Any] = {}
+    if "." in mailer:
+        document = {"vikunja": {"mailer": {"host": mailer, "from": "tasks@example.com"}}}
+    elif mailer:
+        document = {"vikunja": {"environment": {"VIKUNJA_mailer_enabled": mailer}}}
     instance = sample_instance(**document)
     if not refused:
         user.refuse_unaskable(instance, {**OPTIONS, "now": now})
         return
     with pytest.raises(UsageError, match="its mailer is off"):
         user.refuse_unaskable(instance, {**OPTIONS, "now": now})
+
+
+DIRECTORY = {"host": "ldap.example.com", "base_dn": "dc=example", "user_filter": "(uid=%[1]s)"}
+PROVIDER = {
+    "name": "Login",
+    "url": "https://login.example.com",
+    "client_id": "a",
+    "client_secret_file": "/etc/hostname",
+}
+
+
+@pytest.mark.parametrize(
+    ("vikunja", "passwords", "others"),
+    [
+        ({}, True, False),
+        ({"auth": {"openid": [PROVIDER]}}, True, True),
+        ({"auth": {"openid": [PROVIDER], "local": False}}, False, True),
+        ({"auth": {"ldap": DIRECTORY, "local": True}}, True, True),
+        # Vikunja asks itself after the directory, whatever it was told.
+        ({"auth": {"ldap": DIRECTORY, "local": False}}, True, True),
+        ({"environment": {"VIKUNJA_AUTH_LOCAL_ENABLED": "false"}}, False, False),
+        ({"environment": {"VIKUNJA_AUTH_OPENID_ENABLED": "true"}}, True, True),
+        ({"environment": {"VIKUNJA_AUTH_LDAP_ENABLED": "true"}}, True, True),
+    ],
+)
+def test_only_who_can_log_in_is_said_to_be_able_to(
+    capsys: pytest.CaptureFixture[str], vikunja: dict[str, Any], passwords: bool, others: bool
+) -> None:
+    instance = sample_instance(vikunja=vikunja)
+    user.say(instance, "add", User(1, "anna", "anna@example.com", "Active", "", ""), OPTIONS)
+
+    said = capsys.readouterr()
+    assert ("anna can log in: https://" in said.out) == passwords
+    assert ("anna is added, and cannot log in by a password" in said.out) != passwords
+    assert ("vikunja.auth.local" in said.err) != passwords
+    assert instance.vikunja.asks_others == others
 
 
 @pytest.mark.parametrize("answer", ["y", "n", ""])
