@@ -36,7 +36,9 @@ def check(world: World) -> Iterator[Finding]:
     else:
         port = database_port(world.instance)
         yield evaluate(world, f"{database.host}:{port}", connect(database.host, port))
-        refuse_untrusted(world.instance)
+        if doubted := refuse_untrusted(world.instance):
+            what = f"this machine would not trust {database.host}:{port}: {doubted.what}"
+            yield world.warning("database", what, doubted.hint)
         refuse_unknown(world.instance, host_files)
     try:
         container = container_for(world.instance, world.paths)

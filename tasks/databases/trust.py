@@ -33,14 +33,18 @@ class Distrust(Struct, frozen=True):
     issuer: bool = False
 
 
-def refuse_untrusted(instance: Instance) -> None:
-    """Raise DatabaseError where the server outside is not reached as database.tls says."""
+def refuse_untrusted(instance: Instance) -> Distrust | None:
+    """Raise DatabaseError where the server outside is not reached as database.tls says.
+
+    Returns what only this machine has against it, where it is the container that knows whom it
+    trusts.
+    """
     desired = instance.database
     if desired.host is None or desired.type == "sqlite":
-        return
+        return None
     context = tls_context(instance)
     if context is None:
-        return
+        return None
     port = database_port(instance)
     found = distrust(desired.type, desired.host, port, context)
     # Without ca_file it is the container that knows whom it trusts.
@@ -51,6 +55,7 @@ def refuse_untrusted(instance: Instance) -> None:
             where=instance.id,
             hint=found.hint,
         )
+    return found
 
 
 def tls_context(instance: Instance) -> ssl.SSLContext | None:
@@ -65,6 +70,8 @@ def tls_context(instance: Instance) -> ssl.SSLContext | None:
         context.verify_mode = ssl.CERT_NONE
     elif tls.ca_file is None:
         context.load_default_certs()
+        for authority in instance.network.trusted_ca:
+            context.load_verify_locations(authority)
     else:
         context.load_verify_locations(tls.ca_file)
     if tls.cert_file is not None:
@@ -121,7 +128,8 @@ def _mistrusted(error: ssl.SSLCertVerificationError) -> Distrust:
             )
     return Distrust(
         f"its certificate is not trusted: {said}",
-        "Set database.tls.ca_file to the certificate of the authority that issued it",
+        "Set database.tls.ca_file to the certificate of the authority that issued it, or name that "
+        "in network.trusted_ca",
         issuer=True,
     )
 

@@ -57,7 +57,7 @@ apply_external_mysql() {
 	insecure)
 		said=$(echo 'select 1' | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3" 2>&1)
 		said=$(printf '%s\n' "$said" | tail -n 1)
-		echo "MySQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $said" >&2
+		echo "MySQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $said. Correct database.tls, or the server's certificate." >&2
 		return 1
 		;;
 	unreachable)

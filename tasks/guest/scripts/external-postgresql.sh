@@ -74,7 +74,7 @@ apply_external_postgresql() {
 	case $state in
 	present) return ;;
 	insecure)
-		echo "PostgreSQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $(_external_postgresql_refused "$@")" >&2
+		echo "PostgreSQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $(_external_postgresql_refused "$@"). Correct database.tls, or the server's certificate." >&2
 		return 1
 		;;
 	unreachable)

@@ -16,9 +16,12 @@ import pytest
 from authority import Authority, new_authority
 from instance_samples import sample_instance
 
+from tasks.checks import database
 from tasks.databases.trust import refuse_untrusted
 from tasks.errors import DatabaseError
+from tasks.model.finding import World
 from tasks.model.instance import Instance
+from tasks.paths import Paths
 
 GREETING = b"\x0a11.8.3-MariaDB\0" + bytes(13)
 """Up to the capabilities."""
@@ -44,6 +47,9 @@ def hello(peer: socket.socket, kind: str, encrypts: bool) -> bool:
         peer.sendall(len(said).to_bytes(3, "little") + b"\0" + said)
         if encrypts:
             request = peer.recv(36)
+            if not request:
+                # Who only asks whether something answers.
+                return False
             assert request[:4] == b"\x20\0\0\x01"
             assert int.from_bytes(request[4:8], "little") & 0x0800
     else:
@@ -131,8 +137,38 @@ def test_a_certificate_of_another_authority_is_refused_where_that_is_known_here(
         with pytest.raises(DatabaseError, match="its certificate is not trusted: ") as failure:
             refuse_untrusted(instance(kind, port, mode="verify-full", ca_file=other.certificate))
         assert "database.tls.ca_file" in failure.value.hint
-        # Whom the container trusts is not known here.
-        refuse_untrusted(instance(kind, port, mode="verify-full"))
+        # Whom the container trusts is not known here, but for those that are configured.
+        doubted = refuse_untrusted(instance(kind, port, mode="verify-full"))
+        assert doubted is not None
+        assert doubted.what.startswith("its certificate is not trusted: ")
+        assert "network.trusted_ca" in doubted.hint
+        for trusted, well in ((authority, True), (other, False)):
+            desired = instance(kind, port, mode="verify-full")
+            network = {**desired.document["network"], "trusted_ca": [str(trusted.certificate)]}
+            document = {**desired.document, "network": network}
+            known = sample_instance(**document)
+            assert (refuse_untrusted(known) is None) == well
+
+
+def test_check_warns_where_this_machine_would_not_trust_the_server(
+    authority: Authority, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    with server("mysql", authority.folder / "good.pem") as port:
+        for trusted, levels in ((), ["ok", "warning"]), ((authority.certificate,), ["ok"]):
+            desired = instance("mysql", port, mode="verify-full").document
+            document = {
+                **desired,
+                "database": {**desired["database"], "password_file": str(password)},
+                "network": {**desired["network"], "trusted_ca": [*map(str, trusted)]},
+            }
+            world = World(sample_instance(**document), Paths(tmp_path / "prefix"), lambda: None)
+            found = list(database.check(world))
+            assert [one.level for one in found] == levels
+            if not trusted:
+                assert "this machine would not trust 127.0.0.1" in found[1].what
 
 
 def test_another_name_is_nothing_to_who_asks_for_none(authority: Authority) -> None:
