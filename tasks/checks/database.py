@@ -20,7 +20,7 @@ from tasks.model import registry
 from tasks.model.finding import Finding, World
 from tasks.model.host_files import read_host_files
 from tasks.model.instance import Instance
-from tasks.model.layout import database_port, database_user
+from tasks.model.layout import USER, database_port, database_server, database_user
 from tasks.resources.release import GREEN_MARKER
 
 CONNECT_SECONDS = 5.0
@@ -33,7 +33,7 @@ def check(world: World) -> Iterator[Finding]:
     host_files = read_host_files(world.instance)
     if database.host is None:
         yield world.ok("database", f"{database.type} in the container")
-    else:
+    elif not database.by_socket:
         port = database_port(world.instance)
         yield evaluate(world, f"{database.host}:{port}", connect(database.host, port))
         if doubted := refuse_untrusted(world.instance):
@@ -46,10 +46,43 @@ def check(world: World) -> Iterator[Finding]:
     except DeployError:
         # What is wrong with the container is said by who looks at it.
         return
-    if found.running and found.owner == world.instance.id:
+    ours = found.running and found.owner == world.instance.id
+    if database.by_socket:
+        yield socket_in(world, container if ours else None)
+    if ours:
         yield from copies(world, container)
     elif not found.exists and registry.find(world.paths, world.instance.id) is None:
         refuse_newer_server(world.instance, host_files)
+
+
+_SOCKET = """[ -S "$1" ] || exec echo missing
+id -u "$2" >/dev/null 2>&1 || exec echo there
+setpriv --reuid="$2" --regid="$2" --init-groups test -w "$1" || exec echo closed
+exec echo there"""
+"""Arguments: SOCKET USER."""
+
+
+def socket_in(world: World, container: Container | None) -> Finding:
+    """Whether the socket is there in the container, and the application's user may use it."""
+    kind, path = world.instance.database.type, database_server(world.instance)
+    if container is None:
+        return world.warning(
+            "database",
+            f"{kind} at {path}: there is no container yet, or none that runs, to look for it in",
+            "An apply makes one, and ends at the database where no server answers there; then run "
+            "the server in it, or mount the socket's folder into it, and apply again",
+        )
+    asked = container.run(["sh", "-c", _SOCKET, "socket", path, USER], check=False)
+    said = asked.stdout.decode().strip()
+    if said == "there":
+        return world.ok("database", f"{kind} at {path}: the socket is there in the container")
+    what = "is closed to the application's user" if said == "closed" else "is not in the container"
+    return world.problem(
+        "database",
+        f"{kind} at {path}: the socket {what}",
+        "Check database.host, that the server runs, and the rights of the socket and its folder",
+        NetworkError,
+    )
 
 
 def copies(world: World, container: Container) -> Iterator[Finding]:

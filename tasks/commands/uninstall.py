@@ -86,7 +86,12 @@ def what_stays(
         lines.append(f"Container {name} stays as it is: it says that it is {instance.id}'s, a copy")
     if instance.database.host:
         database = instance.database
-        lines.append(f"Its database {database.name} on {database.host} was not touched")
+        kept = "was not touched"
+        if database.by_socket:
+            kept = "is gone with the container where its server was there, else was not touched"
+            if request.keep_data:
+                kept = "was not touched"
+        lines.append(f"Its database {database.name} on {database.host} {kept}")
     folder = instance.backup.directory / instance.id
     if folder.is_dir():
         lines.append(f"Its backups stay in {folder}")

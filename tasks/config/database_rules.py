@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tasks.config.finding import Finding, Key
+from tasks.model.database_address import server_name
+from tasks.model.instance import is_socket
 
 Document = Mapping[str, Any]
 
@@ -28,6 +30,8 @@ def database(document: Document, given: Collection[Key]) -> Iterator[Finding]:
         return
     if kind is None or "host" not in desired:
         return
+    if is_socket(host):
+        yield from _socket(desired, given)
     if host is None:
         for name in ("port", "admin_user", "admin_password_file"):
             if desired.get(name) is not None and ("database", name) in given:
@@ -49,6 +53,40 @@ def database(document: Document, given: Collection[Key]) -> Iterator[Finding]:
         )
 
 
+_HIDDEN = ("/dev", "/home", "/proc", "/root", "/run/user", "/sys", "/tmp", "/var/tmp")
+"""What a unit's sandbox keeps the application from, or gives it one of its own of."""
+
+_LONGEST = 107
+"""Characters of a socket's path, as the kernel has it."""
+
+
+def _socket(desired: Document, given: Collection[Key]) -> Iterator[Finding]:
+    """Where it may be, and that nothing is said of it which is of the network."""
+    kind, host, key = desired["type"], desired["host"], ("database", "host")
+    if kind == "mysql" and ("database", "port") in given and desired.get("port") is not None:
+        yield Finding(
+            ("database", "port"),
+            "does not go with a socket, which database.host names whole",
+            "Remove the line.",
+        )
+    folder, _, name = host.rpartition("/")
+    if kind == "postgresql" and name.startswith(".s.PGSQL."):
+        port = name.removeprefix(".s.PGSQL.")
+        yield Finding(
+            key,
+            f"{host} is a socket, and with postgresql the folder that it is in is named",
+            f"Write {folder}, and database.port: {port} where that is not 5432.",
+        )
+    elif any(f"{host}/".startswith(f"{hidden}/") for hidden in _HIDDEN):
+        yield Finding(
+            key,
+            f"{host} is not seen by the application, whose unit is kept from it",
+            "Let the server have its socket elsewhere, such as below /run or /srv.",
+        )
+    elif len(server_name(kind, host, desired.get("port") or 0)) > _LONGEST:
+        yield Finding(key, f"is longer than a socket's path can be, {_LONGEST} characters")
+
+
 def _tls(desired: Document) -> Iterator[Finding]:
     """What goes together, and what Vikunja can do at all: its driver for MySQL checks all of a
     certificate or nothing, and shows none."""
@@ -60,6 +98,14 @@ def _tls(desired: Document) -> Iterator[Finding]:
                 ("database", "tls", name),
                 "is only for a server outside the container",
                 "Give database.host, or remove the line.",
+            )
+        return
+    if is_socket(desired.get("host")):
+        for name in given:
+            yield Finding(
+                ("database", "tls", name),
+                "does not go with a socket, over which nothing is encrypted",
+                "Remove the line.",
             )
         return
     if not given or "mode" not in tls:

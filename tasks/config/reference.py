@@ -46,7 +46,8 @@ All problems of all files are reported at once, each with file, line and key.
 - Files of `network.trusted_ca` hold certificates in PEM form, and no private key.
 - All ports of what runs in the container differ.
 - A database server outside the container needs `host` and `password_file`; sqlite has neither
-  `host`, `port`, `user` nor `password_file`.
+  `host`, `port`, `user` nor `password_file`. By a socket there is no `tls`, and with mysql no
+  `port`; it is not where the application's unit sees nothing, such as `/tmp`.
 - A password file is there, holds one line, and is readable by its owner only (`chmod 600`).
 - `ssl_cert` and `ssl_key` come together, are PEM, belong together, and the certificate has not
   expired.

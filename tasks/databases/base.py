@@ -18,7 +18,8 @@ from tasks.databases.outlook import Outlook, read_outlook
 from tasks.errors import DatabaseError, DeployError, NetworkError
 from tasks.guest.runner import GuestScript, run
 from tasks.host.process import Completed
-from tasks.model.instance import DatabaseType
+from tasks.model.database_address import server_name
+from tasks.model.instance import DatabaseType, is_socket
 
 LIVE = "live"
 """The database that the application uses."""
@@ -30,7 +31,7 @@ _REFUSED = 7
 """A script's exit code where the last line of its stderr is what to tell the user."""
 _UNREACHED = re.compile(
     r"could not translate host name|"
-    r"connection to server at .* failed: (?!FATAL|server closed|.*(?:SSL|certificate))|"
+    r"connection to server (?:at|on) .* failed: (?!FATAL|server closed|.*(?:SSL|certificate))|"
     r"(?:ERROR|Got error:) 20(?:02|03|05)\b"
 )
 """What the engines' programs say where no server answers them."""
@@ -160,19 +161,24 @@ class Database(Struct, frozen=True):
 
     def _failure(self, what: str, code: int, lines: list[str]) -> DeployError:
         host = "" if self.engine == "sqlite" else self.connection[0]
+        server = f"{host} port {self.connection[1]}" if host else ""
+        way = "its firewall and the way there from the container"
+        if is_socket(host):
+            server = server_name(self.engine, host, int(self.connection[1]))
+            way = "and that its socket is there in the container"
         if host and any(_UNREACHED.search(line) for line in lines):
             return NetworkError(
-                f"{what}: {host} port {self.connection[1]} was waited for and does not answer",
+                f"{what}: {server} was waited for and does not answer",
                 where=self.container.spec.instance_id,
                 evidence=lines[-_EVIDENCE:],
-                hint="Nothing that is live was changed. Check that the server runs, its firewall "
-                "and the way there from the container; then run the command again.",
+                hint=f"Nothing that is live was changed. Check that the server runs, {way}; "
+                "then run the command again.",
             )
         refused = next(filter(None, map(_NOT_TRUSTED.search, lines)), None) if host else None
         if refused:
             why = refused["postgresql"] or refused["mysql"]
             return DatabaseError(
-                f"{what}: {host} port {self.connection[1]} is not reached over TLS: {why}",
+                f"{what}: {server} is not reached over TLS: {why}",
                 where=self.container.spec.instance_id,
                 evidence=lines[-_EVIDENCE:],
                 hint="Nothing that is live was changed. Put database.tls, or the server's "

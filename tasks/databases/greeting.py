@@ -32,7 +32,7 @@ def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
     the server is newer. Where it does not say how new it is, nothing is known against it."""
     desired = instance.database
     own = instance.system.postgresql_client or CLIENTS.get(instance.suite)
-    if desired.type != "postgresql" or desired.host is None or own is None:
+    if desired.type != "postgresql" or not _is_asked(instance) or own is None:
         return
     version = _asked(instance, given)
     if version is None or version <= own:
@@ -58,8 +58,13 @@ def refuse_newer_server(instance: Instance, given: HostFiles) -> None:
 def refuse_unknown(instance: Instance, given: HostFiles) -> None:
     """Raise DatabaseError where PostgreSQL outside wants to be shown another certificate, as far as
     it tells this machine."""
-    if instance.database.type == "postgresql" and not instance.database.inside:
+    if instance.database.type == "postgresql" and _is_asked(instance):
         _asked(instance, given)
+
+
+def _is_asked(instance: Instance) -> bool:
+    """Whether there is a server that this machine may reach; a socket is the container's own."""
+    return not instance.database.inside and not instance.database.by_socket
 
 
 def _asked(instance: Instance, given: HostFiles) -> int | None:

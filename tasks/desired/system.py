@@ -29,7 +29,7 @@ from tasks.model.layout import (
     USER,
     attachments,
     copies_bucket,
-    database_port,
+    database_server,
     database_tls_files,
     database_user,
     external_arguments,
@@ -338,12 +338,11 @@ def _database(
             holds_data=True,
         )
         return
-    port = database_port(instance)
     admin = desired.admin_user if host_files.admin_password is not None else None
     files = (f"file:{SECRETS}/{name}" for name in database_tls_files(instance))
     yield Script(
         script=f"external-{desired.type}",
-        title=f"{desired.host}:{port}/{desired.name}",
+        title=f"{database_server(instance)}/{desired.name}",
         arguments=external_arguments(instance, admin),
         triggers=(*triggers, *files),
         origin=origin.merged([origin_of(instance, ["database.admin_user"])]),

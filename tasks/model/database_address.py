@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tasks.model.instance import DatabaseType
+from tasks.model.instance import DatabaseType, is_socket
 
 TYPES: dict[str, DatabaseType] = {
     "sqlite": "sqlite",
@@ -17,6 +17,9 @@ TYPES: dict[str, DatabaseType] = {
 """As Vikunja calls the engines."""
 
 USUAL_PORTS: dict[DatabaseType, int] = {"sqlite": 0, "postgresql": 5432, "mysql": 3306}
+
+_OWN = {"postgresql": "/run/postgresql", "mysql": "/run/mysqld/mysqld.sock"}
+"""Where Debian's servers have their sockets: those in the container."""
 
 _SETTING = re.compile(
     r"^(?:VIKUNJA_DATABASE_(TYPE|HOST|DATABASE|USER|SSLMODE|SSLROOTCERT|SSLCERT|TLS)|SSL_CERT_FILE)"
@@ -30,7 +33,8 @@ _OURS = re.compile(r"/etc/vikunja/secrets/(blue|green)/db-(ca|cert)")
 
 class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One database. host: None for a server in the container; port: 0 there; name: empty for
-    SQLite, of which there is one. tls: how a server outside is connected to (DatabaseTls)."""
+    SQLite, of which there is one. host: a path where it is a socket. tls: how a server outside is
+    connected to (DatabaseTls)."""
 
     type: DatabaseType
     host: str | None = None
@@ -45,10 +49,11 @@ class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def label(self) -> str:
-        """`sqlite`, `postgresql vikunja`, `mysql vikunja at db.example.com:3306`"""
+        """`sqlite`, `postgresql vikunja`, `mysql vikunja at db.example.com:3306`,
+        `mysql vikunja at /run/mysqld/mysqld.sock`"""
         if self.type == "sqlite":
             return "sqlite"
-        server = f" at {self.host}:{self.port}" if self.host else ""
+        server = f" at {server_name(self.type, self.host, self.port)}" if self.host else ""
         return f"{self.type} {self.name}{server}"
 
     def same(self, other: DatabaseAddress) -> bool:
@@ -59,11 +64,24 @@ class DatabaseAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self._place()[:3] == other._place()[:3]
 
     def _place(self) -> tuple[object, ...]:
-        return (self.type, self.host, self.port, self.name)
+        server: tuple[str | None, int] = (self.host, self.port)
+        if self.host is not None and is_socket(self.host):
+            server = (self.host.replace("/var/run/", "/run/", 1), self.port)
+            if server == (_OWN[self.type], USUAL_PORTS[self.type]):
+                # By its socket it is the same server.
+                server = (None, 0)
+        return (self.type, *server, self.name)
 
     def as_data(self) -> dict[str, Any]:
         data = msgspec.structs.asdict(self)
         return data if self.tls else {name: data[name] for name in data if name != "tls"}
+
+
+def server_name(engine: DatabaseType, host: str, port: int) -> str:
+    """Of a server with a host: `db.example.com:5432`, or the path of its socket."""
+    if not is_socket(host):
+        return f"{host}:{port}"
+    return f"{host}/.s.PGSQL.{port}" if engine == "postgresql" else host
 
 
 def address_in(environment: bytes) -> DatabaseAddress | None:
@@ -73,6 +91,8 @@ def address_in(environment: bytes) -> DatabaseAddress | None:
     if kind is None or kind == "sqlite":
         return None if kind is None else DatabaseAddress(kind)
     host, _, port = found.get("HOST", "").rpartition(":")
+    if not host and is_socket(port):
+        host, port = port, str(USUAL_PORTS[kind])
     if not host or not port.isdigit() or not found.get("DATABASE"):
         return None
     server: tuple[str | None, int] = (host.strip("[]"), int(port))

@@ -115,7 +115,8 @@ def read_tls(said: str) -> DatabaseTls:
 
 
 class Database(Struct, frozen=True):
-    """host is None where the database lives in the container. Files are absolute host paths."""
+    """host is None where the database lives in the container, and a path in it where it is reached
+    by a socket: PostgreSQL's folder, MySQL's file. Files are absolute host paths."""
 
     type: DatabaseType
     host: str | None
@@ -130,6 +131,15 @@ class Database(Struct, frozen=True):
     @property
     def inside(self) -> bool:
         return self.host is None
+
+    @property
+    def by_socket(self) -> bool:
+        return is_socket(self.host)
+
+
+def is_socket(host: str | None) -> bool:
+    """Whether a server is reached by a socket's path rather than over the network."""
+    return host is not None and host.startswith("/")
 
 
 class AptSource(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Literal
 
+from tasks.model.database_address import USUAL_PORTS, server_name
 from tasks.model.instance import DHCP, Color, Instance
 
 USER = "vikunja"
@@ -147,7 +148,13 @@ def external_arguments(instance: Instance, admin: str | None = None) -> tuple[st
 
 
 def database_port(instance: Instance) -> int:
-    return instance.database.port or (5432 if instance.database.type == "postgresql" else 3306)
+    return instance.database.port or USUAL_PORTS[instance.database.type]
+
+
+def database_server(instance: Instance) -> str:
+    """Of a server outside: `db.example.com:5432`, or the path of its socket."""
+    assert instance.database.host is not None
+    return server_name(instance.database.type, instance.database.host, database_port(instance))
 
 
 def database_resource(instance: Instance) -> str:
@@ -157,7 +164,7 @@ def database_resource(instance: Instance) -> str:
         return f"sqlite-database:{DATA}/vikunja.db"
     if database.host is None:
         return f"{database.type}-database:{database.name}"
-    return f"external-{database.type}:{database.host}:{database_port(instance)}/{database.name}"
+    return f"external-{database.type}:{database_server(instance)}/{database.name}"
 
 
 def tls_folder(instance: Instance) -> str:

@@ -185,7 +185,7 @@ def _refuse_missing_tools(inspection: Inspection, paths: Paths, progress: Progre
 
 def _refuse_unread_settings(inspection: Inspection, paths: Paths) -> None:
     settings = inspection.instance.vikunja
-    by_version = known_from(settings)
+    by_version = known_from(settings, inspection.instance.database)
     if settings.secrets != "files" and not by_version:
         return
     version = _version(inspection, paths)

@@ -9,14 +9,20 @@ import re
 from collections.abc import Mapping
 
 from tasks.model.application import Vikunja
+from tasks.model.instance import Database, DatabaseType
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-rc\d+)?(-\d+-g[0-9a-f]+)?")
 """As `git describe` says it. What is some commits further may know more than its version."""
 
 
-def known_from(settings: Vikunja) -> Mapping[str, str]:
+_SOCKETS: dict[DatabaseType, str] = {"postgresql": "0.20.1", "mysql": "0.21.0"}
+
+
+def known_from(settings: Vikunja, database: Database) -> Mapping[str, str]:
     """Keys that are given → the first version that knows them, where not every one does."""
     found = {}
+    if database.by_socket:
+        found["database.host"] = _SOCKETS[database.type]
     if settings.auth.openid:
         # Before, its environment could hold no providers.
         found["vikunja.auth.openid"] = "1.0.0"

@@ -200,7 +200,11 @@ def _database_notes(name: str, found: DatabaseState) -> Iterator[Note]:
         "stopped": ("the database does not answer", f"./doit start {name} starts it"),
         "unreachable": (
             "the database server does not answer from the container",
-            f"Look at that server; ./doit check {name} asks it from here",
+            f"Look at that server; ./doit check {name} says whether it is reached",
+        ),
+        "closed": (
+            "the socket of the database's server is closed to Vikunja's user",
+            f"Look at the rights of that socket and its folder; ./doit check {name} asks again",
         ),
         "denied": (
             "the database refuses the user",

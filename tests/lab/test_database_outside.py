@@ -296,3 +296,72 @@ def test_a_source_that_is_configured_no_longer_is_gone(site: Site) -> None:
     left = "ls /etc/apt/keyrings /etc/apt/preferences.d /etc/apt/sources.list.d"
     assert "vikunja" not in Inside(site).shell(left)
     assert site.addresses() == []
+
+
+SERVERS = """set -eu
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q -y --no-install-recommends install mariadb-server postgresql >&2
+mariadb <<'SQL'
+create database sockets character set utf8mb4;
+create user 'safe'@'localhost' identified by 'p@ss\\'w"o\\\\r d$x';
+grant all on sockets.* to 'safe'@'localhost';
+grant all on `vikunja-deploy-%`.* to 'safe'@'localhost';
+SQL
+cluster=$(pg_lsclusters -h | awk '{ print $1; exit }')
+install -d -o postgres -m 0755 /srv/pg
+printf "listen_addresses = ''\\nport = 5433\\nunix_socket_directories = '/srv/pg'\\n" \
+    >"/etc/postgresql/$cluster/main/conf.d/lab.conf"
+hba=/etc/postgresql/$cluster/main/pg_hba.conf
+printf 'local all safe scram-sha-256\\n' | cat - "$hba" >"$hba.new"
+install -o postgres -m 0640 "$hba.new" "$hba"
+systemctl restart "postgresql@$cluster-main.service"
+cd / && runuser -u postgres -- psql -q -h /srv/pg -p 5433 <<'SQL'
+create role safe login createdb password 'p@ss''w"o\\r d$x';
+create database sockets owner safe;
+SQL
+"""
+"""Somebody's own in the container: PostgreSQL answers at a socket and nowhere else."""
+
+
+def test_the_data_moves_to_sockets_of_servers_in_the_container(site: Site) -> None:
+    before = {task["title"] for task in get(site, "/api/v1/tasks")}
+    nobody = {"host": "/run/mysqld/mysqld.sock", "name": "sockets", "tls": None}
+    site.edit({"database": nobody})
+    assert "the socket is not in the container" in site.run("check", code=6).stdout
+    inside = Inside(site)
+    failed = site.run("apply", "--yes", code=None)
+    assert failed.returncode in (6, 11)
+    assert "the socket /run/mysqld/mysqld.sock does not answer in the container" in failed.stderr
+    inside.container.run(["sh", "-s"], stdin=SERVERS.encode(), timeout=600)
+    with writing(site, "mysql-socket") as writers:
+        site.run("apply", "--yes")
+    assert_nothing_lost(site, writers, "mysql-socket")
+    assert before <= {task["title"] for task in get(site, "/api/v1/tasks")}
+    by_socket_alone(site)
+    site.run("drill", site.id)
+    site.edit({"database": {"type": "postgresql", "host": "/srv/pg", "port": 5433}})
+    inside.run("chmod", "0700", "/srv/pg")
+    assert "is closed to the application's user" in site.run("check", code=6).stdout
+    failed = site.run("apply", "--yes", code=None)
+    assert "lets root in and not the application's user, vikunja" in failed.stderr
+    inside.run("chmod", "0755", "/srv/pg")
+    with writing(site, "postgresql-socket") as writers:
+        site.run("apply", "--yes")
+    assert_nothing_lost(site, writers, "postgresql-socket")
+    by_socket_alone(site)
+
+
+def by_socket_alone(site: Site) -> None:
+    """Backup, restore, plan, check and status, and who is connected how."""
+    before = {task["title"] for task in get(site, "/api/v1/tasks")}
+    site.run("backup")
+    with writing(site, "after-a-backup"):
+        pass
+    site.run("restore", site.id, "--from", "latest", "--yes")
+    assert {task["title"] for task in get(site, "/api/v1/tasks")} == before
+    assert site.run("plan").stdout.startswith("Nothing to do")
+    assert "the socket is there in the container" in site.run("check").stdout
+    found = site.run("status")
+    assert "the database" not in found.stdout + found.stderr
+    peers = Inside(site).shell("ss -Htnp state established '( dport = :3306 or dport = :5432 )'")
+    assert "vikunja" not in peers

@@ -86,6 +86,31 @@ _mysql_tls() {
 	esac
 }
 
+# The HOST of a server outside is the path of its socket in the container where it begins with /: for
+# MySQL the socket, for PostgreSQL the folder that it is in.
+
+_at() {
+	# HOST PORT [SOCKET]: that server in words.
+	case $1 in
+	/*) echo "the socket ${3:-$1}" ;;
+	*) echo "$1 port $2" ;;
+	esac
+}
+
+_socket_is_open() {
+	# SOCKET: for the application's user. Before that one is there, nobody can say.
+	! id -u vikunja >/dev/null 2>&1 ||
+		setpriv --reuid=vikunja --regid=vikunja --init-groups test -w "$1"
+}
+
+_mysql_server() {
+	# HOST PORT: options, a word each.
+	case $1 in
+	/*) echo "--protocol=socket --socket=$1" ;;
+	*) echo "--protocol=tcp --host=$1 --port=$2" ;;
+	esac
+}
+
 _mysql() (
 	# SECRET PROGRAM [OPTION…]
 	_open_password "$1" || exit 1
@@ -97,7 +122,7 @@ _mysql() (
 	unset password
 	program=$2
 	shift 2
-	exec "$program" --defaults-extra-file=/proc/self/fd/8 --protocol=tcp "$@"
+	exec "$program" --defaults-extra-file=/proc/self/fd/8 "$@"
 )
 
 _mysql_identified() {

@@ -14,7 +14,7 @@ with_password() {
 	# SECRET USER PROGRAM [ARGUMENT…]
 	# shellcheck disable=SC2046 # one word for each
 	_mysql "$1" "$3" --user="$2" $(_mysql_tls "$tls" "$secret") \
-		--host="${host:-127.0.0.1}" --port="$port" --default-character-set=utf8mb4 "${@:4}"
+		$(_mysql_server "${host:-127.0.0.1}" "$port") --default-character-set=utf8mb4 "${@:4}"
 }
 
 server() {
@@ -139,7 +139,9 @@ require_rights() {
 	trial=$(place_of trial)
 	said=$(echo "create database if not exists $(quoted "$trial"); drop database $(quoted "$trial")" | ask 2>&1) || {
 		printf '%s\n' "$said" >&2
-		refuse "MySQL at $host port $port lets '${admin:-$user}' make no database beside \`$name\`. An administrator of that server has to run: GRANT ALL PRIVILEGES ON \`vikunja-deploy-%\`.* TO '${admin:-$user}'@'%'; or set database.admin_user and database.admin_password_file"
+		from=%
+		case $host in /*) from=localhost ;; esac
+		refuse "MySQL at $(_at "$host" "$port") lets '${admin:-$user}' make no database beside \`$name\`. An administrator of that server has to run: GRANT ALL PRIVILEGES ON \`vikunja-deploy-%\`.* TO '${admin:-$user}'@'$from'; or set database.admin_user and database.admin_password_file"
 	}
 }
 

@@ -50,10 +50,11 @@ administer_in() {
 }
 
 require_rights() {
+	where=$(_at "${host:-the container}" "$port" "$host/.s.PGSQL.$port")
 	can=$(echo 'select rolcreatedb or rolsuper from pg_roles where rolname = current_user' | administer) ||
-		refuse "user \"${admin:-$user}\" cannot log in to database postgres at ${host:-the container} port $port, which making a database beside \"$name\" needs"
+		refuse "user \"${admin:-$user}\" cannot log in to database postgres at $where, which making a database beside \"$name\" needs"
 	[ "$can" = t ] ||
-		refuse "PostgreSQL at $host port $port lets \"${admin:-$user}\" make no database beside \"$name\". An administrator of that server has to run: ALTER ROLE \"${admin:-$user}\" CREATEDB; or set database.admin_user and database.admin_password_file"
+		refuse "PostgreSQL at $where lets \"${admin:-$user}\" make no database beside \"$name\". An administrator of that server has to run: ALTER ROLE \"${admin:-$user}\" CREATEDB; or set database.admin_user and database.admin_password_file"
 }
 
 newest() {

@@ -14,7 +14,9 @@ _external_psql() (
 
 _external_postgresql_is() {
 	# HOST PORT NAME USER [ADMIN [TLS]]
-	EXTERNAL_NAME=$3 EXTERNAL_USER=$4 EXTERNAL_TLS=${6:-}
+	EXTERNAL_NAME=$3 EXTERNAL_USER=$4 EXTERNAL_TLS=${6:-} EXTERNAL_SOCKET=
+	case $1 in /*) EXTERNAL_SOCKET=$1/.s.PGSQL.$2 ;; esac
+	EXTERNAL_AT=$(_at "$1" "$2" "$EXTERNAL_SOCKET")
 }
 
 _external_postgresql_refused() (
@@ -35,7 +37,13 @@ _external_postgresql_state() {
 	can=$(echo "select coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)" |
 		_external_psql "$DB_SECRET" "$1" "$2" "$4" "$3" 2>/dev/null)
 	case $can in
-	t) echo present ;;
+	t)
+		if [ -z "$EXTERNAL_SOCKET" ] || _socket_is_open "$EXTERNAL_SOCKET"; then
+			echo present
+		else
+			echo closed
+		fi
+		;;
 	f) echo denied ;;
 	*)
 		# The server's messages may be in any language: another of its databases tells of this one.
@@ -74,23 +82,31 @@ apply_external_postgresql() {
 	case $state in
 	present) return ;;
 	insecure)
-		echo "PostgreSQL at $1 port $2 is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $(_external_postgresql_refused "$@"). Correct database.tls, or the server's certificate." >&2
+		echo "PostgreSQL at $EXTERNAL_AT is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $(_external_postgresql_refused "$@"). Correct database.tls, or the server's certificate." >&2
+		return 1
+		;;
+	closed)
+		echo "PostgreSQL at $EXTERNAL_AT lets root in and not the application's user, vikunja: the rights of that socket and of the folders on its way keep it out." >&2
 		return 1
 		;;
 	unreachable)
-		echo "PostgreSQL at $1 port $2 does not answer from the container: check database.host and database.port, and that the server listens for and its pg_hba.conf allows the container's address." >&2
+		[ -z "$EXTERNAL_SOCKET" ] || {
+			echo "PostgreSQL at $EXTERNAL_AT does not answer in the container: its server has to run there, or its folder to be mounted into it; then apply again. database.host is the folder, database.port what the socket's name ends with." >&2
+			return 6
+		}
+		echo "PostgreSQL at $EXTERNAL_AT does not answer from the container: check database.host and database.port, and that the server listens for and its pg_hba.conf allows the container's address." >&2
 		return 6
 		;;
 	esac
 	if [ "$state" = absent ] && [ -n "${MUST_EXIST:-}" ]; then
-		echo "PostgreSQL at $1 port $2 has no database \"$3\" any more, nor what was in it; none was made." >&2
+		echo "PostgreSQL at $EXTERNAL_AT has no database \"$3\" any more, nor what was in it; none was made." >&2
 		return 4
 	fi
 	if [ -z "$admin" ]; then
 		if [ "$state" = absent ]; then
-			echo "PostgreSQL at $1 port $2 has no database \"$3\" that user \"$4\" may use. An administrator of that server has to run: CREATE DATABASE \"$3\" OWNER \"$4\"; or set database.admin_user and database.admin_password_file." >&2
+			echo "PostgreSQL at $EXTERNAL_AT has no database \"$3\" that user \"$4\" may use. An administrator of that server has to run: CREATE DATABASE \"$3\" OWNER \"$4\"; or set database.admin_user and database.admin_password_file." >&2
 		else
-			echo "PostgreSQL at $1 port $2 refuses user \"$4\" with the password of database.password_file, or a place to create tables in database \"$3\". An administrator of that server has to run: CREATE ROLE \"$4\" LOGIN PASSWORD '…'; CREATE DATABASE \"$3\" OWNER \"$4\"; or, where they exist: ALTER ROLE \"$4\" PASSWORD '…'; ALTER DATABASE \"$3\" OWNER TO \"$4\"; or set database.admin_user and database.admin_password_file." >&2
+			echo "PostgreSQL at $EXTERNAL_AT refuses user \"$4\" with the password of database.password_file, or a place to create tables in database \"$3\". An administrator of that server has to run: CREATE ROLE \"$4\" LOGIN PASSWORD '…'; CREATE DATABASE \"$3\" OWNER \"$4\"; or, where they exist: ALTER ROLE \"$4\" PASSWORD '…'; ALTER DATABASE \"$3\" OWNER TO \"$4\"; or set database.admin_user and database.admin_password_file.${EXTERNAL_SOCKET:+ Its pg_hba.conf has to let in by password there, before any other line of local: local all \"$4\" scram-sha-256.}" >&2
 		fi
 		return 1
 	fi
@@ -99,7 +115,7 @@ apply_external_postgresql() {
 		there=$(echo "select count(*) from pg_database where datname = :'name'" |
 			_external_psql db-admin-password "$1" "$2" "$admin" postgres)
 		[ "$there" = 1 ] || {
-			echo "PostgreSQL at $1 port $2 has no database \"$3\" any more as administrator \"$admin\" sees it, nor what was in it; none was made." >&2
+			echo "PostgreSQL at $EXTERNAL_AT has no database \"$3\" any more as administrator \"$admin\" sees it, nor what was in it; none was made." >&2
 			return 4
 		}
 	fi
@@ -119,12 +135,12 @@ apply_external_postgresql() {
 			alter database :"name" owner to :"user";
 		SQL
 	} | _external_psql db-admin-password "$1" "$2" "$admin" postgres || {
-		echo "PostgreSQL at $1 port $2: administrator \"$admin\" could not create database \"$3\" and user \"$4\"; it needs to be allowed to log in to database postgres and the attributes CREATEROLE and CREATEDB." >&2
+		echo "PostgreSQL at $EXTERNAL_AT: administrator \"$admin\" could not create database \"$3\" and user \"$4\"; it needs to be allowed to log in to database postgres and the attributes CREATEROLE and CREATEDB." >&2
 		return 1
 	}
 	state=$(_external_postgresql_state "$@")
 	if [ "$state" != present ]; then
-		echo "PostgreSQL at $1 port $2: database \"$3\" was created, but user \"$4\" still finds it $state; check the server's pg_hba.conf." >&2
+		echo "PostgreSQL at $EXTERNAL_AT: database \"$3\" was created, but user \"$4\" still finds it $state; check the server's pg_hba.conf." >&2
 		return 1
 	fi
 }

@@ -205,7 +205,7 @@ _measure_external_postgresql() {
 }
 
 _measure_external_mysql() {
-	EXTERNAL_TLS=${6:-}
+	_external_mysql_is "$@"
 	_measure_mysql_query | _external_mysql db-password "$1" "$2" "$4" --database="$3"
 }
 

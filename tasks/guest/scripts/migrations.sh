@@ -45,7 +45,7 @@ _migrations_ids() {
 		if [ "$kind" = mysql-database ]; then
 			echo "$query" | _mysql_login "$1" "$2"
 		else
-			EXTERNAL_TLS=${6:-}
+			_external_mysql_is "$@"
 			echo "$query" | _external_mysql "$DB_SECRET" "$1" "$2" "$4" --database="$3"
 		fi
 		;;

@@ -6,7 +6,7 @@
 _mysql_login() {
 	# DATABASE USER: over TCP with the password, the way Vikunja comes in; a query on stdin.
 	_mysql "$DB_SECRET" mariadb --batch --skip-column-names --connect-timeout=5 \
-		--host=127.0.0.1 --user="$2" --database="$1"
+		--protocol=tcp --host=127.0.0.1 --user="$2" --database="$1"
 }
 
 _mysql_pings() {

@@ -36,6 +36,7 @@ from tasks.containers.lxc import preflight
 from tasks.containers.lxc import template_check as template
 from tasks.errors import GitError, ResourceError
 from tasks.host import arp
+from tasks.host.process import Completed
 from tasks.host.routes import Route, parse_routes
 from tasks.model.finding import MACHINE, Finding, World, from_error
 from tasks.model.holder import LockInfo
@@ -489,6 +490,40 @@ def test_a_database_outside_is_reached_by_tcp(tmp_path: Path) -> None:
         "Check database.host and database.port, that the server listens on that address, and its "
         "firewall",
         6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("there", ("ok", "the socket is there in the container", "", 0)),
+        ("missing", ("problem", "the socket is not in the container", "Check database.host,", 6)),
+        ("closed", ("problem", "the socket is closed to the application's user", "Check", 6)),
+        (
+            None,
+            ("warning", "there is no container yet, or none that runs, to look for it in", "An", 0),
+        ),
+    ],
+)
+def test_a_socket_is_looked_for_in_the_container(
+    said: str | None, expected: tuple[str, str, str, int]
+) -> None:
+    asked: list[list[str]] = []
+
+    def answer(argv: list[str], **_: object) -> Completed:
+        asked.append(argv)
+        return Completed(tuple(argv), 0, f"{said}\n".encode(), b"")
+
+    container: Any = None if said is None else SimpleNamespace(run=answer)
+    by_socket = {"type": "postgresql", "host": "/srv/pg", "port": 5433, "password_file": "/p"}
+    found = database.socket_in(world(database=by_socket), container)
+    level, what, hint, code = reported(found)
+    assert (level, what, code) == (
+        expected[0], f"postgresql at /srv/pg/.s.PGSQL.5433: {expected[1]}", expected[3],
+    )  # fmt: skip
+    assert hint.startswith(expected[2])
+    assert [argv[-2:] for argv in asked] == (
+        [] if said is None else [["/srv/pg/.s.PGSQL.5433", "vikunja"]]
     )
 
 

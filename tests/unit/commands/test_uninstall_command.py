@@ -108,6 +108,16 @@ def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
         "Its database vikunja on db.example.com was not touched",
         f"Its backups stay in {tmp_path / NAME}",
     ]
+    socket = sample_instance(
+        backup={"directory": str(tmp_path)},
+        database={"type": "mysql", "host": "/srv/mysqld.sock", "password_file": "/p"},
+    )
+    assert what_stays(socket, there, UninstallRequest(), "")[0] == (
+        "Its database vikunja on /srv/mysqld.sock is gone with the container where its server was "
+        "there, else was not touched"
+    )
+    kept = what_stays(socket, there, UninstallRequest(keep_data=True), "")
+    assert kept[1] == "Its database vikunja on /srv/mysqld.sock was not touched"
     kept = what_stays(instance, there, UninstallRequest(keep_data=True), "")
     assert kept[0] == (
         "Its container stays, stopped, and nothing starts it by itself: "

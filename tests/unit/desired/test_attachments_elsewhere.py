@@ -94,7 +94,7 @@ def test_a_bucket_is_named_and_copied_only_where_backups_are_to_hold_it() -> Non
     assert [copies_bucket(one) for one in (desired, left, instance())] == [True, False, False]
     assert ["rclone" in packages(one) for one in (desired, left)] == [True, False]
     assert (attachments(desired), elsewhere(desired)) == ("/var/lib/vikunja/files", "")
-    assert known_from(desired.vikunja) == {"vikunja.files.type": "2.2.0"}
+    assert known_from(desired.vikunja, desired.database) == {"vikunja.files.type": "2.2.0"}
     assert list(desired.vikunja.secret_settings) == ["VIKUNJA_FILES_S3_SECRETKEY"]
 
 

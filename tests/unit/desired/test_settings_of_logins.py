@@ -190,12 +190,12 @@ def test_what_not_every_version_knows_is_named_with_the_first_that_does() -> Non
     provider = {**KEYCLOAK, "email_fallback": True}
     desired = sample_instance(vikunja={"auth": {"openid": [KEYCLOAK, provider], "ldap": LDAP}})
 
-    assert known_from(desired.vikunja) == {
+    assert known_from(desired.vikunja, desired.database) == {
         "vikunja.auth.openid": "1.0.0",
         "vikunja.auth.openid[1].email_fallback": "2.4.0",
         "vikunja.auth.ldap": "1.0.0",
     }
-    assert known_from(sample_instance().vikunja) == {}
+    assert known_from(sample_instance().vikunja, sample_instance().database) == {}
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,7 @@ CASES = [
             Note(
                 "unhealthy",
                 "the database server does not answer from the container",
-                "Look at that server; ./doit check vikunja-main asks it from here",
+                "Look at that server; ./doit check vikunja-main says whether it is reached",
                 "database",
             )
         ],

@@ -3,7 +3,6 @@ package db
 import (
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -74,12 +73,9 @@ func postgresDSN(c config.Config) string {
 	return strings.Join(parts, " ")
 }
 
-// postgresHostPort takes apart host:port, a socket's folder, or a socket's own path.
+// postgresHostPort takes apart host:port, or a socket's folder with what its name ends with behind a
+// colon.
 func postgresHostPort(address string) (host, port string) {
-	const socketPrefix = ".s.PGSQL."
-	if base := filepath.Base(address); strings.HasPrefix(base, socketPrefix) {
-		return filepath.Dir(address), strings.TrimPrefix(base, socketPrefix)
-	}
 	colon := strings.LastIndex(address, ":")
 	if colon < 0 || strings.HasSuffix(address, "]") {
 		return strings.Trim(address, "[]"), "5432"
