@@ -77,7 +77,7 @@ def _identities(document: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
     if address not in (None, "dhcp"):
         yield parse("network.ip_address"), "the address", address.partition("/")[0]
     second = value_at(document, "network.ip6_address")
-    if second is not None:
+    if second not in (None, "auto", "dhcp"):
         # However it is written, it is one address.
         with suppress(ValueError):
             yield parse("network.ip6_address"), "the address", str(ip_interface(second).ip)

@@ -67,7 +67,12 @@ def _second(document: Mapping[str, Any], first: object) -> Iterator[Finding]:
             "Give that as well, or remove this line.",
         )
         return
-    if isinstance(address, str) and ":" not in address:
+    asked = address in ("auto", "dhcp")
+    if asked and gateway is not None:
+        what = f"does not go with {address}: the gateway is the one that a router announces"
+        yield Finding(_GATEWAY6, what, "Remove the line, or give network.ip6_address an address.")
+        return
+    if isinstance(address, str) and ":" not in address and not asked:
         what = f"{quoted(address)} is no IPv6 address with its prefix length"
         yield Finding(_ADDRESS6, what, "An address of IPv4 goes to network.ip_address.")
         return
@@ -78,7 +83,8 @@ def _second(document: Mapping[str, Any], first: object) -> Iterator[Finding]:
             "Remove this line, or give network.ip_address an IPv4 address.",
         )
         return
-    yield from _pair(_ADDRESS6, address, _GATEWAY6, gateway)
+    if not asked:
+        yield from _pair(_ADDRESS6, address, _GATEWAY6, gateway)
 
 
 def _hardware_address(text: object) -> Iterator[Finding]:

@@ -41,7 +41,8 @@ All problems of all files are reported at once, each with file, line and key.
 - `network.gateway` is in the subnet of `network.ip_address` and another address; the address is
   neither the subnet's network address nor its broadcast address. With a prefix of 32 or 128, or
   with fe80::1, the gateway may be elsewhere; with `dhcp` there is none.
-- `network.ip6_address` stands beside an address of IPv4 or `dhcp`, `gateway6` beside it.
+- `network.ip6_address` stands beside an address of IPv4 or `dhcp`, `gateway6` beside it; with
+  `auto` or `dhcp` there is none.
 - `network.mac_address` is that of one interface, not of a group.
 - Files of `network.trusted_ca` hold certificates in PEM form, and no private key.
 - All ports of what runs in the container differ.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from tasks.containers.registry_entry import entry
@@ -11,6 +12,7 @@ from tasks.host.process import execute
 from tasks.model import registry
 from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.finding import Finding, World
+from tasks.model.instance import DHCP, is_asked
 
 
 def conflict(world: World) -> Finding | None:
@@ -21,6 +23,16 @@ def conflict(world: World) -> Finding | None:
     except DeployError as error:
         return world.failed("registry", error)
     return None
+
+
+def asked(world: World) -> Iterator[Finding]:
+    """Who gives what is not configured; that nobody does, only a start shows."""
+    network = world.instance.network
+    if network.is_given:
+        yield world.ok("address", f"a DHCP server on {network.bridge} is asked for it")
+    if is_asked(network.ip6_address):
+        who = "a DHCPv6 server" if network.ip6_address == DHCP else "what a router announces"
+        yield world.ok("address", f"{who} on {network.bridge} gives the one of IPv6")
 
 
 def evaluate_address(world: World, *, asked: bool, taken: str | None) -> Finding:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tasks.errors import ResourceError
 from tasks.host.process import Completed
-from tasks.model.instance import DHCP
+from tasks.model.instance import DHCP, is_asked
 from tasks.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ GIVEN = "given_address"
 """Of the attributes: the address with prefix length that a DHCP server has given it, where it is
 configured to ask for one and runs."""
 
+GIVEN6 = "given_address6"
+"""The same of the second one, of IPv6, by whichever way."""
+
 MARKER_PATH = "/etc/vikunja-deploy"
 """In the container, root-owned: one line, the instance id. Part of the proof that it is ours."""
 
@@ -32,7 +35,8 @@ MARKER_PATH = "/etc/vikunja-deploy"
 class ContainerSpec(Struct, frozen=True):
     """A container as desired.
 
-    ip_address, ip6_address: with prefix length; the first may be DHCP, without a gateway.
+    ip_address, ip6_address: with prefix length; the first may be DHCP, the second DHCP or AUTO,
+    without a gateway.
     mac_address: lower case; None for one that the driver chooses. nameservers: empty means the
     host's own.
     template: a Debian suite (lxc) or template name (proxmox).
@@ -59,12 +63,17 @@ class ContainerSpec(Struct, frozen=True):
     @property
     def addresses(self) -> list[str]:
         """Those that are configured, with prefix length."""
-        return [text for text in (self.ip_address, self.ip6_address) if text and text != DHCP]
+        return [text for text in (self.ip_address, self.ip6_address) if text and not is_asked(text)]
 
     @property
     def asks(self) -> bool:
         """Whether it asks for its address."""
         return self.ip_address == DHCP
+
+    @property
+    def asks6(self) -> bool:
+        """Whether its second address is what others give."""
+        return is_asked(self.ip6_address)
 
     @property
     def gateways(self) -> list[str]:

@@ -53,7 +53,7 @@ def templated(instance: Instance) -> Iterator[Templated]:
             ("suite", instance.suite),
             ("names", " ".join(f"[{name}]" if ":" in name else name for name in names)),
             ("public_url", instance.public_url),
-            ("given_names", GIVEN_NAMES if instance.network.is_given else ""),
+            ("given_names", GIVEN_NAMES if instance.network.any_given else ""),
         ),
         keys=("network.aliases", "network.ip_address", "network.ip6_address", *PUBLIC_URL),
     )
@@ -134,25 +134,38 @@ def _foreign_files(files: Iterable[File]) -> Script:
     return Script(script="nginx-files", title=folder, arguments=(folder, *sorted(ours)))
 
 
-def _given_names(instance: Instance) -> Iterator[Script]:
-    if instance.network.is_given:
-        yield Script(
-            script="given-names",
-            title=GIVEN_NAMES,
-            arguments=(GIVEN_NAMES,),
-            origin=origin_of(instance, ["network.ip_address"]),
-        )
+def _given_names(instance: Instance) -> Iterator[Script | Absent]:
+    """What others give is named in the container; what was, is no more once nothing is."""
+    network = instance.network
+    if not network.any_given:
+        yield Absent(path=GIVEN_NAMES)
+        return
+    yield Script(
+        script="given-names",
+        title=GIVEN_NAMES,
+        # What is given may be another one after a start.
+        triggers=started(instance),
+        # Of a fixed address of IPv4 the configuration says the name.
+        arguments=(GIVEN_NAMES, *(("4", "6") if network.is_given else ("6",))),
+        origin=origin_of(instance, ["network.ip_address", "network.ip6_address"]),
+    )
 
 
 def _certificate(instance: Instance) -> Iterator[Script]:
-    given = (GIVEN,) if instance.network.is_given else ()
+    given = (GIVEN,) if instance.network.any_given else ()
     if instance.services.frontend.self_signed:
         yield Script(
             script="self-signed-certificate",
             title=SELF_SIGNED,
             arguments=(SELF_SIGNED, instance.network.domain, *given, *other_names(instance)),
+            triggers=started(instance),
             origin=origin_of(instance, [f"network.{key}" for key in NAMES]),
         )
+
+
+def started(instance: Instance) -> tuple[str, ...]:
+    """What the addresses that others give hang on."""
+    return (f"running:{instance.container_name}",) if instance.network.any_given else ()
 
 
 def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[File]) -> Unit:
@@ -165,7 +178,7 @@ def _unit(instance: Instance, rendered: Mapping[str, Rendered], used: Iterable[F
     triggers += [f"directory:{LOGS}", f"log-files:{LOGS}"]
     if instance.services.frontend.self_signed:
         triggers.append(f"self-signed-certificate:{SELF_SIGNED}")
-    if instance.network.is_given:
+    if instance.network.any_given:
         triggers.append(f"given-names:{GIVEN_NAMES}")
     triggers += [one.address for one in acme.fallback(instance)]
     contents[drop_in] = hashlib.sha256(rendered[drop_in].content).hexdigest()

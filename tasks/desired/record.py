@@ -12,6 +12,7 @@ from typing import Any
 from tasks.config import flatten
 from tasks.config.document import DeploymentFacts, deployment_document
 from tasks.containers.registry_entry import entry, found_number
+from tasks.desired.proxy import started
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import origin_of
 from tasks.host.text_cache import TextCache, key_of
@@ -102,6 +103,7 @@ def declare(
         Record(
             record="registry",
             expected=_registered_text(entry(instance, applied, facts.container)),
+            triggers=started(instance),
             origin=origin_of(
                 instance, ("network.ip_address", "network.ip6_address", "network.domain")
             ),

@@ -57,10 +57,19 @@ class Resources(Struct, frozen=True):
 DHCP = "dhcp"
 """In the place of an address: whichever a DHCP server gives."""
 
+AUTO = "auto"
+"""In the place of one of IPv6: the one that follows from what a router announces (SLAAC)."""
+
+
+def is_asked(address: str | None) -> bool:
+    """Whether others give it, in whose place one of these words stands."""
+    return address in (DHCP, AUTO)
+
 
 class Network(Struct, frozen=True):
-    """ip_address, ip6_address: with prefix length; the first may be DHCP, without a gateway.
-    mac_address: None for one that the driver chooses. trusted_ca: absolute host paths."""
+    """ip_address, ip6_address: with prefix length; the first may be DHCP, the second DHCP or AUTO,
+    without a gateway. mac_address: None for one that the driver chooses. trusted_ca: absolute host
+    paths."""
 
     bridge: str
     ip_address: str
@@ -77,6 +86,11 @@ class Network(Struct, frozen=True):
     def is_given(self) -> bool:
         """Whether the container asks for its address."""
         return self.ip_address == DHCP
+
+    @property
+    def any_given(self) -> bool:
+        """Whether one of its addresses is what others give."""
+        return self.is_given or is_asked(self.ip6_address)
 
     @property
     def interface(self) -> IPv4Interface | IPv6Interface:

@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 from typing import Literal
 
 from tasks.model.database_address import USUAL_PORTS, server_name
-from tasks.model.instance import DHCP, Color, Instance
+from tasks.model.instance import Color, Instance, is_asked
 
 USER = "vikunja"
 SECRETS = "/etc/vikunja/secrets"
@@ -193,7 +193,7 @@ def other_names(instance: Instance) -> tuple[str, ...]:
 def addresses(instance: Instance) -> tuple[str, ...]:
     """The container's addresses without prefix length, as far as the configuration says them."""
     found = (instance.network.ip_address, instance.network.ip6_address)
-    return tuple(str(ip_interface(text).ip) for text in found if text and text != DHCP)
+    return tuple(str(ip_interface(text).ip) for text in found if text and not is_asked(text))
 
 
 def address(instance: Instance) -> str:
@@ -206,4 +206,4 @@ GIVEN = "given"
 """To scripts in the container: the address, or each of them, that it has now."""
 
 GIVEN_NAMES = "/etc/vikunja/nginx/given.conf"
-"""What nginx answers to besides: the address that a DHCP server has given."""
+"""What nginx answers to besides: the addresses that others have given."""

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from tasks.errors import ResourceError
 from tasks.host.files import as_record, damaged, exclusive, read_json, write_json
 from tasks.model.fields import END, ContainerId, InstanceId, Text, Time
-from tasks.model.instance import DHCP, DriverName
+from tasks.model.instance import DHCP, DriverName, is_asked
 from tasks.paths import Paths
 
 Signature = tuple[int, int, int, int, int]
@@ -75,14 +75,17 @@ class Registered(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         str | None,
         Meta(
             description="Second address, of IPv6, with prefix length; no other instance has "
-            "it. Not there for none."
+            "it. Of one that is given by others, the last that was; auto or dhcp before there was "
+            "any. Not there for none."
         ),
     ] = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Those that are known, with prefix length."""
-        return tuple(one for one in (self.ip_address, self.ip6_address) if one and one != DHCP)
+        return tuple(
+            one for one in (self.ip_address, self.ip6_address) if one and not is_asked(one)
+        )
 
 
 def new_identity() -> str:

@@ -11,11 +11,14 @@ from msgspec.structs import asdict
 from tasks.containers.base import ContainerFacts, ContainerSpec, refuse
 from tasks.containers.file_system import fills, parse_size
 from tasks.errors import ResourceError
+from tasks.model.instance import is_asked
 from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
 
 REPLACING = ("template",)
 """Attributes that no existing container can take on."""
+
+ADDRESSES = ("ip_address", "ip6_address")
 
 OPTIONAL = ("ip6_address", "gateway6", "mac_address")
 """Attributes that a container may have none of."""
@@ -212,8 +215,7 @@ class ContainerRunning(Resource, frozen=True, kw_only=True):
             return Difference(
                 "update", "stopped", (AttributeChange("state", "stopped", "running"),)
             )
-        names = {change.name for change in changing.changes} if changing else set()
-        if names & self.container.restarting:
+        if changing is not None and any(map(self._restarts, changing.changes)):
             change = AttributeChange("state", "running", "restarted")
             return Difference("run", "", (change,), interrupts="the site, while it restarts")
         mtu, has = self.container.spec.more.get("mtu"), facts.texts.get(MTU[1])
@@ -222,3 +224,8 @@ class ContainerRunning(Resource, frozen=True, kw_only=True):
             change = AttributeChange("mtu", f"{has}, until it is restarted", str(mtu))
             return Difference("run", "", (change,), interrupts="the site, while it restarts")
         return None
+
+    def _restarts(self, change: AttributeChange) -> bool:
+        """Who asks for an address does so, or no more, from a start on."""
+        asks = change.name in ADDRESSES and (is_asked(change.before) or is_asked(change.after))
+        return asks or change.name in self.container.restarting

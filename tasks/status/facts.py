@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from ipaddress import ip_interface
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tasks.containers import container_for
-from tasks.containers.base import ContainerFacts, Refusal
+from tasks.containers.base import GIVEN6, ContainerFacts, Refusal
 from tasks.containers.drivers import driver_named
 from tasks.containers.registry_entry import found_number, given_address
 from tasks.errors import DeployError
@@ -21,7 +22,7 @@ from tasks.model import state as states
 from tasks.model.health_document import ContainerState
 from tasks.model.history import Performed
 from tasks.model.holder import LockInfo, inspect
-from tasks.model.instance import DatabaseType, Instance
+from tasks.model.instance import DatabaseType, Instance, is_asked
 from tasks.model.last_drill import LastDrill
 from tasks.model.operation_log import utc_now
 from tasks.model.registry import Registered
@@ -154,13 +155,11 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
 
 def addresses_of(applied: Instance, found: ContainerFacts) -> tuple[str, ...]:
     """Without prefix length; the one that was given as it is now."""
-    given = given_address(found)
-    recorded = layout.addresses(applied)
-    if given is None:
-        return recorded
     network = applied.network
-    first = () if network.is_given else recorded[:1]
-    return (given.partition("/")[0], *recorded[len(first) :])
+    recorded = (network.ip_address, network.ip6_address)
+    given = (given_address(found), given_address(found, GIVEN6))
+    known = (now or before for now, before in zip(given, recorded, strict=True))
+    return tuple(str(ip_interface(one).ip) for one in known if one and not is_asked(one))
 
 
 def as_applied(instance: Instance, entry: Registered | None) -> Instance:

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -84,20 +85,20 @@ def answer(address: str, scheme: str = "https") -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def served_at(site: Site, number: int) -> None:
-    """All that follows what was given follows this one."""
-    second = SECOND.partition("/")[0]
-    for address in (given(number), second):
+def served_at(site: Site, number: int, *second: str) -> None:
+    """All that follows what was given follows this one, and the second address."""
+    second = second or (SECOND,)
+    every = (f"{given(number)}/24", *second)
+    for address in (one.partition("/")[0] for one in every):
         assert answer(address) == "200", address
         assert answer(address, "http").startswith("301"), address
-    names = certificate_names(given(number))
-    assert f"IP Address:{given(number)}" in names
-    assert re.search(r"IP Address:2001:DB8:[0-9A-F:]+:7", names)
+    names = re.findall(r"IP Address:([0-9A-Fa-f.:]+)", certificate_names(given(number)))
+    assert {str(ip_address(one)) for one in names} == {one.partition("/")[0] for one in every}
     entry = registry.find(site.paths, site.id)
     assert entry is not None
-    assert (entry.ip_address, entry.ip6_address) == (f"{given(number)}/24", SECOND)
+    assert entry.addresses == every
     shown = site.run("status").stdout
-    assert f"{given(number)}, {second}" in shown
+    assert ", ".join(one.partition("/")[0] for one in every) in shown
     assert site.addresses() == []
 
 
@@ -130,6 +131,59 @@ def test_after_a_restart_of_the_container_it_serves_at_what_it_gets(
     Inside(site).container.stop()
     site.run("apply", "--yes")
     served_at(site, 22)
+
+
+def test_the_second_address_follows_from_what_a_router_says_and_the_first_is_fixed_and_back(
+    site: Site, router: Router
+) -> None:
+    """A journey of edits of one running site: every way to its addresses, and none that was."""
+    names = "/etc/vikunja/nginx/given.conf"
+    inside = Inside(site)
+    prefix = f"2001:db8:{NUMBER:x}:1::"
+    made = f"{prefix[:-1]}be24:11ff:fe2a:3b4c/64"
+
+    def edit(**network: str | None) -> None:
+        site.edit({"network": network})
+        site.run("apply", "--yes")
+
+    router.serve(22, prefix)
+    edit(ip6_address="auto", gateway6=None)
+    served_at(site, 22, made)
+    assert f"what a router announces on {BRIDGE} gives" in site.run("check").stdout
+
+    # Beside a fixed one there is nobody in the container who asks.
+    edit(ip_address=f"{given(30)}/24", gateway=given(1))
+    served_at(site, 30, made)
+    assert given(30) not in inside.run("cat", names)
+    assert made.partition("/")[0] in inside.run("cat", names)
+    assert inside.active("systemd-networkd.service") == "inactive"
+
+    router.serve(22, prefix, leases=True)
+    edit(ip6_address="dhcp")
+    served_at(site, 30, f"{prefix}20/128")
+
+    site.edit({"network": {"ip6_address": None}})
+    assert f"absent:{names}" in site.addresses()
+    site.run("apply", "--yes")
+    assert "gone" in inside.shell(f"[ -e {names} ] || echo gone")
+    assert answer(given(30)) == "200"
+    assert site.addresses() == []
+
+    router.serve(23, prefix, leases=True)
+    edit(ip_address="dhcp", gateway=None, ip6_address="dhcp")
+    served_at(site, 23, f"{prefix}20/128")
+    edit(ip6_address=SECOND, gateway6="fe80::1")
+    served_at(site, 23)
+
+
+def test_where_no_router_says_anything_a_start_ends_with_that(site: Site, router: Router) -> None:
+    router.serve(23)
+    site.edit({"network": {"ip6_address": "auto", "gateway6": None}})
+    failed = site.run("apply", "--yes", code=6)
+    assert "gave the container an address of IPv6 within" in failed.stderr
+    site.edit({"network": {"ip6_address": SECOND, "gateway6": "fe80::1"}})
+    site.run("apply", "--yes")
+    served_at(site, 23)
 
 
 def test_an_authority_is_trusted_and_withdrawn_and_costs_no_request(

@@ -65,6 +65,7 @@ ATTRIBUTES = (
     "bridge",
     "ip_address",
     "gateway",
+    "ip6_address",
     "nameservers",
 )
 

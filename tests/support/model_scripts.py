@@ -666,6 +666,8 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
         folder, *ours = arguments
         refused = machine.refused_by_nginx(folder, ours)
         return f"nginx refuses {posixpath.basename(refused)}" if refused else "present"
+    if name == "given_names":
+        return "present" if machine.files.content(arguments[0]) else "absent"
     if name == "noted_secret":
         (path,) = arguments
         if path not in machine.noted:
@@ -936,6 +938,10 @@ def run_script(
         title, *ours = arguments
         while refused := machine.refused_by_nginx(title, ours):
             machine.files.put_aside(refused)
+    elif function == "given_names":
+        title = arguments[0]
+        machine.files.remove(f"{STAMPS}/nginx.service")
+        machine.files.write(title, b"# given\n", "0644")
     elif function == "color_secrets":
         title = arguments[0]
         if said := _copy_secrets(machine, *arguments):

@@ -27,8 +27,12 @@ class Router:
         self.bridge, self.subnet, self.folder = bridge, subnet, folder
         self._server: subprocess.Popen[bytes] | None = None
 
-    def serve(self, last: int) -> None:
-        """Give everybody this one address; what was given before is forgotten."""
+    def serve(self, last: int, prefix: str = "", *, leases: bool = False) -> None:
+        """Give everybody this one address; what was given before is forgotten.
+
+        prefix: a network of IPv6 that is announced, such as `2001:db8:1::`; leases: addresses are
+        asked for in it (`…::20`), rather than made.
+        """
         self.stop()
         (self.folder / "leases").unlink(missing_ok=True)
         address = f"{self.subnet}.{last}"
@@ -36,6 +40,11 @@ class Router:
         argv += [f"--interface={self.bridge}", "--bind-interfaces", "--dhcp-authoritative"]
         argv += [f"--dhcp-range={address},{address},255.255.255.0,2m", "--no-ping"]
         argv += [f"--dhcp-leasefile={self.folder}/leases", f"--pid-file={self.folder}/pid"]
+        if prefix:
+            own = ["ip", "-6", "address", "replace", f"{prefix}1/64", "dev", self.bridge, "nodad"]
+            subprocess.run(own, check=True)
+            given = f"{prefix}20,{prefix}20,64,2m" if leases else f"{prefix},ra-only,64,5m"
+            argv += ["--enable-ra", f"--dhcp-range={given}"]
         self._server = subprocess.Popen(argv)
 
     def stop(self) -> None:

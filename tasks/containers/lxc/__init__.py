@@ -54,9 +54,11 @@ class LxcDriver:
 
     def more_of(self, instance: Instance) -> Mapping[str, object]:
         from tasks.containers.lxc.identity import AS_WRITTEN, NAME_FILES, NETWORK_FILE
+        from tasks.model.instance import DHCP
 
         own = {file.path for file in instance.files}
-        written = (*NAME_FILES, *([NETWORK_FILE] if instance.network.is_given else []))
+        asks = DHCP in (instance.network.ip_address, instance.network.ip6_address)
+        written = (*NAME_FILES, *([NETWORK_FILE] if asks else []))
         names = {path: AS_WRITTEN for path in written if path not in own}
         return {"autostart": True, "forwarding": True, "identity": RECORDED, **names}
 

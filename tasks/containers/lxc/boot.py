@@ -8,7 +8,7 @@ from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc import init
 from tasks.errors import DeployError, NetworkError
 from tasks.host.process import Completed, execute, last_lines
-from tasks.model.instance import DHCP
+from tasks.model.instance import DHCP, is_asked
 
 BOOT_LIMIT = 120
 """Seconds until a container that started must be up."""
@@ -18,10 +18,10 @@ STOP_LIMIT = 60
 
 KILL_LIMIT = 10
 
-NO_ROUTE, DUPLICATE, NO_ADDRESS = 3, 5, 6
+NO_ROUTE, DUPLICATE, NO_ADDRESS, NO_ADDRESS6 = 3, 5, 6, 7
 
 LEASE_LIMIT = 45
-"""Seconds that a DHCP server has to give an address."""
+"""Seconds that a DHCP server or a router has to give an address."""
 
 WAIT_FOR_SYSTEM = f"""
 until [ -S /run/systemd/private ]; do sleep 0.02; done
@@ -29,11 +29,17 @@ state=$(systemctl is-system-running --wait)
 echo "$state"
 systemctl list-units --state=failed --plain --no-legend --no-pager
 asks=$1
-shift
+asks6=$2
+shift 2
 deadline=$(($(date +%s) + {LEASE_LIMIT}))
 while [ "$asks" = dhcp ]; do
 	ip -4 -o address show dev eth0 scope global | grep -q . && break
 	[ "$(date +%s)" -lt "$deadline" ] || exit {NO_ADDRESS}
+	sleep 0.05
+done
+while [ "$asks6" != - ]; do
+	ip -6 -o address show dev eth0 scope global -temporary -deprecated | grep -q . && break
+	[ "$(date +%s)" -lt "$deadline" ] || exit {NO_ADDRESS6}
 	sleep 0.05
 done
 # Until then nothing answers there, and what is sent from there gets no answer later either.
@@ -44,14 +50,17 @@ done
 for gateway; do ip route get "$gateway" oif eth0 >/dev/null || exit {NO_ROUTE}; done
 case $state in running | degraded) ;; *) exit 4 ;; esac
 """
-"""Run in the container with `dhcp` or `-` and its gateways: prints systemd's state and the units
+"""Run in the container with `dhcp` or `-`, the same or `auto` of its second address, and its
+gateways: prints systemd's state and the units
 that failed. An address of IPv6 is looked for at others' first, for a second or two, and is there
 only then."""
 
 
 def wait_argv(spec: ContainerSpec) -> list[str]:
     """WAIT_FOR_SYSTEM with what it takes for a container."""
-    return ["sh", "-c", WAIT_FOR_SYSTEM, "sh", DHCP if spec.asks else "-", *spec.gateways]
+    both = (spec.ip_address, spec.ip6_address or "")
+    asked = (one if is_asked(one) else "-" for one in both)
+    return ["sh", "-c", WAIT_FOR_SYSTEM, "sh", *asked, *spec.gateways]
 
 
 def lxc_arguments(folder: Path) -> tuple[str, str]:
@@ -126,6 +135,16 @@ def evaluate(completed: Completed, spec: ContainerSpec) -> tuple[str, ...]:
             f"no DHCP server on {spec.bridge} gave the container an address within {LEASE_LIMIT} s",
             where=where,
             hint="Is there one, and an address left? Else set network.ip_address and gateway.",
+        )
+    if completed.returncode == NO_ADDRESS6:
+        who = "DHCP server" if spec.ip6_address == DHCP else "router"
+        raise NetworkError(
+            f"no {who} on {spec.bridge} gave the container an address of IPv6 within "
+            f"{LEASE_LIMIT} s",
+            where=where,
+            hint="Does a router there announce a network"
+            + (" that addresses are asked for in" if spec.ip6_address == DHCP else " of its own")
+            + "? Else give network.ip6_address an address, or remove the line.",
         )
     if completed.returncode == DUPLICATE:
         raise NetworkError(

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.cgroup import Layout, limit_lines, parse_limits
 from tasks.host.user_ids import IdMap
-from tasks.model.instance import DHCP
+from tasks.model.instance import DHCP, is_asked
 from tasks.model.registry import parse_identity
 
 INSTANCE = "# vikunja-deploy: instance"
@@ -24,6 +24,8 @@ NAMESERVERS = "# vikunja-deploy: nameservers"
 HOST_NAMESERVERS = "host"
 ASKED = "# vikunja-deploy: address"
 """What the container asks for its address, where LXC sets none."""
+ASKED6 = "# vikunja-deploy: second address"
+"""How it gets its second address, where LXC sets none."""
 
 
 class Settings(Struct, frozen=True):
@@ -53,6 +55,12 @@ class Settings(Struct, frozen=True):
     ip6_address: str = ""
     gateway6: str = ""
     mac_address: str = ""
+
+    @property
+    def asks_within(self) -> bool:
+        """Whether systemd-networkd in the container asks a server for an address. What follows from
+        a router's announcement alone, the kernel sees to."""
+        return DHCP in (self.ip_address, self.ip6_address)
 
 
 def from_spec(
@@ -139,7 +147,7 @@ def render(
 
     lock: the file whose lock guards the host's network. apparmor: whether the host uses it.
     """
-    hook = folder / "hook"
+    hook, second = folder / "hook", settings.ip6_address
     network = " ".join(network_arguments(settings, lock))
     nameservers = " ".join(settings.nameservers) or HOST_NAMESERVERS
     # The nested profile lets systemd inside mount what its units' sandboxes are made of.
@@ -154,6 +162,7 @@ def render(
         f"{TEMPLATE}={settings.template}",
         f"{NAMESERVERS}={nameservers}",
         *([f"{ASKED}={DHCP}"] if settings.ip_address == DHCP else []),
+        *([f"{ASKED6}={second}"] if is_asked(second) else []),
         "# Written by vikunja-deploy; the next apply writes it again.",
         "lxc.include = /usr/share/lxc/config/common.conf",
         "lxc.include = /usr/share/lxc/config/userns.conf",
@@ -174,7 +183,7 @@ def render(
         f"lxc.net.0.mtu = {settings.mtu}",
         "lxc.net.0.flags = up",
         *_address_lines(settings),
-        *([f"lxc.net.0.ipv6.address = {settings.ip6_address}"] if settings.ip6_address else []),
+        *([f"lxc.net.0.ipv6.address = {second}"] if second and not is_asked(second) else []),
         *([f"lxc.net.0.ipv6.gateway = {settings.gateway6}"] if settings.gateway6 else []),
         *limit_lines(layout, settings.cpu_cores, settings.memory_mb),
         "lxc.hook.version = 1",
@@ -259,6 +268,9 @@ def parse(text: str) -> Settings | None:
     address, second = (*addresses_of(values), "", "")[:2]
     if "lxc.net.0.ipv4.address" not in values and _comment(text, ASKED) == DHCP:
         address, second = DHCP, address
+    asked = _comment(text, ASKED6) or ""
+    if is_asked(asked) and "lxc.net.0.ipv6.address" not in values:
+        second = asked
     gateways = [values.get(f"lxc.net.0.ipv{version}.gateway", "") for version in (4, 6)]
     # Only one of IPv6 stands alone.
     gateway, gateway6 = gateways if ":" not in address else (gateways[1], "")

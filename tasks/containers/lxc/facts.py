@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.containers.base import GIVEN, ContainerFacts, Refusal
+from tasks.containers.base import GIVEN, GIVEN6, ContainerFacts, Refusal
 from tasks.containers.lxc import cgroup, config, identity, init, network
 from tasks.containers.lxc.ownership import Claim
 from tasks.host.process import execute
-from tasks.model.instance import DHCP
+from tasks.model.instance import DHCP, is_asked
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
 
@@ -66,7 +66,9 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
         if forwards is not None:
             attributes["forwarding"] = forwards
     if settings.ip_address == DHCP and pid is not None:
-        attributes |= given_address(pid, folder.name)
+        attributes |= given_address(pid, folder.name, GIVEN)
+    if is_asked(settings.ip6_address) and pid is not None:
+        attributes |= given_address(pid, folder.name, GIVEN6)
     attributes |= identity.observed_names(folder / "upper", settings)
     nameservers = identity.observed_nameservers(folder / "upper", settings)
     if nameservers is not None:
@@ -74,9 +76,13 @@ def _attributes(folder: Path, settings: config.Settings, pid: int | None) -> dic
     return attributes
 
 
-def given_address(pid: int, where: str) -> dict[str, object]:
-    """The address that the container of this first process has now; nothing where it has none."""
-    argv = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-4", "-o", "address", "show"]
+def given_address(pid: int, where: str, which: str) -> dict[str, object]:
+    """The address that the container of this first process has now; nothing where it has none.
+    which: GIVEN or GIVEN6."""
+    family, word = ("-4", "inet") if which == GIVEN else ("-6", "inet6")
+    argv = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", family, "-o", "address", "show"]
     argv += ["dev", "eth0", "scope", "global"]
+    if which == GIVEN6:
+        argv += ["-temporary", "-deprecated", "-tentative"]
     shown = execute(argv, where=where, check=False, quickly=True).stdout.decode().split()
-    return {GIVEN: shown[shown.index("inet") + 1]} if "inet" in shown else {}
+    return {which: shown[shown.index(word) + 1]} if word in shown else {}

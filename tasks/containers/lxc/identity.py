@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.containers.lxc import guest_files, network
 from tasks.containers.lxc.config import Settings
-from tasks.model.instance import DHCP
+from tasks.model.instance import DHCP, is_asked
 
 
 def hosts_file(hostname: str) -> str:
@@ -35,23 +35,29 @@ WANTED = f"/etc/systemd/system/multi-user.target.wants/{NETWORKD}"
 
 
 def network_file(settings: Settings) -> str:
-    """How systemd-networkd asks for the address; what LXC sets besides is said as well, or it would
-    take that away."""
-    second = [f"Address={settings.ip6_address}"] if settings.ip6_address else []
-    gateway = [f"Gateway={settings.gateway6}"] if settings.gateway6 else []
+    """How systemd-networkd asks for the addresses; what LXC sets besides is said as well, or it
+    would take that away."""
+    asks, asks6 = settings.ip_address == DHCP, settings.ip6_address == DHCP
     lines = [
         "# Written by vikunja-deploy.",
         "[Match]",
         "Name=eth0",
         "[Network]",
-        "DHCP=ipv4",
-        *second,
-        *gateway,
-        "[DHCPv4]",
-        # The same of a container that is made anew with the same hardware address.
-        "ClientIdentifier=mac",
-        "UseHostname=no",
+        f"DHCP={'yes' if asks and asks6 else 'ipv4' if asks else 'ipv6'}",
     ]
+    # The same client of a container that is made anew with the same hardware address.
+    if asks:
+        if settings.ip6_address and not is_asked(settings.ip6_address):
+            lines.append(f"Address={settings.ip6_address}")
+        if settings.gateway6:
+            lines.append(f"Gateway={settings.gateway6}")
+        lines += ["[DHCPv4]", "ClientIdentifier=mac", "UseHostname=no"]
+    else:
+        lines += [f"Address={settings.ip_address}"]
+        lines += ["[Route]", f"Gateway={settings.gateway}", "GatewayOnLink=yes"]
+    if asks6:
+        lines += ["[IPv6AcceptRA]", "UseAutonomousPrefix=no"]
+        lines += ["[DHCPv6]", "DUIDType=link-layer", "UseHostname=no"]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +70,7 @@ def observed_names(upper: Path, settings: Settings) -> dict[str, str]:
     """Of each of these files, whether it is so."""
     found = {}
     files = name_files(settings.hostname)
-    if settings.ip_address == DHCP:
+    if settings.asks_within:
         files[NETWORK_FILE] = network_file(settings)
     for path, text in files.items():
         data = guest_files.read(upper, path)
@@ -79,11 +85,11 @@ def write_identity(root: Path, settings: Settings, owner: tuple[int, int]) -> No
         **name_files(settings.hostname),
         "/etc/resolv.conf": resolver_file(settings.nameservers),
     }
-    if settings.ip_address == DHCP:
+    if settings.asks_within:
         files[NETWORK_FILE] = network_file(settings)
     for path, text in files.items():
         guest_files.write(root, path, text.encode(), owner)
-    if settings.ip_address == DHCP:
+    if settings.asks_within:
         # Its root file system masks what sets a network from inside.
         for path in (f"/etc/systemd/system/{NETWORKD}", WANTED):
             guest_files.link(root, path, f"/usr/lib/systemd/system/{NETWORKD}", owner)

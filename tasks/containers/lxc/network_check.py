@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
 
 from tasks.containers import container_for, spec_for
-from tasks.containers.address_check import conflict, evaluate_address, gateway_answers
+from tasks.containers.address_check import asked, conflict, evaluate_address, gateway_answers
 from tasks.containers.base import ContainerFacts
 from tasks.containers.lxc import network
 from tasks.errors import DeployError, NetworkError
@@ -55,17 +55,17 @@ def _address(world: World) -> Iterator[Finding]:
     except DeployError as error:
         yield world.failed("address", error)
         return
+    yield from asked(world)
     if instance.network.is_given:
-        yield world.ok("address", f"a DHCP server on {instance.network.bridge} is asked for it")
         return
     interface = instance.network.interface
     if holds_already(world, container_for(instance, paths).observe()):
         yield world.ok("address", f"{interface.ip} is the container's")
         return
     bridge = instance.network.bridge
-    asked = interface.version == 4 and is_up(bridge)
-    taken = who_has(IPv4Address(interface.ip), bridge) if asked else None
-    yield evaluate_address(world, asked=asked, taken=taken)
+    is_asked = interface.version == 4 and is_up(bridge)
+    taken = who_has(IPv4Address(interface.ip), bridge) if is_asked else None
+    yield evaluate_address(world, asked=is_asked, taken=taken)
 
 
 def holds_already(world: World, found: ContainerFacts) -> bool:

@@ -77,11 +77,29 @@ class Setting(Answer, frozen=True):
     delete: bool = False
 
 
-class Interface(Answer, frozen=True):
-    """Of a running container's. inet: its first address of IPv4, with prefix length."""
+class Address(Answer, frozen=True, rename="kebab"):
+    """One of an interface's."""
+
+    ip_address: str = ""
+    ip_address_type: str = ""
+    prefix: int = 0
+
+
+class Interface(Answer, frozen=True, rename="kebab"):
+    """Of a running container's. inet: its first address of IPv4, with prefix length. ip_addresses:
+    all of them, those of its link as well."""
 
     name: str
     inet: str | None = None
+    ip_addresses: tuple[Address, ...] = ()
+
+    @property
+    def inet6(self) -> str | None:
+        """Its first address of IPv6 that is not its link's alone, with prefix length."""
+        for one in self.ip_addresses:
+            if one.ip_address_type == "inet6" and not one.ip_address.lower().startswith("fe80"):
+                return f"{one.ip_address}/{one.prefix}"
+        return None
 
 
 class TaskStatus(Answer, frozen=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tasks.containers import container_for
-from tasks.containers.address_check import conflict, gateway_answers
+from tasks.containers.address_check import asked, conflict, gateway_answers
 from tasks.containers.address_check import evaluate_address as evaluate_answer
 from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.access import Https
@@ -222,10 +222,8 @@ def address(world: World) -> Iterator[Finding]:
     if taken := conflict(world):
         yield taken
         return
+    yield from asked(world)
     if world.instance.network.is_given:
-        yield world.ok(
-            "address", f"a DHCP server on {world.instance.network.bridge} is asked for it"
-        )
         return
     found = container_for(world.instance, world.paths).observe()
     own: Any = found.attributes.get("container_id")

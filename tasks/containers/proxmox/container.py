@@ -25,6 +25,7 @@ from tasks.containers.proxmox.guests import (
     NOTHING,
     Found,
     Guest,
+    asked,
     choose,
     claiming,
     given_address,
@@ -322,7 +323,8 @@ class ProxmoxContainer:
         now = self._lifecycle.require("configure")
         if now.running:
             require_grown(self.spec, self._desired, now, self._inside(now.guest))
-        if now.running and placed(was) != placed(now):
+        # Who is to ask for an address, or no more, does so from the start on that follows.
+        if now.running and placed(was) != placed(now) and asked(was) == asked(now):
             self._wait_until_up(progress)
 
     def needs_restart(self, changed: frozenset[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tasks.containers.base import GIVEN, ContainerFacts, ContainerSpec, Refusal
+from tasks.containers.base import GIVEN, GIVEN6, ContainerFacts, ContainerSpec, Refusal
 from tasks.containers.proxmox.affinity import Affinities
 from tasks.containers.proxmox.answers import Interface, Resource, Setting, Status
 from tasks.containers.proxmox.api import Session, ask
@@ -16,7 +16,7 @@ from tasks.containers.proxmox.desired import DesiredProxmox, Ha, Replication
 from tasks.containers.proxmox.parameters import (
     Config,
     attributes_of,
-    interface_address,
+    interface_addresses,
     parse_pending,
 )
 from tasks.containers.proxmox.proof import Proof
@@ -27,7 +27,7 @@ from tasks.containers.proxmox.properties import (
 )
 from tasks.containers.proxmox.refusals import refusals
 from tasks.errors import ResourceError
-from tasks.model.instance import DHCP
+from tasks.model.instance import DHCP, is_asked
 from tasks.model.registry import Registered
 
 NOTHING = ContainerFacts(exists=False, running=False, owner=None, attributes={})
@@ -219,14 +219,28 @@ def require_ours(found: Found | None, spec: ContainerSpec, action: str) -> Found
 
 
 def given_address(session: Session, found: Found) -> dict[str, object]:
-    """The attribute GIVEN of a container that has asked for an address; nothing without one."""
-    if not (found.running and interface_address(found.config.current) == DHCP):
+    """The attributes GIVEN and GIVEN6 of a container that has asked for an address; nothing
+    without one."""
+    first, second = interface_addresses(found.config.current)
+    if not (found.running and (first == DHCP or is_asked(second))):
         return {}
     # Nothing at all, where it has stopped meanwhile.
     form: Any = list[Interface] | None
     rows: list[Interface] = ask(session, f"{found.guest.path}/interfaces", form) or []
-    given = next((row.inet for row in rows if row.name == "eth0" and row.inet), None)
-    return {GIVEN: given} if given else {}
+    eth0 = next((row for row in rows if row.name == "eth0"), None)
+    if eth0 is None:
+        return {}
+    given = {
+        GIVEN: eth0.inet if first == DHCP else None,
+        GIVEN6: eth0.inet6 if is_asked(second) else None,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def asked(found: Found) -> tuple[str, ...]:
+    """By which words it gets its addresses, of those that others give."""
+    every = interface_addresses(found.config.current)
+    return tuple(one if one and is_asked(one) else "" for one in every)
 
 
 def placed(found: Found) -> tuple[str | None, ...]:

@@ -39,6 +39,7 @@ from tasks.containers.proxmox.properties import (
 )
 from tasks.containers.proxmox.tags import NO_RULES, TagRules
 from tasks.errors import ResourceError
+from tasks.model.instance import is_asked
 
 RESTART_FIELDS = frozenset(
     {"hostname", "mtu", "nameservers", "search_domain", "timezone", "nesting"}
@@ -163,7 +164,7 @@ def net0(
     # An address of the other kind that somebody gave it beside ours stays; ours of before goes.
     gone = ("link_down", gateway) if spec.asks else ("link_down",)
     current = {name: value for name, value in current.items() if name not in gone}
-    ours = recorded is not None and current.get("ip6") == recorded
+    ours = is_second_ours(current.get("ip6"), recorded)
     if version == 6 or "ip" not in current or ours or spec.ip6_address is not None:
         current = {name: value for name, value in current.items() if name not in other}
     interface: dict[str, str | int | None] = {
@@ -181,6 +182,12 @@ def net0(
         interface |= {"ip6": spec.ip6_address, "gw6": spec.gateway6}
     merged = {**current, **interface}
     return format_properties({name: v for name, v in merged.items() if v is not None})
+
+
+def is_second_ours(second: str | None, recorded: str | None) -> bool:
+    """Whether the address of IPv6 beside another one is of an apply before. recorded: see net0; of
+    one that others give, the registry has what they gave."""
+    return recorded is not None and (second == recorded or is_asked(second))
 
 
 def _new_mount(mount: Mount) -> str:
@@ -343,9 +350,10 @@ def attributes_of(config: Mapping[str, str]) -> dict[str, object]:
     return {**known, "nameservers": tuple(config.get("nameserver", "").split())}
 
 
-def interface_address(config: Mapping[str, str]) -> str | None:
-    """The address of IPv4 of its interface, as configured."""
-    return parse_properties(config.get("net0", "")).get("ip")
+def interface_addresses(config: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Of IPv4 and of IPv6, of its interface, as configured."""
+    interface = parse_properties(config.get("net0", ""))
+    return interface.get("ip"), interface.get("ip6")
 
 
 def interface_of(
@@ -356,7 +364,7 @@ def interface_of(
     interface = parse_properties(config.get("net0", ""))
     found: dict[str, object] = {}
     second = interface.get("ip6") if "ip" in interface else None
-    if spec.ip6_address is not None or (second and second == recorded):
+    if spec.ip6_address is not None or is_second_ours(second, recorded):
         found |= {"ip6_address": second, "gateway6": interface.get("gw6") if second else None}
     if spec.mac_address is not None:
         found["mac_address"] = interface.get("hwaddr", "").lower()

@@ -1,9 +1,10 @@
 # What nginx answers to besides the names of the configuration: the addresses that the container was
-# given. Behind given-addresses.sh. Arguments: FILE.
+# given. Behind given-addresses.sh. Arguments: FILE FAMILY….
 
 _given_names() {
+	# FAMILY…
 	echo "# Written by vikunja-deploy, by the addresses that the container has."
-	for address in $(given_addresses); do
+	for address in $(given_addresses "$@"); do
 		case $address in
 		*:*) echo "server_name [$address];" ;;
 		*) echo "server_name $address;" ;;
@@ -14,7 +15,7 @@ _given_names() {
 probe_given_names() {
 	if [ ! -f "$1" ]; then
 		echo absent
-	elif [ "$(cat "$1")" = "$(_given_names)" ]; then
+	elif [ "$(cat "$1")" = "$(shift && _given_names "$@")" ]; then
 		echo present
 	else
 		echo "another address"
@@ -22,7 +23,13 @@ probe_given_names() {
 }
 
 apply_given_names() {
-	# nginx has not taken up what comes now, whatever happens after it is there.
-	rm -f /var/lib/vikunja-deploy/stamps/nginx.service "$1.new" || return 1
-	(umask 022 && _given_names >"$1.new") && sync "$1.new" && mv -fT "$1.new" "$1" && sync "${1%/*}"
+	(
+		umask 022
+		file=$1
+		shift
+		# nginx has not taken up what comes now, whatever happens after it is there.
+		rm -f /var/lib/vikunja-deploy/stamps/nginx.service "$file.new" &&
+			_given_names "$@" >"$file.new" && sync "$file.new" &&
+			mv -fT "$file.new" "$file" && sync "${file%/*}"
+	)
 }

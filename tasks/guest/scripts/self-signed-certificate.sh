@@ -7,7 +7,7 @@
 _certificate_asked() {
 	# NAME…: with the addresses that there are in the place of `given`
 	for name in "$@"; do
-		if [ "$name" = given ]; then given_addresses; else echo "$name"; fi
+		if [ "$name" = given ]; then given_addresses 4 6; else echo "$name"; fi
 	done | awk '!seen[$0]++' | tr '\n' ' '
 }
 
@@ -55,6 +55,8 @@ probe_self_signed_certificate() {
 }
 
 apply_self_signed_certificate() {
+	# Where only the container was started anew, it may be right as it is.
+	[ "$(probe_self_signed_certificate "$@")" != present ] || return 0
 	(
 		umask 077
 		folder=$1

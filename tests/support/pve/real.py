@@ -30,6 +30,7 @@ class RealContainers(Backend):
         self.paths = paths
         self.golden = golden
         self._owners: dict[int, str] = {}
+        self._fixed: dict[int, list[str]] = {}
 
     def box(self, guest: Guest) -> LxcContainer:
         found = attributes_of({name: str(value) for name, value in guest.config.items()})
@@ -73,6 +74,7 @@ class RealContainers(Backend):
         # Before each start it writes names and name servers into the container.
         attempt(box.configure)
         attempt(box.start)
+        self._fixed[guest.vmid] = box.spec.addresses
         # What was written down of it before a start holds from then on, and not sooner.
         mtu = parse_properties(str(guest.config.get("net0", ""))).get("mtu")
         if mtu:
@@ -81,7 +83,19 @@ class RealContainers(Backend):
     def interfaces(self, guest: Guest) -> list[dict[str, object]]:
         found = json.loads(self.box(guest).run(["ip", "-json", "address"]).stdout)
         return [
-            {"name": one["ifname"], "hwaddr": one["address"], **_first_addresses(one["addr_info"])}
+            {
+                "name": one["ifname"],
+                "hwaddr": one["address"],
+                **_last_addresses(one["addr_info"]),
+                "ip-addresses": [
+                    {
+                        "ip-address": each["local"],
+                        "ip-address-type": each["family"],
+                        "prefix": each["prefixlen"],
+                    }
+                    for each in one["addr_info"]
+                ],
+            }
             for one in found
         ]
 
@@ -92,14 +106,20 @@ class RealContainers(Backend):
         attempt(self.box(guest).destroy)
 
     def change(self, guest: Guest) -> None:
-        attempt(self.box(guest).configure)
+        box = self.box(guest)
+        attempt(box.configure)
+        # Fixed addresses come and go at once; nobody asks for another before the next start.
+        before, after = self._fixed.get(guest.vmid, []), box.spec.addresses
+        self._fixed[guest.vmid] = after
+        for verb, these, others in (("add", after, before), ("del", before, after)):
+            for one in these:
+                if one not in others:
+                    box.run(["ip", "address", verb, one, "dev", "eth0"])
 
 
-def _first_addresses(shown: list[dict[str, object]]) -> dict[str, object]:
-    first: dict[str, object] = {}
-    for one in shown:
-        first.setdefault(str(one["family"]), f"{one['local']}/{one['prefixlen']}")
-    return first
+def _last_addresses(shown: list[dict[str, object]]) -> dict[str, object]:
+    """As Proxmox VE has them, of each family: of IPv6 that of the link, which comes last."""
+    return {str(one["family"]): f"{one['local']}/{one['prefixlen']}" for one in shown}
 
 
 IDENTITY = (

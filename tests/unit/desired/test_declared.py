@@ -637,6 +637,7 @@ def test_the_switch_starts_one_color_looks_at_the_site_and_puts_the_other_to_res
         "file:/etc/nginx/nginx.conf",
         "file:/etc/nginx/conf.d/vikunja.conf",
         "absent:/etc/nginx/sites-enabled/default",
+        "absent:/etc/vikunja/nginx/given.conf",
         "self-signed-certificate:/etc/vikunja/tls/self-signed",
         "nginx-files:/etc/nginx/conf.d",
         "unit:nginx.service",

@@ -25,7 +25,7 @@ from tasks.containers.proxmox.parameters import (
     attributes_of,
     changes,
     create_parameters,
-    interface_address,
+    interface_addresses,
     interface_of,
     parse_pending,
     tags_change,
@@ -386,6 +386,26 @@ def test_a_second_address_is_given_and_goes_with_its_key_and_somebodys_own_stays
     assert interface_of(SPEC, found(where).current, recorded) == {}
 
 
+@pytest.mark.parametrize("asked", ["auto", "dhcp"])
+def test_a_second_address_that_others_give_comes_and_goes(asked: str) -> None:
+    where = cluster()
+    created(where, SECOND, DESIRED)
+    asks = replace(SPEC, ip6_address=asked)
+    apply(where, changes(asks, DESIRED, found(where), "pve"))
+    interface = properties.parse_properties(found(where).current["net0"])
+    assert (interface["ip6"], interface["ip"]) == (asked, SPEC.ip_address)
+    assert "gw6" not in interface
+    assert interface_addresses(found(where).current) == (SPEC.ip_address, asked)
+    assert interface_of(asks, found(where).current)["ip6_address"] == asked
+    assert not changes(asks, DESIRED, found(where), "pve")
+    # The registry has what was given; who has none there is not its author.
+    assert not changes(SPEC, DESIRED, found(where), "pve")
+    given = "2001:db8::be24:11ff:fe2a:3b4c/64"
+    assert interface_of(SPEC, found(where).current, given)["ip6_address"] == asked
+    apply(where, changes(SPEC, DESIRED, found(where), "pve", given))
+    assert "ip6" not in found(where).current["net0"]
+
+
 def test_a_hardware_address_is_given_however_it_is_written_and_drift_of_it_shows() -> None:
     fixed = replace(SPEC, mac_address="bc:24:11:2a:3b:4c")
     where = cluster()
@@ -411,5 +431,5 @@ def test_from_an_address_to_one_that_is_given_and_back() -> None:
         apply(where, changes(wanted, DESIRED, found(where), "pve"))
         interface = properties.parse_properties(found(where).current["net0"])
         assert (interface["ip"], interface.get("gw", "")) == (expected, wanted.gateway)
-        assert interface_address(found(where).current) == expected
+        assert interface_addresses(found(where).current) == (expected, None)
         assert not changes(wanted, DESIRED, found(where), "pve")

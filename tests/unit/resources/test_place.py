@@ -105,6 +105,29 @@ def test_a_pending_value_is_shown_beside_the_one_that_holds() -> None:
     assert restart.interrupts == "the site, while it restarts"
 
 
+@pytest.mark.parametrize(
+    ("has", "desired", "restarts"),
+    [
+        # Proxmox VE changes a fixed address of what runs; nobody in it asks before its next start.
+        ({"ip_address": "192.0.2.9/24"}, {}, False),
+        ({"ip_address": "192.0.2.9/24"}, {"ip_address": "dhcp", "gateway": ""}, True),
+        ({"ip_address": "dhcp"}, {}, True),
+        ({"ip6_address": None}, {"ip6_address": "2001:db8::1/64"}, False),
+        ({"ip6_address": "2001:db8::1/64"}, {"ip6_address": "auto"}, True),
+        ({"ip6_address": "auto"}, {}, True),
+    ],
+)
+def test_who_asks_for_an_address_does_so_from_a_start_on(
+    has: dict[str, Any], desired: dict[str, Any], restarts: bool
+) -> None:
+    container = replace(DESIRED, spec=replace(SPEC, **desired))
+    facts = found(**has)
+    assert container.difference(facts) is not None
+    difference = ContainerRunning(container=container).difference(facts)
+    assert (difference is not None) is restarts
+    assert difference is None or difference.interrupts == "the site, while it restarts"
+
+
 def test_another_node_is_a_move_and_destroys_nothing() -> None:
     difference = DESIRED.difference(found(node="pve2"))
     assert difference is not None
