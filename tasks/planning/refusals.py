@@ -107,6 +107,17 @@ def _refuse_server(inspection: Inspection) -> None:
 
         refuse_untrusted(inspection.instance)
         refuse_unknown(inspection.instance, inspection.sources.host_files)
+        _try_server(inspection)
+
+
+def _try_server(inspection: Inspection) -> None:
+    """As the container reaches it, where that runs and stays where it is."""
+    found = inspection.facts.container
+    changing = any(isinstance(one.resource, DesiredContainer) for one in inspection.plan.entries)
+    if found is not None and found.running and not changing:
+        from tasks.databases.trial import refuse_failing
+
+        refuse_failing(inspection.instance, inspection.sources.host_files, inspection.container)
 
 
 def _about_server(entry: PlanEntry) -> bool:

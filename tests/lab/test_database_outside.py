@@ -273,6 +273,16 @@ def test_the_data_moves_to_who_wants_a_certificate_and_to_the_other_engine(
     site.run("backup")
     site.run("restore", site.id, "--from", "latest", "--yes")
     assert site.run("plan").stdout.startswith("Nothing to do")
+    # What the server of a running site would not take any more is known before it is laid.
+    desire(site, None)
+    refused(site, "lets user 'safe' in over TLS only, and database.tls.mode says nothing of it")
+    desire(site, "verify-full", "ca")
+    password = site.paths.prefix / "password"
+    right = password.read_text()
+    password.write_text("wrong\n")
+    refused(site, "refuses user 'safe' with the password of database.password_file")
+    password.write_text(right)
+    assert site.run("plan").stdout.startswith("Nothing to do")
 
 
 def test_tables_of_another_character_set_are_said_by_check_and_status(

@@ -26,6 +26,7 @@ from tasks.containers import spec_for
 from tasks.containers.base import MARKER_PATH, Container, ContainerFacts, ContainerSpec
 from tasks.databases import copier
 from tasks.databases.base import script as database_script
+from tasks.databases.trial import TRIALS
 from tasks.databases.watchdog import RECOVER
 from tasks.databases.write_freeze import FREEZE
 from tasks.errors import DeployError, ResourceError
@@ -399,6 +400,8 @@ class ModelContainer:
         if probes is not None:
             return model_scripts.observe(machine, probes, stdin)
         record = self.world.record
+        if text in {one.text for one in TRIALS.values()}:
+            return model_scripts.trial(machine, arguments, stdin)
         if text == LEFT.text:
             return Answer(machine.attachments_left)
         if text not in known_texts():

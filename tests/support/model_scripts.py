@@ -701,6 +701,20 @@ def probe(machine: Machine, name: str, arguments: Sequence[str]) -> str:
     raise AssertionError(f"the model has no probe_{name}")
 
 
+def trial(machine: Machine, arguments: Sequence[str], stdin: bytes | None) -> Answer:
+    """scripts/database-trial.sh"""
+    _, host, port, name, user, admin, *_ = arguments
+    with tarfile.open(fileobj=io.BytesIO(stdin or b"")) as archive:
+        member = archive.extractfile("db-password")
+        assert member is not None
+        secret = member.read()
+    state = _login(machine, f"{host}:{port}", name, user, secret)
+    if state in ("present", "unasked") or (state in ("absent", "denied") and admin != "-"):
+        return Answer()
+    said = f"{host} port {port} finds it {state}.\n".encode()
+    return Answer(b"", said, 6 if state == "unreachable" else 1)
+
+
 REDIS_PASSWORDS = "/etc/redis/vikunja-password.conf"
 
 

@@ -32,7 +32,7 @@ from tasks.checks import settings as checked  # noqa: E402
 from tasks.containers.lxc import boot, rootfs  # noqa: E402
 from tasks.containers.proxmox import guest_access, stream, view  # noqa: E402
 from tasks.databases import base as databases  # noqa: E402
-from tasks.databases import copier, watchdog  # noqa: E402
+from tasks.databases import copier, trial, watchdog  # noqa: E402
 from tasks.desired.rendering import render  # noqa: E402
 from tasks.desired.system import templated  # noqa: E402
 from tasks.guest.runner import GuestScript, script_text, while_stopped  # noqa: E402
@@ -56,6 +56,7 @@ SENT = (
     cutover.HEALTH,
     copier.COPY_ROWS,
     reading.LOGS,
+    *trial.TRIALS.values(),
     running_instance.CONTENTS,
     service_scripts.RESTART,
     service_scripts.RETIRE,

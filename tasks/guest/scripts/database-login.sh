@@ -1,14 +1,14 @@
 # What the scripts of databases share: the password, and the servers' clients, which get it unseen.
 
-# In /etc/vikunja/secrets.
+SECRETS=/etc/vikunja/secrets
 DB_SECRET=db-password
 # While another database serves, the password of the one that is configured.
-[ ! -s "/etc/vikunja/secrets/$DB_SECRET-next" ] || DB_SECRET=$DB_SECRET-next
+[ ! -s "$SECRETS/$DB_SECRET-next" ] || DB_SECRET=$DB_SECRET-next
 
 _read_password() {
 	# SECRET
 	password=
-	IFS= read -r password <"/etc/vikunja/secrets/$1" || [ -n "$password" ]
+	IFS= read -r password <"$SECRETS/$1" || [ -n "$password" ]
 }
 
 _open_password() {
@@ -18,14 +18,14 @@ _open_password() {
 }
 
 _in_use() {
-	# NAME [RETIRED]: the secrets that are to be let in, paths below /etc/vikunja/secrets: the one that
+	# NAME [RETIRED]: the secrets that are to be let in, paths below SECRETS: the one that
 	# is configured, and those that colors were prepared with, but for RETIRED's.
 	name=$1
 	[ "$1" != db-password ] || name=$DB_SECRET
 	echo "$name"
 	for color in blue green; do
-		[ "$color" = "${2:-}" ] || [ ! -s "/etc/vikunja/secrets/$color/$1" ] ||
-			cmp -s "/etc/vikunja/secrets/$name" "/etc/vikunja/secrets/$color/$1" || echo "$color/$1"
+		[ "$color" = "${2:-}" ] || [ ! -s "$SECRETS/$color/$1" ] ||
+			cmp -s "$SECRETS/$name" "$SECRETS/$color/$1" || echo "$color/$1"
 	done
 }
 
@@ -46,8 +46,8 @@ _until() {
 _tls_file() {
 	# NAME SECRET: it is where its password is, of a color or of the next database.
 	case $2 in
-	*db-password*) echo "/etc/vikunja/secrets/${2%%db-password*}$1${2##*db-password}" ;;
-	*) echo "/etc/vikunja/secrets/$1" ;;
+	*db-password*) echo "$SECRETS/${2%%db-password*}$1${2##*db-password}" ;;
+	*) echo "$SECRETS/$1" ;;
 	esac
 }
 

@@ -21,7 +21,7 @@ _external_mysql() (
 
 _external_mysql_state() {
 	_external_mysql_is "$@"
-	if ! command -v mariadb >/dev/null || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
+	if ! command -v mariadb >/dev/null || [ ! -s "$SECRETS/$DB_SECRET" ]; then
 		echo unasked
 		return
 	fi

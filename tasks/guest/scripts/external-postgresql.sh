@@ -30,7 +30,7 @@ _external_postgresql_refused() (
 
 _external_postgresql_state() {
 	_external_postgresql_is "$@"
-	if ! _postgresql_programs || [ ! -s "/etc/vikunja/secrets/$DB_SECRET" ]; then
+	if ! _postgresql_programs || [ ! -s "$SECRETS/$DB_SECRET" ]; then
 		echo unasked
 		return
 	fi
@@ -80,7 +80,18 @@ apply_external_postgresql() {
 	}
 	state=$(_external_postgresql_state "$@")
 	case $state in
-	present) return ;;
+	present)
+		# Vikunja does not encrypt unless it is told to.
+		if [ -n "$EXTERNAL_TLS$EXTERNAL_SOCKET" ]; then return 0; fi
+		said=$(echo 'select 1' | EXTERNAL_TLS=disable _external_psql "$DB_SECRET" "$1" "$2" "$4" "$3" 2>&1) ||
+			case $said in
+			*FATAL*)
+				echo "PostgreSQL at $EXTERNAL_AT lets user \"$4\" in over TLS only, and database.tls.mode says nothing of it. Set database.tls.mode: verify-full, and ca_file where the server's authority is your own." >&2
+				return 1
+				;;
+			esac
+		return 0
+		;;
 	insecure)
 		echo "PostgreSQL at $EXTERNAL_AT is not reached as database.tls (${EXTERNAL_TLS%%,*}) says: $(_external_postgresql_refused "$@"). Correct database.tls, or the server's certificate." >&2
 		return 1

@@ -234,9 +234,12 @@ def test_a_wrong_password_that_never_served_is_not_what_the_old_server_is_left_w
     del first["admin_user"], first["admin_password_file"]
     desired(serving, **{**first, "password_file": password(serving, "wrong")})
     before = untouched(serving)
-    assert apply(serving) == 11
+    assert apply(serving) == 7
     assert "denied" in capsys.readouterr().err
-    assert untouched(serving)[:2] == before[:2]
+    assert untouched(serving) == before
+    # As an apply has left it that did not try it before.
+    file = "/etc/vikunja/secrets/db-password"
+    serving.machine.files.write(file, b"canary-wrong", "0600", owner="vikunja", group="vikunja")
     desired(serving, **outside(serving, "new.example.com", "two"))
     assert apply(serving) == 0
     assert serving.machine.contents["new.example.com:5432", "vikunja"] == DATA
@@ -650,6 +653,11 @@ def test_what_is_kept_goes_when_it_is_said_and_servers_outside_keep_theirs(
             DatabaseAddress("mysql", "fd00::1", 3307, "a", ""),
         ),
         (b'VIKUNJA_DATABASE_TYPE="mysql"\nVIKUNJA_DATABASE_HOST="/run/socket"\n', None),
+        (
+            b'VIKUNJA_DATABASE_TYPE="mysql"\nVIKUNJA_DATABASE_HOST="/run/socket"\n'
+            b'VIKUNJA_DATABASE_DATABASE="a"\n',
+            DatabaseAddress("mysql", "/run/socket", 3306, "a", ""),
+        ),
         (b'VIKUNJA_DATABASE_TYPE="other"\n', None),
         (b"", None),
     ],
