@@ -9,6 +9,8 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +20,8 @@ from tasks.age import parse_recipient
 from tasks.backup.manifest import Counted
 from tasks.backup.source import create_argv
 from tasks.backup.stream import write_archive
-from tasks.commands.backup import Backup
+from tasks.backup.take import ELSEWHERE, LEFT_OUT, Taken
+from tasks.commands.backup import Backup, report
 from tasks.commands.backups import Backups
 from tasks.commands.verify import Verify
 from tasks.model import archive as model
@@ -176,6 +179,31 @@ def test_wrong_usage_is_refused(
 
 
 # backups
+
+
+def taken(archive: Archive, *left_out: str, elsewhere: str = "") -> Taken:
+    metadata: Any = SimpleNamespace(total_size_bytes=1)
+    return Taken(archive, metadata, (), left_out, elsewhere=elsewhere)
+
+
+def test_what_an_archive_leaves_out_is_said_to_cron_as_well_and_nothing_else(
+    archive: Archive, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, partial = (
+        taken(archive),
+        taken(archive, "extension dblink", elsewhere="s3.lan/x"),
+    )
+    remarks = [f"{NAME}: {LEFT_OUT}: extension dblink", f"{NAME}: {ELSEWHERE} s3.lan/x"]
+    assert report({NAME: whole}, as_json=False) == 0
+    assert capsys.readouterr() == ("", "")
+    assert report({NAME: partial}, as_json=False) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err.splitlines()) == ("", remarks)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert report({NAME: partial}, as_json=False) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{NAME}: {archive.path} (")
+    assert said.err.splitlines() == remarks
 
 
 def test_backups_are_listed(paths: Paths, archive: Archive, capsys: Captured) -> None:
