@@ -152,7 +152,9 @@ def require_room(
             f"the container may need {size_text(wanted)} for a restore beside what serves, and "
             f"{size_text(free)} are free",
             where=where,
-            hint="Raise resources.disk_size_gb, or make room; nothing was changed.",
+            hint="Raise resources.disk_size_gb, or make room; nothing was changed."
+            if place == DATA
+            else f"Enlarge the disk of {place}, or make room on it; nothing was changed.",
         )
 
 

@@ -92,6 +92,9 @@ class ResourcesUsed(_Part, frozen=True, kw_only=True):
     memory_available_mb: Count | None
     disk_used_gb: Size | None
     disk_available_gb: Size | None
+    attachments_used_gb: Size | UnsetType = UNSET
+    """Of the disk that attachments have of their own; not there where they have none."""
+    attachments_available_gb: Size | UnsetType = UNSET
 
 
 class BackupsHealth(_Part, frozen=True, kw_only=True):

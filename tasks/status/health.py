@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from tasks.errors import DeployError
 from tasks.model.health_document import (
@@ -196,7 +196,13 @@ def _resources(standing: Standing) -> ResourcesUsed:
         memory_available_mb=None if used is None or total is None else max(total - used, 0),
         disk_used_gb=_gigabytes(usage.disk_used_bytes),
         disk_available_gb=_gigabytes(usage.disk_available_bytes),
+        attachments_used_gb=_set(_gigabytes(usage.attachments_used_bytes)),
+        attachments_available_gb=_set(_gigabytes(usage.attachments_available_bytes)),
     )
+
+
+def _set(size: float | None) -> float | UnsetType:
+    return UNSET if size is None else size
 
 
 def _gigabytes(size: int | None) -> float | None:

@@ -126,11 +126,15 @@ def _bars(health: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     found = health["resources"]
     if found["cpu_percent"] is not None:
         yield _bar("Processor", found["cpu_percent"], 101, 101)
-    for name, key, warn, bad in (("Memory", "memory", 80, 90), ("Disk", "disk", 80, 90)):
+    for name, key in (
+        ("Memory", "memory"),
+        ("Disk", "disk"),
+        ("Attachments' disk", "attachments"),
+    ):
         unit = "mb" if key == "memory" else "gb"
-        used, available = found[f"{key}_used_{unit}"], found[f"{key}_available_{unit}"]
+        used, available = (found.get(f"{key}_{what}_{unit}") for what in ("used", "available"))
         if used is not None and available is not None and used + available > 0:
-            yield _bar(name, used * 100 / (used + available), warn, bad)
+            yield _bar(name, used * 100 / (used + available), 80, 90)
 
 
 def _bar(name: str, percent: float, warn: float, bad: float) -> dict[str, Any]:

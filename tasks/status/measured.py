@@ -65,7 +65,8 @@ class DatabaseState(Struct, frozen=True):
 class Usage(Struct, frozen=True):
     """What the container uses. Percent of the processors it may use; MiB; bytes.
 
-    memory_used_mb: without what the kernel keeps of files and can drop.
+    memory_used_mb: without what the kernel keeps of files and can drop. attachments_…: of the disk
+    that attachments have of their own; None where they have none.
     """
 
     cpu_percent: float | None = None
@@ -73,6 +74,8 @@ class Usage(Struct, frozen=True):
     memory_total_mb: int | None = None
     disk_used_bytes: int | None = None
     disk_available_bytes: int | None = None
+    attachments_used_bytes: int | None = None
+    attachments_available_bytes: int | None = None
 
 
 class Measured(Struct, frozen=True):
@@ -184,15 +187,24 @@ def _database(text: str) -> DatabaseState:
 
 
 def _usage(instance: Instance, found: Mapping[str, str]) -> Usage:
-    disk = [int(word) * 1024 for word in found.get("disk", "").split() if word.isdigit()]
+    disk = _disk(found.get("disk", ""))
+    attachments = _disk(found.get("attachments_disk", ""))
     used, total = _memory(instance, found)
     return Usage(
         cpu_percent=_cpu(found.get("cpu", ""), instance.resources.cpu_cores),
         memory_used_mb=used,
         memory_total_mb=total,
-        disk_used_bytes=disk[0] if len(disk) == 2 else None,
-        disk_available_bytes=disk[1] if len(disk) == 2 else None,
+        disk_used_bytes=disk[0],
+        disk_available_bytes=disk[1],
+        attachments_used_bytes=attachments[0],
+        attachments_available_bytes=attachments[1],
     )
+
+
+def _disk(text: str) -> tuple[int, int] | tuple[None, None]:
+    """`KIBIBYTES KIBIBYTES`: used, and free."""
+    found = [int(word) * 1024 for word in text.split() if word.isdigit()]
+    return (found[0], found[1]) if len(found) == 2 else (None, None)
 
 
 def _cpu(text: str, cores: int) -> float | None:

@@ -69,6 +69,11 @@ class Metrics:
         self._disk = self._gauge(
             "disk_bytes", "Disk of the container that is used, and available.", "state"
         )
+        self._attachments = self._gauge(
+            "attachments_disk_bytes",
+            "Disk that attachments have of their own: what is used of it, and available.",
+            "state",
+        )
         self._operation = self._gauge(
             "last_operation_timestamp_seconds",
             "When the last operation began or ended, and how it stands.",
@@ -144,9 +149,10 @@ class Metrics:
         for gauge, key, unit in (
             (self._memory, "memory_{}_mb", 1024**2),
             (self._disk, "disk_{}_gb", 1024**3),
+            (self._attachments, "attachments_{}_gb", 1024**3),
         ):
             for state in ("used", "available"):
-                value = found[key.format(state)]
+                value = found.get(key.format(state))
                 if value is not None:
                     gauge.labels(name, state).set(value * unit)
 

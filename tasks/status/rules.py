@@ -264,16 +264,25 @@ def usage_notes(name: str, found: Measured, own_disk: bool = True) -> list[Note]
 
 
 def _disk_notes(name: str, usage: Usage, own_disk: bool) -> Iterator[Note]:
-    used, free = usage.disk_used_bytes, usage.disk_available_bytes
+    hint = "Make room on this machine: the container's disk is part of its"
+    if own_disk:
+        hint = f"Raise resources.disk_size_gb, then: ./doit apply {name}"
+    yield from _room("the disk", hint, usage.disk_used_bytes, usage.disk_available_bytes)
+    yield from _room(
+        "the attachments' disk",
+        f"Enlarge it (size_gb of proxmox.mounts, then ./doit apply {name}), or make room on it",
+        usage.attachments_used_bytes,
+        usage.attachments_available_bytes,
+    )
+
+
+def _room(disk: str, hint: str, used: int | None, free: int | None) -> Iterator[Note]:
     if used is None or free is None or used + free == 0:
         return
     percent = free * 100 / (used + free)
     if percent < DISK_WARNING:
         level: Level = "unhealthy" if percent < DISK_ERROR else "warning"
-        what = f"{percent:.0f} % of the disk are free ({free / 1024**3:.1f} GB)"
-        hint = "Make room on this machine: the container's disk is part of its"
-        if own_disk:
-            hint = f"Raise resources.disk_size_gb, then: ./doit apply {name}"
+        what = f"{percent:.0f} % of {disk} are free ({free / 1024**3:.1f} GB)"
         yield Note(level, what, hint, "resources")
 
 

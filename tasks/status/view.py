@@ -210,6 +210,9 @@ def resource_lines(health: Health) -> Iterator[tuple[str, str]]:
     used, available = found["disk_used_gb"], found["disk_available_gb"]
     if used is not None and available is not None:
         yield "Disk", f"{available} GB free of {used + available:.1f} GB"
+    used, available = found.get("attachments_used_gb"), found.get("attachments_available_gb")
+    if used is not None and available is not None:
+        yield "Attachments' disk", f"{available} GB free of {used + available:.1f} GB"
 
 
 def packages_text(found: Mapping[str, Any], now: datetime) -> str:

@@ -137,8 +137,10 @@ def drill_instance(instance: Instance, network: DrillNetwork) -> Instance:
     # Nor is a package updated.
     document["system"]["updates"] = "none"
     document["database"]["tls"] = dict.fromkeys(document["database"]["tls"])
-    # Attachments of the archive are its own: it never comes near those in a bucket.
-    document["vikunja"]["files"] = to_builtins(Files(DATA))
+    # Attachments of the archive are its own, on a disk like theirs: it never comes near those in a
+    # bucket.
+    files = instance.vikunja.files
+    document["vikunja"]["files"] = to_builtins(Files(DATA if files.in_bucket else files.path))
     quiet = {f"VIKUNJA_{name}": "false" for name in OUTBOUND_SETTINGS if name != "REDIS_ENABLED"}
     document["vikunja"]["environment"] = {**document["vikunja"]["environment"], **quiet}
     return make_instance(document, instance.source)

@@ -80,9 +80,17 @@ _measure_memory() {
 	printf 'memory %s %s\n' "$used" "$cached"
 }
 
+_measure_used() {
+	# FOLDER: KiB of its file system that are used, and free.
+	df -Pk "$1" | awk 'NR == 2 { print $3, $4 }'
+}
+
 _measure_disk() {
-	printf 'disk %s\n' "$(df -Pk /var/lib/vikunja | awk 'NR == 2 { print $3, $4 }')"
-	setpriv --reuid=vikunja --regid=vikunja --clear-groups test -w "$(attachments_folder)" &&
+	data=/var/lib/vikunja folder=$(attachments_folder)
+	printf 'disk %s\n' "$(_measure_used "$data")"
+	[ "$(stat -c %d "$folder" 2>/dev/null)" = "$(stat -c %d "$data")" ] ||
+		printf 'attachments_disk %s\n' "$(_measure_used "$folder" 2>/dev/null)"
+	setpriv --reuid=vikunja --regid=vikunja --clear-groups test -w "$folder" &&
 		echo 'writable yes'
 }
 

@@ -92,6 +92,11 @@ def test_room_for_what_lies_beside_is_asked_for_before_it_is_needed() -> None:
     require_room(large, container, "one")
     with pytest.raises(ResourceError, match=r"may need 1\.1 GB .*, and 1\.0 GB are free"):
         require_room(replace(large, database_size_bytes=150_000_000), container, "one")
+    # Attachments on a disk of their own come to lie there beside those that are.
+    more = replace(large, files_size_bytes=960_000_000, database_size_bytes=-50_000_000)
+    with pytest.raises(ResourceError, match=r"may need 1\.0 GB") as caught:
+        require_room(more, container, "one", "/srv/vikunja/files")
+    assert caught.value.hint.startswith("Enlarge the disk of /srv/vikunja,")
 
 
 def put(folder: Path, epoch: int, trigger: Trigger) -> Archive:

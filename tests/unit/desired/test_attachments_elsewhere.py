@@ -103,6 +103,9 @@ def test_a_drill_never_comes_near_the_bucket() -> None:
 
     assert variables(drill) == {"BASEPATH": "/var/lib/vikunja/files", "MAXSIZE": "20MB"}
     assert drill.vikunja.secret_settings == {}
+    # What has a disk of its own has one there as well, as large.
+    drill = drill_instance(instance(FOLDER), DrillNetwork("br", "198.18.0.2/24", "198.18.0.1"))
+    assert drill.vikunja.files.path == FOLDER["path"]
 
 
 # In a container, as far as it is there: settings, folders, a program in rclone's place

@@ -61,6 +61,7 @@ def test_every_part_is_read() -> None:
             "meminfo 99999999 5000",
             f"memory {612 * 1024**2} {100 * 1024**2}",
             "disk 5000 15000",
+            "attachments_disk 700 300",
             "since nginx.service 1700000000",
             "since vikunja-backend@blue.service 1700000090",
         ),
@@ -73,7 +74,9 @@ def test_every_part_is_read() -> None:
         redis="PONG",
         database=DatabaseState("present", 52428800, 5, "15.3"),
         writable=True,
-        usage=Usage(20.0, 512, 4096, 5000 * KIBIBYTE, 15000 * KIBIBYTE),
+        usage=Usage(
+            20.0, 512, 4096, 5000 * KIBIBYTE, 15000 * KIBIBYTE, 700 * KIBIBYTE, 300 * KIBIBYTE
+        ),
         uptimes={"nginx.service": 100, "vikunja-backend@blue.service": 10},
     )
 

@@ -17,6 +17,7 @@ from tasks.status import health
 from tasks.status.facts import Standing
 from tasks.status.metrics import metrics
 from tasks.status.notes import notes
+from tasks.status.view import resource_lines
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -67,6 +68,22 @@ def test_what_serves_is_measured_in_prometheus_s_own_units() -> None:
     assert state is not None
     (operation,) = (labels for name, labels in found if name.startswith("last_operation"))
     assert operation == (("operation", state.last_operation), ("outcome", "success"))
+
+
+def test_attachments_on_a_disk_of_their_own_have_a_series_and_no_other() -> None:
+    assert not [name for name, _ in read(RUNNING) if name.startswith("attachments")]
+    inside = RUNNING.inside
+    assert inside is not None and inside.measured is not None
+    usage = replace(
+        inside.measured.usage, attachments_used_bytes=0, attachments_available_bytes=2 * 1024**3
+    )
+    measured = replace(inside.measured, usage=usage)
+    own = replace(RUNNING, inside=replace(inside, measured=measured))
+    found = read(own)
+    assert found["attachments_disk_bytes", (("state", "available"),)] == 2 * 1024**3
+    shown = dict(resource_lines(document(own)))
+    assert shown["Attachments' disk"] == "2.0 GB free of 2.0 GB"
+    assert "Attachments' disk" not in dict(resource_lines(document(RUNNING)))
 
 
 def test_backups_and_drills_are_moments() -> None:

@@ -537,6 +537,26 @@ CASES = [
         id="less than 10 % of the disk free",
     ),
     pytest.param(
+        with_usage(attachments_used_bytes=80 * GIBIBYTE, attachments_available_bytes=20 * GIBIBYTE),
+        [],
+        "healthy",
+        id="20 % of the attachments' disk free",
+    ),
+    pytest.param(
+        with_usage(attachments_used_bytes=91 * GIBIBYTE, attachments_available_bytes=9 * GIBIBYTE),
+        [
+            Note(
+                "unhealthy",
+                "9 % of the attachments' disk are free (9.0 GB)",
+                "Enlarge it (size_gb of proxmox.mounts, then ./doit apply vikunja-main), or make "
+                "room on it",
+                "resources",
+            )
+        ],
+        "unhealthy",
+        id="less than 10 % of the attachments' disk free",
+    ),
+    pytest.param(
         with_usage(memory_used_mb=800, memory_total_mb=1000), [], "healthy", id="80 % memory used"
     ),
     pytest.param(
