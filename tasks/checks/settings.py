@@ -1,4 +1,5 @@
-"""Whether the servers that the application's settings name answer, and take the logins.
+"""Whether the servers that the settings name answer, and take the logins: those of the application,
+and the authority that certificates are asked of.
 
 What counts is what the container reaches, so it is asked there, by curl, which every container of
 ours has. Before there is one, this machine is asked instead, and says so. An authority that is
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from tasks.containers import container_for
 from tasks.containers.base import Container
+from tasks.desired.acme import AUTHORITY
 from tasks.errors import DeployError, NetworkError
 from tasks.guest.runner import GuestScript
 from tasks.host import process
@@ -24,6 +26,7 @@ from tasks.host.process import Completed
 from tasks.model.application import S3, Ldap, OpenId, Vikunja
 from tasks.model.finding import Finding, World
 from tasks.model.host_files import HostFiles, read_host_files
+from tasks.model.instance import Acme, Instance
 from tasks.model.notifications import Smtp
 from tasks.model.redaction import redact
 from tasks.secret import Secret
@@ -49,7 +52,9 @@ TRUSTING = GuestScript("ask-server", ("ask-server",), guard=False)
 
 class Attempt(Struct, frozen=True):
     """One server to be asked. topic, what: in findings. config: curl's. hints: what to do, by
-    curl's exit code. secrets: what no message may hold. issuer: of a discovery document."""
+    curl's exit code. secrets: what no message may hold. issuer: of a discovery document. here: what
+    this machine is asked with, where that differs; within: file of the container that config needs.
+    key: what the document that it answers with has, as directories of ACME have."""
 
     topic: str
     what: str
@@ -57,21 +62,29 @@ class Attempt(Struct, frozen=True):
     hints: Mapping[int, str]
     secrets: tuple[Secret[str], ...] = ()
     issuer: str = ""
+    here: Secret[str] | None = None
+    within: str = ""
+    key: str = ""
 
 
 def check(world: World) -> Iterator[Finding]:
     """Raises ResourceError or UsageError for a file of a secret that cannot be read."""
-    settings = world.instance.vikunja
-    bucket = settings.files.in_bucket
-    if not (settings.mailer.host or settings.auth.openid or settings.auth.ldap.host or bucket):
+    instance = world.instance
+    settings = instance.vikunja
+    servers = settings.mailer.host or settings.auth.openid or settings.auth.ldap.host
+    bucket, certificate = settings.files.in_bucket, instance.services.frontend.asks_authority
+    if not (servers or bucket or certificate):
         return
-    given = read_host_files(world.instance)
+    given = read_host_files(instance)
     container = _running(world)
-    for attempt in attempts_of(settings, given):
+    for attempt in attempts_of(instance, given):
         yield evaluate(world, attempt, *ask(attempt, container, given.authorities))
 
 
-def attempts_of(settings: Vikunja, secrets: HostFiles) -> Iterator[Attempt]:
+def attempts_of(instance: Instance, secrets: HostFiles) -> Iterator[Attempt]:
+    frontend, settings = instance.services.frontend, instance.vikunja
+    if frontend.asks_authority:
+        yield authority(frontend.acme)
     if settings.mailer.host is not None:
         yield mail(settings.mailer, settings, _secret(secrets, "VIKUNJA_MAILER_PASSWORD"))
     for provider in settings.auth.openid:
@@ -81,6 +94,28 @@ def attempts_of(settings: Vikunja, secrets: HostFiles) -> Iterator[Attempt]:
         yield directory(settings.auth.ldap, password)
     if settings.files.in_bucket:
         yield storage(settings.files.s3, _secret(secrets, "VIKUNJA_FILES_S3_SECRETKEY"))
+
+
+def authority(acme: Acme) -> Attempt:
+    """The directory of an ACME server, which says where it is asked what. Nothing is ordered."""
+    lines: list[Line] = [("url", acme.server), ("fail", None), ("location", None)]
+    hints = {
+        22: "Check services.frontend.acme.server: it is the address of a directory",
+        _NOT_TRUSTED: "Its certificate has to be of an authority that the container trusts, or of "
+        "services.frontend.acme.ca_file",
+    }
+    what = f"authority {acme.server}"
+    if acme.ca_file is None:
+        return Attempt("certificate", what, _config(lines), hints, key="newOrder")
+    return Attempt(
+        "certificate",
+        what,
+        _config([*lines, ("cacert", AUTHORITY)]),
+        hints,
+        here=_config([*lines, ("cacert", str(acme.ca_file))]),
+        within=AUTHORITY,
+        key="newOrder",
+    )
 
 
 def mail(mailer: Smtp, settings: Vikunja, password: Secret[str] | None) -> Attempt:
@@ -176,10 +211,15 @@ def ask(
     if authorities:
         argv = TRUSTING.argv(*(one.decode("ascii") for one in authorities))
     config = attempt.config.reveal().encode()
+    if container is not None and attempt.within:
+        # It is laid by the first apply that has it.
+        there = container.run(["test", "-e", attempt.within], check=False).returncode == 0
+        container = container if there else None
     if container is not None:
         done = container.run(argv, stdin=config, timeout=2 * LIMIT_SECONDS, check=False)
         if done.returncode not in _NOT_FOUND:
             return done, True
+    config = (attempt.here or attempt.config).reveal().encode()
     try:
         return process.run(argv, stdin=config, timeout=2 * LIMIT_SECONDS), False
     except OSError:
@@ -208,6 +248,8 @@ def _trouble(attempt: Attempt, done: Completed) -> tuple[str, str] | None:
         # The lines behind it explain curl's own options.
         first = said.splitlines()[0] if said else f"curl ended with {done.returncode}"
         return first.partition(") ")[2] or first, attempt.hints.get(done.returncode, _REACH)
+    if attempt.key and not _has(done.stdout, attempt.key):
+        return "what is there is no directory of ACME", attempt.hints[22]
     if not attempt.issuer:
         return None
     try:
@@ -218,6 +260,14 @@ def _trouble(attempt: Attempt, done: Completed) -> tuple[str, str] | None:
         # The application compares them by the letter, and has no such provider then.
         return f"it calls itself {issuer}", f"Write that as its url, by the letter: {issuer}"
     return None
+
+
+def _has(document: bytes, key: str) -> bool:
+    try:
+        found = json.loads(document)
+    except (JSONDecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(found, dict) and key in found
 
 
 def _running(world: World) -> Container | None:

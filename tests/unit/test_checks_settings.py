@@ -325,3 +325,97 @@ def test_a_machine_that_has_no_curl_says_so(
 
     assert one.what.endswith("not tried, this machine has no curl")
     assert one.hint == "Install it: apt-get install curl"
+
+
+# The authority that certificates are asked of
+
+
+@contextmanager
+def answering(context: ssl.SSLContext, body: bytes, code: int = 200) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"https://localhost:{server.server_port}/directory"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def asked_of(paths: Paths, url: str, **acme: Any) -> Finding:
+    frontend = {"tls": "acme", "acme": {"server": url, **acme}}
+    instance = sample_instance(services={"frontend": frontend})
+    (one,) = settings.check(World(instance, paths, lambda: None))
+    return one
+
+
+DIRECTORY = b'{"newNonce": "https://x/n", "newOrder": "https://x/o"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "level", "what"),
+    [
+        (DIRECTORY, 200, "ok", "answers this machine"),
+        (b"[]", 200, "warning", "what is there is no directory of ACME"),
+        (b"<html>", 200, "warning", "what is there is no directory of ACME"),
+        (b"", 404, "warning", "The requested URL returned error: 404"),
+    ],
+)
+def test_an_authority_is_asked_for_its_directory(
+    context: ssl.SSLContext, paths: Paths, body: bytes, code: int, level: str, what: str
+) -> None:
+    with answering(context, body, code) as url:
+        one = asked_of(paths, url)
+    assert (one.topic, one.level) == ("certificate", level)
+    assert one.what.startswith(f"authority {url}: ")
+    assert what in one.what
+    assert level == "ok" or "services.frontend.acme.server" in one.hint
+
+
+def test_one_that_does_not_answer_or_is_not_trusted_is_one_line(
+    context: ssl.SSLContext, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(context, DIRECTORY) as url:
+        monkeypatch.delenv("CURL_CA_BUNDLE")
+        one = asked_of(paths, url)
+        assert one.level == "warning" and "certificate" in one.what.lower()
+        assert "services.frontend.acme.ca_file" in one.hint
+        # Its own authority's certificate is this machine's file, before there is a container.
+        assert asked_of(paths, url, ca_file=str(tmp_path / "c.pem")).level == "ok"
+    one = asked_of(paths, url)
+    assert one.level == "warning" and "\n" not in one.what
+    assert "that something listens there" in one.hint
+
+
+def test_the_container_is_asked_with_its_own_copy_once_that_is_there(tmp_path: Path) -> None:
+    acme = sample_instance(
+        services={"frontend": {"tls": "acme", "acme": {"ca_file": str(tmp_path / "c.pem")}}}
+    ).services.frontend.acme
+    attempt = settings.authority(acme)
+    asked: list[tuple[str, ...]] = []
+
+    class Inside:
+        there = True
+
+        def run(self, argv: list[str], **more: Any) -> Completed:
+            asked.append(tuple(argv))
+            if argv[0] == "test":
+                return Completed(tuple(argv), 0 if self.there else 1, b"", b"")
+            assert b'cacert = "/etc/vikunja/acme/authority.pem"' in more["stdin"]
+            return Completed(tuple(argv), 0, DIRECTORY, b"")
+
+    container: Any = Inside()
+    done, inside = settings.ask(attempt, container)
+    assert inside and done is not None and done.stdout == DIRECTORY
+    assert [argv[0] for argv in asked] == ["test", "curl"]
