@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_examples_of_the_schema_have_no_problem_of_their_own(
         section = document
         for name in key[:-1]:
             section = section.setdefault(name, {})
-        section[key[-1]] = schema["examples"][0]
+        section[key[-1]] = deepcopy(schema["examples"][0])
     error = outcome(folder, yaml.safe_dump(document).encode())
     # Only what keys need of each other can be missing.
     relations = (
