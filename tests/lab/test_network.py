@@ -172,6 +172,8 @@ def test_the_second_address_follows_from_what_a_router_says_and_the_first_is_fix
     router.serve(23, prefix, leases=True)
     edit(ip_address="dhcp", gateway=None, ip6_address="dhcp")
     served_at(site, 23, f"{prefix}20/128")
+    # Who is told that there are leases asks for one, whatever else is configured.
+    router.serve(23)
     edit(ip6_address=SECOND, gateway6="fe80::1")
     served_at(site, 23)
 
