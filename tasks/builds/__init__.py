@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.builds.answer import Answer, ask
+from tasks.builds.answer import Answer, Ask, ask, asking_once
 from tasks.builds.artifact import Artifact, artifact_key, find, prune, verify
 from tasks.builds.branch import resolve, resolve_many
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Artifact",
+    "Ask",
     "artifact_key",
     "ask",
+    "asking_once",
     "build",
     "check_toolchain",
     "find",

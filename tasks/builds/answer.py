@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from tasks.builds.branch import resolve
@@ -15,6 +18,33 @@ class Answer(Struct, frozen=True):
 
     commit: str | None = None
     published: tuple[str, ...] = ()
+
+
+Ask = Callable[[Instance, Paths], Answer]
+
+
+def asking_once() -> Ask:
+    """`ask` for many instances at one moment: of those with one branch of one repository, or one
+    source of releases, one asks. Where that fails, each asks for itself, and has its own error."""
+    from concurrent.futures import Future
+
+    answers: dict[object, Future[Answer | None]] = {}
+    lock = threading.Lock()
+
+    def asked(instance: Instance, paths: Paths) -> Answer:
+        key = (instance.git, instance.release)
+        with lock:
+            first = key not in answers
+            answer = answers.setdefault(key, Future())
+        if first:
+            try:
+                answer.set_result(ask(instance, paths))
+            finally:
+                if not answer.done():
+                    answer.set_result(None)
+        return answer.result() or ask(instance, paths)
+
+    return asked
 
 
 def ask(instance: Instance, paths: Paths) -> Answer:

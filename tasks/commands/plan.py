@@ -94,11 +94,16 @@ def look_at(
 
     sweep: databases that were kept are to go.
     """
+    from tasks import builds
     from tasks.planning.inspection import in_background, inspect
 
     looks: dict[str, Inspection] = {}
     failures: dict[str, DeployError] = {}
-    works = {instance.id: partial(inspect, instance, paths, sweep=sweep) for instance in instances}
+    ask = builds.asking_once() if len(instances) > 1 else None
+    works = {
+        instance.id: partial(inspect, instance, paths, sweep=sweep, ask=ask)
+        for instance in instances
+    }
     waits: dict[str, Callable[[], Inspection]] = (
         {name: in_background(work) for name, work in works.items()} if len(works) > 1 else {**works}
     )

@@ -189,9 +189,10 @@ def unfilled(document: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _unfilled(value: Any, key: Key) -> Iterator[Finding]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _unfilled(inner, (*key, name))
+            if isinstance(inner, str | dict | list):
+                yield from _unfilled(inner, (*key, name))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _unfilled(inner, (*key, index))

@@ -53,6 +53,7 @@ def load_sound(
     """
     remembered = Memo(memo)
     loaded = [load_file(path, remembered) for path in paths]
+    remembered.forget_gone()
     problems = [problem for file in loaded for problem in file.problems]
     wrong = {number for number, file in enumerate(loaded) if file.problems}
     for number, first, finding in across_findings(

@@ -28,6 +28,7 @@ class Memo:
 
     def __init__(self, folder: Path | None) -> None:
         self._kept = TextCache(folder)
+        self._added = False
 
     def recall(self, path: Path, data: bytes) -> Reading | None:
         """What these bytes say, if they have been found to fit the schema."""
@@ -44,7 +45,7 @@ class Memo:
             return None
 
     def add(self, path: Path, data: bytes, reading: Reading) -> None:
-        """Keep it in place of what was kept of that file; what is of files that are gone goes."""
+        """Keep it in place of what was kept of that file."""
         document, lines = reading
         content = {
             "path": str(path.absolute()),
@@ -53,13 +54,16 @@ class Memo:
             "lines": [[key, line] for key, line in lines.items()],
         }
         self._kept.put(_name(path), json.dumps(content, ensure_ascii=False).encode())
-        self._forget_gone()
+        self._added = True
 
     def forget(self, path: Path) -> None:
         """Of a file that says something else now, which cannot be kept."""
         self._kept.remove(_name(path))
 
-    def _forget_gone(self) -> None:
+    def forget_gone(self) -> None:
+        """Where anything was kept anew, what is of files that are gone goes."""
+        if not self._added:
+            return
         for name in self._kept.names():
             try:
                 path = json.loads(self._kept.get(name) or b"")["path"]

@@ -104,7 +104,9 @@ def _filled(
             if choice and name not in section:
                 continue
             value = {} if choice else default_of(inner, document, section)
-        result[name] = _value(value, inner, document, folder)
+        # Most of them, and nothing to be looked into.
+        plain = value is None or isinstance(value, bool | int)
+        result[name] = value if plain else _value(value, inner, document, folder)
     return result
 
 

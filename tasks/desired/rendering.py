@@ -84,13 +84,23 @@ class Tracked:
 
 def origin_of(instance: Instance, keys: Iterable[str]) -> Origin:
     """The origin of what was made from these dotted keys of the configuration."""
-    seen: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for key in keys:
-        value: Any = Tracked(instance.document, seen)
-        for name in key.split("."):
-            value = value[name]
-        seen[key] = value._value if isinstance(value, Tracked) else value
-    return Origin({key: digest(value) for key, value in sorted(seen.items())})
+        known = instance.digests.get(key)
+        if known is None:
+            known = instance.digests[key] = _digests(instance, key)
+        found |= known
+    return Origin(dict(sorted(found.items())))
+
+
+def _digests(instance: Instance, key: str) -> dict[str, str]:
+    """Of the value of a key, and of what it is read through."""
+    seen: dict[str, Any] = {}
+    value: Any = Tracked(instance.document, seen)
+    for name in key.split("."):
+        value = value[name]
+    seen[key] = value._value if isinstance(value, Tracked) else value
+    return {name: digest(one) for name, one in seen.items()}
 
 
 def render(instance: Instance, wanted: Iterable[Templated]) -> dict[str, Rendered]:

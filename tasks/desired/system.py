@@ -269,7 +269,7 @@ def _files(
 
 def own_files(instance: Instance, host_files: HostFiles) -> Iterator[File]:
     """The user's own files. Raises UsageError where one is a file of ours."""
-    ours = {item.path for item in templated(instance)}
+    ours = {item.path for item in templated(instance)} if instance.files else set()
     for extra in instance.files:
         if extra.path in ours:
             raise UsageError(

@@ -10,7 +10,9 @@ from pathlib import Path
 from tasks.errors import DeployError
 from tasks.host.files import write_atomically
 
-MOST_KEPT = 100
+MOST_KEPT = 1000
+"""More than instances that one host has: a cache that forgets the first before it comes to the last
+is none."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 """As `key_of` makes them; other names are of files that are being written."""

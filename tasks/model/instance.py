@@ -449,6 +449,11 @@ class Instance(Struct, frozen=True, kw_only=True, dict=True):
         return self.placement.container_name(self.id)
 
     @cached_property
+    def digests(self) -> dict[str, dict[str, str]]:
+        """What is known of the digests of its document's values, by what they were asked for by."""
+        return {}
+
+    @cached_property
     def public_url(self) -> str:
         """What people open: scheme, name, and the port where it is not the usual one."""
         frontend, domain = self.services.frontend, self.network.domain

@@ -16,6 +16,7 @@ from tasks.containers.base import Container, ContainerFacts, refuse_foreign
 from tasks.desired import acme, provisioning, proxy, record, release, rendering, switch, system
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered, origin_of
+from tasks.desired.switch import Switch
 from tasks.host.text_cache import TextCache
 from tasks.model import applied as applied_records
 from tasks.model.applied import Applied
@@ -42,6 +43,7 @@ from tasks.resources.release import ActiveColor, active_color, damage, released,
 from tasks.resources.system import STAMPS, Script, Unit, outdated_because
 
 if TYPE_CHECKING:
+    from tasks.builds import Ask
     from tasks.model.database_address import DatabaseAddress
     from tasks.model.database_move import PlannedMove
     from tasks.model.update import PlannedUpdate
@@ -72,11 +74,19 @@ class Inputs(Struct, frozen=True, dict=True):
         target: ReleaseTarget,
         serving: Color | None = None,
         upstreams: Iterable[Color] = COLORS,
-    ) -> switch.Switch:
+    ) -> Switch:
         """The switch step, see switch.declare."""
-        return switch.declare(
-            self.instance, color, self.rendered, self.host_files, target, serving, upstreams
-        )
+        asked = (color, target, serving, tuple(upstreams))
+        if asked not in self.switches:
+            self.switches[asked] = switch.declare(
+                self.instance, color, self.rendered, self.host_files, target, serving, asked[3]
+            )
+        return self.switches[asked]
+
+    @cached_property
+    def switches(self) -> dict[object, Switch]:
+        """Those that were asked for: a plan wants the same one more than once."""
+        return {}
 
     @cached_property
     def colors(self) -> frozenset[str]:
@@ -115,14 +125,17 @@ class Inspection(Struct, frozen=True):
     asked: Instance | None = None
 
 
-def inspect(instance: Instance, paths: Paths, *, sweep: bool = False) -> Inspection:
+def inspect(
+    instance: Instance, paths: Paths, *, sweep: bool = False, ask: Ask | None = None
+) -> Inspection:
     """Look at an instance: one round trip to its container, one to its git remote or the index
     of published releases, no change.
 
-    sweep: databases that were kept are to go.
+    sweep: databases that were kept are to go. ask: how the remote or the index is asked, where
+    many are.
     """
     container = container_for(instance, paths)
-    asked = in_background(lambda: builds.ask(instance, paths))
+    asked = in_background(lambda: (ask or builds.ask)(instance, paths))
     try:
         found = container.observe()
         instance = instance.made_from(found.template)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import http.client
-import json
 import signal
 import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from asking import LIMIT_SECONDS, Clients, status, wait_for
 from inside import Inside
 from journey import DOIT, Site
 from mail_server import MailServer
 
 from bench.support import clients as load
 
-LIMIT_SECONDS = 60
 MARKER = "etc/vikunja/active/green"
 LEFT = "ls /run/systemd/system/vikunja-standin-* /var/lib/vikunja-deploy/switching 2>/dev/null || :"
 
@@ -30,63 +29,9 @@ def inside(deployed: Site) -> Inside:
     return Inside(deployed)
 
 
-def wait_for(what: Callable[[], bool], name: str) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not what():
-        assert time.monotonic() < deadline, f"never: {name}"
-        time.sleep(0.02)
-
-
-def status(site: Site, code: int = 0) -> dict[str, Any]:
-    (document,) = json.loads(site.run("status", "--json", code=code).stdout)
-    found: dict[str, Any] = document
-    return found
-
-
 def started(site: Site, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
     argv = [str(DOIT), *arguments, "--config", str(site.file)]
     return subprocess.Popen(argv, env=site.environment, text=True, **streams)
-
-
-class Clients:
-    """People who ask for the page and its API all the time, each over one kept connection."""
-
-    def __init__(self, site: Site, count: int = 3) -> None:
-        self.answered = 0
-        self.failures: list[str] = []
-        self._site = site
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
-
-    def _ask(self) -> None:
-        context = ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection(self._site.address, timeout=30, context=context)
-        number = 0
-        while not self._stop.is_set():
-            path = ("/", "/api/v1/info", "/api/v1/tasks")[number % 3]
-            number += 1
-            try:
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                answer.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.failures.append(f"{path}: {error!r}")
-                connection.close()
-                continue
-            self.answered += 1
-            if answer.status != 200:
-                self.failures.append(f"{path}: {answer.status}")
-
-    def __enter__(self) -> Clients:
-        for thread in self._threads:
-            thread.start()
-        wait_for(lambda: self.answered > 10, "the clients are answered")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from asking import Clients, status, wait_for
 from inside import Inside
 from journey import Site
-from test_lifecycle import Clients, status, wait_for
 
 LAB = Path(__file__).parent
 OURS = "ls /etc/apt/apt.conf.d /etc/systemd/system /usr/local/lib/vikunja | grep -i updat || :"

@@ -201,3 +201,19 @@ def test_a_place_that_cannot_be_a_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeployError, match="cannot be written"):
         TextCache(tmp_path / "file").put("key", b"x")
+
+
+def test_as_many_files_as_one_host_has_are_remembered_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, files = tmp_path / "readings", []
+    for number in range(150):
+        file = tmp_path / f"{number}.yaml"
+        name = f"vikunja-{number}"
+        text = BASE.replace("vikunja-main", name).replace("192.168.1.50", f"192.168.1.{number + 2}")
+        file.write_text(text.replace("vikunja.example.com", f"{name}.example.com"))
+        files.append(file)
+    once = load.load_sound(files, memo=kept)[0]
+    monkeypatch.setattr(load, "_read", None)
+    assert [one.id for one in load.load_sound(files, memo=kept)[0]] == [one.id for one in once]
+    assert len(list(kept.iterdir())) == 150
