@@ -264,6 +264,7 @@ ON_SUCCESS: dict[OperationName, dict[Status | None, Status | None]] = {
     "update": ALWAYS_RUNNING,
     "reconfigure": ALWAYS_RUNNING,
     "restore": ALWAYS_RUNNING,
+    "import": ALWAYS_RUNNING,
     "rollback": {"running": "running", "stopped": "running", "failed": "running"},
     "start": {"running": "running", "stopped": "running", "failed": "failed"},
     "restart": {"running": "running", "stopped": "running", "failed": "failed"},
