@@ -15,7 +15,7 @@ from tasks.config.load import load_data
 from tasks.config.memo import Memo
 from tasks.config.sample import commented
 from tasks.errors import ConfigError, Problem
-from tasks.host.files import named, sync_folder, write_atomically
+from tasks.host.files import make_folder, named, sync_folder, write_atomically
 from tasks.imports.settings import Placed, Unplaced
 
 _MOST_ROUNDS = 20
@@ -69,6 +69,7 @@ def _aside(folder: Path) -> Iterator[Path]:
     aside = folder.with_name(f".{folder.name}.new")
     with named(aside, "cannot be made"):
         rmtree(aside, ignore_errors=True)
+        make_folder(aside.parent)
         aside.mkdir(mode=0o700)
     try:
         yield aside
