@@ -39,7 +39,12 @@ def bring_installation(instance: Instance, options: Mapping[str, Any], paths: Pa
     from tasks.imports.look import look
     from tasks.imports.sources import place_of
     from tasks.imports.stopping import require_possible, require_stopped
-    from tasks.workflows.data_import import ImportRequest, import_data, refuse_other_engine
+    from tasks.workflows.data_import import (
+        ImportRequest,
+        import_data,
+        refuse_other_bucket,
+        refuse_other_engine,
+    )
     from tasks.workflows.restore import find_target
 
     place = place_of(options["from"], caller_folder(), paths)
@@ -47,6 +52,7 @@ def bring_installation(instance: Instance, options: Mapping[str, Any], paths: Pa
     data = data_of(found, place.source)
     target = find_target(instance, container_for(instance, paths), paths)
     refuse_other_engine(data, target)
+    refuse_other_bucket(data, target)
     require_possible(data, stop=options["stop_source"])
     if not options["stop_source"] and not console.interactive():
         require_stopped(data)

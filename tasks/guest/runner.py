@@ -18,6 +18,7 @@ SCRIPTS = Path(__file__).with_name("scripts")
 BEHIND = {
     "answers": ("given-addresses", "health"),
     "attachments": ("attachments-folder", "bucket"),
+    "bucket-source": ("bucket",),
     "color-secrets": ("database-login",),
     "database-mysql": ("mysql-rows",),
     "external-mysql": ("database-login",),

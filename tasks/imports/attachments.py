@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tasks.containers.base import Container
 from tasks.errors import DeployError
-from tasks.guest.runner import GuestScript
+from tasks.guest.runner import Failure, GuestScript
 from tasks.host.process import Completed
 from tasks.imports.data import DATA, LONG, SourceData, carry
 from tasks.model.layout import USER
@@ -57,6 +57,11 @@ class Copied(Struct, frozen=True):
 
 NONE = Copied({})
 
+BROUGHT = GuestScript(
+    "bucket-source", ("bucket-source",), call='bucket_brought "$1" "$2"', guard=False
+)
+"""From the bucket that the container's own application uses. Arguments: PREFIX FOLDER."""
+
 
 def list_files(where: Runs, folder: str) -> dict[str, str]:
     """Size and time of the last change, in seconds, of every file by its name in the folder."""
@@ -73,6 +78,9 @@ def copy_attachments(
 ) -> Copied:
     """Bring into a folder of the container what has come, or is another one, since `before`, and
     compare its digests; remove what has gone since. Raises DeployError."""
+    if data.bucket:
+        BROUGHT.run(container, data.bucket.folder, folder, timeout=LONG, failure=_not_brought(data))
+        return Copied(list_files(container, folder))
     now = list_files(data.live, data.files)
     new, gone = difference(before.files, now)
     names = _lines(new)
@@ -88,6 +96,12 @@ def copy_attachments(
     if new:
         _compare(data, container, folder, new)
     return Copied(now)
+
+
+def _not_brought(data: SourceData) -> Failure:
+    assert data.bucket
+    what = f"the attachments in {data.bucket.place} could not be copied"
+    return lambda _, lines: DeployError(what, where=data.said, evidence=lines)
 
 
 def difference(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -15,7 +15,7 @@ from tasks.guest.runner import GuestScript, last_lines
 from tasks.host.process import DEVNULL, PIPE, Completed, kill_group, start
 from tasks.host.process import last_lines as said_last
 from tasks.imports.folder import Folder
-from tasks.imports.found import Found, FoundDatabase
+from tasks.imports.found import Found, FoundDatabase, FoundFiles
 from tasks.imports.live import Live
 from tasks.imports.source import LiveSource, Source
 from tasks.secret import Secret
@@ -31,8 +31,8 @@ SQLITE_FILES = ("", "-wal", "-journal")
 
 class SourceData(Struct, frozen=True):
     """live: runs programs where it is; paths are as that has them. password: of the database's
-    server. unit: that serves, empty where there is none that could be stopped. service: what is
-    said of it."""
+    server. files: folder of the attachments. bucket: where they are instead. unit: that serves,
+    empty where there is none that could be stopped. service: what is said of it."""
 
     said: str
     live: LiveSource
@@ -42,6 +42,7 @@ class SourceData(Struct, frozen=True):
     unit: str
     service: str
     version: str
+    bucket: FoundFiles | None = None
 
     @property
     def database_files(self) -> list[str]:
@@ -69,18 +70,12 @@ class SourceData(Struct, frozen=True):
 def data_of(found: Found, source: Source) -> SourceData:
     """Raises ResourceError where there is none that could be brought along."""
     database, files = found.database, found.files
-    if files.bucket:
-        raise ResourceError(
-            f"its attachments are in {files.bucket}, from where this does not bring them",
-            where=source.said,
-            hint="Copy them to the prefix of the new instance (rclone copy) before people use it.",
-        )
     if database.type == "sqlite" and database.size is None:
         raise ResourceError(f"its database {database.path} is not there", where=source.said)
     password = found.settings.get("database_password")
     live, folder = _live(source), files.folder
     if isinstance(source, Folder):
-        folder = str(source.inside(folder))
+        folder = folder if files.bucket else str(source.inside(folder))
         if database.path:
             database = replace(database, path=str(source.inside(database.path)))
         elif database.type != "sqlite":
@@ -95,6 +90,7 @@ def data_of(found: Found, source: Source) -> SourceData:
         database=database,
         password=Secret(password.value if password else ""),
         files=folder,
+        bucket=files if files.bucket else None,
         unit="" if isinstance(source, Folder) else found.unit,
         service=found.unit or found.title,
         version=found.version,

@@ -42,11 +42,18 @@ class FoundDatabase(Struct, frozen=True):
 
 
 class FoundFiles(Struct, frozen=True):
-    """Attachments: a folder and what is in it, or the bucket in words."""
+    """Attachments: a folder and what is in it, or the name of a bucket, at which server, and what
+    names in it begin with."""
 
     folder: str
     there: Measured | None = None
     bucket: str = ""
+    endpoint: str = ""
+
+    @property
+    def place(self) -> str:
+        """A bucket in words, as the configuration's has it."""
+        return f"bucket {self.bucket}, {self.folder}/, at {self.endpoint}"
 
 
 class Front(Struct, frozen=True):

@@ -13,6 +13,7 @@ from tasks.imports.configuration import read_config, read_environment, value_fil
 from tasks.imports.found import Found, FoundDatabase, FoundFiles, Setting
 from tasks.imports.installations import Installation, find_installation
 from tasks.imports.layouts import ATTACHMENTS, CONFIG_NAMES, VOLUMES
+from tasks.imports.settings import bucket_prefix
 from tasks.imports.source import Source
 from tasks.imports.units import read_variables
 from tasks.model.instance import DatabaseType
@@ -187,7 +188,7 @@ def _attachments(
     if kind and kind.value == "s3":
         bucket = settings.get("files_s3_bucket", Setting("", "")).value
         endpoint = settings.get("files_s3_endpoint", Setting("", "")).value
-        return FoundFiles(path, bucket=f"bucket {bucket}, {path}/, at {endpoint}")
+        return FoundFiles(bucket_prefix(path), bucket=bucket, endpoint=endpoint)
     places = [posixpath.join(root, path) for root in _roots(one, settings)]
     if base and one.layout.name != "compose":
         places += [f"{base}/{name}" for name in ATTACHMENTS]

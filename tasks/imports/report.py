@@ -40,7 +40,7 @@ def _database(found: Found) -> str:
 def _files(found: Found) -> str:
     files = found.files
     if files.bucket:
-        return files.bucket
+        return files.place
     if files.there is None:
         return f"{files.folder}, which is not there"
     return f"{files.folder}, files: {files.there.count}, {size_text(files.there.size)}"

@@ -256,13 +256,18 @@ def _bucket(placed: Placed, settings: Mapping[str, Setting], instance_id: str) -
         return names
     placed.put("vikunja.files.type", "s3", origin_of("files_type", kind))
     base = settings.get("files_basepath")
-    prefix = (base.value if base else "files").strip("/").removeprefix("./")
+    prefix = bucket_prefix(base.value if base else "files")
     placed.put(
         "vikunja.files.s3.prefix",
         f"{prefix}-{instance_id}",
         "files.basepath, for a place beside the old one's objects",
     )
     return _some(placed, settings, known.S3)
+
+
+def bucket_prefix(path: str) -> str:
+    """What the names of objects begin with, before a slash, where attachments are at this path."""
+    return path.removeprefix("./").strip("/")
 
 
 def _redis(placed: Placed, settings: Mapping[str, Setting]) -> set[str]:

@@ -28,7 +28,7 @@ from tasks.backup.staging import (
     require_room,
 )
 from tasks.backup.take import take
-from tasks.errors import DatabaseError, DeployError
+from tasks.errors import DatabaseError, DeployError, ResourceError
 from tasks.execution.database_migration import SLOWER
 from tasks.execution.rehearsal import PLACE, Rehearsed, Rehearsing, end, mark, run_on_copy
 from tasks.imports.attachments import Copied, copy_attachments
@@ -95,6 +95,7 @@ def import_data(
     target = find_target(target.instance, target.container, paths)
     cutover = cutover_of(target, progress)
     refuse_other_engine(data, target)
+    refuse_other_bucket(data, target)
     cutover.database.require_rights()
     clean(cutover)
     with discarded_on_failure(cutover, operation):
@@ -132,6 +133,22 @@ def refuse_other_engine(data: SourceData, target: RestoreTarget) -> None:
             where=target.instance.id,
             hint=f"Set database.type: {there}, apply it, and import; an apply with the other type"
             " then moves the data.",
+        )
+
+
+def refuse_other_bucket(data: SourceData, target: RestoreTarget) -> None:
+    """Raise ResourceError where its attachments are in a bucket that the instance does not use, or
+    in the very place that the instance uses."""
+    if data.bucket is None:
+        return
+    ours, theirs = target.instance.vikunja.files, data.bucket
+    same = (ours.s3.endpoint, ours.s3.bucket) == (theirs.endpoint, theirs.bucket)
+    if not ours.in_bucket or not same or ours.s3.prefix == theirs.folder:
+        raise ResourceError(
+            f"the attachments of {data.said} are in {theirs.place}",
+            where=target.instance.id,
+            hint="Give the instance the same vikunja.files.s3.endpoint and bucket with another"
+            " prefix, as ./doit import writes it, and apply that first.",
         )
 
 

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,5 +49,6 @@ def dumped(where: tuple[str, str], kind: str, value: Any) -> Any:
     if where in JSON_COLUMNS:
         return "" if value is None else base64.b64encode(str(value).encode()).decode()
     if kind.upper() == "DATETIME" and isinstance(value, str):
-        return value.replace(" ", "T") + "Z"
+        when = datetime.fromisoformat(value)
+        return when.replace(tzinfo=when.tzinfo or UTC).isoformat().replace("+00:00", "Z")
     return value

@@ -62,6 +62,7 @@ SENT = (
     service_scripts.RETIRE,
     service_scripts.START,
     service_scripts.STOP,
+    attachments.BROUGHT,
     attachments.RECEIVE,
     attachments.REMOVE,
     data.DATA,

@@ -58,11 +58,6 @@ def test_a_folder_has_its_paths_on_this_machine_and_no_unit(tmp_path: Path) -> N
     ("found", "what"),
     [
         (
-            replace(FOUND, files=FoundFiles("files", bucket="bucket todo, files/, at https://s3")),
-            "container:105: its attachments are in bucket todo, files/, at https://s3, from where"
-            " this does not bring them",
-        ),
-        (
             replace(FOUND, database=replace(FOUND.database, size=None)),
             "container:105: its database /opt/vikunja/vikunja.db is not there",
         ),
