@@ -210,10 +210,18 @@ def refuse_newer(
 
 def _first_attachments(data: SourceData, cutover: Cutover) -> Copied:
     """Into the place beside the live ones."""
+    if data.bucket:
+        # The application's user brings them, and may write there only.
+        return copy_attachments(data, cutover.container, _beside(cutover))
     folder = f"{UNPACKED}/files"
     copied = copy_attachments(data, cutover.container, folder)
     cutover.stage_attachments(folder)
     return copied
+
+
+def _beside(cutover: Cutover) -> str:
+    above = PurePosixPath(attachments(cutover.instance)).parent
+    return f"{above}/vikunja-deploy-files-{RESTORED}"
 
 
 def _last(
@@ -231,10 +239,7 @@ def _last(
     cutover.progress.step("comparing every row")
     tables = prove(data, cutover.database, RESTORED)
     cutover.progress.step("copying what came since")
-    above = PurePosixPath(attachments(cutover.instance)).parent
-    copied = copy_attachments(
-        data, cutover.container, f"{above}/vikunja-deploy-files-{RESTORED}", copied
-    )
+    copied = copy_attachments(data, cutover.container, _beside(cutover), copied)
     operation.info(f"{rows} rows in {tables} tables arrived as they are")
     return rows, tables, copied
 
