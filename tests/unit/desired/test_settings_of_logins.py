@@ -78,6 +78,7 @@ def test_each_key_becomes_the_variables_that_vikunja_reads() -> None:
         "LOG_FORMAT": "structured",
         "LOG_HTTP": "stdout",
         "LOG_MAIL": "stdout",
+        "LOG_MAILLEVEL": "DEBUG",
         "MAILER_ENABLED": "true",
         "MAILER_HOST": "mail.example.com",
         "MAILER_PORT": "587",
@@ -98,6 +99,14 @@ def test_each_key_becomes_the_variables_that_vikunja_reads() -> None:
         "AUTH_LDAP_USERFILTER": "(&(objectClass=person)(uid=%[1]s))",
         "AUTH_LDAP_BINDDN": "cn=vikunja,dc=example,dc=com",
     }
+
+
+def test_how_much_of_mail_is_logged_may_be_said_otherwise() -> None:
+    given = {"VIKUNJA_log_maillevel": "error"}
+    found = variables(log={"mail": True}, environment=given)
+
+    assert found["LOG_MAIL"] == "stdout"
+    assert "LOG_MAILLEVEL" not in found
 
 
 def test_what_is_otherwise_than_usual_becomes_a_variable_too() -> None:
