@@ -35,7 +35,9 @@ def build_first(session: Session, run: InstanceRun, step: str) -> None:
             raise run.failure
         with session.keeping_failure(run.instance):
             session.run_of(run.instance)
-            if "build" not in session.steps or not run.builds_first or not run.left(step):
+            # Of an instance that nothing but a build is asked for, there is no operation at all.
+            first = run.builds_first or (session.steps == {"build"} and run.operation is None)
+            if "build" not in session.steps or not first or not run.left(step):
                 return
             session.refuse_loss(run)
             refuse_held(session.paths, run.instance.id)

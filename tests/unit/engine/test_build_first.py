@@ -115,6 +115,20 @@ def test_a_backup_is_taken_while_an_update_is_built(
     assert "create artifact:" in lines[4]
 
 
+def test_a_build_alone_deploys_nothing(
+    environment: None, site: Site, building: Callable[[Build], list[str]]
+) -> None:
+    seen: list[Any] = []
+    commits = building(lambda: seen.append(inspect(site.paths, NAME)))
+    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
+    assert step(f"build:{NAME}") == 0
+    assert (len(commits), seen) == (1, [None])
+    assert states.read(site.paths, NAME) is None
+    assert apply(site, "--yes") == 0
+    assert len(commits) == 1
+    assert status(site) == ("running", "deploy", "success")
+
+
 def test_a_change_of_the_system_waits_for_the_build_that_comes_with_it(
     serving: Site, building: Callable[[Build], list[str]]
 ) -> None:
