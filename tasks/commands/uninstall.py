@@ -92,6 +92,9 @@ def what_stays(
             if request.keep_data:
                 kept = "was not touched"
         lines.append(f"Its database {database.name} on {database.host} {kept}")
+    files = instance.vikunja.files
+    if files.in_bucket:
+        lines.append(f"Its attachments in {files.s3.place} were not touched")
     folder = instance.backup.directory / instance.id
     if folder.is_dir():
         lines.append(f"Its backups stay in {folder}")

@@ -81,9 +81,16 @@ def test_nobody_to_ask_is_told_what_to_type(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
+    bucket = {
+        "endpoint": "https://s3.example.com",
+        "bucket": "tasks",
+        "access_key": "A",
+        "secret_file": "/s",
+    }
     instance = sample_instance(
         backup={"directory": str(tmp_path)},
         database={"type": "mysql", "host": "db.example.com", "password_file": "/p"},
+        vikunja={"files": {"type": "s3", "s3": bucket}},
     )
     there = remains(instance)
     assert what_goes(instance, there, UninstallRequest()) == [
@@ -106,6 +113,7 @@ def test_what_goes_and_what_stays_is_said(tmp_path: Path) -> None:
     assert what_stays(instance, there, UninstallRequest(), "/b/1.tar.gz") == [
         "Its last backup: /b/1.tar.gz",
         "Its database vikunja on db.example.com was not touched",
+        "Its attachments in bucket tasks, files/, at https://s3.example.com were not touched",
         f"Its backups stay in {tmp_path / NAME}",
     ]
     socket = sample_instance(
