@@ -59,6 +59,7 @@ class Inside:
         spec = self.container.spec
         document = {
             "deployment": {"instance_id": spec.instance_id},
+            "system": {"updates": "none"},
             "lxc": {"name": spec.name},
             "network": {
                 "bridge": spec.bridge,
