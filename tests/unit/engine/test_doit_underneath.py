@@ -92,6 +92,7 @@ def test_an_edited_configuration_renders_only_what_reads_it(site: Site) -> None:
         "manifest.json",
         "etc__vikunja__environment.blue",
         "etc__vikunja__environment.green",
+        "etc__systemd__system__vikunja-updates.timer",
     }
 
 
@@ -116,7 +117,7 @@ def test_one_step_does_itself_and_what_it_depends_on(site: Site) -> None:
     assert run_doit(site, f"system:{NAME}") == 0
     addresses = [address for address, _ in site.world.log]
     assert addresses[0] == f"container:{NAME}"
-    assert addresses[-1] == "unit:logrotate.timer"
+    assert addresses[-2:] == ["unit:logrotate.timer", "unit:vikunja-updates.timer"]
 
 
 def test_a_step_alone_never_loses_data(site: Site) -> None:
