@@ -16,7 +16,6 @@ from tasks.databases import Database
 from tasks.databases.base import script
 from tasks.databases.row_copy import START, RowCopy, Side, TableDigest, differences
 from tasks.errors import DatabaseError
-from tasks.guest.runner import GuestScript
 from tasks.imports.data import DATA, LONG, READ, SourceData, carry, marks
 
 DUMP = f"{UNPACKED}/database"
@@ -27,22 +26,6 @@ TRIES = 5
 """Copies of a database that is written to meanwhile, until one of them is whole."""
 
 _DUMPS = {"postgresql": "vikunja.dump", "mysql": "vikunja.sql"}
-
-TAKE = GuestScript(
-    "take-dump",
-    call='umask 077 && rm -rf "$1" && mkdir -p "$1" && : >"$1/apart.tsv" && cat >"$1/$2"',
-    guard=False,
-)
-"""A dump from stdin into a new folder. Arguments: FOLDER NAME."""
-
-EXTRACT = GuestScript(
-    "extract",
-    call='umask 077 && rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" --no-same-owner',
-    guard=False,
-)
-"""A tar from stdin into a new folder. Argument: FOLDER."""
-
-WRITE = GuestScript("write", call='umask 077 && cat >"$1"', guard=False)
 
 
 def snapshot(data: SourceData, container: Container, *, stopped: bool) -> int:
@@ -82,7 +65,7 @@ def _state(data: SourceData) -> Mapping[str, str]:
 
 
 def _sqlite(data: SourceData, container: Container) -> int:
-    carry(data, DATA.argv("copy", *data.database_files), container, EXTRACT.argv(RAW))
+    carry(data, DATA.argv("copy", *data.database_files), container, DATA.argv("extract", RAW))
     Database(
         container, "sqlite", (_raw(data), "root:root"), f"the copy of {data.database.path}"
     ).dump(DUMP)
@@ -98,9 +81,9 @@ def _server(data: SourceData, container: Container, counts: Mapping[str, str]) -
     one, engine = data.database, data.database.type
     argv = READ.argv("dump", engine, one.socket or one.host, str(one.port), one.name, one.user)
     given = f"{data.password.reveal()}\n".encode()
-    carry(data, argv, container, TAKE.argv(DUMP, _DUMPS[engine]), given)
+    carry(data, argv, container, DATA.argv("take", DUMP, _DUMPS[engine]), given)
     listed = "".join(f"{table}\t{rows}\n" for table, rows in sorted(counts.items()))
-    WRITE.run(container, f"{DUMP}/tables.tsv", stdin=listed.encode())
+    DATA.run(container, "write", f"{DUMP}/tables.tsv", stdin=listed.encode())
     return sum(map(int, counts.values()))
 
 

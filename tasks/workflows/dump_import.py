@@ -33,10 +33,10 @@ from tasks.backup.stream import produced
 from tasks.backup.take import take
 from tasks.errors import DatabaseError, DeployError
 from tasks.imports.attachments import RECEIVE, digests_of
-from tasks.imports.data import LONG
+from tasks.imports.data import DATA, LONG
 from tasks.imports.dump import FILES, VERSION, opened
 from tasks.imports.dump_rows import Filled, filled, migrations_of
-from tasks.imports.snapshot import DUMP, WRITE
+from tasks.imports.snapshot import DUMP
 from tasks.model.layout import attachments
 from tasks.model.operations import Operation
 from tasks.paths import Paths
@@ -137,9 +137,9 @@ def _database(dump: zipfile.ZipFile, source: DumpSource, cutover: Cutover) -> Fi
         container.run(["cat", f"{DUMP}/vikunja.db"], stdout=taken, timeout=LONG)
         taken.seek(0)
         brought = filled(taken.read(), dump, source.said)
-    WRITE.run(container, f"{DUMP}/vikunja.db", stdin=brought.content, timeout=LONG)
+    DATA.run(container, "write", f"{DUMP}/vikunja.db", stdin=brought.content, timeout=LONG)
     listed = "".join(f"{table}\t{rows}\n" for table, rows in sorted(brought.rows.items()))
-    WRITE.run(container, f"{DUMP}/tables.tsv", stdin=listed.encode())
+    DATA.run(container, "write", f"{DUMP}/tables.tsv", stdin=listed.encode())
     cutover.database.load(DUMP, RESTORED)
     return brought
 

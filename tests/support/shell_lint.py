@@ -36,7 +36,7 @@ from tasks.databases import copier, trial, watchdog  # noqa: E402
 from tasks.desired.rendering import render  # noqa: E402
 from tasks.desired.system import templated  # noqa: E402
 from tasks.guest.runner import GuestScript, script_text, while_stopped  # noqa: E402
-from tasks.imports import attachments, data, live, snapshot  # noqa: E402
+from tasks.imports import attachments, data, live  # noqa: E402
 from tasks.logs import reading  # noqa: E402
 from tasks.model.instance import DatabaseType, Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
@@ -68,9 +68,6 @@ SENT = (
     data.DATA,
     data.READ,
     live.FILES,
-    snapshot.EXTRACT,
-    snapshot.TAKE,
-    snapshot.WRITE,
     staged_proof.DIGESTS,
     staging.MAKE_FOLDER,
     take.SHOW,

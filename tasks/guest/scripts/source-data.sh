@@ -6,6 +6,9 @@
 #   copy FILE…              a tar of the files that are there, without their folders
 #   marks FILE…             SIZE<tab>SECONDS<tab>NAME of those that are there
 #   open FILE…              PID<tab>PROGRAM of processes that have one of them open
+#   take FOLDER NAME        a dump from stdin, in a new folder, whose tables are written later
+#   extract FOLDER          a tar from stdin, in a new folder
+#   write FILE              stdin
 #   running UNIT            `yes` or `no`
 #   stop UNIT               stops it and says `stopped`; starts it again unless it is told `keep`
 #                           before its input ends
@@ -54,6 +57,18 @@ open)
 	done | cut -d / -f 3 | sort -u | while IFS= read -r process; do
 		printf '%s\t%s\n' "$process" "$(cat "/proc/$process/comm" 2>/dev/null)"
 	done
+	;;
+take)
+	umask 077
+	rm -rf "$1" && mkdir -p "$1" && : >"$1/apart.tsv" && cat >"$1/$2"
+	;;
+extract)
+	umask 077
+	rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" --no-same-owner
+	;;
+write)
+	umask 077
+	cat >"$1"
 	;;
 running)
 	if systemctl is-active --quiet -- "$1"; then echo yes; else echo no; fi
