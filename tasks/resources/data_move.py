@@ -65,9 +65,11 @@ def database_address(instance: Instance) -> DatabaseAddress:
 def in_use(facts: Facts) -> DatabaseAddress | None:
     """The database that serves where it is not the desired one; None also where it is not known."""
     active = active_color(facts)
-    # Where the marker names a color that has no settings, somebody else laid it.
-    colors = ((environment(color), color) for color in COLORS)
-    for path, color in ((environment(active), active), (ENVIRONMENT, active), *colors):
+    places = [(environment(active), active), (ENVIRONMENT, active)]
+    if environment(active) not in facts.files:
+        # Somebody else laid the marker: a color that serves has settings.
+        places += [(environment(color), color) for color in COLORS]
+    for path, color in places:
         found = facts.files.get(path)
         named = address_in(found.content) if found and found.content else None
         if named is not None:
