@@ -24,6 +24,7 @@ from tasks.model.instance import Instance
 from tasks.model.last_drill import SUFFIX
 from tasks.model.layout import DATA, OUTBOUND_SETTINGS
 from tasks.paths import Paths
+from tasks.workflows.own_records import OwnRecords
 
 
 class DrillNetwork(Struct, frozen=True):
@@ -34,54 +35,6 @@ class DrillNetwork(Struct, frozen=True):
     gateway: str | None
 
 
-class DrillPaths(Paths, frozen=True, kw_only=True):
-    """Paths whose records are the drill's own; containers, caches and locks are the host's.
-
-    records: their folder.
-    """
-
-    records: Path
-
-    @property
-    def registry(self) -> Path:
-        return self.records / "instances.json"
-
-    @property
-    def engine_database(self) -> Path:
-        return self.records / "doit.db"
-
-    @property
-    def log_rotation(self) -> Path:
-        return self.records / "log-rotation"
-
-    def state(self, instance_id: str) -> Path:
-        return self.records / "state"
-
-    def health(self, instance_id: str) -> Path:
-        return self.records / "health.json"
-
-    def releases(self, instance_id: str) -> Path:
-        return self.records / "releases.json"
-
-    def applied(self, instance_id: str) -> Path:
-        return self.records / "applied.json"
-
-    def rendered(self, instance_id: str) -> Path:
-        return self.records / "rendered"
-
-    def last_backup(self, instance_id: str) -> Path:
-        return self.records / "last-backup.json"
-
-    def measured(self, instance_id: str) -> Path:
-        return self.records / "measured.json"
-
-    def lock(self, instance_id: str) -> Path:
-        return self.records / "lock"
-
-    def log(self, instance_id: str) -> Path:
-        return self.records / "log"
-
-
 class DrillSite(Struct, frozen=True):
     """original: the instance whose archive is proven, never touched. instance, container, paths:
     the drill's own."""
@@ -89,7 +42,7 @@ class DrillSite(Struct, frozen=True):
     original: Instance
     instance: Instance
     container: Container
-    paths: DrillPaths
+    paths: OwnRecords
 
 
 def drill_site(instance: Instance, network: DrillNetwork | None, paths: Paths) -> DrillSite:
@@ -104,7 +57,7 @@ def drill_site(instance: Instance, network: DrillNetwork | None, paths: Paths) -
         )
     original = instance.made_from(container_for(instance, paths).observe().template)
     own = drill_instance(original, network or isolated_network(instance.id, paths.prefix))
-    own_paths = DrillPaths(paths.prefix, records=paths.drill(instance.id))
+    own_paths = OwnRecords(paths.prefix, records=paths.drill(instance.id))
     return DrillSite(original, own, container_for(own, own_paths), own_paths)
 
 
