@@ -36,7 +36,7 @@ class ContainerSpec(Struct, frozen=True):
     """A container as desired.
 
     ip_address, ip6_address: with prefix length; the first may be DHCP, the second DHCP or AUTO,
-    without a gateway.
+    without a gateway. ip_address: empty for a container that is in no network.
     mac_address: lower case; None for one that the driver chooses. nameservers: empty means the
     host's own.
     template: a Debian suite (lxc) or template name (proxmox).
@@ -109,6 +109,7 @@ class ContainerFacts(Struct, frozen=True):
     unproven: why that is so, and what to do. identity, folder: what the registry tells it from a
     copy by (see Registered), where it has that. attributes: current values of the fields of
     ContainerSpec, and of what is in its `more`, that the driver can observe, by name.
+    hardware_address: of its interface, where that is not what follows from its name.
     pending: values that attributes take on at the next start, by name. refusals: by what would be
     done to it: `destroy`, `move`, `start`; and by the attribute that nothing changes.
     """
@@ -122,6 +123,7 @@ class ContainerFacts(Struct, frozen=True):
     unproven: Refusal | None = None
     identity: str | None = None
     folder: int | None = None
+    hardware_address: str | None = None
 
     @property
     def template(self) -> str | None:
@@ -188,6 +190,18 @@ class Container(Protocol):
     def retire(self, progress: Progress = SILENT) -> None:
         """Let nothing start it by itself, until configure brings that back, and stop it. Where that
         fails, what starts it by itself is as it was; it may be stopped."""
+
+    def known_as(self, identity: str) -> bool:
+        """Whether a container is in this place that was made with this identity, whatever else
+        speaks for it or does not. No change."""
+
+    def become(self, other: Container, identity: str, progress: Progress = SILENT) -> None:
+        """Be `other` from now on: its instance's, with its name and network, which may be itself.
+
+        It is stopped (or runs as what it is to be), and has this identity. Also where a kill has
+        left it half way there; there already is success. `other` is of the same driver, and nothing
+        else is in its place; of a spec without an address it is in no network.
+        """
 
     def require_removable(self, *, kept: bool = False) -> None:
         """Raise what destroy would, before anything is changed. Gone already is removable.
@@ -269,7 +283,15 @@ class Driver(Protocol):
         """Node and number of the container, as the configuration has them; for the registry."""
 
     def double(self, instance: Instance, suffix: str) -> Mapping[str, Any]:
-        """What of its section of the configuration a drill's throw-away container has otherwise."""
+        """What of its section of the configuration a container beside the instance's own has
+        otherwise: a drill's, a rebuild's. Nobody keeps it alive, or from being removed."""
+
+    def numbered(self, number: int | None) -> Mapping[str, Any]:
+        """What of its section says that the container has this number; nothing where containers
+        have but names."""
+
+    def next_number(self, instance: Instance, paths: Paths) -> int | None:
+        """A number that is free; None where containers have but names."""
 
     def check_machine(self, paths: Paths) -> Iterable[Finding]:
         """Whether this machine has what any container of it takes. Asks the machine."""

@@ -319,6 +319,12 @@ class ModelContainer:
         if self._place is not None:
             self._ours("destroy")
 
+    def known_as(self, identity: str) -> bool:
+        return False
+
+    def become(self, other: Container, identity: str, progress: Progress = SILENT) -> None:
+        raise self.world.refuse("a rebuild is nothing that a model container knows")
+
     def retire(self, progress: Progress = SILENT) -> None:
         self.stop(progress)
 

@@ -85,6 +85,12 @@ class LxcDriver:
     def double(self, instance: Instance, suffix: str) -> Mapping[str, Any]:
         return {"name": f"{instance.container_name}{suffix}"}
 
+    def numbered(self, number: int | None) -> Mapping[str, Any]:
+        return {}
+
+    def next_number(self, instance: Instance, paths: Paths) -> None:
+        return None
+
     # What `check` asks
 
     def check_machine(self, paths: Paths) -> Iterable[Finding]:

@@ -36,6 +36,7 @@ class Settings(Struct, frozen=True):
     ip6_address, gateway6: empty for none. mac_address: empty for the one that follows from its
     folder. nameservers: empty means the host's own. cpu_cores, memory_mb: None without a limit.
     autostart: the host's boot starts it. identity: what the registry knows it by, None for none.
+    ip_address: empty for a container that is in no network.
     """
 
     instance_id: str
@@ -84,6 +85,7 @@ def from_spec(
         gateway=spec.gateway,
         nameservers=tuple(spec.nameservers),
         lower=lower,
+        autostart=bool(spec.more.get("autostart", True)),
         identity=identity,
         ip6_address=spec.ip6_address or "",
         gateway6=spec.gateway6 or "",
@@ -132,8 +134,28 @@ def _address_lines(settings: Settings) -> list[str]:
     ]
 
 
+def _interface_lines(settings: Settings, folder: Path) -> list[str]:
+    if not settings.ip_address:
+        return ["lxc.net.0.type = empty"]
+    second = settings.ip6_address
+    return [
+        "lxc.net.0.type = veth",
+        f"lxc.net.0.link = {settings.bridge}",
+        "lxc.net.0.name = eth0",
+        f"lxc.net.0.hwaddr = {settings.mac_address or hardware_address(folder)}",
+        f"lxc.net.0.mtu = {settings.mtu}",
+        "lxc.net.0.flags = up",
+        *_address_lines(settings),
+        *([f"lxc.net.0.ipv6.address = {second}"] if second and not is_asked(second) else []),
+        *([f"lxc.net.0.ipv6.gateway = {settings.gateway6}"] if settings.gateway6 else []),
+    ]
+
+
 def network_arguments(settings: Settings, lock: Path) -> list[str]:
     """What the hook's `network-up` takes."""
+    if not settings.ip_address:
+        # Nothing is made for what is in no network.
+        return [str(lock), "foreign", settings.bridge, "-", "-"]
     place = [str(lock), settings.bridge_mode, settings.bridge]
     if settings.ip_address == DHCP:
         return [*place, "-", "-"]
@@ -176,15 +198,7 @@ def render(
         "lxc.tty.max = 0",
         "lxc.signal.halt = SIGRTMIN+3",
         f"lxc.start.auto = {int(settings.autostart)}",
-        "lxc.net.0.type = veth",
-        f"lxc.net.0.link = {settings.bridge}",
-        "lxc.net.0.name = eth0",
-        f"lxc.net.0.hwaddr = {settings.mac_address or hardware_address(folder)}",
-        f"lxc.net.0.mtu = {settings.mtu}",
-        "lxc.net.0.flags = up",
-        *_address_lines(settings),
-        *([f"lxc.net.0.ipv6.address = {second}"] if second and not is_asked(second) else []),
-        *([f"lxc.net.0.ipv6.gateway = {settings.gateway6}"] if settings.gateway6 else []),
+        *_interface_lines(settings, folder),
         *limit_lines(layout, settings.cpu_cores, settings.memory_mb),
         "lxc.hook.version = 1",
         f"lxc.hook.pre-start = {hook} pre-start {folder} {settings.lower} {network}",
@@ -272,6 +286,7 @@ def parse(text: str) -> Settings | None:
     if is_asked(asked) and "lxc.net.0.ipv6.address" not in values:
         second = asked
     gateways = [values.get(f"lxc.net.0.ipv{version}.gateway", "") for version in (4, 6)]
+    parted = values.get("lxc.net.0.type") == "empty"
     # Only one of IPv6 stands alone.
     gateway, gateway6 = gateways if ":" not in address else (gateways[1], "")
     return Settings(
@@ -280,7 +295,7 @@ def parse(text: str) -> Settings | None:
         hostname=values.get("lxc.uts.name", ""),
         cpu_cores=cores,
         memory_mb=memory,
-        bridge=values.get("lxc.net.0.link", ""),
+        bridge=hook[6] if parted else values.get("lxc.net.0.link", ""),
         bridge_mode="foreign" if hook[5] == "foreign" else "own",
         mtu=int(mtu) if mtu.isdigit() else 0,
         ip_address=address,

@@ -21,7 +21,7 @@ from typing import IO
 
 from msgspec.structs import replace
 
-from tasks.containers.base import MARKER_PATH, ContainerFacts, ContainerSpec
+from tasks.containers.base import MARKER_PATH, Container, ContainerFacts, ContainerSpec
 from tasks.containers.lxc import (
     bases,
     boot,
@@ -92,7 +92,7 @@ class LxcContainer:
         return (self.folder / "config").exists()
 
     @property
-    def _lock(self) -> Path:
+    def lock(self) -> Path:
         return self.paths.library / "lxc.lock"
 
     # What is there
@@ -118,7 +118,7 @@ class LxcContainer:
         return self.ownership.missing()
 
     def adopt(self, progress: Progress = SILENT) -> None:
-        with locked(self._lock):
+        with locked(self.lock):
             found = ownership.read(self.folder)
             if found is None or self.ownership.lost(found) is None:
                 return
@@ -128,11 +128,11 @@ class LxcContainer:
             ids = read_idmap()
             settings = self.ownership.note(settings)
             self._mark(ids)
-            self._write_config(self.folder, settings, ids)
+            self.write_config(self.folder, settings, ids)
 
     def _mark(self, ids: IdMap) -> None:
         marker = f"{self.spec.instance_id}\n".encode()
-        guest_files.write(self._root(), MARKER_PATH, marker, (ids.uids, ids.gids))
+        guest_files.write(self.root(), MARKER_PATH, marker, (ids.uids, ids.gids))
 
     # Making and changing
 
@@ -191,13 +191,13 @@ class LxcContainer:
         )
         progress.step("container created")
         self.paths.lxc.mkdir(parents=True, exist_ok=True)
-        with locked(self._lock, handed_on=True) as lock:
+        with locked(self.lock, handed_on=True) as lock:
             if self._is_there:
                 self.ownership.require_ours("keep")
                 return
             network.check_free(spec, self.paths)
             remove_tree(self._aside, spec.name)
-            settings = self._desired_settings(bases.keep_base(self.paths, cached, spec.name, lock))
+            settings = self.desired_settings(bases.keep_base(self.paths, cached, spec.name, lock))
             settings = replace(settings, identity=registry.new_identity())
             self._build(self._aside, settings, ids)
             # First: what is there is told from its copies from its first moment on.
@@ -218,7 +218,7 @@ class LxcContainer:
             folder=self._aside.stat().st_ino,
         )
 
-    def _desired_settings(self, lower: Path) -> config.Settings:
+    def desired_settings(self, lower: Path) -> config.Settings:
         mode = network.bridge_mode(self.spec.bridge, self.paths)
         mtu = network.packet_size(self.spec.bridge, mode)
         return config.from_spec(self.spec, lower=lower, bridge_mode=mode, mtu=mtu)
@@ -234,9 +234,9 @@ class LxcContainer:
         guest_files.write(upper, MARKER_PATH, f"{settings.instance_id}\n".encode(), owner)
         identity.write_identity(upper, settings, owner)
         guest_files.write(folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
-        self._write_config(folder, settings, ids)
+        self.write_config(folder, settings, ids)
 
-    def _write_config(self, folder: Path, settings: config.Settings, ids: IdMap) -> None:
+    def write_config(self, folder: Path, settings: config.Settings, ids: IdMap) -> None:
         text = config.render(
             settings,
             folder=self.folder,
@@ -251,19 +251,19 @@ class LxcContainer:
         found = self.ownership.require_ours("configure")
         progress.step("container configured")
         ids = read_idmap()
-        desired = self._desired_settings(found.lower)
+        desired = self.desired_settings(found.lower)
         desired = replace(desired, template=found.template, identity=found.identity)
-        with locked(self._lock):
+        with locked(self.lock):
             if any(getattr(desired, name) != getattr(found, name) for name in ADDRESSES):
                 network.check_free(self.spec, self.paths)
             pid = init.running_init(self.folder)
             if pid is not None:
                 self._apply_live(pid, desired)
                 network.bring_up(desired, self.paths, self.spec.name)
-            identity.write_identity(self._root(), desired, (ids.uids, ids.gids))
+            identity.write_identity(self.root(), desired, (ids.uids, ids.gids))
             desired = self.ownership.note(desired)
             # Last: while the file says the old values, the next plan finishes this.
-            self._write_config(self.folder, desired, ids)
+            self.write_config(self.folder, desired, ids)
 
     def _apply_live(self, pid: int, desired: config.Settings) -> None:
         try:
@@ -277,7 +277,7 @@ class LxcContainer:
             ) from error
         self.run(["hostname", desired.hostname])
 
-    def _root(self) -> Path:
+    def root(self) -> Path:
         """Where files of the container are written: changing a mounted overlay's upper folder
         beside it is undefined, so through the mount while there is one."""
         root = self.folder / "rootfs"
@@ -323,7 +323,7 @@ class LxcContainer:
         """What may have changed on the host since: control groups, AppArmor, the hook."""
         ids = read_idmap()
         guest_files.write(self.folder, "hook", network.HOOK.read_bytes(), (0, 0), 0o755)
-        self._write_config(self.folder, settings, ids)
+        self.write_config(self.folder, settings, ids)
 
     def stop(self, progress: Progress = SILENT) -> None:
         self.ownership.require_ours("stop")
@@ -342,10 +342,22 @@ class LxcContainer:
 
     def _autostarts(self, wanted: bool) -> bool:
         """Let a boot start it, or not; what it was before."""
-        with locked(self._lock):
+        with locked(self.lock):
             settings = self.ownership.require_ours("stop")
-            self._write_config(self.folder, replace(settings, autostart=wanted), read_idmap())
+            self.write_config(self.folder, replace(settings, autostart=wanted), read_idmap())
         return settings.autostart
+
+    def known_as(self, identity: str) -> bool:
+        found = ownership.read(self.folder)
+        return found is not None and found.identity == identity
+
+    def become(self, other: Container, identity: str, progress: Progress = SILENT) -> None:
+        from tasks.containers.lxc.handover import hand_over
+
+        assert isinstance(other, LxcContainer)
+        progress.step(f"container {self.spec.name} becomes {other.spec.name}")
+        with locked(self.lock):
+            hand_over(self, other, identity)
 
     def require_removable(self, *, kept: bool = False) -> None:
         if self._is_there:
@@ -358,7 +370,7 @@ class LxcContainer:
                 self.ownership.require_ours("destroy")
                 boot.halt(self.folder, lock, kill=True)
         progress.step("container removed")
-        with locked(self._lock):
+        with locked(self.lock):
             remove_tree(self._aside, self.spec.name)
             if self._is_there:
                 self.ownership.require_ours("destroy")

@@ -86,7 +86,6 @@ class ProxmoxDriver:
         return section.node, section.container_id
 
     def double(self, instance: Instance, suffix: str) -> Mapping[str, Any]:
-        # Nobody may keep it alive, or from being removed.
         return {
             "container_id": None,
             "onboot": False,
@@ -94,6 +93,15 @@ class ProxmoxDriver:
             "ha": None,
             "replication": [],
         }
+
+    def numbered(self, number: int | None) -> Mapping[str, Any]:
+        return {"container_id": number}
+
+    def next_number(self, instance: Instance, paths: Paths) -> int:
+        from tasks.containers.proxmox.api import ask
+        from tasks.containers.proxmox.cluster import cluster_of
+
+        return ask(cluster_of(section_of(instance), paths).session, "/cluster/nextid", int)
 
     # What `check` asks
 

@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
 
-from tasks.containers.base import NOT_RECORDED, ContainerFacts, ContainerSpec, Refusal
+from tasks.containers.base import (
+    NOT_RECORDED,
+    Container,
+    ContainerFacts,
+    ContainerSpec,
+    Refusal,
+)
 from tasks.containers.lxc import boot
 from tasks.containers.proxmox import attributes
 from tasks.containers.proxmox.cluster import Cluster
@@ -32,9 +38,11 @@ from tasks.containers.proxmox.guests import (
     placed,
     require_ours,
 )
+from tasks.containers.proxmox.handover import change_to
 from tasks.containers.proxmox.lifecycle import Lifecycle
 from tasks.containers.proxmox.parameters import (
     RESTART_FIELDS,
+    hardware_address_of,
     interface_of,
     parse_net,
     tags_change,
@@ -49,6 +57,7 @@ from tasks.containers.proxmox.properties import (
     instance_in_notes,
     is_unmarked,
     marked,
+    marker_until_then,
     with_identity,
     with_proof,
 )
@@ -208,6 +217,7 @@ class ProxmoxContainer:
             refusals=found.refusals,
             unproven=unproven,
             identity=proof.identity,
+            hardware_address=hardware_address_of(found.config.current),
         )
 
     def copies(self) -> tuple[str, ...]:
@@ -339,7 +349,7 @@ class ProxmoxContainer:
         inside = self._inside(found.guest)
         notes = found.config.current.get("description", "")
         if is_unmarked(notes):
-            inside.mark()
+            inside.mark(marker_until_then(notes))
             self._lifecycle.describe(found, marked(notes))
         self._wait_until_up(progress)
         self._lifecycle.register()
@@ -359,6 +369,50 @@ class ProxmoxContainer:
         self._changing()
         self._prove_marker()
         self._lifecycle.retire(progress)
+
+    def known_as(self, identity: str) -> bool:
+        return self._made_as(identity, self.spec.instance_id) is not None
+
+    def _made_as(self, identity: str, *owners: str) -> Guest | None:
+        """The container of the configured number, as far as its notes say that it was made so, and
+        for one of these instances."""
+        guests = self._cluster.view(time.monotonic()).guests
+        return next(
+            (
+                guest
+                for guest in guests
+                if (guest.vmid, guest.kind, guest.identity) == (self._desired.vmid, "lxc", identity)
+                and guest.named in owners
+            ),
+            None,
+        )
+
+    def become(self, other: Container, identity: str, progress: Progress = SILENT) -> None:
+        assert isinstance(other, ProxmoxContainer)
+        self._changing()
+        place = other.spec.instance_id
+        guest = self._made_as(identity, self.spec.instance_id, place)
+        if guest is None:
+            raise ResourceError(
+                f"there is no container {self._desired.vmid} that was made as {identity}",
+                where=place,
+                hint="Look at its notes; nothing was changed.",
+            )
+        if guest.vmid in self._cluster.running(guest.node, time.monotonic()):
+            if guest.owner == place == self.spec.instance_id:
+                return
+            raise ResourceError(
+                f"container {guest.vmid} runs and cannot become {other.spec.name}",
+                where=place,
+                hint="Stop it first.",
+            )
+        progress.step(f"container {guest.vmid} becomes {other.spec.name}")
+        config = self._cluster.view(0).config(guest.vmid)
+        # First, as for one that is made: from then on it is told from what it was.
+        other._note(guest.vmid, identity)
+        settings = change_to(other.spec, other._desired, config)
+        self._cluster.session.call("PUT", f"{guest.path}/config", settings)
+        self._made = other._made = None
 
     def require_removable(self, *, kept: bool = False) -> None:
         self._changing()

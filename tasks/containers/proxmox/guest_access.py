@@ -35,7 +35,10 @@ exec "$@"
 MARK = f"""
 owner=
 {{ IFS= read -r owner <{MARKER_PATH}; }} 2>/dev/null
-[ "${{owner:-$1}}" = "$1" ] || {{ printf '{SAYS}%s\\n' "$owner" >&2; exit {FOREIGN}; }}
+case ${{owner:-$1}} in
+"$1" | "${{2:-$1}}") ;;
+*) printf '{SAYS}%s\\n' "$owner" >&2; exit {FOREIGN} ;;
+esac
 umask 022
 cd {Path(MARKER_PATH).parent} || exit
 new={Path(MARKER_PATH).name}.new
@@ -64,9 +67,11 @@ class Inside(Struct, frozen=True):
     lxc_path: Path = Path("/var/lib/lxc")
     access: Local | OpenSsh = HERE
 
-    def mark(self) -> None:
-        """Write the marker of a container that has none; ResourceError where it has another's."""
-        done = self._attach((), ["sh", "-c", MARK, "sh", self.instance_id], None, None, 30)
+    def mark(self, before: str | None = None) -> None:
+        """Write the marker of a container that has none, or that of `before`, whose it was;
+        ResourceError where it has another's."""
+        argv = ["sh", "-c", MARK, "sh", self.instance_id, before or self.instance_id]
+        done = self._attach((), argv, None, None, 30)
         self._evaluate(done, check=True)
 
     def marker(self) -> str | None:

@@ -309,6 +309,11 @@ def _grows(spec: ContainerSpec, disk: str, volume: str, desired: int) -> bool:
     return size is not None and size < desired
 
 
+def hardware_address_of(config: Mapping[str, str]) -> str | None:
+    """Of its interface eth0, as it is there; None where it has none."""
+    return parse_properties(config.get("net0", "")).get("hwaddr", "").lower() or None
+
+
 def storage_of(config: Mapping[str, str]) -> str | None:
     """The storage that holds rootfs."""
     volume = parse_properties(config.get("rootfs", ""), "volume").get("volume", "")

@@ -14,6 +14,8 @@ IDENTITY_NOTE = re.compile(r"^identity: (\S+)$", re.MULTILINE)
 TEMPLATE_NOTE = re.compile(r"^made from: (\S+)$", re.MULTILINE)
 
 UNMARKED = "marker: to be written at the first start"
+TAKEN_NOTE = re.compile(r"^marker until then: (\S+)$", re.MULTILINE)
+"""Of a container that was another instance's before."""
 
 SETTING = re.compile(r"([a-z][\w-]*):\s?(.*)")
 SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)([KMGT]?)")
@@ -122,8 +124,24 @@ def is_unmarked(notes: str) -> bool:
 
 def marked(notes: str) -> str:
     """The notes of a container that has its marker."""
-    lines = [line for line in notes.splitlines() if line != UNMARKED]
-    return "\n".join(lines) + "\n"
+    lines = notes.splitlines()
+    left = [line for line in lines if line != UNMARKED and not TAKEN_NOTE.fullmatch(line)]
+    return "\n".join(left) + "\n"
+
+
+def handed_over(notes: str, instance_id: str) -> str:
+    """The notes of a container that is another instance's from now on: its marker is to be written
+    anew."""
+    before = marker_until_then(notes) or instance_in_notes(notes)
+    lines = [line for line in marked(notes).splitlines() if not NOTE.fullmatch(line)]
+    until_then = [f"marker until then: {before}"] if before else []
+    return "\n".join([f"vikunja-deploy: {instance_id}", *lines, UNMARKED, *until_then]) + "\n"
+
+
+def marker_until_then(notes: str) -> str | None:
+    """What the marker of a container says that was another instance's; None for nothing else."""
+    match = TAKEN_NOTE.search(notes)
+    return match[1] if match else None
 
 
 def instance_in_notes(text: str) -> str | None:

@@ -149,6 +149,55 @@ def test_a_container_lives_its_whole_life(
             check_call(load(version), method, path, parameters)
 
 
+@everywhere
+def test_a_container_takes_another_s_place_and_gives_it_back(
+    over: Cluster, spec: ContainerSpec, standin: Standin, pve_network: LabNetwork
+) -> None:
+    before = len(standin.cluster.calls)
+    old = boxed(over, spec)
+    beside = replace(
+        spec, name=f"{NAME}-new", instance_id=f"{NAME}-new", ip_address=pve_network.free_address()
+    )
+    new = boxed(over, beside, replace(DESIRED, vmid=VMID + 1))
+    for box in (old, new):
+        box.create()
+        box.start()
+    identity, other = old.observe().identity, new.observe().identity
+    assert identity and other and old.known_as(identity) and not old.known_as(other)
+    with pytest.raises(ResourceError, match=f"container {VMID} runs and cannot become"):
+        old.become(boxed(over, replace(spec, name="x", instance_id="x")), identity)
+    hardware = old.observe().hardware_address
+    assert hardware
+    old.retire()
+    new.stop()
+    parted = replace(spec, name=f"{NAME}-old", instance_id=f"{NAME}-old", ip_address="", gateway="")
+    kept = boxed(over, parted, replace(DESIRED, onboot=False))
+    old.become(kept, identity)
+    place = replace(spec, mac_address=hardware)
+    real = boxed(over, place, replace(DESIRED, vmid=VMID + 1))
+    new.become(real, other)
+    assert kept.observe().owner == f"{NAME}-old"
+    interface = str(standin.cluster.guests[VMID].config["net0"])
+    assert "ip=" not in interface and "link_down=1" in interface
+    real.start()
+    assert (real.observe().owner, real.observe().hardware_address) == (NAME, hardware)
+    assert real.run(["hostname"]).stdout.decode().strip() == NAME
+    assert real.run(["cat", MARKER_PATH]).stdout.decode().strip() == NAME
+    # And back.
+    real.stop()
+    real.become(new, other)
+    kept.become(old, identity)
+    old.start()
+    assert old.observe().owner == NAME
+    assert old.run(["cat", MARKER_PATH]).stdout.decode().strip() == NAME
+    assert "marker" not in str(standin.cluster.guests[VMID].config["description"])
+    for version in VERSIONS:
+        for method, path, parameters in standin.cluster.calls[before:]:
+            check_call(load(version), method, path, parameters)
+    for box in (old, new):
+        box.destroy()
+
+
 @pytest.mark.parametrize("over", ["https"], indirect=True)
 def test_the_role_that_is_printed_is_enough_for_a_whole_life_in_a_pool(
     over: Cluster, spec: ContainerSpec, standin: Standin, monkeypatch: pytest.MonkeyPatch

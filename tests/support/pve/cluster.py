@@ -145,7 +145,7 @@ class Backend:
     def destroy(self, guest: Guest) -> None: ...
 
     def change(self, guest: Guest) -> None:
-        """Bring a running container to its configuration, what waits for a start aside."""
+        """Bring a container to its configuration, what waits for a start aside."""
 
     def interfaces(self, guest: Guest) -> list[dict[str, object]]:
         """Those of a running container, as the API shows them."""

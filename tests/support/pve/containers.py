@@ -141,7 +141,8 @@ def _change(cluster: Cluster, user: str, values: Parameters) -> None:
             continue
         waits = guest.running and WAITS.fullmatch(name)
         (guest.pending if waits else guest.config)[name] = stored(name, value)
-    if guest.running:
+    if guest.running or "net0" in values:
+        # Plain LXC keeps two containers from having one address, whether or not they run.
         cluster.backend.change(guest)
 
 

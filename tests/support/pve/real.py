@@ -11,7 +11,10 @@ from pathlib import Path
 
 from pve.cluster import Backend, Failed, Guest
 from tasks.containers.base import ContainerSpec
+from tasks.containers.lxc import ownership
+from tasks.containers.lxc.config import INSTANCE
 from tasks.containers.lxc.container import LxcContainer
+from tasks.containers.lxc.ownership_check import OwnershipCheck
 from tasks.containers.proxmox.parameters import attributes_of
 from tasks.containers.proxmox.properties import instance_in_notes, parse_properties
 from tasks.errors import DeployError
@@ -20,6 +23,13 @@ from tasks.paths import Paths
 SUITE = "trixie"
 
 WAIT_ONLINE = "systemd-networkd-wait-online.service"
+
+
+class ByNumber(OwnershipCheck):
+    """Proxmox VE knows a container by its number, whatever others say of themselves."""
+
+    def others(self) -> list[ownership.Claim]:
+        return []
 
 
 class RealContainers(Backend):
@@ -32,7 +42,20 @@ class RealContainers(Backend):
         self._owners: dict[int, str] = {}
         self._fixed: dict[int, list[str]] = {}
 
+    def _follow(self, guest: Guest) -> None:
+        """Whose plain LXC says that it is, where it was given another's marker: Proxmox VE has no
+        such proof of its own."""
+        folder = self.paths.lxc / str(guest.vmid)
+        marker, known = ownership.marker_of(folder), self._owners.get(guest.vmid)
+        named = instance_in_notes(str(guest.config.get("description", "")))
+        if marker is None or marker == known or marker != named:
+            return
+        self._owners[guest.vmid] = marker
+        text = (folder / "config").read_text()
+        (folder / "config").write_text(text.replace(f"{INSTANCE}={known}", f"{INSTANCE}={marker}"))
+
     def box(self, guest: Guest) -> LxcContainer:
+        self._follow(guest)
         found = attributes_of({name: str(value) for name, value in guest.config.items()})
         interface = parse_properties(str(guest.config["net0"]))
         spec = ContainerSpec(
@@ -44,14 +67,16 @@ class RealContainers(Backend):
             memory_mb=int(guest.config["memory"]),
             disk_size_gb=8,
             bridge=str(found["bridge"]),
-            ip_address=str(found["ip_address"]),
+            ip_address=str(found.get("ip_address", "")),
             gateway=str(found.get("gateway", "")),
             ip6_address=interface.get("ip6") if "ip" in interface else None,
             gateway6=interface.get("gw6") if "ip" in interface else None,
             mac_address=interface["hwaddr"].lower(),
             nameservers=tuple(str(guest.config.get("nameserver", "")).split()),
         )
-        return LxcContainer(spec, self.paths)
+        box = LxcContainer(spec, self.paths)
+        box.ownership = ByNumber(spec, self.paths)
+        return box
 
     def create(self, guest: Guest) -> None:
         # Whatever becomes of its notes: plain LXC needs to know whose it is.
@@ -108,6 +133,8 @@ class RealContainers(Backend):
     def change(self, guest: Guest) -> None:
         box = self.box(guest)
         attempt(box.configure)
+        if not guest.running:
+            return
         # Fixed addresses come and go at once; nobody asks for another before the next start.
         before, after = self._fixed.get(guest.vmid, []), box.spec.addresses
         self._fixed[guest.vmid] = after
