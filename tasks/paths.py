@@ -71,6 +71,18 @@ class Paths(Struct, frozen=True):
         """Folder of the records of a drill's throw-away instance; gone after it."""
         return self.library / "drill" / instance_id
 
+    def rebuild(self, instance_id: str) -> Path:
+        """Folder of the records of a container that a rebuild makes; gone after it."""
+        return self.library / "rebuild" / instance_id
+
+    def rebuilding(self, instance_id: str) -> Path:
+        """How far a rebuild of the instance is; gone after it."""
+        return self.library / "rebuilding" / f"{instance_id}.json"
+
+    def replaced(self, instance_id: str) -> Path:
+        """Old containers of the instance that are kept, stopped."""
+        return self.library / "replaced" / f"{instance_id}.json"
+
     def notified(self, instance_id: str) -> Path:
         """Of which failures of the instance somebody was notified."""
         return self.library / "told" / f"{instance_id}.json"

@@ -103,8 +103,10 @@ def _apply(
     from tasks.planning.refusals import refuse_loss
 
     refuse_locked(instances, paths)
+    failures.update(recover_rebuilds(instances, paths))
     if request.adopt:
-        failures.update(adopted(instances, paths, request))
+        left = tuple(instance for instance in instances if instance.id not in failures)
+        failures.update(adopted(left, paths, request))
     left = tuple(instance for instance in instances if instance.id not in failures)
     for number in range(ROUNDS):
         # What is kept goes only by a plan that shows it, as a whole.
@@ -128,6 +130,14 @@ def _apply(
         if not (request.saved or request.yes):
             _confirm()
         again = request.yes and not request.saved and number + 1 < ROUNDS
+        rebuilt = {one.instance for one in plan.instances if one.replaces}
+        if rebuilt:
+            from tasks.commands import rebuild
+
+            failures.update(rebuild.carry_out(looks, plan, paths))
+            # What else there is to do is planned with the new container.
+            others = tuple(one for one in plan.instances if one.instance not in rebuilt)
+            plan = replace(plan, instances=others)
         failed_now = carry_out(
             looks,
             plan,
@@ -142,9 +152,25 @@ def _apply(
             if done.entries and done.instance not in failed_now and not done.unseen:
                 _invite(looks[done.instance])
         anew |= {i.instance for i in plan.instances if i.unseen and i.instance not in failures}
+        anew |= rebuilt - failures.keys()
         left = tuple(instance for instance in left if instance.id in anew)
         if not left:
             break
+
+
+def recover_rebuilds(instances: Sequence[Instance], paths: Paths) -> dict[str, DeployError]:
+    """What a rebuild that broke off has left is put in order before anything is planned. Returns
+    failures by instance."""
+    from tasks.commands.rebuild import recover_left
+
+    failures = {}
+    for instance in instances:
+        try:
+            recover_left(instance, paths)
+        except DeployError as failure:
+            failure.where = failure.where or instance.id
+            failures[instance.id] = failure
+    return failures
 
 
 def adopted(

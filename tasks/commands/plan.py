@@ -53,9 +53,11 @@ class Plan(DeployCommand):
         if looks or not failures:
             show(plan, options)
         if plan.entries:
+            from tasks.commands.rebuild import refused
             from tasks.planning.refusals import all_refused
 
-            failures = in_order(instances, failures | all_refused(as_planned(looks, plan), paths))
+            failures |= all_refused(as_planned(looks, plan), paths)
+            failures = in_order(instances, {**refused(looks, plan, paths), **failures})
         for failure in failures.values():
             console.error(failure)
         if failures:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tasks.commands.base import Option
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Deploy": ("init", "import", "check", "plan", "apply", "rollback"),
+    "Deploy": ("init", "import", "check", "plan", "apply", "rollback", "rebuild"),
     "Look": ("status", "logs", "history", "instances", "version"),
     "Back up": ("backup", "backups", "verify", "restore", "drill"),
     "Operate": ("user", "app", "start", "stop", "restart", "unlock", "timers", "uninstall"),

@@ -17,12 +17,15 @@ from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import origin_of
 from tasks.host.text_cache import TextCache, key_of
 from tasks.model import last_backup, registry
+from tasks.model import rebuild as rebuilds
 from tasks.model import state as states
 from tasks.model.applied import Applied
 from tasks.model.digests import digest
 from tasks.model.instance import Color, Instance
+from tasks.model.operation_log import utc_now
 from tasks.paths import TEMPLATES, Paths
 from tasks.resources.base import Facts, Resource
+from tasks.resources.container import OVER, ReplacedContainer
 from tasks.resources.release import Record, active_color, released
 
 DOCUMENT = "/etc/vikunja/deployment-config.yaml"
@@ -144,6 +147,11 @@ def observe(instance: Instance, paths: Paths) -> dict[str, str]:
     if registered is not None:
         found["record:registry"] = _registered_text(registered)
     found |= observe_backup(paths, instance.id)
+    now = utc_now()
+    for old in rebuilds.kept(paths, instance.id):
+        until = old.until(instance.rebuild.keep_days)
+        how = f"{OVER} since" if until <= now else "kept until"
+        found[f"{ReplacedContainer.kind}:{old.place.name}"] = f"{how} {until:%Y-%m-%d}"
     rotation = _content(paths.log_rotation)
     if rotation is not None:
         same = rotation == log_rotation(paths)

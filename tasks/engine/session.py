@@ -277,6 +277,7 @@ class Session:
         from tasks.planning import refusals
 
         assert run.inspection is not None
+        refusals.refuse_replacing(run.inspection.plan)
         if not self._allow_destroy:
             refusals.refuse_loss([run.inspection.plan])
 

@@ -15,7 +15,7 @@ from tasks.execution.context import ApplyContext
 from tasks.execution.entry_queue import EntryQueue
 from tasks.model.instance import Color
 from tasks.model.plan import PlanEntry
-from tasks.resources.container import ContainerRunning, DesiredContainer
+from tasks.resources.container import ContainerRunning, DesiredContainer, ReplacedContainer
 from tasks.resources.release import ActiveColor, DesiredArtifact, DesiredRelease, Record
 from tasks.resources.system import DaemonReload, Package, Script, StoppedUnit, Unit
 
@@ -70,6 +70,7 @@ def _release(queue: EntryQueue) -> None:
 def _record(queue: EntryQueue) -> None:
     queue.each(Record, partial(release_changes.write_record, queue.context))
     queue.each(Script, partial(guest_changes.get_certificate, queue.context))
+    queue.each(ReplacedContainer, partial(container_changes.remove_replaced, queue.context))
 
 
 _PERFORMERS: Mapping[str, Callable[[EntryQueue], None]] = {

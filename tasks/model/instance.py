@@ -337,6 +337,13 @@ class Update(Struct, frozen=True):
         return self.drain_seconds, self.upload_wait_seconds, self.websocket_seconds
 
 
+class Rebuilding(Struct, frozen=True):
+    """keep_days: how long the old container is kept. address: with its prefix length."""
+
+    keep_days: int
+    address: str | None
+
+
 class Encrypt(Struct, frozen=True):
     """In the format of age: for the owners of these public keys, or of a passphrase; for nobody
     in particular where both are empty. passphrase_file: an absolute host path."""
@@ -410,6 +417,7 @@ class Instance(Struct, frozen=True, kw_only=True, dict=True):
     release: Release | None = None
     build: Build
     update: Update
+    rebuild: Rebuilding
     backup: Backup
     admin: Admin
     notifications: Notifications

@@ -40,6 +40,7 @@ OperationName = Literal[
     "restart",
     "drill",
     "import",
+    "rebuild",
 ]
 OPERATIONS: tuple[OperationName, ...] = get_args(OperationName)
 
@@ -59,6 +60,7 @@ NOUNS: dict[LogName, str] = {
     "restart": "restart",
     "drill": "restore drill",
     "import": "import",
+    "rebuild": "rebuild",
     "user": "user command",
     "app": "application command",
 }

@@ -44,6 +44,7 @@ from tasks.model.operation_log import (
     success_message,
     utc_now,
 )
+from tasks.model.rebuild import refuse_rebuilding
 from tasks.model.state import Changes, State, Status
 from tasks.paths import Paths
 
@@ -63,6 +64,7 @@ BEGIN: dict[OperationName, dict[Status | None, Walk]] = {
     "reconfigure": _CHANGE,
     "restore": _CHANGE,
     "import": _CHANGE,
+    "rebuild": {status: walk for status, walk in _CHANGE.items() if status is not None},
     "rollback": {"running": ("updating",), "stopped": ("running", "updating"), "failed": ()},
     "backup": _STAY,
     "drill": _STAY,
@@ -81,6 +83,7 @@ END: dict[OperationName, dict[Status, Walk]] = {
     "reconfigure": {"deploying": ("running",), "updating": ("running",)},
     "restore": {"deploying": ("running",), "updating": ("running",)},
     "import": {"deploying": ("running",), "updating": ("running",)},
+    "rebuild": {"deploying": ("running",), "updating": ("running",)},
     "rollback": {"updating": ("running",), "failed": ("running",)},
     "backup": {},
     "drill": {},
@@ -249,6 +252,8 @@ class Operation:
         self._lock = lock
 
     def _enter(self) -> None:
+        if self.name != "rebuild":
+            refuse_rebuilding(self.paths, self.instance_id)
         found = states.read(self.paths, self.instance_id)
         if found is not None and (recovered := states.recover(found)) != found:
             became = f": its status {found.status} is now {recovered.status}"
@@ -372,4 +377,6 @@ def after_cancelling(name: OperationName, instance_id: str) -> str:
         return ""
     if name == "uninstall":
         return f"./doit uninstall {instance_id} goes on with it."
+    if name == "rebuild":
+        return f"./doit rebuild --recover {instance_id} puts in order what is left of it."
     return "./doit plan shows what is left to do."

@@ -160,6 +160,12 @@ class InstancePlan(Struct, frozen=True):
     lost: Lost | None = None
     notices: tuple[str, ...] = ()
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a new container is to take the place of the one that is there."""
+        containers = (entry for entry in self.entries if entry.address.startswith("container:"))
+        return any(entry.action == "replace" for entry in containers)
+
     def only(self, targets: Sequence[str]) -> InstancePlan:
         """The same plan with just the entries that these addresses name.
 

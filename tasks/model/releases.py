@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tasks.host.files import recalled, write_json
 from tasks.paths import Paths
@@ -72,6 +73,15 @@ def serving(releases: Releases, release: Served, keep: int) -> Releases:
         return Releases((release, *releases.since_current)[:keep], release.key, ())
     kept = releases.served[: max(keep, known.index(release.key) + 1)]
     return Releases(kept, release.key, ())
+
+
+def rebuilt(releases: Releases, key: str) -> Releases:
+    """The record where what serves was built anew, for another Debian, say: it is no other release
+    that could be gone back from."""
+    served = tuple(
+        replace(one, key=key) if one.key == releases.current else one for one in releases.served
+    )
+    return replace(releases, served=served, current=key)
 
 
 def read(paths: Paths, instance_id: str) -> Releases:

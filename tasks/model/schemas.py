@@ -18,6 +18,7 @@ from tasks.model.archive import Contents, Metadata
 from tasks.model.fields import Sha256
 from tasks.model.health_document import HealthDocument
 from tasks.model.last_drill import LastDrill
+from tasks.model.rebuild import Rebuild, ReplacedContainers
 from tasks.model.registry import Registered
 from tasks.model.state import State
 from tasks.paths import SCHEMAS
@@ -37,6 +38,7 @@ TITLES: dict[str, tuple[str, Any]] = {
     "archive-metadata": ("Backup metadata", Metadata),
     "health": ("Health check results", HealthDocument),
     "last-drill": ("Last drill", LastDrill),
+    "rebuild": ("Rebuild under way", Rebuild),
     "registry": (
         "Registry",
         Annotated[
@@ -47,6 +49,7 @@ TITLES: dict[str, tuple[str, Any]] = {
             ),
         ],
     ),
+    "replaced": ("Containers that were replaced", ReplacedContainers),
     "state": ("Deployment state", State),
 }
 """Name of the schema → its title, and the record."""

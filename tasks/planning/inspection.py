@@ -13,7 +13,17 @@ from msgspec.structs import replace
 from tasks import builds
 from tasks.containers import container_for
 from tasks.containers.base import Container, ContainerFacts, refuse_foreign
-from tasks.desired import acme, provisioning, proxy, record, release, rendering, switch, system
+from tasks.desired import (
+    acme,
+    places,
+    provisioning,
+    proxy,
+    record,
+    release,
+    rendering,
+    switch,
+    system,
+)
 from tasks.desired.release import ReleaseTarget
 from tasks.desired.rendering import Rendered, origin_of
 from tasks.desired.switch import Switch
@@ -24,6 +34,7 @@ from tasks.model.host_files import HostFiles
 from tasks.model.instance import COLORS, Color, Instance
 from tasks.model.layout import environment, upstream
 from tasks.model.plan import InstancePlan, Lost, PlanEntry
+from tasks.model.rebuild import refuse_rebuilding
 from tasks.paths import Paths
 from tasks.planning.planner import Desired, orphans, plan, reachable
 from tasks.planning.target import find_target, notices
@@ -134,6 +145,7 @@ def inspect(
     sweep: databases that were kept are to go. ask: how the remote or the index is asked, where
     many are.
     """
+    refuse_rebuilding(paths, instance.id)
     container = container_for(instance, paths)
     asked = in_background(lambda: (ask or builds.ask)(instance, paths))
     try:
@@ -344,7 +356,7 @@ def build_plan(
     records = record.declare(
         instance, facts, sources.applied, target, color, before, TextCache(paths.documents)
     )
-    steps["record"] = (*records, *acme.certificate(instance))
+    steps["record"] = (*records, *acme.certificate(instance), *places.declare(facts))
     # Where the data is to move, what it moves to need not be there.
     must_be_there = move is None and serves(facts)
     desired = Desired(

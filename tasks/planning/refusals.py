@@ -98,6 +98,17 @@ def refuse_loss(plans: Iterable[InstancePlan]) -> None:
         )
 
 
+def refuse_replacing(plan: InstancePlan) -> None:
+    """Raise UsageError where a new container is to take the place of the one that is there: that is
+    no step, but all of them, with the data in between."""
+    if plan.replaces:
+        raise UsageError(
+            f"a new container takes the place of {plan.instance}'s, which no step does alone",
+            where=plan.instance,
+            hint=f"./doit apply {plan.instance} does it, or ./doit rebuild {plan.instance}.",
+        )
+
+
 def _refuse_server(inspection: Inspection) -> None:
     """Where something about a server outside changes, or what it is reached with, that has to
     work."""
@@ -136,8 +147,6 @@ def _refuse_place(inspection: Inspection, paths: Paths) -> None:
             inspection.instance, inspection.sources.applied, inspection.facts.container
         )
         registry.refuse_conflicts(desired, registry.read(paths))
-    if any(entry.action == "replace" for entry in containers):
-        inspection.container.require_removable()
     if containers and inspection.facts.container is not None:
         inspection.container.preflight(inspection.facts.container)
     if containers and registry.find(paths, inspection.instance.id) is None:

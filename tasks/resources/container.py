@@ -16,7 +16,10 @@ from tasks.model.plan import AttributeChange
 from tasks.resources.base import Difference, Facts, Resource
 
 REPLACING = ("template",)
-"""Attributes that no existing container can take on."""
+"""Attributes that no existing container can take on: a new one does, and gets the data."""
+
+MEANWHILE = "the site, for some seconds, once all is copied to a new container"
+"""What that interrupts. The old one is kept."""
 
 ADDRESSES = ("ip_address", "ip6_address")
 
@@ -103,9 +106,7 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
         self._refuse(found, names)
         drift = _drift(names)
         if names & set(REPLACING):
-            return Difference(
-                "replace", drift, changes, destructive=True, interrupts="everything in it is lost"
-            )
+            return Difference("replace", drift, changes, interrupts=MEANWHILE)
         interrupts = "the site, while the container moves" if names & set(self.moving) else ""
         return Difference("update", drift, changes, interrupts=interrupts)
 
@@ -140,9 +141,7 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
         """ResourceError where what it takes would be refused, or nothing brings it about."""
         for name in sorted(names):
             refuse(found.refusals, name, self.spec.instance_id)
-        if names & set(REPLACING):
-            refuse(found.refusals, "destroy", self.spec.instance_id)
-        elif "storage" in names:
+        if "storage" in names and not names & set(REPLACING):
             refuse(found.refusals, "move", self.spec.instance_id)
 
     def _refuse_shrinking(self, found: ContainerFacts, names: Iterable[str]) -> None:
@@ -155,7 +154,8 @@ class DesiredContainer(Resource, frozen=True, kw_only=True):
                 raise ResourceError(
                     f"{name}: a disk of {has:g} GiB cannot shrink to {desired[name]} GiB",
                     where=self.spec.instance_id,
-                    hint=f"Set it to {has:g} or more; a smaller disk needs a new container.",
+                    hint=f"Set it to {has:g} or more; a smaller disk needs a new container, which "
+                    f"./doit rebuild {self.spec.instance_id} makes.",
                 )
 
 
@@ -184,6 +184,33 @@ def _shown(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+class ReplacedContainer(Resource, frozen=True, kw_only=True):
+    """An old container that a rebuild has kept is gone once its time is over. The host's facts say
+    of each that there is `kept until DATE`, or `over since DATE`."""
+
+    kind: ClassVar[str] = "replaced-container"
+
+    container: str
+
+    @property
+    def name(self) -> str:
+        return self.container
+
+    def desired(self) -> Mapping[str, Any]:
+        return {"container": self.container, "kept": False}
+
+    def difference(self, facts: Facts) -> Difference | None:
+        how, _, date = facts.host.get(self.address, "").partition(" since ")
+        if how != OVER:
+            return None
+        because = f"another took its place, and it was to be kept until {date}"
+        return Difference("delete", "", because=because)
+
+
+OVER = "over"
+"""What the host says of such a container whose time is over."""
 
 
 class ContainerRunning(Resource, frozen=True, kw_only=True):

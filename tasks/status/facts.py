@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from ipaddress import ip_interface
 from typing import Any
 
@@ -18,6 +19,7 @@ from tasks.errors import DeployError
 from tasks.host import timers
 from tasks.model import health as checks
 from tasks.model import last_drill, layout, registry
+from tasks.model import rebuild as rebuilds
 from tasks.model import state as states
 from tasks.model.health_document import ContainerState
 from tasks.model.history import Performed
@@ -25,6 +27,7 @@ from tasks.model.holder import LockInfo, inspect
 from tasks.model.instance import DatabaseType, Instance, is_asked
 from tasks.model.last_drill import LastDrill
 from tasks.model.operation_log import utc_now
+from tasks.model.rebuild import Rebuild
 from tasks.model.registry import Registered
 from tasks.model.state import State
 from tasks.paths import Paths
@@ -56,9 +59,10 @@ class Standing(Struct, frozen=True):
     the registry does not know it. own_disk: not a part of the host's. operations: the last ones,
     oldest first. forwarding: this machine lets the container out; None where that is not its to
     do. unproven: why the container of its name is not proven its own. drill: the last that went
-    well. checked: the health document of the last check, where that stands for a look inside.
-    timed: a timer of this machine takes backups. restart_pending: the container's machine waits for
-    one; None where nobody says. problems: what could not be looked at.
+    well. rebuild: one that is under way or broke off. replaced: containers that are kept, each with
+    when it may go. checked: the health document of the last check, where that stands for a look
+    inside. timed: a timer of this machine takes backups. restart_pending: the container's machine
+    waits for one; None where nobody says. problems: what could not be looked at.
     """
 
     instance_id: str
@@ -80,6 +84,8 @@ class Standing(Struct, frozen=True):
     operations: tuple[Performed, ...] = ()
     backups: Backups | None = None
     drill: LastDrill | None = None
+    rebuild: Rebuild | None = None
+    replaced: tuple[tuple[str, datetime], ...] = ()
     checked: Mapping[str, Any] | None = None
     timed: bool = False
     restart_pending: bool | None = None
@@ -124,13 +130,14 @@ def inspect_standing(instance: Instance, paths: Paths, cached: bool = False) -> 
         config=str(instance.source),
         database_type=instance.database.type,
     )
-    standing = with_records(standing, paths)
+    standing = with_records(standing, paths, instance.rebuild.keep_days)
     standing = replace(standing, timed=timers.are_installed(paths, "backup"))
     try:
         standing = replace(standing, backups=backups.inspect_backups(instance, paths))
     except DeployError as problem:
         standing = with_problem(standing, problem)
     try:
+        rebuilds.refuse_rebuilding(paths, instance.id)
         container = container_for(instance, paths)
         found = container.observe()
         standing = replace(
@@ -199,8 +206,9 @@ def with_problem(standing: Standing, problem: DeployError) -> Standing:
     return replace(standing, problems=(*standing.problems, problem))
 
 
-def with_records(standing: Standing, paths: Paths) -> Standing:
-    """The standing with state and lock, of one moment: no operation began or ended between."""
+def with_records(standing: Standing, paths: Paths, keep_days: int = 0) -> Standing:
+    """The standing with state and lock, of one moment: no operation began or ended between.
+    keep_days: for how many days a container that was replaced is kept."""
     name = standing.instance_id
     try:
         lock = inspect(paths, name)
@@ -214,10 +222,18 @@ def with_records(standing: Standing, paths: Paths) -> Standing:
         entry = registry.find(paths, name)
         operations = recent(paths, name, RECENT_OPERATIONS)
         drill = last_drill.read(paths, name)
+        rebuild, replaced = rebuilds.read(paths, name), rebuilds.kept(paths, name)
     except DeployError as problem:
         return with_problem(standing, problem)
     created = entry.created_at if entry else ""
-    return replace(standing, created_at=created, operations=operations, drill=drill)
+    return replace(
+        standing,
+        created_at=created,
+        operations=operations,
+        drill=drill,
+        rebuild=rebuild,
+        replaced=tuple((one.place.name, one.until(keep_days)) for one in replaced),
+    )
 
 
 def forwarding_of(found: ContainerFacts) -> bool | None:

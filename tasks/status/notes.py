@@ -68,6 +68,7 @@ def notes(standing: Standing, now: datetime) -> tuple[Note, ...]:
         *package_rules.restart_note(standing.restart_pending),
         *_color_notes(standing),
         *_kept_notes(standing),
+        *_rebuild_notes(standing, now),
         *_certificate_notes(standing, now),
         *_backup_notes(standing, now),
     ]
@@ -138,6 +139,27 @@ def _color_notes(standing: Standing) -> list[Note]:
     ]
 
 
+def _rebuild_notes(standing: Standing, now: datetime) -> list[Note]:
+    """Of a rebuild that broke off, and of old containers that are kept."""
+    name, found = standing.instance_id, []
+    if standing.rebuild is not None and not standing.locked:
+        hint = f"./doit rebuild --recover {name} puts in order what is left of it"
+        what = "a rebuild broke off" + (
+            "" if standing.rebuild.phase == "preparing" else ": the site may not serve"
+        )
+        found.append(Note("warning", what, hint, "container"))
+    for container, until in standing.replaced:
+        when = (
+            f"until {until:%Y-%m-%d}" if until > now else f"its time was over on {until:%Y-%m-%d}"
+        )
+        hint = (
+            f"./doit apply {name} removes it after that; docs/staying.md says what it is good for"
+        )
+        what = f"kept: the old container {container}, stopped, {when}"
+        found.append(Note("note", what, hint, "container"))
+    return found
+
+
 def _kept_notes(standing: Standing) -> list[Note]:
     """Of databases that the data was carried over from."""
     if standing.inside is None or not standing.inside.kept:
@@ -184,6 +206,8 @@ def _again(name: str, operation: str) -> str:
     """What goes on with an operation that did not finish."""
     if operation in ("start", "stop", "restart", "backup", "drill", "uninstall"):
         return f"./doit {operation} {name} does it again"
+    if operation == "rebuild":
+        return f"./doit rebuild {name} begins again"
     return f"./doit plan {name} shows what is left to do, ./doit apply {name} does it"
 
 

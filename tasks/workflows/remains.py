@@ -10,8 +10,10 @@ from msgspec import Struct
 from tasks.containers import container_for
 from tasks.containers.base import Container, refuse_foreign
 from tasks.containers.drivers import driver_of
+from tasks.desired.places import container_at
 from tasks.host.files import named
 from tasks.model import health, registry
+from tasks.model import rebuild as rebuilds
 from tasks.model import state as states
 from tasks.model.instance import Instance
 from tasks.model.last_drill import SUFFIX
@@ -41,7 +43,7 @@ def inspect_remains(instance: Instance, paths: Paths) -> Remains:
     removed then."""
     containers, running = [], set()
     desired = container_for(instance, paths)
-    for container in (desired, *_drill_containers(instance, paths)):
+    for container in (desired, *_drill_containers(instance, paths), *_replaced(instance, paths)):
         found = container.observe()
         refuse_foreign(container.spec.instance_id, container.spec.name, found)
         if found.exists:
@@ -68,6 +70,15 @@ def _drill_containers(instance: Instance, paths: Paths) -> list[Container]:
     return [container] if container else []
 
 
+def _replaced(instance: Instance, paths: Paths) -> list[Container]:
+    """What a rebuild keeps, and what one that broke off has left beside."""
+    found = [one.place for one in rebuilds.kept(paths, instance.id)]
+    left = rebuilds.read(paths, instance.id)
+    if left is not None:
+        found.append(left.new)
+    return [container_at(instance, place, paths) for place in found]
+
+
 def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
     """What the host knows of an instance beside state, registry, log and archives, with what these
     hold: a later instance of the same name must not let the last that holds its data go."""
@@ -79,6 +90,9 @@ def record_files(instance_id: str, paths: Paths) -> tuple[Path, ...]:
         paths.last_backup(instance_id),
         paths.last_drill(instance_id),
         paths.drill(instance_id),
+        paths.rebuild(instance_id),
+        paths.rebuilding(instance_id),
+        paths.replaced(instance_id),
         paths.notified(instance_id),
         paths.health(instance_id),
         paths.health_history(instance_id),

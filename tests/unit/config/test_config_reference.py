@@ -57,7 +57,7 @@ def test_the_sample_gives_exactly_what_it_says_and_loads() -> None:
 
 def _with_empty_sections(given: object) -> object:
     assert isinstance(given, dict)
-    empty = dict.fromkeys(("resources", "system", "redis", "build", "update", "backup"))
+    empty = dict.fromkeys(("resources", "system", "redis", "build", "update", "rebuild", "backup"))
     services = {"services": {"backend": None, "mcp": None, "frontend": {"acme": {"dns": None}}}}
     # Those that the section given has, given or not.
     proxmox = {**dict.fromkeys(("connection", "ssh", "ha")), **given["proxmox"]}

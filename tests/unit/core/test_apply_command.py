@@ -12,6 +12,7 @@ import pytest
 from model_claims import apply_killed, on_the_host, seen_address
 from model_container import ModelContainer
 from model_site import NAME, Site
+from msgspec.structs import replace
 
 from tasks.commands import plan as plan_command
 from tasks.commands.apply import Apply
@@ -138,7 +139,8 @@ def test_a_container_keeps_the_release_that_it_was_made_of_where_none_is_named(
     # As where it was deployed before another release became what new ones are made of.
     moved.document["lxc"] = {"template": "bookworm"}
     moved.write()
-    assert apply(moved, "--yes", "--allow-destroy") == 0
+    moved.place.spec = replace(moved.place.spec, template="bookworm")
+    assert apply(moved, "--yes") == 0
     moved.document["lxc"] = section
     moved.write()
     capsys.readouterr()
@@ -172,21 +174,17 @@ def test_what_was_deployed_under_an_older_default_stays_what_it_is(
     assert site.place.spec.template == "trixie"
 
 
-def test_what_loses_data_is_refused_until_it_is_allowed(
+def test_a_container_is_replaced_as_a_whole_or_not_at_all(
     moved: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved.document["lxc"] = {"template": "bookworm"}
     moved.write()
-    assert apply(moved, "--yes") == 3
-    error = capsys.readouterr().err
-    assert error.startswith("error: data would be lost by vikunja-main/container:vikunja-main")
-    assert error.endswith(
-        "Take a backup first: ./doit backup. Then, where what is there now may be lost: "
-        "./doit apply --allow-destroy\n"
+    assert apply(moved, "--yes", "--target", "container:vikunja-main") == 3
+    assert capsys.readouterr().err.endswith(
+        "error: vikunja-main: a new container takes the old one's place as a whole\n"
+        "       Leave out --target.\n"
     )
     assert moved.world.log == []
-    assert apply(moved, "--yes", "--allow-destroy") == 0
-    assert moved.place.spec.template == "bookworm"
 
 
 def test_a_held_lock_ends_it_with_who_holds_it(

@@ -26,6 +26,7 @@ from tasks.model.operations import Ended, operation
 from tasks.paths import ROOT
 from tasks.planning import inspection
 
+DATABASE = "/var/lib/vikunja/vikunja.db"
 FIRST, SECOND = "20250101000000", "20250901120000"
 
 Way = Callable[[Site], int]
@@ -137,8 +138,7 @@ def database_is_newer(site: Site, *_: object) -> None:
 
 def data_would_be_lost(site: Site, *_: object) -> None:
     deployed(site)
-    site.document["lxc"] = {"template": "bookworm"}
-    site.write()
+    site.machine.files.remove(DATABASE)
 
 
 def container_is_somebodys(site: Site, *_: object) -> None:
@@ -186,7 +186,7 @@ def repository_is_gone(site: Site, *_: object) -> None:
 REFUSALS: dict[str, tuple[Callable[..., Any], int, str]] = {
     "migrations": (migrations_are_refused, 3, "update.migrations is refuse"),
     "newer database": (database_is_newer, 7, "the database is newer than"),
-    "loss": (data_would_be_lost, 3, f"data would be lost by {NAME}/container:{NAME}"),
+    "loss": (data_would_be_lost, 3, f"data is gone: {NAME}/sqlite-database:{DATABASE}"),
     "foreign": (container_is_somebodys, 4, f"container {NAME} exists and is not proven ours"),
     "lock": (another_holds_the_lock, 5, "backup"),
     "tools": (tools_are_missing, 9, "go is not installed on this machine"),
@@ -207,6 +207,21 @@ def test_a_step_refuses_what_an_apply_refuses_and_changes_nothing(
     assert applied.done == []
     assert words in applied.errors[0]
     assert stepped == applied
+
+
+def test_no_step_replaces_a_container(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    deployed(site)
+    site.document["lxc"] = {"template": "bookworm"}
+    site.write()
+    site.world.log.clear()
+    capsys.readouterr()
+    assert by_step(site) == 3
+    (said, hint) = errors(capsys.readouterr().err.splitlines())[:2]
+    assert said == (
+        f"error: {NAME}: a new container takes the place of {NAME}'s, which no step does alone"
+    )
+    assert hint.strip() == f"./doit apply {NAME} does it, or ./doit rebuild {NAME}."
+    assert site.world.log == []
 
 
 def test_neither_way_is_for_anybody_but_root(

@@ -265,6 +265,7 @@ ON_SUCCESS: dict[OperationName, dict[Status | None, Status | None]] = {
     "reconfigure": ALWAYS_RUNNING,
     "restore": ALWAYS_RUNNING,
     "import": ALWAYS_RUNNING,
+    "rebuild": {"running": "running", "stopped": "running", "failed": "running"},
     "rollback": {"running": "running", "stopped": "running", "failed": "running"},
     "start": {"running": "running", "stopped": "running", "failed": "failed"},
     "restart": {"running": "running", "stopped": "running", "failed": "failed"},
@@ -313,6 +314,7 @@ def test_a_backup_that_fails_does_not_make_the_instance_failed(paths: Paths) -> 
         ("backup", ""),
         ("drill", ""),
         ("uninstall", f"./doit uninstall {NAME} goes on with it."),
+        ("rebuild", f"./doit rebuild --recover {NAME} puts in order what is left of it."),
         ("update", "./doit plan shows what is left to do."),
     ],
 )

@@ -18,7 +18,7 @@ from tasks.model.database_address import DatabaseAddress
 from tasks.model.database_move import KeptDatabase
 from tasks.resources.applied import applied_resource, mark_applied, mark_pending
 from tasks.resources.base import Difference, Facts, FileFact, Origin, Resource, UnitFact
-from tasks.resources.container import ContainerRunning, DesiredContainer
+from tasks.resources.container import ContainerRunning, DesiredContainer, ReplacedContainer
 from tasks.resources.data_move import DatabaseRemoved, DataCopied, Freeze
 from tasks.resources.files import Absent, Directory, File, Link
 from tasks.resources.migration import (
@@ -279,6 +279,12 @@ KINDS: dict[str, tuple[Resource, str, tuple[tuple[str, ...], ...], dict[str, Any
         "kept-database:postgresql vikunja at db.example.com:5432",
         (),
         {"database": OUTSIDE.as_data()},
+    ),
+    "replaced container": (
+        ReplacedContainer(container="vikunja-main-old"),
+        "replaced-container:vikunja-main-old",
+        (),
+        {"container": "vikunja-main-old", "kept": False},
     ),
     "staged restore": (
         StagedRestore(archive=ARCHIVE, label="v1", known=None, beyond="1 migration"),

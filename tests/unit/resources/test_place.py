@@ -18,6 +18,7 @@ from tasks.resources.container import (
     RESOLVERS,
     ContainerRunning,
     DesiredContainer,
+    ReplacedContainer,
 )
 
 SPEC = ContainerSpec(
@@ -70,7 +71,6 @@ def test_values_are_said_in_words() -> None:
 @pytest.mark.parametrize(
     ("action", "changes", "running"),
     [
-        ("destroy", {"template": "trixie"}, True),
         ("move", {"storage": "a"}, True),
         ("start", {}, False),
     ],
@@ -211,7 +211,10 @@ def test_a_disk_grows_and_never_shrinks(name: str) -> None:
     with pytest.raises(ResourceError, match="a disk of 99 GiB cannot shrink") as caught:
         DESIRED.difference(found(**{name: 99}))
     assert caught.value.where == "vikunja-main"
-    assert caught.value.hint == "Set it to 99 or more; a smaller disk needs a new container."
+    assert caught.value.hint == (
+        "Set it to 99 or more; a smaller disk needs a new container, which ./doit rebuild "
+        "vikunja-main makes."
+    )
 
 
 def test_a_mount_point_that_is_not_there_is_made() -> None:
@@ -223,9 +226,22 @@ def test_a_mount_point_that_is_not_there_is_made() -> None:
 def test_another_template_is_another_container() -> None:
     difference = DESIRED.difference(found(template="debian-11-standard"))
     assert difference is not None
-    assert (difference.action, difference.destructive) == ("replace", True)
+    # Its data goes over, and it is kept for some days.
+    assert (difference.action, difference.destructive) == ("replace", False)
     assert difference.drift == "template changed"
-    assert difference.interrupts == "everything in it is lost"
+    assert difference.interrupts == (
+        "the site, for some seconds, once all is copied to a new container"
+    )
+
+
+def test_an_old_container_goes_once_its_time_is_over() -> None:
+    old = ReplacedContainer(container="vikunja-main-old")
+    assert old.difference(Facts()) is None
+    assert old.difference(Facts(host={old.address: "kept until 2026-12-07"})) is None
+    difference = old.difference(Facts(host={old.address: "over since 2026-12-07"}))
+    assert difference is not None
+    assert (difference.action, difference.destructive) == ("delete", False)
+    assert difference.because == ("another took its place, and it was to be kept until 2026-12-07")
 
 
 def test_the_usual_template_is_only_for_new_containers() -> None:

@@ -1,0 +1,2 @@
+# Name and size of every attachment, each `SIZE NAME` ended by NUL. Behind attachments-folder.sh.
+cd "$(attachments_folder)" && find . -type f -printf '%s %P\0'
