@@ -41,7 +41,13 @@ from tasks.logs import reading  # noqa: E402
 from tasks.model.instance import DatabaseType, Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.workflows import application, service_scripts  # noqa: E402
+from tasks.workflows import (  # noqa: E402
+    application,
+    rebuild,
+    rebuild_data,
+    rebuild_recovery,
+    service_scripts,
+)
 
 Shell = Literal["sh", "bash"]
 
@@ -57,6 +63,13 @@ SENT = (
     copier.COPY_ROWS,
     reading.LOGS,
     *trial.TRIALS.values(),
+    rebuild.CLOSE,
+    rebuild_data.CARRY_OUT,
+    rebuild_data.GONE,
+    rebuild_data.IN,
+    rebuild_data.LIST,
+    rebuild_data.OUT,
+    rebuild_recovery.OPEN,
     running_instance.CONTENTS,
     service_scripts.RESTART,
     service_scripts.RETIRE,

@@ -20,7 +20,7 @@ from pve.by_hand import edit
 from pve.ha import forget
 from pve.standin import Standin
 from pve_site import PveSite, new_pve_site
-from writers import PATIENCE, Writer, assert_nothing_lost, killed_at, writing
+from writers import PATIENCE, Writer, assert_nothing_lost, get, killed_at, writing
 
 from tasks.containers.lxc.network import host_nameservers
 from tasks.resources.migration import HOME, JOURNAL
@@ -381,20 +381,46 @@ def test_a_killed_update_with_a_migration_goes_back_by_itself_and_is_finished(
     assert site.addresses() == []
 
 
-def test_another_template_is_another_container_and_needs_to_be_allowed(site: PveSite) -> None:
+def test_another_template_is_another_container_which_gets_the_data(
+    site: PveSite, pve_network: LabNetwork
+) -> None:
+    old, before = site.vmid, get(site, "/api/v1/tasks")
+    template, version = site.template(), site.served()["version"]
+    hardware = str(site.config["net0"]).partition("hwaddr=")[2].partition(",")[0]
     site.edit({"proxmox": {"template": "debian-12-standard"}})
-    (replaced,) = [entry for entry in site.plan() if entry["action"] == "replace"]
-    assert replaced["destructive"]
+    # What an apply would refuse, a plan says.
+    shown = json.loads(site.run("plan", "--json", code=3).stdout)["instances"][0]["entries"]
+    (replaced,) = [entry for entry in shown if entry["action"] == "replace"]
+    assert not replaced["destructive"]
     tasks = len(site.standin.cluster.tasks)
     refused = site.run("apply", "--yes", code=3)
-    assert "data would be lost" in refused.stderr
+    assert "a rebuild needs an address on the instance's network" in refused.stderr
+    site.edit({"rebuild": {"address": pve_network.free_address(), "keep_days": 0}})
+    refused = site.run("apply", "--yes", code=3)
+    assert f"{old} is the number of the container that is to be replaced" in refused.stderr
+    assert "Set it to one that is free (the next is " in refused.stderr
     assert len(site.standin.cluster.tasks) == tasks
     if site.document["proxmox"]["connection"]["type"] != "https":
+        site.edit({"proxmox": {"template": template}})
         return
-    site.run("apply", "--yes", "--allow-destroy")
+    site.edit({"proxmox": {"container_id": old + len(WAYS)}})
+    with writing(site, "rebuilt") as writers:
+        site.run("rebuild", "--yes")
+    site.vmid = old + len(WAYS)
     assert "made from: debian-12-standard" in str(site.config["description"])
+    assert hardware in str(site.config["net0"])
+    assert site.served()["version"] == version
+    assert_nothing_lost(site, writers, "rebuilt", others=True)
+    titles = {task["title"] for task in get(site, "/api/v1/tasks")}
+    assert {task["title"] for task in before} <= titles
+    # It is out of the network, nobody starts it, and an apply removes it.
+    kept = site.standin.cluster.guests[old].config
+    assert ("ip=" in str(kept["net0"]), kept["onboot"]) == (False, 0)
+    assert f"vikunja-deploy.{site.id}-old" in str(kept["tags"])
+    assert site.addresses() == [f"replaced-container:{site.id}-old"]
+    site.run("apply", "--yes")
+    assert old not in site.standin.cluster.guests
     assert site.addresses() == []
-    assert site.served()["version"] == "v1.0.0"
 
 
 def test_a_protected_container_is_kept_running_by_a_refused_uninstall(site: PveSite) -> None:
@@ -408,11 +434,6 @@ def test_a_protected_container_is_kept_running_by_a_refused_uninstall(site: PveS
     assert list((site.paths.prefix / "backups" / site.id).glob("*")) == archives
     assert site.served()["version"]
     assert site.addresses() == []
-    # Another template would end there, too, and the plan says it.
-    site.edit({"proxmox": {"template": "debian-11-standard"}})
-    for command in (["plan"], ["apply", "--yes", "--allow-destroy"]):
-        assert "is protected" in site.run(*command, code=4).stderr
-    assert len(site.standin.cluster.tasks) == tasks
     site.edit({"proxmox": {"template": site.template(), "protection": False}})
     site.run("apply", "--yes")
 
