@@ -8,12 +8,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tasks.containers.proxmox.access import OpenSsh
+from tasks.containers.elsewhere import by_ssh, in_container
 from tasks.errors import ResourceError, UsageError
 from tasks.imports.dump import look_at_dump
 from tasks.imports.folder import Folder, folder_source
 from tasks.imports.found import Found
-from tasks.imports.live import container_source, ssh_source
+from tasks.imports.live import Live
 from tasks.imports.look import look
 from tasks.imports.source import Source
 from tasks.paths import Paths
@@ -57,15 +57,15 @@ def place_of(said: str, folder: Path, paths: Paths) -> Place:
     if kind == "container":
         if "/" in rest or rest.startswith("."):
             raise UsageError(f'"{rest}" is no container\'s name', hint=f"--from {KINDS}")
-        return Place(kind, container_source(said, rest, paths))
+        return Place(kind, Live(said, in_container(said, rest, paths)))
     if kind == "ssh":
         found = _SSH.fullmatch(rest)
         if not found or (found["port"] and not 0 < int(found["port"]) < 65536):
             raise UsageError(f'"{said}" is no address', hint="--from ssh:USER@HOST[:PORT]")
         host, port = found["host"].strip("[]"), int(found["port"] or 22)
         # Short, whatever the prefix is, and nobody else's: a socket's path is limited.
-        access = OpenSsh(host, Path.home() / ".ssh", found["user"] or "root", port)
-        return Place(kind, ssh_source(said, access))
+        user, folder = found["user"] or "root", Path.home() / ".ssh"
+        return Place(kind, Live(said, by_ssh(said, host, user, port, folder)))
     if kind == "folder":
         root = folder_source(said, folder / rest)
         if (root.root / "etc").is_dir():

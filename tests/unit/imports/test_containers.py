@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from tasks.containers import elsewhere
+from tasks.containers.elsewhere import in_container
 from tasks.errors import ResourceError
 from tasks.host.process import Completed
-from tasks.imports import live
-from tasks.imports.live import container_source
 from tasks.paths import Paths
+
+NOTHING: dict[str, Any] = {"stdin": None, "stdout": None, "timeout": 9.0}
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
         found.append((name, folder))
         return Completed(tuple(argv), 0, b"", b"")
 
-    monkeypatch.setattr(live, "attach", attach)
+    monkeypatch.setattr(elsewhere, "attach", attach)
     return found
 
 
@@ -40,7 +42,7 @@ def node(tmp_path: Path) -> Path:
 def test_a_node_knows_its_containers(
     name: str, node: Path, tmp_path: Path, asked: list[tuple[str, Path]]
 ) -> None:
-    container_source(f"container:{name}", name, Paths(tmp_path), node).run(["true"])
+    in_container(f"container:{name}", name, Paths(tmp_path), node)(["true"], **NOTHING)
     assert asked == [("105", Path("/var/lib/lxc"))]
 
 
@@ -50,13 +52,13 @@ def test_a_machine_without_proxmox_knows_them_by_name(
     folder = Paths(tmp_path).lxc
     (folder / "todo").mkdir(parents=True)
     (folder / "todo/config").touch()
-    container_source("container:todo", "todo", Paths(tmp_path), tmp_path / "pve").run(["true"])
+    in_container("container:todo", "todo", Paths(tmp_path), tmp_path / "pve")(["true"], **NOTHING)
     assert asked == [("todo", folder)]
 
 
 def test_those_that_are_there_are_named(node: Path, tmp_path: Path) -> None:
     with pytest.raises(ResourceError) as caught:
-        container_source("container:107", "107", Paths(tmp_path), node)
+        in_container("container:107", "107", Paths(tmp_path), node)
     assert str(caught.value) == "container:107: no container 107 on this machine"
     assert caught.value.hint == "There are: 105, 106"
 
@@ -69,8 +71,8 @@ def test_one_that_does_not_run_is_said(
     def attach(*_: Any, **__: Any) -> Completed:
         return Completed(("sh",), 1, b"", said)
 
-    monkeypatch.setattr(live, "attach", attach)
-    source = container_source("container:105", "105", Paths(tmp_path), node)
+    monkeypatch.setattr(elsewhere, "attach", attach)
+    run = in_container("container:105", "105", Paths(tmp_path), node)
     with pytest.raises(ResourceError) as caught:
-        source.fetch(["/etc/passwd"])
+        run(["true"], **NOTHING)
     assert str(caught.value) == "container:105: container 105 does not run"

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from installations import lay, run
 
-from tasks.containers.proxmox.access import OpenSsh
+from tasks.containers import elsewhere
 from tasks.errors import NetworkError
-from tasks.imports import live
+from tasks.imports.live import Live
 from tasks.paths import PREFIX_VARIABLE
 
 CASES = yaml.safe_load(Path(__file__).with_name("refusals.yaml").read_text())
@@ -76,8 +76,8 @@ def test_why_ssh_does_not_get_through_is_said(
             "ssh did not get through", where="it", hint="try it", evidence=[evidence]
         )
 
-    monkeypatch.setattr(live, "stream", fails)
-    source = live.ssh_source("ssh:me@host:2222", OpenSsh("host", tmp_path, "me", 2222))
+    monkeypatch.setattr(elsewhere, "stream", fails)
+    source = Live("ssh", elsewhere.by_ssh("ssh:me@host:2222", "host", "me", 2222, tmp_path))
     with pytest.raises(NetworkError) as caught:
         source.sizes(["/etc/passwd"])
     assert (caught.value.what, caught.value.hint) == (what, hint)
