@@ -132,7 +132,28 @@ class ContainerFacts(Struct, frozen=True):
         return template if isinstance(template, str) else None
 
 
-class Container(Protocol):
+class Runs(Protocol):
+    """Where programs can be run: a container, or somewhere that is not ours."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float = 60,
+        check: bool = True,
+    ) -> Completed:
+        """Run argv as root in it, with a clean environment and working folder `/`.
+
+        stdin: bytes or an open file with a descriptor. stdout: an open file that takes the
+        output instead of Completed.stdout. timeout: seconds, then the command and its children in
+        the container are killed and DeployError raised. check: a non-zero exit raises one with
+        the last lines of stderr as evidence; the error names argv[0] only.
+        """
+
+
+class Container(Runs, Protocol):
     """One container of one driver. Made from a ContainerSpec; making it touches nothing.
 
     Every method raises a tasks.errors.DeployError with what failed, the container's name as
@@ -211,23 +232,6 @@ class Container(Protocol):
 
     def destroy(self, progress: Progress = SILENT) -> None:
         """Remove it and everything that was made for it alone. Gone already is success."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | IO[bytes] | None = None,
-        stdout: IO[bytes] | None = None,
-        timeout: float = 60,
-        check: bool = True,
-    ) -> Completed:
-        """Run argv as root in it, with a clean environment and working folder `/`.
-
-        stdin: bytes or an open file with a descriptor. stdout: an open file that takes the
-        output instead of Completed.stdout. timeout: seconds, then the command and its children in
-        the container are killed and DeployError raised. check: a non-zero exit raises one with
-        the last lines of stderr as evidence; the error names argv[0] only.
-        """
 
 
 class DiskNeed(Struct, frozen=True):

@@ -3,15 +3,13 @@ it serves, the difference after it was stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import IO, Protocol
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
-from tasks.containers.base import Container
+from tasks.containers.base import Container, Runs
 from tasks.errors import DeployError
 from tasks.guest.runner import Failure, GuestScript
-from tasks.host.process import Completed
 from tasks.imports.data import DATA, LONG, SourceData, carry
 from tasks.model.layout import USER
 
@@ -29,20 +27,6 @@ REMOVE = GuestScript(
     guard=False,
 )
 """Argument: FOLDER; names on stdin."""
-
-
-class Runs(Protocol):
-    """A container, or a source that lives."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | IO[bytes] | None = None,
-        stdout: IO[bytes] | None = None,
-        timeout: float = 60,
-        check: bool = True,
-    ) -> Completed: ...
 
 
 class Copied(Struct, frozen=True):

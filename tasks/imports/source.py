@@ -6,11 +6,11 @@ Nothing is changed there, and nothing is started but `vikunja version` and what 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import IO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from tasks.host.process import Completed
+from tasks.containers.base import Runs
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of a file that is read as a whole; a larger one is no settings."""
@@ -51,16 +51,5 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class LiveSource(Source, Protocol):
+class LiveSource(Source, Runs, Protocol):
     """One in which programs can be run."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | IO[bytes] | None = None,
-        stdout: IO[bytes] | None = None,
-        timeout: float = 60,
-        check: bool = True,
-    ) -> Completed:
-        """As tasks.containers.base.Container.run."""
