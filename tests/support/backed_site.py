@@ -14,8 +14,9 @@ from tasks.containers import container_for
 from tasks.containers.base import Container
 from tasks.databases import Database, database_for
 
-LIST = 'cd "$1" && find . -printf "%P %y %u:%g %m %s " -exec sh -c \
+LIST = 'cd "$1" && find . -printf "%P %y %u:%g %m " -exec sh -c \
     \'if [ -f "$1" ]; then sha256sum <"$1"; else echo; fi\' sh {} \\; | sort'
+"""Without sizes: a folder's own says in which order its files came."""
 Seen = tuple[dict[str, Table], str]
 
 
