@@ -161,7 +161,11 @@ class Lab:
         self._keep_base(packages)
         said(f"deploying {len(self.files)} instances …")
         self.choose(list(self.files))
-        argv = [str(ROOT / "doit"), "apply", "--yes", "--config", str(self.configs)]
+        self.run_doit("apply", "--yes")
+
+    def run_doit(self, *words: str) -> None:
+        """Run a command on the instances that are chosen. Raises Void where it fails."""
+        argv = [str(ROOT / "doit"), *words, "--config", str(self.configs)]
         done = subprocess.run(
             argv,
             env=environment(PREFIX),
@@ -173,7 +177,13 @@ class Lab:
             check=False,
         )
         if done.returncode != 0:
-            raise Void(f"the instances could not be deployed:\n{done.stdout[-3000:]}")
+            raise Void(f"./doit {words[0]} failed:\n{done.stdout[-3000:]}")
+
+    def edit(self, name: str, **sections: object) -> None:
+        """Choose an instance alone, with these sections in place of those that it has."""
+        config = self.choose([name]) / f"{name}.yaml"
+        document = yaml.safe_load(config.read_text())
+        config.write_text(yaml.safe_dump({**document, **sections}, sort_keys=False))
 
     def _keep_base(self, packages: Sequence[str]) -> None:
         """Put a root file system with the packages in place of the one that a container would

@@ -3,21 +3,17 @@ pgloader."""
 
 from __future__ import annotations
 
-import subprocess
 import time
-from pathlib import Path
 from statistics import median
 
-import yaml
-
-from bench.support.lab import Lab, environment, said
+from bench.support.lab import Lab, said
 from bench.support.measure import Void
+from tasks.containers.base import Container
 from tasks.databases import SQLITE, Database, database_at
 from tasks.databases.copier import copy_rows
 from tasks.model import measured as measurements
 from tasks.model.database_address import DatabaseAddress
 from tasks.model.instance import DatabaseType
-from tasks.paths import ROOT
 
 NAME = "vkd-bench-move"
 TASKS = 100_000
@@ -52,6 +48,12 @@ chmod 0644 pgloader.db pgloader.load
 RUN = "cd /tmp && runuser -u postgres -- pgloader pgloader.load"
 
 
+def fill(container: Container, tasks: int) -> None:
+    """Give its SQLite database so many tasks."""
+    said(f"filling {tasks} tasks …")
+    container.run(["sqlite3", "-cmd", ".timeout 60000", SQLITE, FILL.format(tasks=tasks)])
+
+
 class Steps:
     """When each step of a piece of work began, in seconds of the clock that `begun` is of."""
 
@@ -77,10 +79,7 @@ class Bench:
         self._configure("sqlite")
         self.lab.deploy(["sqlite3", "postgresql", "redis-server"])
         self.container = self.lab.container(NAME)
-        said(f"filling {self.tasks} tasks …")
-        self.container.run(
-            ["sqlite3", "-cmd", ".timeout 60000", SQLITE, FILL.format(tasks=self.tasks)]
-        )
+        fill(self.container, self.tasks)
 
     def measure(self) -> None:
         self._move("postgresql")
@@ -89,7 +88,7 @@ class Bench:
         self.container.run(["sh", "-c", INSTALL], timeout=600)
         self.container.run(["systemctl", "start", "postgresql.service"])
         self.container.run(["sh", "-c", PGLOADER])
-        self._doit("stop", NAME)
+        self.lab.run_doit("stop", NAME)
         sqlite, postgresql = self._database("sqlite"), self._database("postgresql")
         for _ in range(ROUNDS):
             self._timed("there", sqlite, postgresql)
@@ -97,34 +96,17 @@ class Bench:
             self._timed("back", postgresql, sqlite)
 
     def _configure(self, engine: DatabaseType) -> None:
-        config = self.lab.choose([NAME]) / f"{NAME}.yaml"
-        document = yaml.safe_load(config.read_text())
-        document["database"] = {"type": engine}
-        document["redis"] = {"enabled": False}
-        config.write_text(yaml.safe_dump(document))
+        self.lab.edit(NAME, database={"type": engine}, redis={"enabled": False})
 
     def _move(self, engine: DatabaseType) -> None:
         """As a user does it; how long nobody could write is what the tool measured itself."""
         said(f"moving to {engine} …")
         self._configure(engine)
-        self._doit("apply", "--yes")
+        self.lab.run_doit("apply", "--yes")
         freeze = measurements.read(self.lab.paths, NAME).database_move
         if freeze is None:
             raise Void(f"nothing moved to {engine}")
         self.freezes.append(freeze)
-
-    def _doit(self, *words: str) -> None:
-        argv = [str(ROOT / "doit"), *words, "--config", str(self.lab.configs)]
-        done = subprocess.run(
-            argv,
-            env=environment(Path(self.lab.paths.prefix)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise Void(f"./doit {words[0]} failed:\n{done.stderr[-3000:]}")
 
     def _database(self, engine: DatabaseType) -> Database:
         server = DatabaseAddress(engine, None, 0, DATABASE, "vikunja")
