@@ -38,7 +38,8 @@ from tasks.containers.lxc.container import LxcContainer
 @pytest.fixture(scope="module")
 def site(deployed: Site) -> Iterator[Site]:
     """The instance that everything is brought into, with the secret of before and logins that
-    nothing limits."""
+    nothing limits. What it held comes back."""
+    (held,) = json.loads(deployed.run("backup", "--json").stdout)
     secret = deployed.paths.prefix / "secret-of-before"
     secret.touch(0o600)
     secret.write_text(f"{SECRET}\n")
@@ -46,10 +47,12 @@ def site(deployed: Site) -> Iterator[Site]:
         "environment": {"VIKUNJA_RATELIMIT_NOAUTHLIMIT": "1000"},
         "secret_file": str(secret),
     }
-    deployed.edit({"vikunja": settings})
+    # Each import takes a backup.
+    deployed.edit({"vikunja": settings, "backup": {"retention_count": 20}})
     deployed.run("apply", "--yes")
     yield deployed
-    deployed.edit({"vikunja": None})
+    deployed.run("restore", "--from", Path(held["archive"]).name, "--yes", "--no-backup")
+    deployed.edit({"vikunja": None, "backup": {"retention_count": None}})
     deployed.run("apply", "--yes")
 
 
