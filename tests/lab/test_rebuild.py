@@ -119,7 +119,7 @@ def test_a_new_container_that_is_unhealthy_leaves_the_old_one_serving(site: Site
     assert beside_tasks(site) == before
     assert containers(site) == {"": True}
     assert site.addresses() == []
-    (last,) = json.loads(site.run("history", "--json", "--lines", "1").stdout)
+    (last,) = json.loads(site.run("history", site.id, "--json", "--lines", "1").stdout)
     assert (last["operation"], last["exit_code"]) == ("rebuild", 11)
 
 
