@@ -6,11 +6,10 @@ it becomes `./doit rebuild --recover`.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tasks.host.process import start
+from tasks.host.process import DEVNULL, PIPE, start
 from tasks.model import rebuild as records
 from tasks.model.instance import Instance
 from tasks.paths import ROOT, Paths
@@ -31,8 +30,7 @@ def posted(instance: Instance, paths: Paths) -> Iterator[None]:
     """Within it somebody stands by, who goes as soon as nothing is left to be put in order. Else he
     does that once the instance's lock is free."""
     argv = ["sh", "-c", WAIT, "rebuild-guard", *recover_argv(instance)]
-    quiet = subprocess.DEVNULL
-    guard = start(argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
+    guard = start(argv, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL)
     try:
         yield
     finally:
