@@ -58,7 +58,7 @@ class Bench:
             NAME,
             database={"type": engine},
             redis={"enabled": False},
-            resources={"memory_mb": 2048, "disk_size_gb": 16},
+            resources={"memory_mb": 2048, "disk_size_gb": 20},
             rebuild={"keep_days": 0},
         )
 
