@@ -43,10 +43,8 @@ from tasks.planning.migrations import shown
 from tasks.progress import SILENT, Progress
 from tasks.workflows.restore import (
     RestoreTarget,
-    cutover_of,
-    find_target,
-    recover_interrupted,
     start_all,
+    under_lock,
 )
 
 
@@ -90,10 +88,7 @@ def import_data(
     Raises RolledBackError where what was in the instance serves again; before the cutover, the
     failure itself, and nothing of the instance was touched. The old one serves then as before.
     """
-    recover_interrupted(target, operation)
-    # It was found before the lock was taken: another color may serve now.
-    target = find_target(target.instance, target.container, paths)
-    cutover = cutover_of(target, progress)
+    target, cutover = under_lock(target, paths, operation, progress)
     refuse_other_engine(data, target)
     refuse_other_bucket(data, target)
     cutover.database.require_rights()

@@ -44,10 +44,8 @@ from tasks.progress import SILENT, Progress
 from tasks.workflows.data_import import Expected, Imported
 from tasks.workflows.restore import (
     RestoreTarget,
-    cutover_of,
-    find_target,
-    recover_interrupted,
     start_all,
+    under_lock,
 )
 
 
@@ -66,10 +64,7 @@ def import_dump(
     progress: Progress = SILENT,
 ) -> Imported:
     """Bring it in under an operation that has been entered. Raises as import_data does."""
-    recover_interrupted(target, operation)
-    # It was found before the lock was taken: another color may serve now.
-    target = find_target(target.instance, target.container, paths)
-    cutover = cutover_of(target, progress)
+    target, cutover = under_lock(target, paths, operation, progress)
     clean(cutover)
     with opened(source.said, source.path) as dump, discarded_on_failure(cutover, operation):
         refuse_other(dump, source, target, cutover)

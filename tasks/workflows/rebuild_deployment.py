@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tasks import builds, execution
+from tasks.containers.registry_entry import found_number
 from tasks.desired.places import container_at
 from tasks.desired.release import ReleaseTarget
 from tasks.engine.instance_run import InstanceRun
@@ -21,7 +22,7 @@ from tasks.planning.inspection import Inspection
 from tasks.progress import Progress
 from tasks.resources.system import DaemonReload, Script
 from tasks.workflows.rebuild_data import carry_made, configured_inside
-from tasks.workflows.rebuild_site import RebuildSite, number_of
+from tasks.workflows.rebuild_site import RebuildSite
 
 
 def deploy_beside(site: RebuildSite, operation: Operation, progress: Progress) -> RebuildSite:
@@ -68,7 +69,7 @@ def _with_release(instance: Instance, version: str) -> Instance:
 def _known(site: RebuildSite) -> RebuildSite:
     """With what the new container is known by."""
     found = site.new.observe()
-    number = number_of(found)
+    number = found_number(found)
     journal = replace(
         site.journal,
         new_identity=found.identity,

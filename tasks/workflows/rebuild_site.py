@@ -26,6 +26,7 @@ from tasks.containers.base import (
     refuse_foreign,
 )
 from tasks.containers.drivers import driver_of
+from tasks.containers.registry_entry import found_number
 from tasks.desired.places import container_at, numbered
 from tasks.errors import ResourceError, UsageError
 from tasks.model import rebuild as records
@@ -96,7 +97,7 @@ def refuse_configured(
             hint="Name one that is free: rebuild.address, or "
             f"./doit rebuild {name} --address 192.0.2.9/24",
         )
-    number, configured = number_of(found), driver.location(instance)[1]
+    number, configured = found_number(found), driver.location(instance)[1]
     if number is not None and configured == number:
         free = driver.next_number(instance, paths)
         raise UsageError(
@@ -163,7 +164,7 @@ def _journal(
     old = Place(
         name=spec.name,
         owner=instance.id,
-        container_id=number_of(found),
+        container_id=found_number(found),
         hostname=str(has.get("hostname", spec.hostname)),
         bridge=str(has.get("bridge", spec.bridge)),
         ip_address=str(has.get("ip_address", spec.ip_address)),
@@ -216,12 +217,6 @@ def _journal(
 
 def _text(value: object) -> str | None:
     return str(value) if value else None
-
-
-def number_of(found: ContainerFacts) -> int | None:
-    """Of a container that was found; None where containers have but names."""
-    number = found.attributes.get("container_id")
-    return number if isinstance(number, int) else None
 
 
 def _refuse_absent(instance: Instance, old: Container, found: ContainerFacts) -> None:

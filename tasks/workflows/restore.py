@@ -83,10 +83,7 @@ def restore(
     Raises RolledBackError where what was there serves again; before the cutover, the failure
     itself, and nothing was touched.
     """
-    recover_interrupted(target, operation)
-    # It was found before the lock was taken: another color may serve now.
-    target = find_target(target.instance, target.container, paths)
-    cutover = cutover_of(target, progress)
+    target, cutover = under_lock(target, paths, operation, progress)
     staged = _stage(target, request, cutover, paths, operation, prove)
     with discarded_on_failure(cutover, operation):
         operation.info("Swapping in what was restored")
@@ -118,7 +115,17 @@ def find_target(instance: Instance, container: Container, paths: Paths) -> Resto
     return RestoreTarget(running.instance, container, running)
 
 
-def recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
+def under_lock(
+    target: RestoreTarget, paths: Paths, operation: Operation, progress: Progress
+) -> tuple[RestoreTarget, Cutover]:
+    """The target as it is now, with nothing left of a run that was killed, and its cutover."""
+    _recover_interrupted(target, operation)
+    # It was found before the lock was taken: another color may serve now.
+    target = find_target(target.instance, target.container, paths)
+    return target, _cutover(target, progress)
+
+
+def _recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
     """What a killed run has left working ends, and what it has left undone is put in order."""
     wait_for_leftovers(target.container)
     done = recover(target.container, target.instance.id)
@@ -126,7 +133,7 @@ def recover_interrupted(target: RestoreTarget, operation: Operation) -> None:
         operation.warn(done)
 
 
-def cutover_of(target: RestoreTarget, progress: Progress) -> Cutover:
+def _cutover(target: RestoreTarget, progress: Progress) -> Cutover:
     instance, container, running = target.instance, target.container, target.running
     database = database_for(instance, container, running.color)
     return Cutover(instance, container, database, running.color, running.version, progress)

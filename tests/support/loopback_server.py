@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """Listens within its `with`, at `port`."""
 
+    @abstractmethod
     def talk(self, connection: socket.socket) -> None:
         """With one client, until either has enough."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", 0))
