@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.builds.answer import Answer, Ask, ask, asking_once
+from tasks.builds.answer import Answer, Ask, ask, asking, asking_once
 from tasks.builds.artifact import Artifact, artifact_key, find, prune, verify
 from tasks.builds.branch import resolve, resolve_many
 
@@ -24,6 +24,7 @@ __all__ = [
     "Ask",
     "artifact_key",
     "ask",
+    "asking",
     "asking_once",
     "build",
     "check_toolchain",

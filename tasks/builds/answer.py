@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import Struct
 
 from tasks.builds.branch import resolve
+from tasks.errors import DeployError
+from tasks.host.background import in_background
 from tasks.model.instance import Instance
 from tasks.paths import Paths
 
@@ -20,31 +23,39 @@ class Answer(Struct, frozen=True):
     published: tuple[str, ...] = ()
 
 
-Ask = Callable[[Instance, Paths], Answer]
+Ask = Callable[[Instance, Paths], Callable[[], Answer]]
+"""Begins to ask; what comes back waits for the answer, or raises what `ask` does."""
+
+
+def asking(instance: Instance, paths: Paths) -> Callable[[], Answer]:
+    return in_background(partial(ask, instance, paths))
 
 
 def asking_once() -> Ask:
-    """`ask` for many instances at one moment: of those with one branch of one repository, or one
+    """`asking` for many instances at one moment: of those with one branch of one repository, or one
     source of releases, one asks. Where that fails, each asks for itself, and has its own error."""
-    from concurrent.futures import Future
-
-    answers: dict[object, Future[Answer | None]] = {}
+    begun: dict[object, Callable[[], Answer]] = {}
     lock = threading.Lock()
 
-    def asked(instance: Instance, paths: Paths) -> Answer:
+    def once(instance: Instance, paths: Paths) -> Callable[[], Answer]:
         key = (instance.git, instance.release)
         with lock:
-            first = key not in answers
-            answer = answers.setdefault(key, Future())
-        if first:
-            try:
-                answer.set_result(ask(instance, paths))
-            finally:
-                if not answer.done():
-                    answer.set_result(None)
-        return answer.result() or ask(instance, paths)
+            first = key not in begun
+            if first:
+                begun[key] = asking(instance, paths)
+            answer = begun[key]
 
-    return asked
+        def wait() -> Answer:
+            try:
+                return answer()
+            except DeployError:
+                if first:
+                    raise
+                return ask(instance, paths)
+
+        return wait
+
+    return once
 
 
 def ask(instance: Instance, paths: Paths) -> Answer:

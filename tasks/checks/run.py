@@ -21,10 +21,10 @@ from tasks.checks import (
 )
 from tasks.containers.drivers import by_driver, driver_of
 from tasks.errors import DeployError, ResourceError
+from tasks.host.background import in_background
 from tasks.model.finding import MACHINE, Concern, Finding, World, from_error
 from tasks.model.instance import Git, Instance
 from tasks.paths import Paths
-from tasks.planning.inspection import in_background
 
 EVERY: tuple[tuple[str, Concern], ...] = (
     ("git", source.check),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getopt
 import itertools
 import os
@@ -101,6 +102,9 @@ class DeployCommand(Command):  # type: ignore[misc]
         return code if code not in (0, CHANGES_PENDING) else self.left_out.exit_code
 
     def _execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
+        # What a command makes it needs until its end: looking for what is not, at every 700 more
+        # things, is a tenth of the time of a plan of many instances.
+        gc.set_threshold(50_000)
         try:
             if self.needs_root:
                 require_root(self.name, self.name)

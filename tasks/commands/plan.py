@@ -97,11 +97,12 @@ def look_at(
     sweep: databases that were kept are to go.
     """
     from tasks import builds
-    from tasks.planning.inspection import in_background, inspect
+    from tasks.host.background import in_background
+    from tasks.planning.inspection import inspect
 
     looks: dict[str, Inspection] = {}
     failures: dict[str, DeployError] = {}
-    ask = builds.asking_once() if len(instances) > 1 else None
+    ask = builds.asking_once() if len(instances) > 1 else builds.asking
     works = {
         instance.id: partial(inspect, instance, paths, sweep=sweep, ask=ask)
         for instance in instances

@@ -124,7 +124,7 @@ def look_at(
 ) -> list[Standing]:
     """All of them at once, in the order of ids. cached: the last check of each, where it is
     fresh."""
-    from tasks.planning.inspection import in_background
+    from tasks.host.background import in_background
     from tasks.status.facts import inspect_standing, look_from_outside
 
     def one(name: str) -> Standing:

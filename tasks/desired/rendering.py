@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,19 +49,11 @@ class Rendered(Struct, frozen=True):
     origin: Origin
 
 
-class KeptFile(Struct, frozen=True):
-    """Of a rendered file that is kept. inputs, template: as of its origin."""
-
-    sha256: str
-    inputs: Mapping[str, str]
-    template: str | None
-
-
 class Manifest(Struct, frozen=True):
-    """What is kept, by path in the container. key: of everything that it depends on."""
+    """What was rendered, by path in the container. key: of everything that it depends on."""
 
     key: str
-    files: Mapping[str, KeptFile]
+    files: Mapping[str, Rendered]
 
 
 class Tracked:
@@ -162,8 +153,12 @@ def _file_digest(path: Path) -> str:
 
 def template_digest(item: Templated) -> str:
     """Digest of a template and what it may share with others."""
-    files = (TEMPLATES / item.template, *_shared_files())
-    return digest([_file_digest(path) for path in files])
+    return _template_digest(item.template)
+
+
+@cache
+def _template_digest(template: str) -> str:
+    return digest([_file_digest(path) for path in (TEMPLATES / template, *_shared_files())])
 
 
 def rendering_key(instance: Instance, wanted: Iterable[Templated]) -> str:
@@ -184,21 +179,10 @@ def host_name(path: str) -> str:
 
 def recall(instance: Instance, wanted: tuple[Templated, ...], paths: Paths) -> dict[str, Rendered]:
     """What `write` kept, if it is still what rendering would give; else rendered anew."""
-    folder = paths.rendered(instance.id)
-    manifest = recalled(folder / MANIFEST, Manifest)
+    manifest = recalled(paths.rendered(instance.id) / MANIFEST, Manifest)
     if manifest is not None and manifest.key == rendering_key(instance, wanted):
-        # A damaged or missing copy costs a rendering, never a wrong file.
-        with suppress(OSError, ValueError):
-            return dict(_kept(folder, manifest.files))
+        return dict(manifest.files)
     return render(instance, wanted)
-
-
-def _kept(folder: Path, files: Mapping[str, KeptFile]) -> Iterator[tuple[str, Rendered]]:
-    for path, entry in files.items():
-        content = (folder / host_name(path)).read_bytes()
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise ValueError(path)
-        yield path, Rendered(content, Origin(entry.inputs, entry.template))
 
 
 def write(
@@ -211,16 +195,14 @@ def write(
     folder = paths.rendered(instance.id)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    files = {}
+    files = render(instance, wanted)
     names = {MANIFEST}
-    for path, item in render(instance, wanted).items():
+    for path, item in files.items():
         target = folder / host_name(path)
         names.add(target.name)
         if not target.exists() or target.read_bytes() != item.content:
             write_atomically(target, item.content, mode=0o600)
             said(f"rendered {path}")
-        sha256 = hashlib.sha256(item.content).hexdigest()
-        files[path] = KeptFile(sha256, item.origin.inputs, item.origin.template)
     manifest = msgspec.to_builtins(Manifest(rendering_key(instance, wanted), files))
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode(), mode=0o600)
     for left in folder.iterdir():

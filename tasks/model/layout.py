@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_interface
 from typing import Literal
 
@@ -18,9 +19,10 @@ ACME = f"{TLS}/acme"
 one that serves, or to the self-signed one."""
 
 ACME_HOME = "/var/lib/vikunja-acme"
+"""Of the ACME client: account, keys, what it was told last."""
+
 UPDATES = "/var/lib/vikunja-deploy/updates"
 """What came of the last updates of packages that the container took by itself: `SECONDS WHAT`."""
-"""Of the ACME client: account, keys, what it was told last."""
 
 ACTIVE = "/etc/vikunja/active"
 """Folder of the marker that says which color serves: `green` there means green, else blue."""
@@ -193,13 +195,18 @@ def other_names(instance: Instance) -> tuple[str, ...]:
 def addresses(instance: Instance) -> tuple[str, ...]:
     """The container's addresses without prefix length, as far as the configuration says them."""
     found = (instance.network.ip_address, instance.network.ip6_address)
-    return tuple(str(ip_interface(text).ip) for text in found if text and not is_asked(text))
+    return tuple(_without_prefix(text) for text in found if text and not is_asked(text))
 
 
 def address(instance: Instance) -> str:
     """The container's address without prefix length; GIVEN where a DHCP server gives it."""
     network = instance.network
-    return GIVEN if network.is_given else str(ip_interface(network.ip_address).ip)
+    return GIVEN if network.is_given else _without_prefix(network.ip_address)
+
+
+@lru_cache(maxsize=1024)
+def _without_prefix(text: str) -> str:
+    return str(ip_interface(text).ip)
 
 
 GIVEN = "given"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,11 +59,12 @@ if TYPE_CHECKING:
     from tasks.model.database_move import PlannedMove
     from tasks.model.update import PlannedUpdate
 
-T = TypeVar("T")
-
 Enclose = Callable[[tuple[Resource, ...], Color], tuple[Resource, ...]]
 
 INTERRUPTED_UPDATE = InterruptedUpdate()
+
+COMPUTING = threading.Lock()
+"""Held by who computes: of many at once, that all want the interpreter, each would wait longer."""
 
 
 class Inputs(Struct, frozen=True, dict=True):
@@ -137,21 +138,21 @@ class Inspection(Struct, frozen=True):
 
 
 def inspect(
-    instance: Instance, paths: Paths, *, sweep: bool = False, ask: Ask | None = None
+    instance: Instance, paths: Paths, *, sweep: bool = False, ask: Ask = builds.asking
 ) -> Inspection:
     """Look at an instance: one round trip to its container, one to its git remote or the index
     of published releases, no change.
 
-    sweep: databases that were kept are to go. ask: how the remote or the index is asked, where
-    many are.
+    sweep: databases that were kept are to go. ask: begins to ask the remote or the index.
     """
     refuse_rebuilding(paths, instance.id)
     container = container_for(instance, paths)
-    asked = in_background(lambda: (ask or builds.ask)(instance, paths))
+    asked = ask(instance, paths)
     try:
         found = container.observe()
-        instance = instance.made_from(found.template)
-        sources = gather(instance, paths)
+        with COMPUTING:
+            instance = instance.made_from(found.template)
+            sources = gather(instance, paths)
         facts = find(sources, container, paths, found)
     finally:
         answer = asked()
@@ -162,7 +163,8 @@ def inspect(
         return database_move.inspect_move(sources, container, facts, answer, paths, before)
     target = find_target(instance, answer, facts, paths)
     update = find_update(instance, target, facts, paths)
-    return build_plan(sources, container, target, facts, paths, update, sweep=sweep)
+    with COMPUTING:
+        return build_plan(sources, container, target, facts, paths, update, sweep=sweep)
 
 
 def data_elsewhere(sources: Inputs, facts: Facts) -> DatabaseAddress | None:
@@ -171,29 +173,6 @@ def data_elsewhere(sources: Inputs, facts: Facts) -> DatabaseAddress | None:
         return None
     settings = sources.rendered[environment("blue")].content
     return moves_from(sources.instance, settings, facts)
-
-
-def in_background(work: Callable[[], T]) -> Callable[[], T]:
-    """Start work in a thread; what comes back waits for its result or raises its error."""
-    outcome: list[T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    def wait() -> T:
-        thread.join()
-        if failure:
-            raise failure[0]
-        return outcome[0]
-
-    return wait
 
 
 def gather(instance: Instance, paths: Paths, host_files: HostFiles | None = None) -> Inputs:
@@ -230,7 +209,9 @@ def find(
     refuse_foreign(instance.id, container.spec.name, found)
     inside = Facts()
     if found.running:
-        inside = observe(container, questions(sources, container))
+        with COMPUTING:
+            asked = questions(sources, container)
+        inside = observe(container, asked)
     return replace(inside, host=record.observe(instance, paths), container=found)
 
 

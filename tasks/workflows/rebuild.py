@@ -22,9 +22,9 @@ from tasks.containers.base import Container
 from tasks.engine.instance_run import serve_on
 from tasks.errors import DeployError, UnhealthyError
 from tasks.guest.runner import GuestScript
+from tasks.host.background import in_background
 from tasks.model import rebuild as records
 from tasks.model.operations import Operation
-from tasks.planning.inspection import in_background
 from tasks.progress import SILENT, Progress
 from tasks.status.guest_facts import look_inside
 from tasks.workflows import rebuild_data, rebuild_guard, rebuild_recovery

@@ -21,12 +21,12 @@ from tasks.databases.watchdog import post_watchdog
 from tasks.databases.write_freeze import WriteFreeze, journal_of
 from tasks.desired.places import container_at, numbered
 from tasks.errors import CancelledError, DeployError, RollbackFailedError, RolledBackError
+from tasks.host.background import in_background
 from tasks.model import rebuild as records
 from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.model.rebuild import Phase, Rebuild
 from tasks.paths import Paths
-from tasks.planning.inspection import in_background
 from tasks.progress import Progress
 from tasks.workflows import rebuild_recovery
 from tasks.workflows.rebuild_data import databases_of

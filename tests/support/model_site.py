@@ -260,6 +260,7 @@ def forget_templates() -> None:
     """A process reads a template once; a test's templates change between two of its plans."""
     rendering._file_digest.cache_clear()
     rendering._shared_files.cache_clear()
+    rendering._template_digest.cache_clear()
 
 
 @contextmanager

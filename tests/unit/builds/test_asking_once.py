@@ -36,7 +36,7 @@ def asked_for(
 
     def one(instance: Instance) -> Answer | str:
         try:
-            return ask(instance, Paths(Path("/nowhere")))
+            return ask(instance, Paths(Path("/nowhere")))()
         except GitError as error:
             error.where = error.where or instance.id
             return str(error)

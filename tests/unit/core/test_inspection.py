@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from tasks.builds import Answer
 from tasks.containers.base import ContainerFacts
 from tasks.desired.record import DOCUMENT
 from tasks.desired.release import ReleaseTarget
-from tasks.errors import GitError
 from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.host_files import NO_HOST_FILES
 from tasks.model.plan import Lost, PlanEntry
@@ -23,7 +21,6 @@ from tasks.planning.inspection import (
     deployed,
     find_lost,
     find_update,
-    in_background,
     replaces,
     serves,
     with_host,
@@ -40,24 +37,6 @@ THERE = ContainerFacts(True, True, "vikunja-main", {})
 GONE = ContainerFacts(False, False, None, {})
 FILE = FileFact("file", "0640", "root", "root")
 RECORDED = Facts(files={DOCUMENT: FILE}, container=THERE)
-
-
-def test_work_in_the_background_gives_its_result_where_that_is_waited_for() -> None:
-    here = threading.get_ident()
-    answer = in_background(threading.get_ident)
-    assert answer() != here
-    assert in_background(lambda: None)() is None
-
-
-@pytest.mark.parametrize("failure", [GitError("no such branch"), KeyboardInterrupt()])
-def test_what_fails_in_the_background_fails_where_it_is_waited_for(failure: BaseException) -> None:
-    def work() -> None:
-        raise failure
-
-    wait = in_background(work)
-    with pytest.raises(type(failure)) as caught:
-        wait()
-    assert caught.value is failure
 
 
 @pytest.mark.parametrize(

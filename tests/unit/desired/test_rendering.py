@@ -38,7 +38,12 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     folder.mkdir()
     monkeypatch.setattr(rendering, "TEMPLATES", folder)
     monkeypatch.setattr(rendering, "ROOT", tmp_path)
-    caches = (rendering._environment, rendering._file_digest, rendering._shared_files)
+    caches = (
+        rendering._environment,
+        rendering._file_digest,
+        rendering._shared_files,
+        rendering._template_digest,
+    )
     for cache in caches:
         cache.cache_clear()
     yield folder
@@ -101,6 +106,7 @@ def test_what_templates_share_is_part_of_each_one_s_digest(templates: Path) -> N
     (templates / "shared").mkdir()
     (templates / "shared/macros.j2").write_text("{# more #}")
     rendering._shared_files.cache_clear()
+    rendering._template_digest.cache_clear()
     assert template_digest(one) != before
     assert {path.name for path in template_files([one])} == {"one.j2", "macros.j2", "color.sh"}
 
