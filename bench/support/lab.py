@@ -163,8 +163,9 @@ class Lab:
         self.choose(list(self.files))
         self.run_doit("apply", "--yes")
 
-    def run_doit(self, *words: str) -> None:
-        """Run a command on the instances that are chosen. Raises Void where it fails."""
+    def run_doit(self, *words: str) -> str:
+        """Run a command on the instances that are chosen; what it says. Raises Void where it
+        fails."""
         argv = [str(ROOT / "doit"), *words, "--config", str(self.configs)]
         done = subprocess.run(
             argv,
@@ -178,6 +179,7 @@ class Lab:
         )
         if done.returncode != 0:
             raise Void(f"./doit {words[0]} failed:\n{done.stdout[-3000:]}")
+        return done.stdout
 
     def edit(self, name: str, **sections: object) -> None:
         """Choose an instance alone, with these sections in place of those that it has."""

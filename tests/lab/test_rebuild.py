@@ -23,9 +23,9 @@ from tasks.containers.lxc.container import LxcContainer
 from tasks.model import rebuild as records
 from tasks.paths import Paths
 
-ENGINES = ("sqlite", "postgresql")
-KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "6"))
-"""How often a rebuild is killed; more by hand than in every run."""
+ENGINES = ("sqlite", "postgresql", "mysql")
+KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "2"))
+"""How often a rebuild is killed with each engine; more by hand than in every run."""
 
 SPOILED = """
 mkdir -p /etc/systemd/system/vikunja-backend@blue.service.d

@@ -10,13 +10,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.containers.base import MARKER_PATH
 from tasks.containers.lxc.attach import attach
 from tasks.containers.lxc.container import LxcContainer
+from tasks.model.instance import DatabaseType
 
 PASSWORD = "correct horse battery"
 SECRET = "a-secret-of-before-0123456789"
@@ -38,7 +39,8 @@ WantedBy=multi-user.target
 @dataclass
 class Layout:
     """files: of the installation, by path. program: where it is. unit: that serves. data: its
-    database and folder of attachments."""
+    database and folder of attachments. engine: of its database; where that is a server, it is in
+    the same container."""
 
     name: str
     unit: str
@@ -46,6 +48,7 @@ class Layout:
     files: Mapping[str, str]
     data: tuple[str, str]
     links: Mapping[str, str] = field(default_factory=dict)
+    engine: DatabaseType = "sqlite"
 
 
 COMMUNITY_SCRIPT = Layout(
@@ -117,6 +120,63 @@ VIKUNJA_FILES_BASEPATH=/var/lib/vikunja/files
 )
 
 
+DATABASE_PASSWORD = "db $password/'+"
+
+PSQL = ("psql", "--quiet", "--no-psqlrc", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1")
+
+ON_SERVER = """\
+service:
+  publicurl: "http://old.example.com/"
+  rootpath: "/opt/vikunja/"
+database:
+  type: "{type}"
+  host: "127.0.0.1"
+  database: "vikunja"
+  user: "vikunja"
+  password: "{password}"
+"""
+
+SERVERS = {
+    "postgresql": """
+        dpkg -s postgresql >/dev/null 2>&1 || apt-get install -y -q postgresql >/dev/null
+        systemctl start postgresql.service
+        runuser -u postgres -- psql -qX --set=ON_ERROR_STOP=1 --set=password="$1" <<'SQL'
+        drop database if exists vikunja;
+        drop role if exists vikunja;
+        create role vikunja login password :'password';
+        create database vikunja owner vikunja template template0 encoding 'UTF8';
+SQL
+    """,
+    "mysql": """
+        dpkg -s mariadb-server >/dev/null 2>&1 || apt-get install -y -q mariadb-server >/dev/null
+        systemctl start mariadb.service
+        password=$(printf %s "$1" | sed "s/'/''/g")
+        mariadb <<SQL
+        drop database if exists vikunja;
+        create database vikunja character set utf8mb4;
+        create or replace user vikunja@localhost identified by '$password';
+        grant all on vikunja.* to vikunja@localhost;
+SQL
+    """,
+}
+"""An empty database of its own. Argument: the password of its user."""
+
+DUMPED = {
+    "sqlite": 'cat "$1" "$1-wal" 2>/dev/null',
+    # A dump of PostgreSQL has a key of its own each time.
+    "postgresql": r"runuser -u postgres -- pg_dump vikunja | grep -v '^\\'",
+    "mysql": "mariadb-dump --skip-dump-date vikunja",
+}
+
+
+def on_server(engine: DatabaseType, more: str = "") -> Layout:
+    """The package, with its data on a server of its machine. more: settings."""
+    kind = {"postgresql": "postgres"}.get(engine, engine)
+    settings = ON_SERVER.format(type=kind, password=DATABASE_PASSWORD) + more
+    files = {**PACKAGE.files, "/etc/vikunja/config.yml": settings}
+    return replace(PACKAGE, files=files, engine=engine)
+
+
 @dataclass
 class OldInstallation:
     """container: its own. said: as `--from` names it."""
@@ -149,9 +209,12 @@ class OldInstallation:
         self.container.start()
         self.run("rm", "-f", MARKER_PATH)
 
-    def destroy(self) -> None:
-        """With the marker, by which it is known for a container of these tests."""
+    def mark(self) -> None:
+        """With the marker it is known for a container that may be removed."""
         self.shell('echo "$1" >"$2"', self.container.spec.instance_id, MARKER_PATH)
+
+    def destroy(self) -> None:
+        self.mark()
         self.container.destroy()
 
     def lay(self, layout: Layout, program: bytes) -> None:
@@ -170,6 +233,9 @@ class OldInstallation:
         for path, target in layout.links.items():
             self.run("ln", "-s", target, path)
         self.shell('mkdir -p "$(dirname "$1")"', layout.data[0])
+        if layout.engine != "sqlite":
+            prepare = f"set -e; export DEBIAN_FRONTEND=noninteractive\n{SERVERS[layout.engine]}"
+            self.shell(prepare, DATABASE_PASSWORD)
         self.run("systemctl", "daemon-reload")
         self.start()
 
@@ -184,6 +250,26 @@ class OldInstallation:
                 pass
             time.sleep(0.1)
         raise AssertionError("it does not come up")
+
+    def stop(self) -> None:
+        assert self.layout
+        self.run("systemctl", "stop", "--", self.layout.unit)
+
+    @property
+    def attached(self) -> str:
+        """The folder of its attachments."""
+        assert self.layout
+        return self.layout.data[1]
+
+    def query(self, statements: str) -> str:
+        """What its database says, where its engine's own program is in the container."""
+        assert self.layout
+        programs = {
+            "sqlite": ("sqlite3", self.layout.data[0]),
+            "postgresql": ("runuser", "-u", "postgres", "--", *PSQL, "vikunja"),
+            "mysql": ("mariadb", "--batch", "--skip-column-names", "vikunja"),
+        }
+        return self.run(*programs[self.layout.engine], stdin=statements.encode())
 
     @property
     def active(self) -> bool:
@@ -230,7 +316,7 @@ class OldInstallation:
     def digests(self) -> str:
         """Of its database as it is, and of its attachments."""
         assert self.layout
-        script = 'cat "$1" "$1-wal" 2>/dev/null | sha256sum; cd "$2" && sha256sum *'
+        script = f'{{ {DUMPED[self.layout.engine]}; }} | sha256sum; cd "$2" && sha256sum *'
         return self.shell(script, *self.layout.data)
 
     def fetch(self, path: str, to: Path) -> None:
