@@ -69,6 +69,9 @@ def _update_notes(found: Packages, now: datetime) -> Iterator[Note]:
 def restart_note(pending: bool | None) -> Iterator[Note]:
     """Of the machine that the container is on."""
     if pending:
-        what = "this machine waits for a restart, as an update of its own says"
-        hint = "/run/reboot-required.pkgs names the packages; a restart of it ends every request"
+        what = "its machine waits for a restart, for an update of its own"
+        hint = (
+            "a newer kernel is installed, or /run/reboot-required.pkgs names what is; a restart of"
+            " it ends every request"
+        )
         yield Note("warning", what, hint, "container")

@@ -52,7 +52,7 @@ def node(world: World) -> Iterator[Finding]:
     yield evaluate_node(world, view, desired.node)
     version = ask(cluster.session, "/version", Version).version
     yield evaluate_version(world, version)
-    cluster.running(desired.node, 0)
+    cluster.seen(desired.node, 0)
     yield world.ok("programs", f"node {desired.node} starts them")
 
 

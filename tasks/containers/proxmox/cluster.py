@@ -19,9 +19,10 @@ from tasks.containers.proxmox.section import Proxmox
 from tasks.containers.proxmox.view import (
     NO_NODE,
     Member,
+    Seen,
     View,
     look_text,
-    parse_running,
+    parse_seen,
     parse_view,
 )
 from tasks.errors import DeployError, NetworkError, ResourceError
@@ -46,7 +47,7 @@ class Cluster:
         self.session = open_session(reach.api)
         self._mutex = threading.Lock()
         self._view: tuple[float, View] | None = None
-        self._running: dict[str, tuple[float, frozenset[int]]] = {}
+        self._seen: dict[str, tuple[float, Seen]] = {}
         self._at_node: dict[str, threading.Lock] = {}
 
     @property
@@ -66,20 +67,21 @@ class Cluster:
                 output = self._look(self.entry, "all")
                 view = parse_view(output, self.entry.where)
                 self._view = (began, view)
-                self._running[view.node] = (began, view.running)
+                self._seen[view.node] = (began, view.seen)
             return self._view[1]
 
-    def running(self, node: str, since: float) -> frozenset[int]:
-        """Ids of the containers that run on a node; NetworkError where it is not reached."""
+    def seen(self, node: str, since: float) -> Seen:
+        """What a node tells of itself, at some moment after `since`; NetworkError where it is not
+        reached."""
         view = self.view(since)
         with self._mutex:
             at_node = self._at_node.setdefault(node, threading.Lock())
         with at_node:
-            began, found = self._running.get(node, (0.0, frozenset()))
-            if began < since:
+            began, found = self._seen.get(node, (0.0, None))
+            if found is None or began < since:
                 began = time.monotonic()
-                found = parse_running(self._look(self.way_to(node, view), "running"))
-                self._running[node] = (began, found)
+                found = parse_seen(self._look(self.way_to(node, view), "running"))
+                self._seen[node] = (began, found)
             return found
 
     def way_to(self, node: str, view: View) -> Local | OpenSsh:
@@ -90,7 +92,7 @@ class Cluster:
     def _look(self, access: Local | OpenSsh, what: str) -> str:
         self.looks += 1
         argv = ["sh", "-c", look_text(), "look"]
-        argv += [str(self.paths.cluster), str(self.paths.lxc), what]
+        argv += [str(self.paths.cluster), str(self.paths.lxc), what, str(self.paths.prefix)]
         done = execute(access, argv, timeout=LOOK_LIMIT)
         if done.returncode == NO_NODE:
             raise ResourceError(

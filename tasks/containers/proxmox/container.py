@@ -61,7 +61,7 @@ from tasks.containers.proxmox.properties import (
     with_identity,
     with_proof,
 )
-from tasks.containers.proxmox.view import View
+from tasks.containers.proxmox.view import Seen, View
 from tasks.errors import DeployError, NetworkError, ResourceError
 from tasks.host.process import Completed
 from tasks.model import registry
@@ -78,8 +78,6 @@ class ProxmoxContainer:
     """
 
     own_disk = True
-    restart_pending = None
-    """No call of the API says it."""
 
     def __init__(
         self,
@@ -108,10 +106,16 @@ class ProxmoxContainer:
             self._note,
         )
         self._guest: Guest | None = None
+        self._node: Seen | None = None
         # A look that began when this was made, or later, is new enough for the first question.
         self._made: float | None = time.monotonic()
 
     # What is there
+
+    @property
+    def restart_pending(self) -> bool | None:
+        """Of the node that it was seen on."""
+        return self._node.restart_pending if self._node else None
 
     def _find(self) -> Found | None:
         """Where in the cluster it is now, and what; NetworkError where its node is not reached."""
@@ -135,9 +139,10 @@ class ProxmoxContainer:
         if guest is None:
             return None
         config = view.config(guest.vmid)
+        self._node = self._cluster.seen(guest.node, since)
         found = Found(
             guest,
-            guest.vmid in self._cluster.running(guest.node, since),
+            guest.vmid in self._node.running,
             config.current.get("lock"),
             config,
             attributes.ha_of(view.ha, view.affinities, guest.vmid, self._desired.ha),
@@ -398,7 +403,7 @@ class ProxmoxContainer:
                 where=place,
                 hint="Look at its notes; nothing was changed.",
             )
-        if guest.vmid in self._cluster.running(guest.node, time.monotonic()):
+        if guest.vmid in self._cluster.seen(guest.node, time.monotonic()).running:
             if guest.owner == place == self.spec.instance_id:
                 return
             raise ResourceError(

@@ -53,8 +53,16 @@ class Member(Struct, frozen=True):
     address: str
 
 
+class Seen(Struct, frozen=True):
+    """What a node tells of itself. running: containers that run on it. restart_pending: it waits
+    for one, as its packages say or a kernel that does not run yet."""
+
+    running: frozenset[int]
+    restart_pending: bool
+
+
 class View(Struct, frozen=True, dict=True):
-    """node: that was asked. running: containers that run on it. quorate: it may change things.
+    """node: that was asked, which was seen so. quorate: it may change things.
 
     confs: text of a container's configuration by id. others: ids of what is no container, with
     the node.
@@ -63,7 +71,7 @@ class View(Struct, frozen=True, dict=True):
     node: str
     quorate: bool
     members: Mapping[str, Member]
-    running: frozenset[int]
+    seen: Seen
     nodes_by_id: Mapping[int, str]
     others: Mapping[int, str]
     confs: Mapping[int, str]
@@ -116,7 +124,7 @@ def _guest(vmid: int, node: str, text: str) -> Guest:
 
 def parse_view(output: str, where: str) -> View:
     """The view that look.sh printed, asked for all."""
-    files, running = _files(output)
+    files = _files(output)
     members = _read(files, ".members", Members, where)
     listed = _read(files, ".vmlist", GuestList, where).ids if ".vmlist" in files else {}
     nodes_by_id: dict[int, str] = {}
@@ -132,7 +140,7 @@ def parse_view(output: str, where: str) -> View:
         node=node,
         quorate=cluster is None or cluster.quorate,
         members={name: Member(name, row.online, row.ip) for name, row in nodes.items()},
-        running=frozenset(running),
+        seen=parse_seen(output),
         nodes_by_id=nodes_by_id,
         others={vmid: row.node for vmid, row in listed.items() if row.type != "lxc"},
         confs=confs,
@@ -143,22 +151,21 @@ def parse_view(output: str, where: str) -> View:
     )
 
 
-def parse_running(output: str) -> frozenset[int]:
-    """The containers that run on a node, of what look.sh printed."""
-    return frozenset(_files(output)[1])
+def parse_seen(output: str) -> Seen:
+    """What a node tells of itself, of what look.sh printed."""
+    running = re.findall(r"^running (\d+)$", output, re.MULTILINE)
+    restart = re.search(r"^restart$", output, re.MULTILINE)
+    return Seen(frozenset(map(int, running)), restart is not None)
 
 
-def _files(output: str) -> tuple[dict[str, str], list[int]]:
-    """Contents by path, and the ids that run."""
+def _files(output: str) -> dict[str, str]:
+    """Contents by path."""
     lines: dict[str, list[str]] = {}
-    running = []
     for line in output.split("\n"):
-        if match := re.fullmatch(r"running (\d+)", line):
-            running.append(int(match[1]))
-        elif ":" in line:
-            path, _, content = line.partition(":")
+        path, colon, content = line.partition(":")
+        if colon:
             lines.setdefault(path, []).append(content)
-    return {path: "".join(f"{one}\n" for one in found) for path, found in lines.items()}, running
+    return {path: "".join(f"{one}\n" for one in found) for path, found in lines.items()}
 
 
 def _read(files: Mapping[str, str], name: str, form: type[T], where: str) -> T:

@@ -423,7 +423,9 @@ def test_a_plan_costs_one_look_and_no_call_of_the_api(
     calls, looks = len(standin.cluster.calls), over.looks
     together = [boxed(over, spec) for _ in range(5)]
     for one in together:
+        assert one.restart_pending is None
         assert one.observe().running
+        assert one.restart_pending is False
     for _ in range(3):
         box.run(["true"])
     assert over.looks == looks + 1

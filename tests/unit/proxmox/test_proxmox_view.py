@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pve.files import ClusterFiles, conf_text
 from tasks.containers.proxmox.attributes import ha_of, jobs_of
 from tasks.containers.proxmox.conf import parse_conf
 from tasks.containers.proxmox.desired import Ha, Replication
-from tasks.containers.proxmox.view import NO_NODE, View, look_text, parse_running, parse_view
+from tasks.containers.proxmox.view import NO_NODE, View, look_text, parse_seen, parse_view
 from tasks.errors import DeployError
 
 CONF = """\
@@ -64,8 +65,10 @@ def test_the_stand_in_writes_what_is_read() -> None:
     assert config.digest == guest.digest
 
 
-def looked(etc_pve: Path, lxc: Path, what: str = "all") -> subprocess.CompletedProcess[str]:
-    argv = ["sh", "-c", look_text(), "look", str(etc_pve), str(lxc), what]
+def looked(
+    etc_pve: Path, lxc: Path, what: str = "all", root: str = "/nowhere"
+) -> subprocess.CompletedProcess[str]:
+    argv = ["sh", "-c", look_text(), "look", str(etc_pve), str(lxc), what, root]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
@@ -140,8 +143,39 @@ def test_a_machine_without_a_cluster_file_system_is_no_node(tmp_path: Path) -> N
 
 
 def test_what_runs_is_told_by_id() -> None:
-    assert parse_running("running 100\nrunning 7\n\nrunning x\n") == {100, 7}
-    assert parse_running("") == frozenset()
+    assert parse_seen("running 100\nrunning 7\n\nrunning x\n").running == {100, 7}
+    assert parse_seen("").running == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("files", "pending"),
+    [
+        ({"boot/vmlinuz-6.8.12-10-pve": "", "boot/vmlinuz-6.8.12-9-pve": ""}, True),
+        ({"boot/vmlinuz-6.8.12-9-pve": "", "boot/vmlinuz-6.8.4-2-pve": ""}, False),
+        ({"boot/vmlinuz-6.8.12-9-pve": "", "run/reboot-required": ""}, True),
+        (
+            {
+                "boot/vmlinuz-6.14.0-1-pve": "",
+                "boot/vmlinuz-6.8.12-9-pve": "",
+                "etc/kernel/proxmox-boot-pin": "6.8.12-9-pve\n",
+            },
+            False,
+        ),
+        # A kernel that is no package's says nothing.
+        ({"boot/vmlinuz": ""}, False),
+    ],
+)
+def test_a_node_says_that_it_waits_for_a_restart(
+    files: Mapping[str, str], pending: bool, tmp_path: Path
+) -> None:
+    for path, text in {"proc/sys/kernel/osrelease": "6.8.12-9-pve\n", **files}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    cluster_files = ClusterFiles(tmp_path / "pve", Cluster(("pve",))).seen_by("pve")
+    for what in ("all", "running"):
+        done = looked(cluster_files, tmp_path, what, str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert parse_seen(done.stdout).restart_pending == pending
 
 
 def test_half_a_file_is_no_cluster(tmp_path: Path) -> None:

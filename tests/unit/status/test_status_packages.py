@@ -143,7 +143,7 @@ def test_it_needs_a_hand(found: Packages, now: datetime, said: list[Note] | None
 def test_a_machine_that_waits_for_a_restart_is_said() -> None:
     found = notes(replace(RUNNING, restart_pending=True), NOW)
     assert [one.what for one in found] == [
-        "this machine waits for a restart, as an update of its own says"
+        "its machine waits for a restart, for an update of its own"
     ]
     assert found[0].level == "warning"
     assert notes(replace(RUNNING, restart_pending=None), NOW) == ()
