@@ -34,7 +34,7 @@ class History(DeployCommand):
         if lines < 0:
             raise UsageError(f"--lines {lines}: less than the minimum 0")
         paths = host_paths()
-        instance_id = the_one(paths, arguments, "history")
+        instance_id = the_one(paths, options, arguments, "history")
         # Before the log: an operation that ends in between is then seen as ended.
         lock = inspect(paths, instance_id)
         under_way = lock is not None and lock.holder != "dead"

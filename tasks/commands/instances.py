@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from tasks.commands.base import JSON_OPTION, DeployCommand
+from tasks.commands.base import JSON_OPTION, DeployCommand, load, only
 from tasks.errors import DeployError, ResourceError, UsageError
 from tasks.model import registry
 from tasks.model import state as states
@@ -70,11 +70,16 @@ def known_ids(paths: Paths) -> list[str]:
     return sorted(ids | {file.stem for file in files if not file.name.startswith(".")})
 
 
-def the_one(paths: Paths, arguments: Sequence[str], command: str) -> str:
-    """The instance that a command works on: the one named, or the only one there is.
+def the_one(
+    paths: Paths, options: Mapping[str, Any], arguments: Sequence[str], command: str
+) -> str:
+    """The instance that a command works on: the one named, or the only one that `--config` names,
+    or that there is.
 
     Named may be one that is gone, as far as a log or a lock is left of it.
     """
+    if not arguments and options["config"]:
+        return only(load(options), arguments, command).id
     known = known_ids(paths)
     have = f"There is: {', '.join(known)}" if known else "There is none yet"
     if len(arguments) > 1 or (not arguments and len(known) > 1):

@@ -33,7 +33,7 @@ class Unlock(DeployCommand):
 
     def perform(self, options: Mapping[str, Any], arguments: list[str]) -> int:
         paths = host_paths()
-        instance_id = the_one(paths, arguments, "unlock")
+        instance_id = the_one(paths, options, arguments, "unlock")
         info = inspect(paths, instance_id)
         if info is None:
             console.result(f"{instance_id} is not locked")

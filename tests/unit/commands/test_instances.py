@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from configuration_samples import BASE
 
 from tasks.commands.instances import Instances, known_ids, the_one
 from tasks.errors import DeployError, ResourceError, UsageError
@@ -34,6 +35,8 @@ DEMO = Registered(
     created_at="2025-10-19T10:30:00Z",
     config="/etc/vikunja-deploy/demo.yaml",
 )
+
+NO_CONFIG = {"config": None}
 
 
 @pytest.fixture
@@ -148,21 +151,30 @@ def test_an_argument_is_refused(paths: Paths, capsys: pytest.CaptureFixture[str]
 
 def test_the_only_instance_need_not_be_named(paths: Paths) -> None:
     with pytest.raises(ResourceError, match="there is no instance yet"):
-        the_one(paths, [], "history")
+        the_one(paths, NO_CONFIG, [], "history")
     deploy(paths, "one")
-    assert the_one(paths, [], "history") == "one"
+    assert the_one(paths, NO_CONFIG, [], "history") == "one"
     deploy(paths, "two")
     with pytest.raises(UsageError) as caught:
-        the_one(paths, [], "history")
+        the_one(paths, NO_CONFIG, [], "history")
     assert caught.value.hint == "Name one: ./doit history ID. There is: one, two"
-    assert the_one(paths, ["two"], "history") == "two"
+    assert the_one(paths, NO_CONFIG, ["two"], "history") == "two"
+
+
+def test_it_is_the_one_of_the_configuration_that_is_given(paths: Paths, tmp_path: Path) -> None:
+    deploy(paths, "one")
+    deploy(paths, "two")
+    file = tmp_path / "config.yaml"
+    file.write_text(BASE)
+    assert the_one(paths, {"config": str(file)}, [], "history") == "vikunja-main"
+    assert the_one(paths, {"config": str(file)}, ["two"], "history") == "two"
 
 
 @pytest.mark.parametrize("name", ["three", "../one", "one/../one", "one\0", "", "..", "on"])
 def test_what_is_no_instance_is_refused(paths: Paths, name: str) -> None:
     deploy(paths, "one")
     with pytest.raises(ResourceError) as caught:
-        the_one(paths, [name], "history")
+        the_one(paths, NO_CONFIG, [name], "history")
     assert str(caught.value) == f"no instance {name!r} on this host"
     assert caught.value.hint == "There is: one"
 
@@ -172,4 +184,4 @@ def test_an_uninstalled_instance_can_be_named_as_long_as_its_log_is_there(paths:
     with operation(paths, "one", "uninstall"):
         pass
     assert known_ids(paths) == []
-    assert the_one(paths, ["one"], "history") == "one"
+    assert the_one(paths, NO_CONFIG, ["one"], "history") == "one"
