@@ -15,7 +15,7 @@ from tasks.guest.runner import GuestScript, last_lines
 from tasks.host.process import DEVNULL, PIPE, Completed, kill_group, start
 from tasks.host.process import last_lines as said_last
 from tasks.imports.folder import Folder
-from tasks.imports.found import Found, FoundDatabase, FoundFiles
+from tasks.imports.found import SQLITE_FILES, Found, FoundDatabase, FoundFiles
 from tasks.imports.live import Live
 from tasks.imports.source import LiveSource, Source
 from tasks.secret import Secret
@@ -24,9 +24,6 @@ DATA = GuestScript("source-data", ("source-data",), guard=False)
 READ = GuestScript("source-database", ("source-database",), guard=False, shell="bash")
 
 LONG = 24 * 3600.0
-
-SQLITE_FILES = ("", "-wal", "-journal")
-"""What a SQLite database is in, behind its path."""
 
 
 class SourceData(Struct, frozen=True):

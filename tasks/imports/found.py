@@ -22,9 +22,13 @@ Settings = Mapping[str, Setting]
 """By name as a variable has it, in lower case and without prefix: `service_publicurl`."""
 
 
+SQLITE_FILES = ("", "-wal", "-journal")
+"""What a SQLite database is in, behind its path."""
+
+
 class FoundDatabase(Struct, frozen=True):
     """host: empty for a socket's folder or SQLite; socket: that folder. size: bytes of SQLite's
-    file, None where it is not there or a server's."""
+    files, None where it is not there or a server's."""
 
     type: DatabaseType
     path: str = ""

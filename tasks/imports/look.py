@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tasks.errors import ResourceError
 from tasks.imports import front
 from tasks.imports.configuration import read_config, read_environment, value_files, with_values
-from tasks.imports.found import Found, FoundDatabase, FoundFiles, Setting
+from tasks.imports.found import SQLITE_FILES, Found, FoundDatabase, FoundFiles, Setting
 from tasks.imports.installations import Installation, find_installation
 from tasks.imports.layouts import ATTACHMENTS, CONFIG_NAMES, VOLUMES
 from tasks.imports.settings import bucket_prefix
@@ -174,9 +174,14 @@ def _sqlite(
     if base and one.layout.name != "compose":
         places += [f"{base}/{name}" for name in (*VOLUMES, posixpath.basename(path))]
     real = list(dict.fromkeys(one.at(posixpath.normpath(place)) for place in places))
-    sizes = source.sizes(real)
-    there = next((place for place in real if place in sizes), real[0])
-    return FoundDatabase("sqlite", path=there, size=sizes.get(there))
+    sizes = source.sizes([f"{place}{end}" for place in real for end in SQLITE_FILES])
+    there = next((place for place in real if place in sizes), None)
+    if there is None:
+        return FoundDatabase("sqlite", path=real[0])
+    # What was written last is beside it.
+    return FoundDatabase(
+        "sqlite", there, size=sum(sizes.get(f"{there}{end}", 0) for end in SQLITE_FILES)
+    )
 
 
 def _attachments(

@@ -15,7 +15,7 @@ import pytest
 from authority import Authority, new_authority
 from inside import Inside
 from journey import Site, new_site
-from writers import assert_nothing_lost, get, writing
+from writers import assert_nothing_lost, await_write, get, writing
 
 from tasks.containers.lxc.container import LxcContainer
 from tasks.paths import Paths
@@ -191,6 +191,17 @@ def test_it_is_deployed_backed_up_and_brought_back(site: Site, server: Server) -
     site.run("restore", site.id, "--from", "latest", "--yes")
     assert {task["title"] for task in get(site, "/api/v1/tasks")} == before
     assert "database is" not in site.run("status").stderr
+
+
+def test_a_new_container_goes_on_with_what_is_outside(site: Site) -> None:
+    site.edit({"rebuild": {"keep_days": 0}})
+    with writing(site, "rebuilt") as writers:
+        site.run("rebuild", "--yes")
+        for writer in writers:
+            await_write(writer)
+    assert_nothing_lost(site, writers, "rebuilt", others=True)
+    site.run("apply", "--yes")
+    assert site.addresses() == []
 
 
 def test_how_it_connects_is_changed_under_load_and_what_cannot_work_changes_nothing(

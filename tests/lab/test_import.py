@@ -6,14 +6,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import signal
 import ssl
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -28,11 +29,15 @@ from old_installation import (
     SECRET,
     Layout,
     OldInstallation,
+    beside,
+    on_server,
 )
 from people_lab import login
-from places import LabNetwork, spec_for
 
-from tasks.containers.lxc.container import LxcContainer
+from tasks.model.instance import DatabaseType
+
+KILLS = int(os.environ.get("VIKUNJA_DEPLOY_KILLS", "2"))
+"""How often an import is killed; more by hand than in every run."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +61,16 @@ def site(deployed: Site) -> Iterator[Site]:
     deployed.run("apply", "--yes")
 
 
+@pytest.fixture
+def moved(site: Site, request: pytest.FixtureRequest) -> Iterator[DatabaseType]:
+    """The instance with this kind of database; afterwards with SQLite again."""
+    site.edit({"database": {"type": request.param}})
+    site.run("apply", "--yes")
+    yield request.param
+    site.edit({"database": {"type": "sqlite"}})
+    site.run("apply", "--yes")
+
+
 @pytest.fixture(scope="module")
 def program(site: Site) -> bytes:
     inside = Inside(site)
@@ -65,14 +80,8 @@ def program(site: Site) -> bytes:
 
 @pytest.fixture(scope="module")
 def old(site: Site) -> Iterator[OldInstallation]:
-    network: dict[str, Any] = site.document["network"]
-    name = f"vkd-lab-{os.getpid()}-old"
-    lab = LabNetwork(network["bridge"], site.address.rpartition(".")[0], 200)
-    spec = spec_for(name, name, lab)
-    made = OldInstallation(LxcContainer(spec, site.paths), spec.ip_address.partition("/")[0])
-    made.make()
-    yield made
-    made.destroy()
+    with beside(site) as made:
+        yield made
 
 
 def bring(site: Site, said: str, *words: str, code: int = 0) -> str:
@@ -156,6 +165,60 @@ def test_what_fails_leaves_both_as_they_were(
     assert Inside(site).shell(COUNT) == rows
 
 
+@pytest.mark.parametrize("moved", ["postgresql", "mysql"], indirect=True)
+def test_a_database_on_a_server_is_brought_in_and_stays_as_it_was(
+    site: Site, old: OldInstallation, program: bytes, moved: DatabaseType
+) -> None:
+    old.lay(on_server(moved), program)
+    token = old.fill("frieda")
+    rows = old.query(COUNTED)
+
+    bring(site, old.said, "--stop-source")
+
+    assert login(site, "frieda", PASSWORD) == 200
+    assert who(site, token) == 200
+    assert attachments(site) == old.attachments()
+    before = old.digests()
+    assert old.query(COUNTED) == rows
+    old.start()
+    assert old.call("GET", "/api/v1/user", token=token)[0] == 200
+    old.stop()
+    assert old.digests().splitlines()[1:] == before.splitlines()[1:]
+
+
+def test_killed_at_any_moment_one_serves_and_the_next_import_finishes(
+    site: Site, old: OldInstallation, program: bytes
+) -> None:
+    old.lay(PACKAGE, program)
+    chance = random.Random(20261130)
+    words = ["import", site.id, "--data", "--yes", "--from", old.said, "--stop-source"]
+    for number in range(KILLS):
+        person = f"hanna{number}"
+        token = old.fill(person)
+        process = subprocess.Popen(
+            [str(DOIT), *words, "--progress", "--config", str(site.file)],
+            env=site.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # Most of it where it matters: once what came last is copied.
+        at = ("rehearsing on a copy", "copying the database")[chance.random() < 0.8]
+        kill_after(process, at, chance.uniform(0, 4))
+        # The old one, or, where all of it is there already, the new one.
+        wait_for(lambda: old.active or login(site, person, PASSWORD) == 200)  # noqa: B023
+        wait_for(lambda: login(site, "nobody", "nothing") in (401, 403, 412))
+        if not old.active:
+            assert who(site, token) == 200
+            old.start()
+        assert old.call("GET", "/api/v1/user", token=token)[0] == 200
+    bring(site, old.said, "--stop-source")
+    assert login(site, person, PASSWORD) == 200
+    assert who(site, token) == 200
+    assert attachments(site) == old.attachments()
+    assert site.addresses() == []
+
+
 def test_a_killed_import_starts_the_old_one_again(
     site: Site, old: OldInstallation, program: bytes
 ) -> None:
@@ -173,11 +236,7 @@ def test_a_killed_import_starts_the_old_one_again(
     process.send_signal(signal.SIGKILL)
     process.wait(60)
 
-    for _ in range(100):
-        if old.active:
-            break
-        time.sleep(0.1)
-    assert old.active
+    wait_for(lambda: old.active)
     bring(site, old.said, "--stop-source")
     assert login(site, "clara", PASSWORD) == 200
     assert who(site, token) == 200
@@ -237,6 +296,29 @@ def test_by_ssh_from_a_folder_and_from_a_dump(
     assert Inside(site).shell(COUNT) == rows
 
 
+def kill_after(process: subprocess.Popen[str], at: str, seconds: float) -> None:
+    """`kill -9` it so long after it last said that it is about this; it may be done by then."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.rstrip().endswith(at):
+            threading.Timer(seconds, process.send_signal, [signal.SIGKILL]).start()
+            break
+    said.append(process.stderr.read())
+    process.stderr.close()
+    assert process.wait(timeout=300) in (0, -signal.SIGKILL), "".join(said)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if what():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it does not come")
+
+
+COUNTED = "select count(*) from tasks; select count(*) from users"
 COUNT = "sqlite3 /var/lib/vikunja/vikunja.db 'select count(*), max(title) from tasks'"
 
 

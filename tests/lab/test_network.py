@@ -133,6 +133,13 @@ def test_after_a_restart_of_the_container_it_serves_at_what_it_gets(
     served_at(site, 22)
 
 
+def test_a_new_container_is_given_the_old_one_s_address(site: Site) -> None:
+    site.edit({"rebuild": {"keep_days": 0}})
+    site.run("rebuild", "--yes")
+    site.run("apply", "--yes")
+    served_at(site, 22)
+
+
 def test_the_second_address_follows_from_what_a_router_says_and_the_first_is_fixed_and_back(
     site: Site, router: Router
 ) -> None:

@@ -8,13 +8,17 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from bucket_server import bucket_server
 from inside import Inside
-from journey import Site, new_site
+from journey import DOIT, Site, new_site
+from old_installation import PACKAGE, PASSWORD, beside
+from people_lab import login
 from places import LabNetwork
 
 from tasks.builds.sample import IDENTITY, make_repository
@@ -22,6 +26,20 @@ from tasks.paths import Paths
 
 OLD, NEW = "v0.24.6", "v2.5.0"
 PERSON = {"username": "lab", "email": "lab@example.org", "password": "a lab password"}
+CONFIG = "/etc/vikunja/config.yml"
+BUCKET_SECRET = "s3 $secret/'\"+"
+
+IN_A_BUCKET = f"""\
+files:
+  type: "s3"
+  basepath: "./attached"
+  s3:
+    endpoint: "{{endpoint}}"
+    bucket: "tasks"
+    accesskey: "AKIA"
+    secretkey: '{BUCKET_SECRET.replace("'", "''")}'
+    usepathstyle: "true"
+"""
 
 
 def tagged(repository: Path, branch: str, version: str) -> None:
@@ -104,9 +122,9 @@ def test_attachments_in_a_bucket_are_in_an_archive_and_come_back(
     site: Site, lab_network: LabNetwork
 ) -> None:
     secret = site.file.with_name("bucket-secret")
-    secret.write_text("s3 $secret/'\"+\n")
+    secret.write_text(f"{BUCKET_SECRET}\n")
     secret.chmod(0o600)
-    with bucket_server("tasks", "AKIA", "s3 $secret/'\"+", lab_network.gateway) as bucket:
+    with bucket_server("tasks", "AKIA", BUCKET_SECRET, lab_network.gateway) as bucket:
         s3: dict[str, Any] = {"bucket": "tasks", "access_key": "AKIA"}
         s3 |= {"endpoint": bucket.endpoint, "path_style": True, "secret_file": str(secret)}
         site.edit({"git": {"branch": "next"}, "vikunja": {"secrets": None}})
@@ -133,3 +151,40 @@ def test_attachments_in_a_bucket_are_in_an_archive_and_come_back(
     assert newest["metadata"]["files_count"] == 0, newest
     assert "Attachments are not in the archive, but in bucket tasks, files/, at http://" in log
     assert "s3 $secret" not in log + checked
+
+
+def test_attachments_in_a_bucket_that_move_in_get_a_place_of_their_own_in_it(
+    site: Site, tmp_path: Path
+) -> None:
+    """The sample keeps its attachments in a folder whatever it is told: what the tool reads and
+    writes in the bucket is put there, and looked at, here."""
+    inside, gateway = Inside(site), site.document["network"]["gateway"]
+    program = inside.container.run(["cat", f"/opt/vikunja/backend/{inside.serving}/vikunja"]).stdout
+    there = {f"attached/{number}": b"attachment %d\n" % number * 99 for number in range(30)}
+    with bucket_server("tasks", "AKIA", BUCKET_SECRET, gateway) as bucket, beside(site) as old:
+        settings = PACKAGE.files[CONFIG] + IN_A_BUCKET.format(endpoint=bucket.endpoint)
+        old.lay(replace(PACKAGE, files={**PACKAGE.files, CONFIG: settings}), program)
+        old.fill("gerda")
+        bucket.objects.update(there)
+        config = tmp_path / "config.yaml"
+        words = ["--from", old.said, "--to", str(config), "--email", "me@example.com"]
+        argv = [str(DOIT), "import", *words, "--ip-address", site.document["network"]["ip_address"]]
+        subprocess.run(argv, env=site.environment, check=True)
+        found = yaml.safe_load(config.read_text())["vikunja"]["files"]
+        secret = tmp_path / found["s3"]["secret_file"]
+        assert secret.read_text() == f"{BUCKET_SECRET}\n"
+        s3 = {**found["s3"], "secret_file": str(secret)}
+        site.edit({"vikunja": {"files": {**found, "s3": s3}}})
+        # The bucket of before is gone.
+        site.run("apply", "--yes", "--allow-destroy")
+        ours = found["s3"]["prefix"]
+        assert ours != "attached"
+        bucket.objects[f"{ours}/7"] = b"of before"
+
+        words = ["--yes", "--from", old.said, "--stop-source"]
+        said = site.run("import", site.id, "--data", *words).stdout
+
+    assert "attachments: 30" in said
+    brought = {name.replace("attached", ours): content for name, content in there.items()}
+    assert bucket.objects == there | brought
+    assert login(site, "gerda", PASSWORD) == 200

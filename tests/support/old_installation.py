@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from journey import Site
+from places import LabNetwork, spec_for
 
 from tasks.containers.base import MARKER_PATH
 from tasks.containers.lxc.attach import attach
@@ -350,3 +355,17 @@ class OldInstallation:
         assert self.layout
         lines = self.shell('cd "$1" && sha256sum *', self.layout.data[1]).splitlines()
         return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+
+@contextmanager
+def beside(site: Site) -> Iterator[OldInstallation]:
+    """One in a container of its own, in a site's network."""
+    name = f"vkd-lab-{os.getpid()}-old"
+    lab = LabNetwork(site.document["network"]["bridge"], site.address.rpartition(".")[0], 200)
+    spec = spec_for(name, name, lab)
+    made = OldInstallation(LxcContainer(spec, site.paths), spec.ip_address.partition("/")[0])
+    made.make()
+    try:
+        yield made
+    finally:
+        made.destroy()
