@@ -165,6 +165,17 @@ def serve_on(operation: Operation) -> None:
         operation.become("running")
 
 
+def rest_unserved(run: InstanceRun, operation: Operation) -> None:
+    """A new instance is stopped where only steps before its switch were done: nothing serves."""
+    from tasks.desired.release import serving_release
+
+    inspection = run.inspection
+    new = operation.state is not None and operation.state.status == "deploying"
+    unserved = inspection is not None and serving_release(inspection.facts) is None
+    if new and unserved and "switch" not in run.performed:
+        operation.become("stopped")
+
+
 def operation_name(inspection: Inspection) -> OperationName:
     """What an apply is called in lock, state and log."""
     from tasks.desired.release import serving_release

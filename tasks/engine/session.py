@@ -17,7 +17,13 @@ from msgspec.structs import replace
 
 from tasks.engine import recording
 from tasks.engine.build_first import build_first
-from tasks.engine.instance_run import InstanceRun, as_failure, operation_name, serve_on
+from tasks.engine.instance_run import (
+    InstanceRun,
+    as_failure,
+    operation_name,
+    rest_unserved,
+    serve_on,
+)
 from tasks.errors import (
     CancelledError,
     CertificateError,
@@ -404,6 +410,8 @@ class Session:
         try:
             if failure is not None and not run.touched:
                 serve_on(operation)
+            if failure is None:
+                rest_unserved(run, operation)
             operation.__exit__(type(failure) if failure else None, failure, None)
         except DeployError as error:
             run.failure = failure or error

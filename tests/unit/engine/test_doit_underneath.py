@@ -120,6 +120,21 @@ def test_one_step_does_itself_and_what_it_depends_on(site: Site) -> None:
     assert addresses[-2:] == ["unit:logrotate.timer", "unit:vikunja-updates.timer"]
 
 
+def test_after_steps_before_the_switch_alone_a_new_instance_is_stopped(site: Site) -> None:
+    def said() -> tuple[str, str]:
+        state = states.read(site.paths, NAME)
+        assert state is not None
+        return state.status, state.last_operation_status
+
+    assert run_doit(site, f"system:{NAME}") == 0
+    assert said() == ("stopped", "success")
+    assert run_doit(site, f"record:{NAME}") == 0
+    assert said() == ("running", "success")
+    site.document["system"] = {"updates": "all"}
+    assert run_doit(site, f"system:{NAME}") == 0
+    assert said() == ("running", "success")
+
+
 def test_a_step_alone_never_loses_data(site: Site) -> None:
     run_doit(site, f"record:{NAME}")
     site.document["lxc"] = {"template": "bookworm"}
