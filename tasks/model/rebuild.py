@@ -12,6 +12,7 @@ is undone, and finished after it.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -177,8 +178,8 @@ def _write_kept(paths: Paths, instance_id: str, containers: tuple[Replaced, ...]
         path.unlink(missing_ok=True)
 
 
-def suffix_of_next(containers: tuple[Replaced, ...], name: str) -> str:
-    """What the name of the next one that is kept ends in: `-old`, `-old2` …"""
+def next_suffixes(containers: tuple[Replaced, ...], name: str) -> Iterator[str]:
+    """What the name of the next one that is kept may end in: `-old`, `-old2` …"""
     taken = {one.place.name for one in containers}
     suffixes = (f"{REPLACED}{number if number > 1 else ''}" for number in itertools.count(1))
-    return next(suffix for suffix in suffixes if f"{name}{suffix}" not in taken)
+    return (suffix for suffix in suffixes if f"{name}{suffix}" not in taken)

@@ -184,18 +184,7 @@ def _journal(
         ip_address=where.address,
         gateway=where.gateway or "",
     )
-    suffix = records.suffix_of_next(records.kept(paths, instance.id), name)
-    kept = replace(
-        old,
-        name=f"{name}{suffix}",
-        owner=f"{instance.id}{suffix}",
-        hostname=f"{instance.id}{suffix}",
-        ip_address="",
-        gateway="",
-        ip6_address=None,
-        gateway6=None,
-        mac_address=None,
-    )
+    kept = _kept_as(instance, old, paths)
     for place in (new, kept):
         if registry.find(paths, place.owner) is not None:
             raise UsageError(
@@ -213,6 +202,28 @@ def _journal(
         old_identity=found.identity or "",
         hardware_address=found.hardware_address,
     )
+
+
+def _kept_as(instance: Instance, old: Place, paths: Paths) -> Place:
+    """The old one once it is replaced: without an address, by a name that no other has."""
+    name = instance.container_name
+    places = (
+        replace(
+            old,
+            name=f"{name}{suffix}",
+            owner=f"{instance.id}{suffix}",
+            container_id=None,
+            hostname=f"{instance.id}{suffix}",
+            ip_address="",
+            gateway="",
+            ip6_address=None,
+            gateway6=None,
+            mac_address=None,
+        )
+        for suffix in records.next_suffixes(records.kept(paths, instance.id), name)
+    )
+    free = (one for one in places if not container_at(instance, one, paths).observe().exists)
+    return replace(next(free), container_id=old.container_id)
 
 
 def _text(value: object) -> str | None:

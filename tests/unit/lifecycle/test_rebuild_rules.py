@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tasks.backup.configuration import Gathered
 from tasks.backup.running_instance import RunningInstance
 from tasks.containers.base import NOT_RECORDED, RECORDED, ContainerFacts
 from tasks.containers.lxc.container import LxcContainer
+from tasks.containers.lxc.facts import NOTHING
 from tasks.containers.proxmox.container import ProxmoxContainer
 from tasks.errors import DeployError, ResourceError, UsageError
 from tasks.model import registry
@@ -163,12 +165,30 @@ def test_one_thing_is_done_after_the_other(
     assert str(caught.value) == said
 
 
+def there(*names: str, **changes: Any) -> Callable[[Any], ContainerFacts]:
+    """What is observed of a container, where it has one of these names."""
+    return lambda one: found(**changes) if one.spec.name in names else NOTHING
+
+
+@pytest.mark.parametrize(
+    ("others", "kept"),
+    [((), "-old"), (("vikunja-main-old",), "-old2"), (("vikunja-main-old2",), "-old")],
+)
+def test_the_old_one_is_kept_by_a_name_that_no_other_container_has(
+    others: tuple[str, ...], kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LxcContainer, "observe", there("vikunja-main", *others))
+    monkeypatch.setattr(running_instance, "find", lambda *_: serving(sample_instance()))
+    journal = rebuild_site.find_site(sample_instance(), None, Paths(tmp_path)).journal
+    assert (journal.kept.name, journal.kept.owner) == (f"vikunja-main{kept}", f"vikunja-main{kept}")
+
+
 def test_the_two_of_an_instance_and_what_is_kept_have_names_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path)
     has = {"identity": RECORDED, "ip_address": "10.98.0.20/24", "hostname": "vikunja-main"}
-    monkeypatch.setattr(LxcContainer, "observe", lambda _: found(attributes=has))
+    monkeypatch.setattr(LxcContainer, "observe", there("vikunja-main", attributes=has))
     monkeypatch.setattr(running_instance, "find", lambda *_: serving(sample_instance()))
     site = rebuild_site.find_site(sample_instance(), None, paths)
     journal = site.journal
@@ -203,7 +223,7 @@ def test_the_new_one_gets_the_number_that_is_configured(
     number: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = sample_instance(lxc=None, proxmox={"node": "pve", "container_id": number})
-    monkeypatch.setattr(ProxmoxContainer, "observe", lambda _: found())
+    monkeypatch.setattr(ProxmoxContainer, "observe", there("vikunja-main"))
     monkeypatch.setattr(running_instance, "find", lambda *_: serving(instance))
     journal = rebuild_site.find_site(instance, AT, Paths(tmp_path)).journal
     assert (journal.old.container_id, journal.new.container_id) == (105, number)

@@ -97,10 +97,13 @@ def test_old_containers_are_kept_in_their_order_each_once(paths: Paths) -> None:
 
 
 def test_each_gets_a_name_of_its_own() -> None:
-    assert records.suffix_of_next((), NAME) == "-old"
-    assert records.suffix_of_next((REPLACED,), NAME) == "-old2"
+    def first_suffix(containers: tuple[records.Replaced, ...], name: str) -> str:
+        return next(records.next_suffixes(containers, name))
+
+    assert first_suffix((), NAME) == "-old"
+    assert first_suffix((REPLACED,), NAME) == "-old2"
     second = replace(REPLACED, place=replace(KEPT, name=f"{NAME}-old2"))
-    assert records.suffix_of_next((second,), NAME) == "-old"
+    assert first_suffix((second,), NAME) == "-old"
 
 
 def test_it_is_kept_for_so_many_days() -> None:
