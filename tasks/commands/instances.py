@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -73,14 +74,17 @@ def known_ids(paths: Paths) -> list[str]:
 def the_one(
     paths: Paths, options: Mapping[str, Any], arguments: Sequence[str], command: str
 ) -> str:
-    """The instance that a command works on: the one named, or the only one that `--config` names,
-    or that there is.
+    """The instance that a command works on: the one named, or the only one that is configured, or
+    that there is.
 
     Named may be one that is gone, as far as a log or a lock is left of it.
     """
     if not arguments and options["config"]:
         return only(load(options), arguments, command).id
     known = known_ids(paths)
+    if not arguments and len(known) > 1:
+        with suppress(DeployError):
+            return only(load(options), arguments, command).id
     have = f"There is: {', '.join(known)}" if known else "There is none yet"
     if len(arguments) > 1 or (not arguments and len(known) > 1):
         raise UsageError(

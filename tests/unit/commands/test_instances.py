@@ -161,11 +161,21 @@ def test_the_only_instance_need_not_be_named(paths: Paths) -> None:
     assert the_one(paths, NO_CONFIG, ["two"], "history") == "two"
 
 
-def test_it_is_the_one_of_the_configuration_that_is_given(paths: Paths, tmp_path: Path) -> None:
-    deploy(paths, "one")
-    deploy(paths, "two")
+def test_it_is_the_one_that_is_configured(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(BASE)
+    deploy(paths, "one")
+    assert the_one(paths, NO_CONFIG, [], "history") == "one"
+    deploy(paths, "two")
+    monkeypatch.chdir(tmp_path)
+    assert the_one(paths, NO_CONFIG, [], "history") == "vikunja-main"
+    file.write_text("broken")
+    with pytest.raises(UsageError, match="history works on one instance"):
+        the_one(paths, NO_CONFIG, [], "history")
+    file.write_text(BASE)
+    monkeypatch.chdir("/")
     assert the_one(paths, {"config": str(file)}, [], "history") == "vikunja-main"
     assert the_one(paths, {"config": str(file)}, ["two"], "history") == "two"
 
