@@ -7,7 +7,6 @@ Rendering has no effect; `write` keeps the files on the host (0700 folder) as do
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -203,8 +202,8 @@ def write(
         if not target.exists() or target.read_bytes() != item.content:
             write_atomically(target, item.content, mode=0o600)
             said(f"rendered {path}")
-    manifest = msgspec.to_builtins(Manifest(rendering_key(instance, wanted), files))
-    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1).encode(), mode=0o600)
+    manifest = msgspec.json.encode(Manifest(rendering_key(instance, wanted), files))
+    write_atomically(folder / MANIFEST, msgspec.json.format(manifest, indent=1), mode=0o600)
     for left in folder.iterdir():
         if left.name not in names:
             left.unlink()

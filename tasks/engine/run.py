@@ -61,6 +61,17 @@ def run_steps(instances: Sequence[Instance], session: Session) -> None:
     from doit.cmd_run import Run
     from doit.runner import MThreadRunner
 
+    from tasks.engine.backend import WriteThrough
+
+    class WithoutPlugins(Run):  # type: ignore[misc]
+        """It needs no look through all installed packages for backends and reporters."""
+
+        def get_backends(self) -> dict[str, Any]:
+            return {"write-through": WriteThrough}
+
+        def get_reporters(self) -> dict[str, Any]:
+            return {}
+
     MThreadRunner.Queue = staticmethod(WakingQueue)
     quiet = Quiet()
     makers = step_creators(instances, session)
@@ -81,7 +92,7 @@ def run_steps(instances: Sequence[Instance], session: Session) -> None:
     }
     loader = ModuleTaskLoader(makers)
     loader.config = configuration
-    command = Run(task_loader=loader, config=configuration)
+    command = WithoutPlugins(task_loader=loader, config=configuration)
     wanted = [f"{STEPS[-1]}:{instance.id}" for instance in instances]
     try:
         command.parse_execute(wanted)

@@ -3,7 +3,6 @@ itself: that is observed. Losing this file costs the reasons, nothing else."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import msgspec
@@ -59,5 +58,5 @@ def read(paths: Paths, instance_id: str) -> Applied:
 
 
 def write(paths: Paths, instance_id: str, applied: Applied) -> None:
-    text = json.dumps(msgspec.to_builtins(applied), indent=1)
-    write_atomically(paths.applied(instance_id), text.encode(), mode=0o600)
+    text = msgspec.json.format(msgspec.json.encode(applied), indent=1)
+    write_atomically(paths.applied(instance_id), text, mode=0o600)
