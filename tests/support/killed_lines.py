@@ -1,14 +1,25 @@
-"""Dying at a given line: a forked child that runs some work and is killed with SIGKILL."""
+"""Dying at a given line: a forked child that runs some work and is killed with SIGKILL.
+
+And what dying at each line leaves, without dying: work that one child does once and to its end.
+"""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+from kept_folders import Kept, keep
+
+T = TypeVar("T")
+
+KilledAnywhere = Callable[[Callable[[], object]], Iterator[None]]
 
 
 def killed_at(watched: tuple[str, ...], number: int, work: Callable[[], object]) -> bool:
@@ -34,14 +45,66 @@ def killed_at(watched: tuple[str, ...], number: int, work: Callable[[], object])
 def _killer(watched: tuple[str, ...], number: int) -> Callable[[FrameType, str, Any], Any]:
     left = number
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
+    def count_down() -> None:
         nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return _caller(watched, count_down)
+
+
+def _caller(
+    watched: tuple[str, ...], before_line: Callable[[], None]
+) -> Callable[[FrameType, str, Any], Any]:
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(watched):
             return None
         if event == "line":
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            before_line()
         return trace
 
     return trace
+
+
+def left_by_lines(
+    watched: tuple[str, ...], folder: Path, work: Callable[[], object]
+) -> list[dict[str, Kept]]:
+    """What a kill before each line of the watched folders leaves in this folder, in their order;
+    what the line before leaves as well is there once."""
+    found: list[dict[str, Kept]] = []
+
+    def notice() -> None:
+        kept = keep(folder)
+        if not found or kept != found[-1]:
+            found.append(kept)
+
+    def run() -> list[dict[str, Kept]]:
+        sys.settrace(_caller(watched, notice))
+        work()
+        sys.settrace(None)
+        return found
+
+    return by_child(run)
+
+
+def by_child(work: Callable[[], T]) -> T:
+    """What a process of its own gives back, which is gone then."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(read)
+            with os.fdopen(write, "wb") as pipe:
+                pickle.dump(work(), pipe)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        sent = pipe.read()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, "it failed: see above"
+    given: T = pickle.loads(sent)
+    return given

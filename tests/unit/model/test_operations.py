@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killed_lines import KilledAnywhere
 
 from tasks.errors import (
     BuildError,
@@ -409,21 +410,18 @@ def test_a_reboot_that_emptied_the_lock_folder_is_recovered_from_too(paths: Path
     ("before", "name"), [(None, "deploy"), ("running", "update"), ("running", "uninstall")]
 )
 def test_killed_at_any_line_the_next_operation_finishes(
-    paths: Paths, kill_at: Any, before: Status | None, name: OperationName
+    paths: Paths, killed_anywhere: KilledAnywhere, before: Status | None, name: OperationName
 ) -> None:
     def work() -> None:
         with operation(paths, NAME, name) as op:
             op.record(container_id=100)
             op.info("half way")
 
+    bring_to(paths, before)
     killed = set()
-    lines = 0
-    # Every fifth line here; test_lock and test_files go through every line of what they test.
-    for line in range(1, 6000, 5):
-        bring_to_quickly(paths, before)
-        if not kill_at(line, work):
-            break
-        lines += 1
+    moments = 0
+    for _ in killed_anywhere(work):
+        moments += 1
         found = states.read(paths, NAME)
         killed.add((found.status, found.last_operation_status) if found else None)
         with operation(paths, NAME, "deploy"):
@@ -433,20 +431,13 @@ def test_killed_at_any_line_the_next_operation_finishes(
             "success",
         )
         assert inspect(paths, NAME) is None
-    assert lines > 60
+    assert moments > 20
     if name == "deploy":
         assert killed == {None, ("deploying", "in_progress"), ("running", "success")}
     elif name == "update":
         assert killed == {("running", "success"), ("updating", "in_progress")}
     else:
         assert killed == {("running", "success"), ("running", "in_progress"), None}
-
-
-def bring_to_quickly(paths: Paths, status: Status | None) -> None:
-    if status is None:
-        states.remove(paths, NAME)
-    elif states.read(paths, NAME) is None:
-        deploy(paths)
 
 
 class Crash(BaseException):
