@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
 from pve import pvesh
@@ -14,7 +13,7 @@ from pve.files import ClusterFiles, address_of
 PVESH = """\
 #!/bin/sh
 export PVE_STANDIN={place}
-exec {python} {program} "$@"
+exec {program} "$@"
 """
 
 SSH = """\
@@ -46,8 +45,7 @@ def write_programs(
         folder / "pvesh",
         PVESH.format(
             place=shlex.quote(place),
-            python=shlex.quote(sys.executable),
-            program=shlex.quote(str(pvesh.__file__)),
+            program=shlex.join(pvesh.PROGRAM),
         ),
     )
     _program(folder / "ssh", SSH.format(root=files.root, etc_pve=etc_pve))

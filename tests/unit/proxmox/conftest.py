@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def with_pvesh(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     programs = tmp_path / "bin"
     programs.mkdir()
     shim = programs / "pvesh"
-    line = shlex.join([sys.executable, pvesh.__file__])
+    line = shlex.join(pvesh.PROGRAM)
     shim.write_text(f'#!/bin/sh\nexec {line} "$@"\n')
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
