@@ -239,7 +239,7 @@ def apply_killed(
     if child == 0:
         code = 1
         try:
-            _with_events_of_records(site)
+            with_events_of_records(site)
             site.world.kill_at = at
             failures = (carry_out or site.carry_out)(looks, plan)
             site.world.kill_at = 0
@@ -258,7 +258,7 @@ def apply_killed(
     return False
 
 
-def _with_events_of_records(site: Site) -> None:
+def with_events_of_records(site: Site) -> None:
     """Let the process be killed after each of the host's files is written, too."""
     from tasks.host import files
 

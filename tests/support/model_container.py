@@ -103,6 +103,8 @@ class World:
     cancel_at: int = 0
     unheard_at: int = 0
     kept: Path | None = None
+    noticed: Callable[[], object] | None = None
+    """Called at every moment at which a process can be killed."""
     refuses_certificate: str = ""
     """Why an authority gives no certificate, where it does not."""
     mutex: Any = field(default_factory=RLock)
@@ -116,6 +118,8 @@ class World:
         """A moment at which a process can be killed."""
         with self.mutex:
             self.events += 1
+            if self.noticed:
+                self.noticed()
             if self.cancel_at and self.events == self.cancel_at:
                 raise KeyboardInterrupt
             if self.kill_at and self.events == self.kill_at:

@@ -48,7 +48,7 @@ def inside(*kinds: str) -> Callable[[Inside], Drift]:
 
     def made(drift: Inside) -> Drift:
         def drifted(site: Site, random: Random) -> str:
-            place = site.world.places.get(site.instance.container_name)
+            place = site.world.places.get(site.container)
             if place is None:
                 return ""
             names = [n for n in names_in(site, *kinds) if _is_there(place.machine, kinds, n)]
@@ -357,7 +357,7 @@ def cache_emptied(site: Site, random: Random) -> str:
 
 
 def container_stopped(site: Site, random: Random) -> str:
-    place = site.world.places.get(site.instance.container_name)
+    place = site.world.places.get(site.container)
     if place is None:
         return ""
     place.running = False
@@ -365,7 +365,7 @@ def container_stopped(site: Site, random: Random) -> str:
 
 
 def container_changed(site: Site, random: Random) -> str:
-    place = site.world.places.get(site.instance.container_name)
+    place = site.world.places.get(site.container)
     if place is None:
         return ""
     place.spec = msgspec.structs.replace(place.spec, memory_mb=1024, nameservers=("8.8.8.8",))
@@ -373,8 +373,8 @@ def container_changed(site: Site, random: Random) -> str:
 
 
 def container_destroyed(site: Site, random: Random) -> str:
-    if site.instance.container_name in site.world.places:
-        site.world.lose(site.instance.container_name)
+    if site.container in site.world.places:
+        site.world.lose(site.container)
     return "container destroyed"
 
 

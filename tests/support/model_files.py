@@ -55,17 +55,23 @@ class Tree:
             return None
         if path == "/":
             return "/"
-        parent = self.place(posixpath.dirname(path), last=True, depth=depth)
-        if parent is None or self.nodes.get(parent, folder()).type != "directory":
-            return None
-        if parent not in self.nodes:
-            return None
+        parent = posixpath.dirname(path)
+        # The tree's own names have no link in them.
+        if not self._has_folder(parent):
+            found = self.place(parent, last=True, depth=depth)
+            if found is None or not self._has_folder(found):
+                return None
+            parent = found
         real = posixpath.join(parent, posixpath.basename(path))
         node = self.nodes.get(real)
         if last and node is not None and node.type == "link":
             target = posixpath.normpath(posixpath.join(parent, node.target))
             return self.place(target, last=True, depth=depth + 1)
         return real
+
+    def _has_folder(self, real: str) -> bool:
+        node = self.nodes.get(real)
+        return node is not None and node.type == "directory"
 
     def get(self, path: str, *, last: bool = False) -> Node | None:
         real = self.place(path, last=last)
@@ -120,7 +126,10 @@ class Tree:
     def below(self, path: str) -> list[str]:
         """Paths of everything in a folder, sorted."""
         real = self.place(path, last=True)
-        return sorted(n for n in self.nodes if real is not None and n.startswith(f"{real}/"))
+        if real not in self.nodes:
+            return []
+        within = f"{real}/"
+        return sorted(name for name in self.nodes if name.startswith(within))
 
     def put_aside(self, path: str) -> None:
         if self.get(path) is not None:

@@ -10,18 +10,25 @@ import copy
 import hashlib
 import io
 import os
+import pickle
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import pytest
 import yaml
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from kept_folders import Kept, keep, lay
 from model_container import World
-from runs import temporary_folder
+from runs import our_mark
 
 from tasks import builds
 from tasks.builds import artifact as store
@@ -64,10 +71,23 @@ BASE: dict[str, Any] = {
 }
 
 
-def fast_folder() -> Path:
-    """A folder whose fsync costs nothing, where this machine has one."""
+COMMITTER = "committer Tester <tester@example.com> 1767225600 +0000"
+"""The same at all times: so are commits."""
+
+
+def _site_folder() -> Path:
+    """A folder for a site. The next site has the same one when this one is gone: what is kept of a
+    deployed one names its own files."""
     memory = Path("/dev/shm")
-    return temporary_folder(memory if os.access(memory, os.W_OK) else None)
+    place = memory if os.access(memory, os.W_OK) else Path(gettempdir())
+    for number in count():
+        folder = place / f"vkd-lab-{our_mark()}-site{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
 
 
 class Repository:
@@ -75,30 +95,17 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(path), here=False)
-        self._tree = self._git("mktree", stdin="")
-        self._count = 0
-        for branch in ("main", "next"):
-            self.commit(branch)
+        for name, content in _new_repository().items():
+            file = path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        self._count = 2
 
     def commit(self, branch: str = "main", migrations: Sequence[str] = ()) -> str:
         """A commit after the branch's last one, with files of these migrations."""
         self._count += 1
-        listing = ""
-        for name in migrations:
-            blob = self._git("hash-object", "-w", "--stdin", stdin=f"// {name}\n")
-            listing += f"100644 blob {blob}\t{name}.go\n"
-        tree = self._tree
-        for folder in ("migration", "pkg") if listing else ():
-            tree = self._git("mktree", stdin=listing)
-            listing = f"040000 tree {tree}\t{folder}\n"
-        if listing:
-            tree = self._git("mktree", stdin=listing)
-        head = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-        parents = ("-p", head) if head else ()
-        commit = self._git("commit-tree", tree, *parents, "-m", f"Change {self._count}")
-        self._git("update-ref", f"refs/heads/{branch}", commit)
-        return commit
+        files = {f"pkg/migration/{name}.go": f"// {name}\n" for name in migrations}
+        return _commit(self.path, branch, f"Change {self._count}", files)
 
     def reset(self, branch: str, back: int) -> str:
         """Set the branch so many commits back; where it is then."""
@@ -109,22 +116,46 @@ class Repository:
     def tag(self, commit: str, name: str) -> None:
         self._git("tag", name, commit)
 
-    def _git(self, *arguments: str, stdin: str = "", here: bool = True) -> str:
-        identity = {
-            f"GIT_{role}_{key}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for key, value in (("NAME", "Tester"), ("EMAIL", "tester@example.com"))
+    def _git(self, *arguments: str, stdin: str = "") -> str:
+        return _git(f"--git-dir={self.path}", *arguments, stdin=stdin)
+
+
+def _git(*arguments: str, stdin: str = "") -> str:
+    done = subprocess.run(
+        ["git", *arguments], input=stdin, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def _commit(
+    repository: Path, branch: str, message: str, files: Mapping[str, str], *, first: bool = False
+) -> str:
+    """A commit of these files alone, after the branch's last one unless it is the first."""
+    lines = [f"commit refs/heads/{branch}", "mark :1", COMMITTER]
+    lines += [f"data {len(message)}", message]
+    lines += [] if first else [f"from refs/heads/{branch}^0"]
+    lines += ["deleteall"]
+    for name, text in files.items():
+        lines += [f"M 100644 inline {name}", f"data {len(text)}", text]
+    stream = "\n".join([*lines, "", "get-mark :1", ""])
+    return _git(
+        f"--git-dir={repository}", "fast-import", "--quiet", "--date-format=raw", stdin=stream
+    )
+
+
+@cache
+def _new_repository() -> dict[str, bytes]:
+    """The files of a repository with a first commit on each branch, as git makes them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "repository.git"
+        _git("init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path))
+        for count, branch in enumerate(("main", "next"), 1):
+            _commit(path, branch, f"Change {count}", {}, first=True)
+        return {
+            str(file.relative_to(path)): file.read_bytes()
+            for file in path.rglob("*")
+            if file.is_file()
         }
-        place = [f"--git-dir={self.path}"] if here else []
-        done = subprocess.run(
-            ["git", *place, *arguments],
-            env={**os.environ, **identity},
-            input=stdin,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip()
 
 
 def publish(paths: Paths, instance: Instance, commit: str | None) -> Artifact:
@@ -176,6 +207,8 @@ class Site:
         self.repository = Repository(folder / "repository.git")
         self.config = folder / "config.yaml"
         self.templates = folder / "templates"
+        self._containers: dict[bytes, str] = {}
+        """Of each configuration, the name of its container."""
         self.document = copy.deepcopy(BASE)
         self.document["git"] = {"repository": str(self.repository.path), "branch": "main"}
         self.write()
@@ -214,6 +247,24 @@ class Site:
                 raise failure
         return plan
 
+    def deploy(self) -> None:
+        """Have what an apply makes of nothing. What was made of the same before is laid here as it
+        was then: for tests that begin with it, not for those of how it comes about."""
+        world = self.world
+        assert not (world.places or world.log), "something has happened on this site"
+        beginning = frozenset(
+            (name, one.mode, one.content) for name, one in keep(self.folder, "templates").items()
+        )
+        key = (self.folder, beginning, pickle.dumps(world.servers))
+        if key not in _DEPLOYED:
+            self.apply()
+            after = (world.places, world.servers, world.log, world.refusals)
+            _DEPLOYED[key] = keep(self.folder, "templates"), pickle.dumps(after)
+            return
+        files, state = _DEPLOYED[key]
+        lay(self.folder, files, "templates")
+        world.places, world.servers, world.log, world.refusals = pickle.loads(state)
+
     def backup_sidecar(
         self, epoch: int, of: str = NAME, trigger: Trigger = "update", files: int = 0
     ) -> Archive:
@@ -248,12 +299,45 @@ class Site:
         forget_templates()
 
     @property
+    def container(self) -> str:
+        """The name of the instance's container."""
+        text = self.config.read_bytes()
+        if text not in self._containers:
+            self._containers[text] = self.instance.container_name
+        return self._containers[text]
+
+    @property
     def place(self) -> Any:
-        return self.world.places[self.instance.container_name]
+        return self.world.places[self.container]
 
     @property
     def machine(self) -> Any:
         return self.place.machine
+
+
+class Compiled(BytecodeCache):
+    """Templates as they were compiled, by their names: every site has copies of its own. One of
+    another source is compiled anew."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        return name
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
+
+
+_DEPLOYED: dict[tuple[Any, ...], tuple[dict[str, Kept], bytes]] = {}
+"""Of what there was before, what there was after it was deployed: files, and the world."""
 
 
 def forget_templates() -> None:
@@ -265,7 +349,7 @@ def forget_templates() -> None:
 
 @contextmanager
 def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    folder = fast_folder()
+    folder = _site_folder()
     try:
         world = World(kept=folder / "world")
         site = Site(folder, world)
@@ -275,6 +359,7 @@ def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.setattr(rendering, "TEMPLATES", site.templates)
         monkeypatch.setattr(rendering, "ROOT", folder)
         rendering._environment.cache_clear()
+        rendering._environment().bytecode_cache = COMPILED
 
         def built(
             instance: Instance, commit: str | None, paths: Paths, progress: Progress = SILENT

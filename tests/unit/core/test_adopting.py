@@ -25,7 +25,7 @@ def unproven(
 ) -> Site:
     """Deployed, with another domain configured, and the marker in its container is gone."""
     monkeypatch.setattr("tasks.workflows.adoption.container_for", site.world.container_for)
-    site.apply()
+    site.deploy()
     site.document["network"]["domain"] = "other.example.com"
     site.write()
     site.place.owner, site.place.lost = None, "marker"

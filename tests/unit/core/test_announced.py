@@ -10,6 +10,7 @@ import copy
 from random import Random
 
 import pytest
+from killed_moments import moments
 from model_claims import apply_killed, check_converged
 from model_edits import OWN_FILES, database, edit, files
 from model_site import NAME, Site
@@ -29,7 +30,7 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
     site: Site, seed: int
 ) -> None:
     random = Random(seed)
-    site.apply()
+    site.deploy()
     site.machine.migrations = "SCHEMA_INIT 20250101000000"
     before = copy.deepcopy(site.document)
     for path in PATHS:
@@ -65,23 +66,21 @@ def test_an_edit_that_is_taken_back_after_an_apply_that_did_not_finish_loses_not
 
 
 def test_somebody_s_file_that_an_apply_only_announced_to_replace_stays(site: Site) -> None:
-    site.apply()
-    path, seen, killed, at = "/srv/own.txt", set(), True, 0
-    while killed:
-        at += 1
-        site.machine.files.make_folders("/srv")
-        site.machine.files.write(path, SOMEBODYS)
-        site.document["files"] = [{"path": path, "content": "ours\n"}]
-        site.write()
-        looks, plan = site.plan()
-        killed = apply_killed(site, looks, plan, at)
+    site.deploy()
+    path, seen = "/srv/own.txt", set()
+    site.machine.files.make_folders("/srv")
+    site.machine.files.write(path, SOMEBODYS)
+    site.document["files"] = [{"path": path, "content": "ours\n"}]
+    site.write()
+    for moment in moments(site, *site.plan()):
+        moment.leave(site)
         announced = f"file:{path}" in applied.read(site.paths, NAME).resources
         there = site.machine.files.content(path)
-        seen.add((killed, announced, there))
+        seen.add((announced, there))
         site.document["files"] = []
         site.write()
         site.apply()
         after = site.machine.files.content(path)
-        assert after == (SOMEBODYS if there == SOMEBODYS else None), f"killed at {at}"
+        assert after == (SOMEBODYS if there == SOMEBODYS else None), f"killed at {moment.number}"
         check_converged(site)
-    assert {(True, True, SOMEBODYS), (True, True, b"ours\n"), (False, True, b"ours\n")} <= seen
+    assert {(True, SOMEBODYS), (True, b"ours\n")} <= seen

@@ -34,7 +34,7 @@ def apply(site: Site, *arguments: str) -> int:
 @pytest.fixture
 def moved(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
     """Deployed, and another domain is configured since."""
-    site.apply()
+    site.deploy()
     site.document["network"]["domain"] = "other.example.com"
     site.write()
     site.world.log.clear()

@@ -39,7 +39,7 @@ def active(site: Site) -> str:
 def test_cancelled_at_any_moment_one_version_serves_and_the_next_apply_finishes(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     outcomes = set()
     for at in count(1):
         if site.plan()[1].empty:
@@ -74,7 +74,7 @@ def test_cancelled_at_any_moment_one_version_serves_and_the_next_apply_finishes(
 def test_cancelled_twice_what_is_left_is_for_the_next_apply(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     site.repository.commit()
     asked = []
 

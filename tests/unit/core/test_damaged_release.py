@@ -16,7 +16,7 @@ BINARY = "/opt/vikunja/backend/blue/vikunja"
 
 @pytest.fixture
 def deployed(site: Site) -> Site:
-    site.apply()
+    site.deploy()
     return site
 
 

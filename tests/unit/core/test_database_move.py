@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_claims import apply_killed, executed
+from killed_moments import moments
+from model_claims import executed
 from model_machine import GREEN
 from model_migration import MAINTENANCE
 from model_site import NAME, Site
@@ -28,7 +29,7 @@ DATA = "SCHEMA_INIT 20250101000000 20250201000000"
 @pytest.fixture
 def serving(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
     """It serves from SQLite, with data."""
-    site.apply()
+    site.deploy()
     site.machine.migrations = DATA
     site.world.log.clear()
     capsys.readouterr()
@@ -381,23 +382,27 @@ def test_killed_at_every_moment_it_goes_back_or_is_done_and_the_next_apply_finis
     serving: Site,
 ) -> None:
     killed_in = set()
-    # Every moment of the end, where it is decided which one serves.
-    for at in (*range(4, 82, 6), *range(82, 124)):
-        now = serving.document["database"]["type"]
-        desired(serving, type="mysql" if now == "postgresql" else "postgresql")
-        looks, plan = serving.plan()
-        assert apply_killed(serving, looks, plan, at)
-        journal = serving.machine.files.content(JOURNAL)
-        if journal is not None:
-            killed_in.add(journal.split()[0].decode())
-            _, then = serving.plan()
-            assert then.entries[0].address == "migrations:unfinished"
-            assert then.instances[0].unseen
-        assert serving.machine.migrations == DATA
-        assert apply(serving) == 0
-        assert serving.machine.migrations == DATA
-        assert_open(serving)
-        assert addresses(serving) == []
+    desired(serving, type="mysql")
+    assert apply(serving) == 0
+    # Every other moment of the one move, and the others of the move back.
+    for turn, kind in enumerate(("postgresql", "mysql")):
+        desired(serving, type=kind)
+        found = moments(serving, *serving.plan())
+        early = [moment for moment in found if moment.number < 82]
+        # Every moment of the end, where it is decided which one serves.
+        for moment in (*early[turn::8], *found[len(early) + turn :: 2]):
+            moment.leave(serving)
+            journal = serving.machine.files.content(JOURNAL)
+            if journal is not None:
+                killed_in.add(journal.split()[0].decode())
+                _, then = serving.plan()
+                assert then.entries[0].address == "migrations:unfinished"
+                assert then.instances[0].unseen
+            assert serving.machine.migrations == DATA
+            assert apply(serving) == 0
+            assert serving.machine.migrations == DATA
+            assert_open(serving)
+            assert addresses(serving) == []
     assert killed_in == {"stopping", "saved", "committed"}
 
 

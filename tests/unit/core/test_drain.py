@@ -12,7 +12,7 @@ def updated(site: Site, web_sockets: int) -> str:
     """What the log says of an update that found so many open."""
     site.document["update"] = LIMITS
     site.write()
-    site.apply()
+    site.deploy()
     site.machine.web_sockets = web_sockets
     site.repository.commit()
     site.apply()

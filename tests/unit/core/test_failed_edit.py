@@ -33,7 +33,7 @@ DIFF = [
 @pytest.fixture
 def edited(site: Site) -> Site:
     """Deployed, and another time zone is configured since."""
-    site.apply()
+    site.deploy()
     configure(site, timezone="Europe/Berlin")
     return site
 
@@ -173,7 +173,7 @@ def test_one_that_failed_and_is_taken_back_leaves_what_serves_alone(
 def test_a_template_that_failed_is_planned_again_as_what_it_is(
     site: Site, fails: Callable[[Site], None]
 ) -> None:
-    site.apply()
+    site.deploy()
     site.edit_template("systemd/vikunja-backend@.service.j2", "# another sandbox\n")
     fails(site)
     entry = planned(site)["file:/etc/systemd/system/vikunja-backend@green.service"]
@@ -184,13 +184,13 @@ def test_a_template_that_failed_is_planned_again_as_what_it_is(
 
 
 def test_what_takes_over_though_no_key_has_changed_is_a_line_of_its_own(site: Site) -> None:
-    site.apply()
+    site.deploy()
     site.edit_template("systemd/vikunja-backend@.service.j2", "# another sandbox\n")
     assert shown(site)[1] == "    color: blue → green, no request interrupted"
 
 
 def test_settings_that_somebody_put_where_no_color_serves_go(site: Site) -> None:
-    site.apply()
+    site.deploy()
     site.machine.files.write(SETTINGS.removeprefix("file:"), b"mine\n", "0640", group="vikunja")
     entries = planned(site)
     assert list(entries) == [SETTINGS, "record:/etc/vikunja/deployment-config.yaml"]
@@ -200,7 +200,7 @@ def test_settings_that_somebody_put_where_no_color_serves_go(site: Site) -> None
 
 
 def test_settings_that_somebody_edited_where_a_color_serves_are_drift(site: Site) -> None:
-    site.apply()
+    site.deploy()
     files = site.machine.files
     mine = files.content("/etc/vikunja/environment") + b"MINE=1\n"
     files.write("/etc/vikunja/environment.blue", mine, "0640", group="vikunja")
@@ -235,7 +235,7 @@ def test_one_that_was_killed_says_what_it_is_about_and_interrupts_nobody(
 def test_a_service_that_could_not_be_added_is_taken_back_without_a_switch(
     site: Site, fails: Callable[[Site], None], mcp: bool
 ) -> None:
-    site.apply()
+    site.deploy()
     site.document["redis"] = {"enabled": True}
     site.document["services"] = {"mcp": {"enabled": mcp}}
     site.write()
@@ -264,7 +264,7 @@ def test_a_color_that_starts_says_which_of_its_settings_it_starts_for(edited: Si
 def test_what_the_proxy_had_for_one_that_failed_is_as_it_was(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.apply()
+    site.deploy()
     before = site.machine.unit("nginx.service").running
     site.document["network"]["domain"] = "other.example.com"
     site.write()
@@ -304,7 +304,7 @@ def test_another_user_of_postgresql_shuts_out_what_serves_until_the_other_color_
 ) -> None:
     site.document["database"] = {"type": "postgresql"}
     site.write()
-    site.apply()
+    site.deploy()
     site.document["database"] = {"type": "postgresql", "user": "tasks"}
     site.write()
     entry = planned(site)["postgresql-database:vikunja"]
@@ -316,7 +316,7 @@ def test_another_user_of_postgresql_shuts_out_what_serves_until_the_other_color_
 def test_redis_at_another_port_is_missed_until_the_other_color_serves(site: Site) -> None:
     site.document["redis"] = {"enabled": True, "port": 6379}
     site.write()
-    site.apply()
+    site.deploy()
     site.document["redis"] = {"enabled": True, "port": 6380}
     site.write()
     entry = planned(site)["unit:redis-server.service"]

@@ -16,7 +16,7 @@ def applied(site: Site) -> Site:
     """By its absolute path, with a path in it that is relative to it."""
     site.document["backup"] = {"directory": "./kept"}
     site.write()
-    site.apply()
+    site.deploy()
     (site.folder / "elsewhere").mkdir()
     (site.folder / "link").symlink_to(site.folder)
     (site.folder / "elsewhere" / "linked.yaml").symlink_to(site.config)

@@ -13,7 +13,7 @@ SAID = "runs libraries that were updated since: libc6, libssl3"
 
 @pytest.fixture
 def deployed(site: Site) -> Site:
-    site.apply()
+    site.deploy()
     return site
 
 
@@ -62,7 +62,7 @@ def test_where_an_edit_calls_for_the_other_color_too_that_is_the_reason(deployed
 def test_a_database_server_is_started_anew_and_the_plan_says_what_that_stops(site: Site) -> None:
     site.document["database"] = {"type": "postgresql"}
     site.write()
-    site.apply()
+    site.deploy()
     update(site, "postgresql.service")
     _, plan = site.plan()
     entry = next(one for one in plan.entries if one.address == "unit:postgresql.service")

@@ -18,7 +18,7 @@ OTHER = b"[Service]\nExecStart=\nExecStart=/bin/sleep 1000\n"
 
 @pytest.fixture
 def deployed(site: Site) -> Site:
-    site.apply()
+    site.deploy()
     return site
 
 

@@ -62,7 +62,7 @@ def commit(site: Site) -> str:
 
 @pytest.fixture
 def deployed(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
-    site.apply()
+    site.deploy()
     capsys.readouterr()
     return site
 

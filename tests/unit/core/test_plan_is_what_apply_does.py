@@ -67,7 +67,7 @@ def _live(site: Site, random: Random, story: list[str]) -> None:
         foreign = _let_somebody_move_in(site)
         used = site.machine.database_in_use()
         story.append(f"step {number}")
-        container = site.instance.container_name
+        container = site.container
         for _ in range(random.choice([1, 1, 2, 3])):
             change = edit if random.random() < 0.5 else drift
             story.append(f"  {change(site, random)}")
@@ -94,7 +94,7 @@ def _let_somebody_move_in(site: Site) -> dict[str, bytes]:
 
 def _somebodys(site: Site) -> dict[str, bytes]:
     """Those that are where they were put: by a link that somebody laid, they are somewhere else."""
-    files = site.world.places[site.instance.container_name].machine.files
+    files = site.world.places[site.container].machine.files
     found = {path: files.content(path) for path in FOREIGN if files.place(path) == path}
     return {path: content for path, content in found.items() if content is not None}
 

@@ -24,7 +24,7 @@ FIRST, SECOND, THIRD = "20250101000000", "20250901120000", "20250902090000"
 def serving(site: Site) -> Site:
     """v1.2.0 serves, with one migration, which the database has been through."""
     site.repository.tag(site.repository.commit(migrations=[FIRST]), "v1.2.0")
-    site.apply()
+    site.deploy()
     site.machine.migrations = f"SCHEMA_INIT {FIRST}"
     return site
 

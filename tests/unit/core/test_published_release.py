@@ -45,7 +45,7 @@ def followed(site: Site, mirror: ReleaseServer, monkeypatch: pytest.MonkeyPatch)
     """v2.4.0 serves, which stable was at."""
     monkeypatch.setattr("tasks.workflows.rollback.container_for", site.world.container_for)
     take(site, mirror, channel="stable")
-    site.apply()
+    site.deploy()
     site.world.log.clear()
     mirror.asked.clear()
     return site
@@ -289,7 +289,7 @@ def test_the_builds_of_versions_are_kept_as_those_of_commits(
 def test_from_git_to_a_channel_and_back_is_an_update(
     site: Site, mirror: ReleaseServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     before = version(site)
     git = site.document["git"]
     mirror.answers[INDEX] = folders("v1.0.0", "v1.0.1", "v2.4.0")

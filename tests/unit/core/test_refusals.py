@@ -62,7 +62,7 @@ def address_is_registered(site: Site, *_: object) -> None:
 
 
 def address_is_desired_for_that_is_registered(site: Site, *_: object) -> None:
-    site.apply()
+    site.deploy()
     entered(site, ip_address="10.99.0.99/24")
     site.document["network"]["ip_address"] = "10.99.0.99/24"
     site.write()
@@ -155,7 +155,7 @@ def a_directory_for_an_old_version(site: Site, *_: object) -> None:
 
 def deployed(site: Site) -> None:
     site.repository.commit(migrations=[FIRST])
-    site.apply()
+    site.deploy()
     site.machine.migrations = f"SCHEMA_INIT {FIRST}"
 
 
@@ -354,7 +354,7 @@ def test_another_folder_is_taken_where_no_attachment_stays_behind(site: Site, le
 def test_a_plan_with_nothing_to_do_asks_nothing_of_what_could_refuse_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
 
     def asked(*_: object, **__: object) -> None:
         raise AssertionError("asked")

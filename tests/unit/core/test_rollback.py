@@ -108,7 +108,7 @@ def cached(site: Site) -> set[str]:
 def test_a_rollback_goes_to_what_served_before_and_an_apply_forward_again(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     first = served(site)
     second = update(site)
     assert rollback(site, "--yes") == 0
@@ -128,7 +128,7 @@ def test_a_rollback_serves_with_the_configuration_as_it_is_now(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A color is a release and its configuration; the container itself is neither."""
-    site.apply()
+    site.deploy()
     first = served(site)
     update(site)
     site.document["vikunja"] = {"max_upload_mb": 77}
@@ -147,7 +147,7 @@ def test_a_rollback_serves_with_the_configuration_as_it_is_now(
 
 
 def test_a_rollback_stays_with_the_database_that_serves(site: Site) -> None:
-    site.apply()
+    site.deploy()
     first = served(site)
     update(site)
     site.machine.migrations = DATA
@@ -167,7 +167,7 @@ def test_a_rollback_stays_with_the_database_that_serves(site: Site) -> None:
 def test_a_rollback_that_fails_leaves_what_serves_as_it_is(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     first = served(site)
     second = update(site)
     before = of_what_serves(site)
@@ -184,7 +184,7 @@ def test_a_rollback_that_fails_leaves_what_serves_as_it_is(
 
 
 def test_a_second_rollback_goes_further_back_from_the_cache(site: Site) -> None:
-    site.apply()
+    site.deploy()
     first = served(site)
     update(site)
     update(site)
@@ -196,7 +196,7 @@ def test_a_second_rollback_goes_further_back_from_the_cache(site: Site) -> None:
 def test_without_a_release_that_served_before_there_is_no_rollback(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     assert rollback(site, "--yes") == 4
     assert "no release that served before" in capsys.readouterr().err
 
@@ -204,7 +204,7 @@ def test_without_a_release_that_served_before_there_is_no_rollback(
 def test_a_rollback_asks_and_without_a_terminal_wants_yes(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     second = update(site)
     assert rollback(site) == 3
     assert "rollback needs --yes" in capsys.readouterr().err
@@ -217,7 +217,7 @@ def migrated(site: Site, tmp_path: Path) -> Iterator[Site]:
     site.document["backup"] = {"directory": str(tmp_path)}
     site.write()
     site.repository.commit(migrations=["20250101000000"])
-    site.apply()
+    site.deploy()
     site.machine.migrations = "SCHEMA_INIT 20250101000000"
     site.backup_sidecar(1729338000)
     site.backup_sidecar(1729338300, of="another")
@@ -312,7 +312,7 @@ def test_what_is_unfinished_in_the_container_comes_first(
 def test_an_update_that_does_not_come_up_leaves_the_old_one_serving_with_code_11(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     first = served(site)
     site.repository.commit()
     with_another_version(site)
@@ -329,7 +329,7 @@ def test_an_update_that_does_not_come_up_leaves_the_old_one_serving_with_code_11
 def test_an_update_from_one_that_was_down_fails_as_itself_and_says_of_nothing_that_it_serves(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     edited(site)
     with_another_version(site)
     site.machine.stop("vikunja-backend@blue.service")
@@ -363,7 +363,7 @@ def of_the_site(site: Site) -> dict[str, object]:
 def test_an_update_that_fails_has_not_touched_what_serves_nor_its_configuration(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     before, proxy = of_what_serves(site), of_the_site(site)
     edited(site)
     with_another_version(site)
@@ -407,7 +407,7 @@ def test_an_update_that_fails_has_not_touched_what_serves_nor_its_configuration(
 def test_a_killed_update_has_not_touched_what_serves_and_nor_has_the_next_one_that_fails(
     site: Site,
 ) -> None:
-    site.apply()
+    site.deploy()
     before, proxy = of_what_serves(site), of_the_site(site)
     edited(site)
     with_another_version(site)
@@ -424,7 +424,7 @@ def test_a_killed_update_has_not_touched_what_serves_and_nor_has_the_next_one_th
 
 
 def test_what_an_update_brought_stays_once_it_serves(site: Site) -> None:
-    site.apply()
+    site.deploy()
     edited(site)
     site.apply()
     lived, before = likeness(site.machine), of_what_serves(site)
@@ -439,7 +439,7 @@ def test_what_serves_is_found_where_it_listens_also_where_its_port_is_to_be_anot
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Else nobody would go back to it: it would count as down."""
-    site.apply()
+    site.deploy()
     before = of_what_serves(site)
     site.document["services"] = {"backend": {"port_blue": 4001, "port_green": 4002}}
     site.write()
@@ -456,7 +456,7 @@ def test_what_serves_is_found_where_it_listens_also_where_its_port_is_to_be_anot
 
 
 def test_what_never_served_is_no_release_to_go_back_to(site: Site) -> None:
-    site.apply()
+    site.deploy()
     first = served(site)
     update(site)
     site.repository.commit()
@@ -469,7 +469,7 @@ def test_what_never_served_is_no_release_to_go_back_to(site: Site) -> None:
 def test_as_many_builds_are_kept_as_asked_for(site: Site) -> None:
     site.document["update"] = {"keep_releases": 2}
     site.write()
-    site.apply()
+    site.deploy()
     second = update(site)
     site.repository.commit()
     tried = with_another_version(site)
@@ -482,7 +482,7 @@ def test_as_many_builds_are_kept_as_asked_for(site: Site) -> None:
 def test_a_build_that_another_instance_keeps_stays(site: Site) -> None:
     site.document["update"] = {"keep_releases": 2}
     site.write()
-    site.apply()
+    site.deploy()
     first = served(site)
     kept = site.paths.releases(NAME)
     kept.with_name("other.json").write_text(kept.read_text())
@@ -496,7 +496,7 @@ def test_a_switch_that_was_not_confirmed_is_in_the_plan_and_confirmed_by_the_app
     site: Site,
 ) -> None:
     """It was killed in between: all that the color of before has is there, and it runs."""
-    site.apply()
+    site.deploy()
     files = site.machine.files
     of_blue = ("/etc/vikunja/environment", "/etc/vikunja/secrets/blue")
     before = {path: node for path, node in files.nodes.items() if path.startswith(of_blue)}

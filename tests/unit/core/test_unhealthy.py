@@ -26,7 +26,7 @@ def deployed(site: Site) -> Site:
     site.document["services"] = {"mcp": {"enabled": True}}
     site.document["redis"] = {"enabled": True}
     site.write()
-    site.apply()
+    site.deploy()
     return site
 
 
@@ -219,7 +219,7 @@ def test_another_service_secret_counts_from_now_on_and_is_shown_before(deployed:
 def test_a_database_server_that_is_reached_from_outside_is_shut(site: Site) -> None:
     site.document["database"] = {"type": "postgresql"}
     site.write()
-    site.apply()
+    site.deploy()
     site.machine.exposed = True
     first, *_ = entries(site)
     assert said(first)[:2] == ("postgresql-database:vikunja", "drift: exposed")

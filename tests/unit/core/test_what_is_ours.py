@@ -13,7 +13,7 @@ from tasks.model import state as states
 
 @pytest.fixture
 def deployed(site: Site) -> Site:
-    site.apply()
+    site.deploy()
     return site
 
 

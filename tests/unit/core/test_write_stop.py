@@ -6,7 +6,8 @@ import pickle
 from itertools import count
 
 import pytest
-from model_claims import apply_killed, executed
+from killed_moments import moments
+from model_claims import executed
 from model_migration import MAINTENANCE
 from model_site import NAME, Site
 
@@ -26,7 +27,7 @@ NEW_DATABASE = f"{OLD_DATABASE} {SECOND}"
 def pending(site: Site, capsys: pytest.CaptureFixture[str]) -> Site:
     """A version serves, and one with another migration is configured."""
     site.repository.commit(migrations=[FIRST])
-    site.apply()
+    site.deploy()
     site.machine.migrations = OLD_DATABASE
     site.repository.commit(migrations=[FIRST, SECOND])
     site.world.log.clear()
@@ -162,16 +163,11 @@ def test_unheard_of_at_every_moment_the_old_version_serves_with_its_data_or_the_
 
 def test_killed_at_every_moment_the_next_apply_finishes_and_migrates_once(pending: Site) -> None:
     killed_in = set()
-    wanted = [FIRST, SECOND]
-    # Whatever comes before is the switch of any update.
-    for at in count(20, 2):
-        looks, plan = pending.plan()
-        if plan.empty:
-            wanted.append(f"20260101{len(wanted) + 1:06}")
-            pending.repository.commit(migrations=wanted)
-            looks, plan = pending.plan()
-        if not apply_killed(pending, looks, plan, at):
-            break
+    for moment in moments(pending, *pending.plan()):
+        if moment.number < 20:
+            # What comes first is the switch of any update.
+            continue
+        moment.leave(pending)
         journal = pending.machine.files.content(JOURNAL)
         if journal is not None:
             killed_in.add(journal.split()[0].decode())
@@ -180,13 +176,13 @@ def test_killed_at_every_moment_the_next_apply_finishes_and_migrates_once(pendin
             assert then.instances[0].unseen
         assert apply(pending) == 0
         # Whatever was half done was undone: no migration has run twice.
-        assert pending.machine.migrations.split() == ["SCHEMA_INIT", *wanted]
+        assert pending.machine.migrations.split() == ["SCHEMA_INIT", FIRST, SECOND]
         assert_open(pending)
     assert killed_in == {"stopping", "saved", "committed"}
 
 
 def test_the_proxy_lets_the_tool_see_the_new_version_before_anybody_else(site: Site) -> None:
-    site.apply()
+    site.deploy()
     text = site.machine.files.content("/etc/nginx/conf.d/vikunja.conf").decode()
     closing = text.index("if (-f /etc/vikunja/active/maintenance)")
     inside = text.index("set $closed $outside;")

@@ -36,7 +36,7 @@ def apply(site: Site, *arguments: str) -> int:
 @pytest.fixture
 def serving(site: Site) -> Site:
     """One version serves, another commit is there."""
-    site.apply()
+    site.deploy()
     site.repository.commit()
     site.world.log.clear()
     return site

@@ -167,7 +167,7 @@ def test_instances_run_in_threads_side_by_side(site: Site) -> None:
 
 
 def test_a_step_without_entries_is_up_to_date(site: Site) -> None:
-    site.apply()
+    site.deploy()
     session = Session(site.paths)
     instance = site.instance
     assert all(session.settled(instance, step) for step in STEPS)
@@ -256,7 +256,7 @@ def test_what_cannot_be_inspected_is_tried_once_by_the_list(
 def test_a_step_tells_the_files_that_it_is_about(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.apply()
+    site.deploy()
     run_doit(site, "validate")
     artifact = site.publish().path
     reported = {}
@@ -318,7 +318,7 @@ def test_what_doit_cannot_go_on_with_is_never_taken_for_success(
 def test_a_plan_takes_one_round_trip_whatever_the_number_of_resources(
     site: Site, count: int
 ) -> None:
-    site.apply()
+    site.deploy()
     site.document["files"] = [
         {"path": f"/srv/many/{number}", "content": f"{number}\n"} for number in range(count)
     ]
@@ -331,7 +331,7 @@ def test_a_plan_takes_one_round_trip_whatever_the_number_of_resources(
 
 
 def test_applying_many_files_takes_no_more_round_trips_than_applying_one(site: Site) -> None:
-    site.apply()
+    site.deploy()
     counts = []
     for number in (1, 300, 2):
         site.document["files"] = [

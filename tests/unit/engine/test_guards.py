@@ -113,7 +113,7 @@ def same(line: str) -> str:
 
 def deployed(site: Site) -> None:
     site.repository.commit(migrations=[FIRST])
-    site.apply()
+    site.deploy()
     site.machine.migrations = f"SCHEMA_INIT {FIRST}"
 
 
