@@ -7,9 +7,9 @@ import re
 import sys
 import time
 
-from bench.support.lab import Lab, said
+from bench.support.lab import said
 from bench.support.measure import Void
-from bench.support.rebuilding import ATTACHMENTS
+from bench.support.write_stops import ATTACHMENTS, ENGINES, WriteStops
 from tasks.containers.base import ContainerSpec
 from tasks.containers.lxc.container import LxcContainer
 from tasks.model.instance import DatabaseType
@@ -20,8 +20,6 @@ sys.path.append(str(ROOT / "tests/support"))
 from old_installation import PACKAGE, OldInstallation, on_server
 
 NAME, OLD = "vkd-bench-import", "vkd-bench-old"
-TASKS, MEGABYTES = 10_000, 1000
-ENGINES: tuple[DatabaseType, ...] = ("sqlite", "postgresql", "mysql")
 
 FILL = {
     "sqlite": """
@@ -47,13 +45,8 @@ FILL = {
 }
 
 
-class Bench:
-    """One run of it. tasks, megabytes: how much there is."""
-
-    def __init__(self, lab: Lab, tasks: int, megabytes: int) -> None:
-        self.lab, self.tasks, self.megabytes = lab, tasks, megabytes
-        self.stops: dict[str, float] = {}
-        self.restarts: dict[str, float] = {}
+class Bench(WriteStops):
+    name = NAME
 
     def deploy(self) -> None:
         self._configure("sqlite")
@@ -106,13 +99,8 @@ class Bench:
         return self.lab.container(NAME).run(argv, timeout=120).stdout
 
     def _configure(self, engine: DatabaseType) -> None:
-        self.lab.edit(
-            NAME,
-            database={"type": engine},
-            redis={"enabled": False},
-            resources={"memory_mb": 2048, "disk_size_gb": 20},
-            backup={"retention_count": 1},
-        )
+        # Each import takes a backup.
+        self.configure(engine, backup={"retention_count": 1})
 
     def _restart(self) -> float:
         """Seconds that the old one takes to stop and to answer again."""
@@ -120,11 +108,3 @@ class Bench:
         self.old.stop()
         self.old.start()
         return time.perf_counter() - begun
-
-    def measured(self) -> dict[str, float | None]:
-        ratios = {name: self.stops[name] / self.restarts[name] for name in ENGINES}
-        return {
-            "write_stop_seconds": max(self.stops.values()),
-            **{f"{name}_seconds": seconds for name, seconds in self.stops.items()},
-            **{f"{name}_vs_restart": ratio for name, ratio in ratios.items()},
-        }

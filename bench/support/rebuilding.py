@@ -5,33 +5,19 @@ from __future__ import annotations
 
 import time
 
-from bench.support.lab import Lab, said
+from bench.support.lab import said
 from bench.support.measure import Void
 from bench.support.moving import fill
+from bench.support.write_stops import ATTACHMENTS, ENGINES, WriteStops
 from tasks.model import rebuild as records
 from tasks.model.instance import DatabaseType
 from tasks.model.layout import DATA, USER
 
 NAME = "vkd-bench-rebuild"
-TASKS, MEGABYTES = 10_000, 1000
-ENGINES: tuple[DatabaseType, ...] = ("sqlite", "postgresql", "mysql")
-
-ATTACHMENTS = """
-cd "$1"
-for number in $(seq 1 "$2"); do
-    head -c 1000000 /dev/urandom >"bench-$number"
-done
-chown "$3:$3" bench-*
-"""
 
 
-class Bench:
-    """One run of it. tasks, megabytes: how much there is."""
-
-    def __init__(self, lab: Lab, tasks: int, megabytes: int) -> None:
-        self.lab, self.tasks, self.megabytes = lab, tasks, megabytes
-        self.stops: dict[str, float] = {}
-        self.restarts: dict[str, float] = {}
+class Bench(WriteStops):
+    name = NAME
 
     def deploy(self) -> None:
         self._configure("sqlite")
@@ -54,13 +40,7 @@ class Bench:
                 raise Void("nobody says for how long writes were stopped")
 
     def _configure(self, engine: DatabaseType) -> None:
-        self.lab.edit(
-            NAME,
-            database={"type": engine},
-            redis={"enabled": False},
-            resources={"memory_mb": 2048, "disk_size_gb": 20},
-            rebuild={"keep_days": 0},
-        )
+        self.configure(engine, rebuild={"keep_days": 0})
 
     def _restart(self) -> float:
         """Seconds that the container takes to stop and to be up again."""
@@ -68,11 +48,3 @@ class Bench:
         container.stop()
         container.start()
         return time.perf_counter() - begun
-
-    def measured(self) -> dict[str, float | None]:
-        ratios = {name: self.stops[name] / self.restarts[name] for name in ENGINES}
-        return {
-            "write_stop_seconds": max(self.stops.values()),
-            **{f"{name}_seconds": seconds for name, seconds in self.stops.items()},
-            **{f"{name}_vs_restart": ratio for name, ratio in ratios.items()},
-        }
