@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tasks.backup import configuration
 from tasks.backup.configuration import DOCUMENT, FOLDER, Gathered
 from tasks.containers.base import Container, refuse_foreign
+from tasks.conversion import convert
 from tasks.errors import ResourceError
 from tasks.guest.runner import GuestScript
 from tasks.host.process import Completed
@@ -118,7 +119,7 @@ def as_it_serves(instance: Instance, document: bytes, used: DatabaseAddress | No
 
 def _tls(section: Mapping[str, Any]) -> DatabaseTls:
     nothing = dict.fromkeys(DatabaseTls.__struct_fields__)
-    return msgspec.convert({**nothing, **section}, DatabaseTls, dec_hook=lambda _, path: Path(path))
+    return convert({**nothing, **section}, DatabaseTls, dec_hook=lambda _, path: Path(path))
 
 
 def as_deployed(instance: Instance, document: bytes) -> Instance:
@@ -140,7 +141,7 @@ def as_deployed(instance: Instance, document: bytes) -> Instance:
         known["tls"] = _tls(section["tls"])
         where = record.get("vikunja", {}).get("files")
         # What deployed it may have known no other place.
-        files = msgspec.convert(where, Files, dec_hook=_path) if where else Files(DATA)
+        files = convert(where, Files, dec_hook=_path) if where else Files(DATA)
         settings = replace(instance.vikunja, files=files)
         return replace(instance, database=Database(**known), vikunja=settings)
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, msgspec.ValidationError):

@@ -22,6 +22,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from tasks.builds.pace import Course
+from tasks.conversion import convert
 from tasks.errors import BuildError
 from tasks.host import locks
 from tasks.host.files import recalled
@@ -127,7 +128,7 @@ def find(paths: Paths, key: str) -> Artifact | None:
     path = archive_path(paths, key)
     record = recalled(record_path(paths, key), dict[str, object]) or {}
     try:
-        artifact = msgspec.convert({**record, "path": path}, Artifact)
+        artifact = convert({**record, "path": path}, Artifact)
         found = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError, msgspec.ValidationError):
         return None

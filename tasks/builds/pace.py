@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import msgspec
 from msgspec import Struct
 
+from tasks.conversion import convert
 from tasks.host.files import recalled
 from tasks.paths import Paths
 from tasks.progress import Progress
@@ -47,7 +48,7 @@ def last_course(paths: Paths, repository: str) -> tuple[Passed, ...]:
     records = folder.glob("*.json") if folder.is_dir() else ()
     for path in sorted(records, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            found = msgspec.convert(recalled(path, dict[str, object]) or {}, Course)
+            found = convert(recalled(path, dict[str, object]) or {}, Course)
         except msgspec.ValidationError:
             continue
         if found.repository == repository:

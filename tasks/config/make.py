@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tasks.containers.drivers import DRIVERS, driver_named
+from tasks.conversion import convert
 from tasks.model.instance import Instance
 
 Document = Mapping[str, Any]
@@ -21,14 +20,14 @@ def make_instance(document: Document, source: Path) -> Instance:
     known = {
         **document,
         "driver": driver,
-        "placement": msgspec.convert(document[driver], section, dec_hook=_decode),
+        "placement": convert(document[driver], section, dec_hook=_decode),
         "id": document["deployment"]["instance_id"],
         "version": document["deployment"]["version"],
         "files": [_extra_file(item) for item in document["files"]],
         "source": source,
         "document": document,
     }
-    return msgspec.convert(known, Instance, dec_hook=_decode)
+    return convert(known, Instance, dec_hook=_decode)
 
 
 def _extra_file(desired: Document) -> Document:

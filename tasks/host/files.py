@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from tasks.conversion import convert
 from tasks.errors import DeployError
 from tasks.host.locks import locked, take
 
@@ -85,7 +86,7 @@ def recalled(path: Path, kind: type[T]) -> T | None:
     """The JSON value in `path`; None where the file is missing, damaged or holds another kind of
     value: what it says informs, and is made anew."""
     try:
-        return msgspec.convert(json.loads(path.read_bytes()), kind)
+        return convert(json.loads(path.read_bytes()), kind)
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -105,7 +106,7 @@ def read_record(path: Path, kind: type[S], hint: str = "") -> S | None:
 def as_record(value: object, kind: type[S]) -> S:
     """A value of JSON as a record. Raises ValueError that says all that is wrong with it."""
     try:
-        return msgspec.convert(value, kind)
+        return convert(value, kind)
     except msgspec.ValidationError as error:
         raise ValueError(_problems(value, kind)) from error
 
@@ -131,7 +132,7 @@ def _problems(value: object, kind: type[msgspec.Struct]) -> str:
 
 def _fits(value: object, kind: Any) -> bool:
     try:
-        msgspec.convert(value, kind)
+        convert(value, kind)
     except msgspec.ValidationError:
         return False
     return True

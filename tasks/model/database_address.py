@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tasks.conversion import convert
 from tasks.model.instance import DatabaseType, is_socket
 
 TYPES: dict[str, DatabaseType] = {
@@ -118,6 +119,6 @@ def read_address(data: object) -> DatabaseAddress | None:
     if not isinstance(data, dict) or data.keys() | {"tls"} != known:
         return None
     try:
-        return msgspec.convert(data, DatabaseAddress)
+        return convert(data, DatabaseAddress)
     except msgspec.ValidationError:
         return None

@@ -9,6 +9,7 @@ power cut has spoilt is left out when it is read.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tasks.conversion import convert
 from tasks.host.files import (
     damaged,
     exclusive,
@@ -123,6 +125,6 @@ def _lines(paths: Paths, instance_id: str) -> list[bytes]:
 def _checks(lines: list[bytes]) -> Iterator[Check]:
     for line in lines:
         try:
-            yield msgspec.json.decode(line, type=Check)
+            yield convert(json.loads(line), Check)
         except (ValueError, RecursionError):
             continue

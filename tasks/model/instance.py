@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tasks.conversion import convert
 from tasks.model.application import Vikunja
 from tasks.model.notifications import Notifications
 
@@ -125,7 +125,7 @@ def read_tls(said: str) -> DatabaseTls:
     if "cert" in names:
         files["key_file"] = Path("db-key")
     known = {**dict.fromkeys(DatabaseTls.__struct_fields__), "mode": mode or None, **files}
-    return msgspec.convert(known, DatabaseTls)
+    return convert(known, DatabaseTls)
 
 
 class Database(Struct, frozen=True):

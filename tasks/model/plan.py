@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tasks.conversion import convert
 from tasks.errors import StalePlanError, UsageError
 from tasks.model.digests import digest
 
@@ -240,7 +240,7 @@ def read_saved(path: Path) -> dict[str, Any]:
     """A saved plan as data. Raises UsageError where the file is none."""
     try:
         data = json.loads(path.read_text())
-        msgspec.convert(data, _Saved)
+        convert(data, _Saved)
         saved: dict[str, Any] = data
         return saved
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import re
 import msgspec
 from msgspec import Struct
 
+from tasks.conversion import convert
 from tasks.errors import DeployError
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,7 +52,7 @@ def _cells(line: str) -> list[str]:
 def _user(head: list[str], row: list[str]) -> User:
     found = dict(zip(head, map(str.strip, row), strict=False))
     try:
-        return msgspec.convert(found, User, strict=False)
+        return convert(found, User, strict=False)
     except msgspec.ValidationError as error:
         raise DeployError(
             "the application's list of users is of another shape than is known",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tasks.conversion import convert
 from tasks.errors import DeployError
 
 T = TypeVar("T")
@@ -169,7 +170,7 @@ def understood(data: Any, form: type[T], what: str, where: str) -> T:
     if data is None:
         data = [] if getattr(form, "__origin__", None) is list else {}
     try:
-        return msgspec.convert(_without_null(data), form, strict=False)
+        return convert(_without_null(data), form, strict=False)
     except (msgspec.ValidationError, UnicodeError) as error:
         raise DeployError(
             "Proxmox VE answers in a form that is not known",

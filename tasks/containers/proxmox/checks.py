@@ -52,8 +52,10 @@ def node(world: World) -> Iterator[Finding]:
     yield evaluate_node(world, view, desired.node)
     version = ask(cluster.session, "/version", Version).version
     yield evaluate_version(world, version)
-    cluster.seen(desired.node, 0)
-    yield world.ok("programs", f"node {desired.node} starts them")
+    member = view.members.get(desired.node)
+    if member is not None and member.online:
+        cluster.seen(desired.node, 0)
+        yield world.ok("programs", f"node {desired.node} starts them")
 
 
 def evaluate_version(world: World, version: str) -> Finding:

@@ -21,7 +21,7 @@ from tasks.containers.proxmox import checks as proxmox
 from tasks.containers.proxmox import section_of
 from tasks.containers.proxmox.cluster import cluster_of
 from tasks.containers.proxmox.privileges import needs
-from tasks.errors import DeployError
+from tasks.errors import DeployError, NetworkError
 from tasks.model.finding import Finding, World
 from tasks.paths import Paths
 
@@ -123,6 +123,24 @@ def test_a_node_that_is_unknown_or_down_and_a_lost_quorum_are_problems(standin: 
     assert proxmox.evaluate_node(here, view, "pve2").what == "node pve2 is down"
     assert proxmox.evaluate_node(here, view, "pve7").hint == "Set proxmox.node to one of: pve, pve2"
     assert proxmox.evaluate_version(here, "7.4-1").level == "warning"
+
+
+def test_whether_another_node_starts_programs_is_tried(
+    standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text("#!/bin/sh\necho 'no route' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{standin.environment['PATH']}")
+    connection = standin.connection("https")
+    there = world(standin, proxmox={"node": "pve2", "connection": connection})
+    with pytest.raises(NetworkError, match="ssh did not get through"):
+        reported(proxmox.node(there))
+    nowhere = world(standin, proxmox={"node": "pve7", "connection": connection})
+    assert [what for level, what in reported(proxmox.node(nowhere)) if level == "problem"] == [
+        "there is no node pve7"
+    ]
 
 
 def test_a_bridge_or_a_room_that_is_not_there_is_a_problem(standin: Standin) -> None:
