@@ -11,10 +11,11 @@ from typing import NamedTuple
 class Kept(NamedTuple):
     """One file, folder or link. content: of a file; of a link its target; None: a folder.
 
-    mtime_ns: it does not tell two of the same content apart.
+    owner: user and group. mtime_ns: of the content.
     """
 
     mode: int
+    owner: tuple[int, int]
     content: bytes | str | None
     mtime_ns: int
 
@@ -34,7 +35,9 @@ def keep(folder: Path, without: str = "") -> dict[str, Kept]:
             elif name in files:
                 content = path.read_bytes()
             relative = str(path.relative_to(folder))
-            found[relative] = Kept(status.st_mode, content, status.st_mtime_ns)
+            found[relative] = Kept(
+                status.st_mode, (status.st_uid, status.st_gid), content, status.st_mtime_ns
+            )
     return found
 
 
@@ -51,10 +54,12 @@ def lay(folder: Path, kept: Mapping[str, Kept], without: str = "") -> None:
         if isinstance(one.content, str):
             path.unlink(missing_ok=True)
             path.symlink_to(one.content)
+            os.lchown(path, *one.owner)
             continue
         if one.content is None:
             path.mkdir(exist_ok=True)
         else:
             path.write_bytes(one.content)
             os.utime(path, ns=(one.mtime_ns, one.mtime_ns))
+        os.chown(path, *one.owner)
         path.chmod(one.mode & 0o7777)

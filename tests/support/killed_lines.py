@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kept_folders import Kept, keep
 
@@ -67,19 +67,27 @@ def _caller(
     return trace
 
 
-def left_by_lines(
-    watched: tuple[str, ...], folder: Path, work: Callable[[], object]
-) -> list[dict[str, Kept]]:
+class Left(NamedTuple):
+    """line: the first, of those that are run, before which a kill leaves these files."""
+
+    line: int
+    files: dict[str, Kept]
+
+
+def left_by_lines(watched: tuple[str, ...], folder: Path, work: Callable[[], object]) -> list[Left]:
     """What a kill before each line of the watched folders leaves in this folder, in their order;
     what the line before leaves as well is there once."""
-    found: list[dict[str, Kept]] = []
+    found: list[Left] = []
+    lines = 0
 
     def notice() -> None:
+        nonlocal lines
+        lines += 1
         kept = keep(folder)
-        if not found or kept != found[-1]:
-            found.append(kept)
+        if not found or kept != found[-1].files:
+            found.append(Left(lines, kept))
 
-    def run() -> list[dict[str, Kept]]:
+    def run() -> list[Left]:
         sys.settrace(_caller(watched, notice))
         work()
         sys.settrace(None)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from killed_lines import killed_at
+from killed_lines import killed_at, left_by_lines
 from msgspec.structs import replace
 
 from tasks.containers.base import ContainerSpec
@@ -58,11 +58,17 @@ LXC = ROOT / "tasks" / "containers" / "lxc"
 WATCHED = (str(LXC / "handover.py"), str(LXC / "guest_files.py"))
 """Whatever is written is by these."""
 IDENTITY = new_identity()
+NEVER = 10**9
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    made = Paths(tmp_path)
+    return registered(tmp_path)
+
+
+def registered(prefix: Path) -> Paths:
+    """Where the instance is known, by an identity that no container has."""
+    made = Paths(prefix)
     made.lxc.mkdir(parents=True)
     made.library.mkdir(parents=True)
     registry.add(made, replace(ENTRY, identity=new_identity(), folder=1))
@@ -124,16 +130,20 @@ def test_one_that_is_kept_is_in_no_network_and_comes_up_by_nobody(paths: Paths) 
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_killed_at_any_line_it_becomes_either_by_the_next(
-    paths: Paths, tmp_path: Path, back: bool
-) -> None:
-    for line in range(1, 2000):
-        here = Paths(tmp_path / f"{line}")
-        here.lxc.mkdir(parents=True)
-        here.library.mkdir(parents=True)
-        registry.add(here, replace(ENTRY, identity=new_identity(), folder=1))
-        new, real = made(here), LxcContainer(SPEC, here)
+def test_killed_at_any_line_it_becomes_either_by_the_next(tmp_path: Path, back: bool) -> None:
+    def pair(name: str) -> tuple[LxcContainer, LxcContainer]:
+        here = registered(tmp_path / name)
+        return made(here), LxcContainer(SPEC, here)
+
+    new, real = pair("first")
+    work = partial(new.become, real, IDENTITY)
+    # Before a line that leaves what the one before it does, no kill is another.
+    lines = [left.line for left in left_by_lines(WATCHED, new.paths.prefix, work)]
+    assert len(lines) > 5
+    for line in (*lines, NEVER):
+        new, real = pair(f"{line}")
         died = killed_at(WATCHED, line, partial(new.become, real, IDENTITY))
+        assert died == (line != NEVER)
         seen = [one for one in (new, real) if ownership.read(one.folder)]
         assert len(seen) == 1 and seen[0].known_as(IDENTITY)
         if back and new.known_as(IDENTITY):
@@ -142,9 +152,6 @@ def test_killed_at_any_line_it_becomes_either_by_the_next(
         elif not back:
             new.become(real, IDENTITY)
             assert real.observe().owner == NAME
-        if not died:
-            return
-    raise AssertionError("it never ended")
 
 
 def test_what_is_in_the_way_or_another_is_left_as_it_is(paths: Paths) -> None:

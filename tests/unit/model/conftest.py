@@ -36,7 +36,7 @@ def killed_anywhere(tmp_path: Path) -> KilledAnywhere:
 
     def each(work: Callable[[], object]) -> Iterator[None]:
         for left in left_by_lines(WATCHED, tmp_path, work):
-            lay(tmp_path, left)
+            lay(tmp_path, left.files)
             yield
 
     return each
