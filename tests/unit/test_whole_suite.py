@@ -25,9 +25,11 @@ def tree(tmp_path: Path) -> Path:
 
 
 def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Of all plugins that are installed, the one that is needed: each takes longer than the tests.
+    plugins = ("-p", "whole_suite", "-p", "xdist", "-p", "no:cacheprovider")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "whole_suite", "-p", "no:cacheprovider", *arguments],
+        [sys.executable, "-m", "pytest", "--disable-plugin-autoload", *plugins, *arguments],
         cwd=tree,
         env=environment | {"PYTHONPATH": str(SUPPORT)},
         capture_output=True,
