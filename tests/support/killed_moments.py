@@ -14,13 +14,10 @@ from typing import NamedTuple
 from kept_folders import Kept, keep, lay
 from killed_lines import by_child
 from model_claims import CarryOut, with_events_of_records
-from model_site import Site
+from model_site import UNKEPT, Site
 
 from tasks.model.plan import Plan
 from tasks.planning.inspection import Inspection
-
-UNCHANGED = "templates"
-"""In a site's folder: no apply writes there."""
 
 
 class Moment(NamedTuple):
@@ -32,7 +29,7 @@ class Moment(NamedTuple):
 
     def leave(self, site: Site) -> None:
         """Have the site as the kill left it."""
-        lay(site.folder, self.files, UNCHANGED)
+        lay(site.folder, self.files, UNKEPT)
         site.world.places, site.world.log, site.world.refusals = pickle.loads(self.world)
 
 
@@ -63,7 +60,7 @@ def _noticed(
         world = pickle.dumps((site.world.places, site.world.log, site.world.refusals))
         files = {
             name: one._replace(content=contents.setdefault(one.content, one.content))
-            for name, one in keep(site.folder, UNCHANGED).items()
+            for name, one in keep(site.folder, UNKEPT).items()
         }
         if not found or (files, world) != found[-1][1:]:
             found.append(Moment(events, files, world))

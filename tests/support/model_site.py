@@ -248,22 +248,21 @@ class Site:
         return plan
 
     def deploy(self) -> None:
-        """Have what an apply makes of nothing. What was made of the same before is laid here as it
-        was then: for tests that begin with it, not for those of how it comes about."""
+        """Apply. What came of it where all was the same is laid here as it was then: for tests that
+        begin with it, not for those of how it comes about."""
         world = self.world
-        assert not (world.places or world.log), "something has happened on this site"
-        beginning = frozenset(
-            (name, one.mode, one.content) for name, one in keep(self.folder, "templates").items()
+        before = frozenset(
+            (name, one.mode, one.content) for name, one in keep(self.folder, UNKEPT).items()
         )
-        key = (self.folder, beginning, pickle.dumps(world.servers))
+        there = pickle.dumps((world.places, world.servers, world.log, world.refusals))
+        key = (self.folder, before, there)
         if key not in _DEPLOYED:
             self.apply()
-            after = (world.places, world.servers, world.log, world.refusals)
-            _DEPLOYED[key] = keep(self.folder, "templates"), pickle.dumps(after)
-            return
-        files, state = _DEPLOYED[key]
-        lay(self.folder, files, "templates")
-        world.places, world.servers, world.log, world.refusals = pickle.loads(state)
+            after = pickle.dumps((world.places, world.servers, world.log, world.refusals))
+            _DEPLOYED[key] = keep(self.folder, UNKEPT), after
+        files, after = _DEPLOYED[key]
+        lay(self.folder, files, UNKEPT)
+        world.places, world.servers, world.log, world.refusals = pickle.loads(after)
 
     def backup_sidecar(
         self, epoch: int, of: str = NAME, trigger: Trigger = "update", files: int = 0
@@ -338,6 +337,8 @@ COMPILED = Compiled()
 
 _DEPLOYED: dict[tuple[Any, ...], tuple[dict[str, Kept], bytes]] = {}
 """Of what there was before, what there was after it was deployed: files, and the world."""
+UNKEPT = "templates"
+"""In a site's folder: no apply writes there."""
 
 
 def forget_templates() -> None:

@@ -50,9 +50,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             "tasks.workflows.remains.container_for",
         ):
             monkeypatch.setattr(place, made.world.container_for)
-        made.apply()
+        made.deploy()
         made.repository.commit()
-        made.apply()
+        made.deploy()
         made.repository.commit()
         made.world.log.clear()
         # The model has no backups; how one begins is asked here.

@@ -39,7 +39,7 @@ def site(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     site.machine.migrations = OLD
     site.backup_sidecar(1729338000)
     site.repository.commit()
-    site.apply()
+    site.deploy()
     site.machine.migrations = NEW
     site.machine.nothing_to_migrate = True
 
