@@ -359,6 +359,8 @@ def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         shutil.copytree(TEMPLATES, site.templates)
         monkeypatch.setattr(rendering, "TEMPLATES", site.templates)
         monkeypatch.setattr(rendering, "ROOT", folder)
+        # What tests without a site have read is of other templates.
+        forget_templates()
         rendering._environment.cache_clear()
         rendering._environment().bytecode_cache = COMPILED
 
