@@ -355,6 +355,7 @@ def model_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         world = World(kept=folder / "world")
         site = Site(folder, world)
         monkeypatch.setenv(PREFIX_VARIABLE, str(site.paths.prefix))
+        monkeypatch.setenv("VIKUNJA_DEPLOY_CONFIG", str(site.config))
         monkeypatch.setattr("tasks.planning.inspection.container_for", world.container_for)
         shutil.copytree(TEMPLATES, site.templates)
         monkeypatch.setattr(rendering, "TEMPLATES", site.templates)

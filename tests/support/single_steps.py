@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
-from model_site import NAME, Site
+from model_site import Site
 
 from tasks.paths import ROOT
 
 
 def by_step(site: Site) -> int:
     """The last step with all before it, through the project's own dodo.py."""
-    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
-    return step(f"record:{NAME}")
+    return step(f"record:{site.document['deployment']['instance_id']}")
 
 
 def step(name: str) -> int:

@@ -120,7 +120,6 @@ def test_a_build_alone_deploys_nothing(
 ) -> None:
     seen: list[Any] = []
     commits = building(lambda: seen.append(inspect(site.paths, NAME)))
-    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
     assert step(f"build:{NAME}") == 0
     assert (len(commits), seen) == (1, [None])
     assert states.read(site.paths, NAME) is None
@@ -320,7 +319,6 @@ def test_a_step_that_needs_no_build_builds_nothing(
     serving.document["files"] = [{"path": "/etc/motd", "content": "ours\n"}]
     serving.write()
     commits = building(lambda: None)
-    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(serving.config)
     assert step(f"system:{NAME}") == 0
     assert commits == []
     assert serving.world.log == [("file:/etc/motd", "create")]
@@ -334,7 +332,6 @@ def test_a_build_alone_shows_how_far_it_is_and_is_no_operation(
 ) -> None:
     before = status(serving), log(serving)
     commits = building(lambda: None)
-    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(serving.config)
     capsys.readouterr()
     assert step(f"build:{NAME}") == 0
     assert len(commits) == 1

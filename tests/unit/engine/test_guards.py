@@ -302,7 +302,6 @@ def test_a_backup_is_a_step_that_ends_as_the_command_does(
     def take_one(instance: Any, paths: Any, progress: Any, wait: float) -> None:
         taken.append((instance.id, wait))
 
-    os.environ["VIKUNJA_DEPLOY_CONFIG"] = str(site.config)
     with monkeypatch.context() as patched:
         patched.setattr("tasks.commands.backup.take_one", take_one)
         patched.setattr("tasks.commands.backup.report", lambda *_, **__: 0)
