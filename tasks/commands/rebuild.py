@@ -191,8 +191,8 @@ def carry_out(looks: Mapping[str, Inspection], plan: Plan, paths: Paths) -> dict
 
 def report(instance: Instance, went: Rebuilt) -> None:
     console.result(
-        f"{instance.id}: the new container serves {went.rows} rows and {went.attachments} "
-        f"attachments; nobody could write for {went.write_stop:.1f} s"
+        f"{instance.id}: the new container serves, rows: {went.rows}, attachments: "
+        f"{went.attachments}; nobody could write for {went.write_stop:.1f} s"
     )
     days = kept_for(instance.rebuild.keep_days)
     console.note(f"The old container is kept, stopped, {days}, as {went.kept}")
