@@ -212,6 +212,7 @@ def test_a_command_of_the_application_has_its_own_input_outputs_and_code(
         deployed,
         [*argv[1:], "user", "create", "-u", "fay", "-e", "f@example.com"],
         [("Enter Password: ", "secret three\r"), ("Confirm Password: ", "secret three\r")],
+        asks="vikunja",
     )
     assert "secret three" not in said
     assert login(deployed, "fay", "secret three") == 200

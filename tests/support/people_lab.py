@@ -7,11 +7,14 @@ import os
 import pty
 import ssl
 import subprocess
+import termios
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from asking import wait_for
 from journey import DOIT, Site
 
 
@@ -53,10 +56,31 @@ def users(site: Site) -> dict[str, dict[str, Any]]:
     return {one["username"]: one for one in found}
 
 
+def keeps_from_view(program: str) -> bool:
+    """Whether the terminal of a program of this name, in whatever container, shows nothing of what
+    is typed."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() != program:
+                continue
+            terminal = os.open(process / "fd/0", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:
+            continue
+        with os.fdopen(terminal) as stdin:
+            if stdin.isatty():
+                return not termios.tcgetattr(stdin)[3] & termios.ECHO
+    return False
+
+
 def at_a_terminal(
-    site: Site, words: Sequence[str], typed: Sequence[tuple[str, str]], code: int = 0
+    site: Site,
+    words: Sequence[str],
+    typed: Sequence[tuple[str, str]],
+    code: int = 0,
+    asks: str = "",
 ) -> str:
-    """Run the tool at a terminal, and type each answer once its question is there."""
+    """Run the tool at a terminal, and type each answer once its question is there. asks: name of
+    the program that asks where that shows the question before it keeps what is typed from view."""
     argv = [str(DOIT), *words]
     child, terminal = pty.fork()
     if child == 0:
@@ -68,6 +92,8 @@ def at_a_terminal(
         except OSError:
             break
         if answers and answers[0][0] in said:
+            if asks:
+                wait_for(lambda: keeps_from_view(asks), f"{asks} keeps from view what is typed")
             os.write(terminal, answers.pop(0)[1].encode())
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code, said

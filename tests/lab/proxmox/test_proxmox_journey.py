@@ -67,6 +67,7 @@ def test_people_are_let_in_over_every_connection(site: PveSite) -> None:
         site,
         [*words, "user", "reset-password", "anna", "-d"],
         [("Enter Password: ", "another one\r"), ("Confirm Password: ", "another one\r")],
+        asks="vikunja",
     )
     assert "another one" not in said
     assert login(site, "anna", "another one") == 200
