@@ -63,12 +63,14 @@ def site(deployed: Site) -> Iterator[Site]:
 
 @pytest.fixture
 def moved(site: Site, request: pytest.FixtureRequest) -> Iterator[DatabaseType]:
-    """The instance with this kind of database; afterwards with SQLite again."""
+    """The instance with this kind of database; afterwards with SQLite again, and it alone."""
     site.edit({"database": {"type": request.param}})
     site.run("apply", "--yes")
     yield request.param
     site.edit({"database": {"type": "sqlite"}})
     site.run("apply", "--yes")
+    site.run("apply", "--yes", "--allow-destroy")
+    assert "kept: " not in site.run("plan").stdout
 
 
 @pytest.fixture(scope="module")
