@@ -70,7 +70,6 @@ def moved(site: Site, request: pytest.FixtureRequest) -> Iterator[DatabaseType]:
     site.edit({"database": {"type": "sqlite"}})
     site.run("apply", "--yes")
     site.run("apply", "--yes", "--allow-destroy")
-    assert "kept: " not in site.run("plan").stdout
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ class Browser:
         assert "exceptionDetails" not in answer, f"{expression}: {answer['exceptionDetails']}"
         return answer["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 20.0) -> Any:
+    def wait_for(self, expression: str, seconds: float = 60.0) -> Any:
         """The expression's value once it is true."""
         deadline = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):
