@@ -17,6 +17,7 @@ from typing import Any
 from doit.exceptions import InvalidDodoFile
 
 from tasks.errors import DeployError
+from tasks.host.locks import locked
 
 LAST_OF_A_TASK = "deps:"
 """What doit saves last for a task that succeeded: from here on its record is whole."""
@@ -42,15 +43,11 @@ class WriteThrough:
         self._cache: dict[str, dict[str, Any]] = {}
         self._known: dict[str, str] = {}
         with self._usable():
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._open()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                # Damaged. It holds nothing that is not found out again.
-                Path(name).rename(f"{name}.damaged")
-                self._open()
+            folder = Path(name).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            # SQLite waits for nobody where two begin with its write-ahead log at once.
+            with locked(folder):
+                self._open_or_renew()
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -63,6 +60,16 @@ class WriteThrough:
                 hint="Look at its folder: is its disk full, read-only or not mounted? The file"
                 " holds nothing that cannot be made again.",
             ) from error
+
+    def _open_or_renew(self) -> None:
+        try:
+            self._open()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            # Damaged. It holds nothing that is not found out again.
+            Path(self.name).rename(f"{self.name}.damaged")
+            self._open()
 
     def _open(self) -> None:
         self._connection = sqlite3.connect(

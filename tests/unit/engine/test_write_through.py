@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from doit.dependency import JSONCodec
@@ -72,6 +74,28 @@ def test_two_runs_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
     ]
     assert [process.wait(60) for process in running] == [0, 0]
     assert undone(folder, FROM="0", TO="16") == []
+
+
+def test_several_that_make_it_at_once_all_have_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+
+    def begin(name: str, together: threading.Barrier) -> None:
+        together.wait(60)
+        database = WriteThrough(name, JSONCodec())
+        database.set(str(os.getpid()), "deps:", ["input"])
+        database.dump()
+
+    for number in range(40):
+        name, together = str(tmp_path / str(number) / "doit.db"), context.Barrier(4)
+        runs = [context.Process(target=begin, args=(name, together)) for _ in range(4)]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join(60)
+        assert [run.exitcode for run in runs] == [0] * 4, number
+        there = WriteThrough(name, JSONCodec())
+        assert all(there.in_(str(run.pid)) for run in runs)
+        there.dump()
 
 
 def test_threads_share_it(tmp_path: Path) -> None:
