@@ -97,10 +97,12 @@ def _filled(
     section: Mapping[str, Any], schema: Schema, document: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for name, inner in schema.get("properties", _NONE).items():
+    for name, inner, choice, fixed in _keys_of(schema):
         value = section.get(name)
         if value is None:
-            choice = "properties" in inner and "default" not in inner
+            if fixed is not None:
+                result[name] = fixed
+                continue
             if choice and name not in section:
                 continue
             value = {} if choice else default_of(inner, document, section)
@@ -108,6 +110,25 @@ def _filled(
         plain = value is None or isinstance(value, bool | int)
         result[name] = value if plain else _value(value, inner, document, folder)
     return result
+
+
+_KEYS: dict[int, tuple[Schema, tuple[tuple[str, Schema, bool, object], ...]]] = {}
+"""By the identity of a schema, which is kept with it."""
+
+
+def _keys_of(schema: Schema) -> tuple[tuple[str, Schema, bool, object], ...]:
+    """Of each key of a section its name and schema, whether it is a section that may stay away, and
+    its default where that depends on nothing."""
+    if id(schema) not in _KEYS:
+        rows = []
+        for name, inner in schema.get("properties", _NONE).items():
+            default = inner.get("default")
+            depends = any(word.startswith("x-default") for word in inner)
+            depends = depends or isinstance(default, list | dict) or inner.get("format") == "path"
+            choice = "properties" in inner and "default" not in inner
+            rows.append((name, inner, choice, None if depends else default))
+        _KEYS[id(schema)] = schema, tuple(rows)
+    return _KEYS[id(schema)][1]
 
 
 def _value(value: Any, schema: Schema, document: Mapping[str, Any], folder: Path) -> Any:
