@@ -408,10 +408,14 @@ class Session:
         run.ended = time.monotonic()
         failure = run.failure
         try:
-            if failure is not None and not run.touched:
-                serve_on(operation)
             if failure is None:
                 rest_unserved(run, operation)
+            elif not run.touched:
+                serve_on(operation)
+        except DeployError as error:
+            failure = failure or error
+        try:
             operation.__exit__(type(failure) if failure else None, failure, None)
         except DeployError as error:
-            run.failure = failure or error
+            failure = failure or error
+        run.failure = failure

@@ -172,19 +172,16 @@ def test_a_database_on_a_server_is_brought_in_and_stays_as_it_was(
 ) -> None:
     old.lay(on_server(moved), program)
     token = old.fill("frieda")
-    rows = old.query(COUNTED)
+    before = old.digests()
 
     bring(site, old.said, "--stop-source")
 
     assert login(site, "frieda", PASSWORD) == 200
     assert who(site, token) == 200
     assert attachments(site) == old.attachments()
-    before = old.digests()
-    assert old.query(COUNTED) == rows
+    assert old.digests() == before
     old.start()
     assert old.call("GET", "/api/v1/user", token=token)[0] == 200
-    old.stop()
-    assert old.digests().splitlines()[1:] == before.splitlines()[1:]
 
 
 def test_killed_at_any_moment_one_serves_and_the_next_import_finishes(
@@ -319,7 +316,6 @@ def wait_for(what: Callable[[], bool]) -> None:
     raise AssertionError("it does not come")
 
 
-COUNTED = "select count(*) from tasks; select count(*) from users"
 COUNT = "sqlite3 /var/lib/vikunja/vikunja.db 'select count(*), max(title) from tasks'"
 
 

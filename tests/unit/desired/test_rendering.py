@@ -166,7 +166,9 @@ def test_what_is_kept_is_what_would_be_rendered_and_for_its_owner_only(
 
 
 @pytest.mark.parametrize("damage", ["edited", "gone", "manifest", "manifest gone", "key"])
-def test_a_copy_that_is_damaged_is_rendered_anew(kept: Paths, damage: str) -> None:
+def test_whatever_became_of_what_is_kept_a_plan_has_what_would_be_rendered(
+    kept: Paths, damage: str
+) -> None:
     folder = kept.rendered(INSTANCE.id)
     copy, manifest = folder / host_name(NGINX), folder / MANIFEST
     if damage == "edited":
