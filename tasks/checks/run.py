@@ -16,6 +16,7 @@ from tasks.checks import (
     host,
     lock,
     plan,
+    ports,
     settings,
     source,
 )
@@ -29,6 +30,7 @@ from tasks.paths import Paths
 EVERY: tuple[tuple[str, Concern], ...] = (
     ("git", source.check),
     (apt_sources.TOPIC, apt_sources.check),
+    (ports.TOPIC, ports.check),
     ("certificate", certificate.check),
     ("database", database.check),
     ("backups", backup.check),

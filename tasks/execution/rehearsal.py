@@ -22,8 +22,9 @@ from tasks.resources.files import Absent, File
 from tasks.resources.landing import put_files
 from tasks.resources.migration import DATABASE_FILE, REHEARSAL, Rehearsal
 
-REHEARSE = GuestScript("rehearse", ("health", "rehearse"))
-LOOK = GuestScript("rehearse", ("health", "rehearse"), guard=False)
+PARTS = ("health", "spare-port", "rehearse")
+REHEARSE = GuestScript("rehearse", PARTS)
+LOOK = GuestScript("rehearse", PARTS, guard=False)
 
 PLACE = "rehearsal"
 """Where the copy is, beside the live database."""
@@ -120,14 +121,16 @@ def run_on_copy(site: Rehearsing, database: Database, before: Sequence[str]) -> 
     )
     migrated = 0.0
     # It answers once it has migrated, however long that takes, and then soon.
-    while (said := _look(site, port)) != "healthy":
+    while (looked := _look(site, port)).said != "healthy":
         ids = database.migrations(PLACE) if migrated == 0.0 else ()
         if migrated == 0.0 and not set(site.pending or ()) - set(ids):
             migrated = time.monotonic()
         if migrated and time.monotonic() - migrated > instance.vikunja.start_timeout_seconds:
             raise UnhealthyError(
-                f"the rehearsal of {site.label} ran its migrations, but is not healthy: {said}",
+                f"the rehearsal of {site.label} ran its migrations, but is not healthy: "
+                f"{looked.said}",
                 where=site.where,
+                evidence=looked.last_words,
                 hint="Nothing was changed. Mend the new version, or wait for a better one.",
             )
         site.progress.step("rehearsing the migrations on a copy")
@@ -157,14 +160,20 @@ def _act(site: Rehearsing, *arguments: str, stdin: bytes | None = None) -> str:
     return done.stdout.decode().strip()
 
 
-def _look(site: Rehearsing, port: str) -> str:
-    """`healthy`, or how it is."""
+class _Looked(Struct, frozen=True):
+    """said: `healthy`, or how it is. last_words: of the program, where it is not healthy."""
+
+    said: str
+    last_words: list[str]
+
+
+def _look(site: Rehearsing, port: str) -> _Looked:
     failure = partial(_failed, site.where)
     done = LOOK.run(site.container, "look", port, site.version, failure=failure)
-    said = done.stdout.decode().strip()
-    if said == "ended":
-        raise failure(0, last_lines(done.stderr))
-    return said
+    looked = _Looked(done.stdout.decode().strip(), last_lines(done.stderr))
+    if looked.said == "ended":
+        raise failure(0, looked.last_words)
+    return looked
 
 
 def _failed(where: str, _: int, lines: list[str]) -> DatabaseError:

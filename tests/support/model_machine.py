@@ -160,6 +160,8 @@ class Machine:
     """What land.sh has noted of secrets, by path: here their very content."""
     exposed: bool = False
     """Whether its PostgreSQL listens on all addresses."""
+    never_healthy: str = ""
+    """What is seen of a rehearsal that has migrated and does not answer."""
     fails_to_measure: bool = False
     """Whether nobody can tell how large the database is."""
     works_for_ever: bool = False

@@ -84,7 +84,9 @@ def rehearse(machine: Machine, arguments: Sequence[str], record: Record) -> Answ
         case ["begin", *_]:
             record("migrations:rehearsal", "run")
             machine.places["rehearsal"] = _new(machine, machine.places["rehearsal"])
-            return Answer(b"39000\n")
+            return Answer(b"19000\n")
+        case ["look", *_] if machine.never_healthy:
+            return Answer(machine.never_healthy.encode(), b"bind: address already in use\n")
         case ["look", *_]:
             return Answer(b"healthy\n")
         case ["end"]:

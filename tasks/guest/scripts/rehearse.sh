@@ -1,8 +1,9 @@
 # A rehearsal: the new release runs its migrations on a copy of the database, with the service's own
-# sandbox, on a spare port, and reaches nobody. Behind health.sh. Arguments: ACTION, then
+# sandbox, on a spare port, and reaches nobody. Behind health.sh and spare-port.sh. Arguments: ACTION, then
 #   begin COLOR LIMIT HIDDEN…   stdin: its settings; says its port. LIMIT: seconds that it may run at
 #                               most. HIDDEN: paths.
-#   look PORT VERSION                   `healthy`, `ended`, or what was seen
+#   look PORT VERSION                   `healthy`, `ended`, or what was seen; then its last words on
+#                                       stderr
 #   end                                 nothing of it is left but its copy of the database
 set -u
 LC_ALL=C
@@ -13,14 +14,6 @@ adds=$file.d
 settings=/run/vikunja-deploy/rehearsal.environment
 log=/run/vikunja-deploy/rehearsal.log
 files=/var/lib/vikunja/vikunja-deploy-rehearsal
-
-spare_port() {
-	# Nothing listens there now, on any address.
-	port=39000
-	while grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$port") [0-9A-F]*:0000 0A" /proc/net/tcp /proc/net/tcp6; do
-		port=$((port + 1))
-	done
-}
 
 end() {
 	systemctl stop -- "$unit" 2>/dev/null
@@ -34,7 +27,7 @@ begin)
 	color=$2 limit=$3
 	shift 3
 	end
-	spare_port
+	port=$(spare_port)
 	umask 077
 	mkdir -p "$adds" /run/vikunja-deploy || exit 1
 	install -d -o vikunja -g vikunja -m 0750 "$files" "$files/files" || exit 1
@@ -64,12 +57,10 @@ look)
 		echo healthy
 		exit
 	fi
+	tail -n 12 "$log" >&2
 	case $(systemctl show -p ActiveState --value -- "$unit") in
 	active | activating | reloading) printf '%s\n' "$seen" ;;
-	*)
-		tail -n 12 "$log" >&2
-		echo ended
-		;;
+	*) echo ended ;;
 	esac
 	;;
 end) end ;;

@@ -104,6 +104,20 @@ def test_a_migration_that_fails_puts_the_database_back_and_the_old_version_serve
     assert pending.machine.migrations == NEW_DATABASE
 
 
+def test_a_rehearsal_that_does_not_answer_ends_with_the_last_words_of_the_program(
+    pending: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pending.document["vikunja"] = {"start_timeout_seconds": 1}
+    pending.write()
+    pending.machine.never_healthy = "http://127.0.0.1:19000/health: could not connect"
+    assert apply(pending) == 11
+    error = capsys.readouterr().err
+    assert "ran its migrations, but is not healthy: http://127.0.0.1:19000/health" in error
+    assert "bind: address already in use" in error and "Nothing was changed." in error
+    assert pending.machine.migrations == OLD_DATABASE and serves(pending, "blue")
+    assert_open(pending)
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["comes with it", "goes with it"])
 def test_a_service_that_only_one_of_the_two_versions_has_keeps_nothing_from_going_back(
     pending: Site, before: bool
