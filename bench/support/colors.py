@@ -89,7 +89,7 @@ class Colors:
     def deploy(self, packages: Sequence[str] = ()) -> None:
         """packages: that the container has besides."""
         from tasks.host.packages import ensure
-        from tasks.planning.inspection import gather
+        from tasks.planning.inputs import gather
         from tasks.resources.system import Package
 
         ensure(("wrk",))

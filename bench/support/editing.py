@@ -69,7 +69,7 @@ class Bench:
         self.seconds = 0.0
 
     def deploy(self) -> None:
-        from tasks.planning.inspection import gather
+        from tasks.planning.inputs import gather
         from tasks.resources.system import Package
 
         packages: dict[str, None] = {}

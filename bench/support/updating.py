@@ -38,7 +38,7 @@ class Bench:
         self.before: set[Path] = set()
 
     def deploy(self) -> None:
-        from tasks.planning.inspection import gather
+        from tasks.planning.inputs import gather
         from tasks.resources.system import Package
 
         self.before = set(self._builds())

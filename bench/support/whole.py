@@ -45,7 +45,7 @@ class Whole:
         self.series = Series()
 
     def measure(self, rounds: int) -> None:
-        from tasks.planning.inspection import gather
+        from tasks.planning.inputs import gather
         from tasks.resources.system import Package
 
         config = self.lab.choose([NAME]) / f"{NAME}.yaml"

@@ -29,7 +29,8 @@ from tasks.model.layout import SECRETS, database_tls_files, environment
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import Paths
 from tasks.planning import inspection
-from tasks.planning.inspection import Inputs, Inspection
+from tasks.planning.inputs import Inputs, gather
+from tasks.planning.inspection import Inspection
 from tasks.planning.target import find_target
 from tasks.resources.applied import applied_resource
 from tasks.resources.base import Facts, Resource
@@ -157,7 +158,7 @@ def as_it_is(
     known = replace(read_host_files(plain), database_tls=tls)
     if password:
         known = replace(known, database_password=Secret(password))
-    made = inspection.gather(instance, paths, known)
+    made = gather(instance, paths, known)
     return replace(made, applied=_without_what_comes(made, sources))
 
 
@@ -186,7 +187,7 @@ def _unchanged(sources: Inputs, database: Database, paths: Paths) -> bool:
     if path is None or not path.is_file():
         return False
     plain = replace(database, admin_user=None, admin_password_file=None, tls=NO_TLS)
-    made = inspection.gather(_with(sources.instance, plain), paths)
+    made = gather(_with(sources.instance, plain), paths)
     desired = next(one for one in made.inside if one.address == f"file:{PASSWORD}")
     before = sources.applied.resources.get(desired.address)
     return before is not None and before.digest == applied_resource(desired).digest

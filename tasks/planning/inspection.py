@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,25 +17,20 @@ from tasks.desired import (
     acme,
     places,
     provisioning,
-    proxy,
     record,
     release,
-    rendering,
-    switch,
     system,
 )
 from tasks.desired.release import ReleaseTarget
-from tasks.desired.rendering import Rendered, origin_of
-from tasks.desired.switch import Switch
+from tasks.desired.rendering import origin_of
 from tasks.host.text_cache import TextCache
-from tasks.model import applied as applied_records
-from tasks.model.applied import Applied
-from tasks.model.host_files import HostFiles
 from tasks.model.instance import COLORS, Color, Instance
-from tasks.model.layout import environment, upstream
+from tasks.model.layout import environment
 from tasks.model.plan import InstancePlan, Lost, PlanEntry
 from tasks.model.rebuild import refuse_rebuilding
 from tasks.paths import Paths
+from tasks.planning import takeover
+from tasks.planning.inputs import Inputs, deployed, gather
 from tasks.planning.planner import Desired, orphans, plan, reachable
 from tasks.planning.target import find_target, notices
 from tasks.resources import overrides
@@ -50,8 +45,7 @@ from tasks.resources.data_move import (
 from tasks.resources.files import Absent
 from tasks.resources.migration import InterruptedUpdate, emptied, migrations_question
 from tasks.resources.observe import Question, observe
-from tasks.resources.release import ActiveColor, active_color, damage, released, whole_release
-from tasks.resources.system import STAMPS, Script, Unit, outdated_because
+from tasks.resources.system import Script, Unit
 
 if TYPE_CHECKING:
     from tasks.builds import Ask
@@ -65,59 +59,6 @@ INTERRUPTED_UPDATE = InterruptedUpdate()
 
 COMPUTING = threading.Lock()
 """Held by who computes: of many at once, that all want the interpreter, each would wait longer."""
-
-
-class Inputs(Struct, frozen=True, dict=True):
-    """Everything about an instance that is known without looking at its container."""
-
-    instance: Instance
-    rendered: Mapping[str, Rendered]
-    host_files: system.HostFiles
-    applied: Applied
-
-    @cached_property
-    def inside(self) -> tuple[Resource, ...]:
-        """The system step's resources."""
-        return system.declare(self.instance, self.rendered, self.host_files)
-
-    def switch(
-        self,
-        color: Color,
-        target: ReleaseTarget,
-        serving: Color | None = None,
-        upstreams: Iterable[Color] = COLORS,
-    ) -> Switch:
-        """The switch step, see switch.declare."""
-        asked = (color, target, serving, tuple(upstreams))
-        if asked not in self.switches:
-            self.switches[asked] = switch.declare(
-                self.instance, color, self.rendered, self.host_files, target, serving, asked[3]
-            )
-        return self.switches[asked]
-
-    @cached_property
-    def switches(self) -> dict[object, Switch]:
-        """Those that were asked for: a plan wants the same one more than once."""
-        return {}
-
-    @cached_property
-    def colors(self) -> frozenset[str]:
-        """Addresses of what either color may have of its own: the one that rests keeps it."""
-        nothing = ReleaseTarget(None, "")
-        return frozenset(
-            resource.address
-            for color in COLORS
-            for resource in (
-                *release.declare(self.instance, nothing, color),
-                *self.switch(color, nothing).resources,
-            )
-        )
-
-    @cached_property
-    def named(self) -> frozenset[str]:
-        """Addresses of what is of the configuration though it may not be desired now: the other
-        color's, and what the last apply brought about."""
-        return self.colors.union(self.applied.resources)
 
 
 class Inspection(Struct, frozen=True):
@@ -173,16 +114,6 @@ def data_elsewhere(sources: Inputs, facts: Facts) -> DatabaseAddress | None:
         return None
     settings = sources.rendered[environment("blue")].content
     return moves_from(sources.instance, settings, facts)
-
-
-def gather(instance: Instance, paths: Paths, host_files: HostFiles | None = None) -> Inputs:
-    """What the host knows: renderings, given files (read where there are none), the last apply."""
-    return Inputs(
-        instance,
-        rendering.recall(instance, system.templated(instance), paths),
-        system.read_host_files(instance) if host_files is None else host_files,
-        applied_records.read(paths, instance.id),
-    )
 
 
 def find_update(
@@ -264,45 +195,15 @@ def build_plan(
         facts = Facts(host=facts.host, container=facts.container)
         update = None
     facts = reachable(facts, sources.inside)
-    color = color_to_serve(sources, target, facts)
-    active = active_color(facts)
-    serving = released(facts, active)
-    takes_over = serving is not None and color != active
-    same = serving is not None and serving.key == target.key
-    if serving is None or (serving.commit == target.commit if target.commit else same):
-        target = replace(target, because="")
-    in_place = whole_release(facts, color)
-    if in_place is not None and in_place.key == target.key:
-        target = replace(target, version=in_place.version)
-    elif serving is not None and same:
-        target = replace(target, version=serving.version)
     present = "present" if builds.find(paths, target.key) else "absent"
     facts = with_host(facts, {f"artifact:{target.key}": present})
-    damaged = damage(facts, active)
-    copy_of = active if takes_over and same and not damaged else None
-    because = ""
-    if damaged and color != active and (serving is None or same):
-        because = f"what {active} runs is not as it was released: {damaged}"
-    releasing = release.declare(instance, target, color, copy_of, because)
-    needed = copy_of is None and any(desired.difference(facts) for desired in releasing)
-    upstreams = [
-        one for one in COLORS if not takes_over or one == color or new_upstream(one, facts)
-    ]
-    parts = sources.switch(color, target, active if takes_over else None, upstreams)
-    if because and not any(desired.difference(facts) for desired in releasing):
-        # The other color has that release already.
-        parts = replace(parts, start=tuple(switched_because(because, parts.start)))
-    if takes_over and same and not damaged:
-        because = libraries_because(sources, target, facts)
-        if because:
-            parts = replace(parts, start=tuple(switched_because(because, parts.start)))
-    if takes_over:
-        parts = replace(parts, rest=(*parts.rest, *moved(active, parts.start, sources, facts)))
+    chosen = takeover.choose(sources, target, facts)
+    color, target, parts = chosen.color, chosen.target, chosen.switch
     aside = overrides.find(facts, sources.inside + parts.resources, sources.named)
     inside, start, rest = (
         overrides.put_aside(part, aside) for part in (sources.inside, parts.start, parts.rest)
     )
-    if takes_over:
+    if chosen.takes_over:
         inside = tuple(waiting_for(one, sources) for one in inside)
     if enclose is None and update is not None and update.stops_writes:
         from tasks.planning.migrations import around
@@ -329,8 +230,8 @@ def build_plan(
     steps: dict[str, tuple[Resource, ...]] = {
         "provision": provision,
         "system": inside,
-        "build": release.declare_build(instance, target) if needed else (),
-        "release": releasing,
+        "build": release.declare_build(instance, target) if chosen.needs_build else (),
+        "release": chosen.releasing,
         "switch": (*settings, *start, *rest),
     }
     before = [r for resources in steps.values() for r in resources]
@@ -339,7 +240,7 @@ def build_plan(
     )
     steps["record"] = (*records, *acme.certificate(instance), *places.declare(facts))
     # Where the data is to move, what it moves to need not be there.
-    must_be_there = move is None and serves(facts)
+    must_be_there = move is None and takeover.serves(facts)
     desired = Desired(
         instance.id,
         steps,
@@ -365,7 +266,7 @@ def build_plan(
     observed["git:commit"] = target.commit or ""
     if instance.release and instance.release.channel:
         observed["release:version"] = target.version
-    if serves(facts):
+    if takeover.serves(facts):
         # A backup writes into it, and moves nothing by that.
         observed[f"file:{record.DOCUMENT}"] = "present"
     instance_plan = InstancePlan(
@@ -398,84 +299,6 @@ def waiting_for(resource: Resource, sources: Inputs) -> Resource:
         return resource
     assert isinstance(resource, Unit | Script)
     return replace(resource, interrupts=f"{what}, until the other color serves")
-
-
-def color_to_serve(sources: Inputs, target: ReleaseTarget, facts: Facts) -> Color:
-    """The active color where nothing that it runs with is to be another, or nothing has ever
-    served; else the other one, beside what serves."""
-    active = active_color(facts)
-    backend = facts.units.get(f"vikunja-backend@{active}.service")
-    runs = backend is not None and backend.up
-    # A first apply that was killed may have started the backend, and nginx has never heard of it.
-    heard = f"{STAMPS}/{proxy.UNIT}" in facts.texts
-    if release.nothing_released(facts) or not (serves(facts) or (runs and heard)):
-        return active
-    serving = release.serving_release(facts)
-    if serving is None or serving.key != target.key:
-        return release.other(active)
-    parts = sources.switch(active, replace(target, version=serving.version))
-    if any(resource.difference(facts) for resource in parts.settings):
-        return release.other(active)
-    units = [one for one in parts.start if isinstance(one, Unit) and is_of(one, active)]
-    changed = {one.address for one in sources.inside if one.difference(facts) is not None}
-    aside = overrides.find(facts, units, sources.named)
-    changed.update(one.address for one in aside)
-    restarts = (
-        one.restarts(facts, changed)
-        for one in overrides.put_aside(units, aside)
-        if isinstance(one, Unit)
-    )
-    return release.other(active) if any(restarts) else active
-
-
-def libraries_because(sources: Inputs, target: ReleaseTarget, facts: Facts) -> str:
-    """Why the other color takes over, where only that what serves runs old libraries
-    calls for it; empty where something else does."""
-    active = active_color(facts)
-    units = {name: unit for name, unit in facts.units.items() if f"@{active}." in name}
-    found = {package for unit in units.values() for package in unit.outdated}
-    current = {name: replace(unit, outdated=()) for name, unit in units.items()}
-    without = replace(facts, units={**facts.units, **current})
-    if not found or color_to_serve(sources, target, without) != active:
-        return ""
-    return outdated_because(sorted(found), active)
-
-
-def switched_because(because: str, start: Iterable[Resource]) -> Iterator[Resource]:
-    """The start of a color, whose switch says why it takes over."""
-    for one in start:
-        yield replace(one, because=because) if isinstance(one, ActiveColor) else one
-
-
-def is_of(unit: Unit, color: Color) -> bool:
-    return unit.unit.endswith(f"@{color}.service")
-
-
-def moved(
-    color: Color, start: Iterable[Resource], sources: Inputs, facts: Facts
-) -> tuple[Resource, ...]:
-    """What tells nginx that a color which rests from now on is to be elsewhere the next time."""
-    place = switch.place(color, sources.rendered)
-    if place.path not in facts.files or not place.difference(facts):
-        return ()
-    nginx = next(one for one in start if isinstance(one, Unit) and one.unit == proxy.UNIT)
-    return (place, replace(nginx, triggers=(place.address,), follows=(place.address,)))
-
-
-def new_upstream(color: Color, facts: Facts) -> bool:
-    """Whether nginx does not know yet where this color is."""
-    return upstream(color) not in facts.files
-
-
-def deployed(sources: Inputs, facts: Facts) -> bool:
-    """Whether an apply was ever done: the container or the host has its record."""
-    return record.DOCUMENT in facts.files or bool(sources.applied.created_at)
-
-
-def serves(facts: Facts) -> bool:
-    """Whether this very container was deployed, as the record in it says that comes last: of one
-    that is only being made, or anew in the place of a lost one, nothing is missed yet."""
-    return record.DOCUMENT in facts.files
 
 
 def find_lost(

@@ -35,6 +35,7 @@ from tasks.model.operation_log import format_time, utc_now
 from tasks.model.operations import Operation
 from tasks.paths import Paths
 from tasks.planning import inspection
+from tasks.planning.inputs import gather
 from tasks.planning.inspection import Inspection
 from tasks.progress import SILENT, Progress
 from tasks.resources.release import ReleaseLine, active_color, released
@@ -138,7 +139,7 @@ def _inspect(site: DrillSite, paths: Paths) -> Inspection:
         return inspection.inspect(site.instance, site.paths)
     commit = None if serving.commit in ("", "-") else serving.commit
     target = ReleaseTarget(commit, serving.key, serving.version)
-    inputs = inspection.gather(site.instance, site.paths)
+    inputs = gather(site.instance, site.paths)
     container = container_for(site.instance, site.paths)
     facts = inspection.find(inputs, container, site.paths)
     return inspection.build_plan(inputs, container, target, facts, site.paths)
@@ -148,7 +149,7 @@ def _serving_release(instance: Instance, paths: Paths) -> ReleaseLine | None:
     container = container_for(instance, paths)
     if not container.observe().running:
         return None
-    facts = inspection.find(inspection.gather(instance, paths), container, paths)
+    facts = inspection.find(gather(instance, paths), container, paths)
     return released(facts, active_color(facts))
 
 

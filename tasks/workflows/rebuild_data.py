@@ -115,10 +115,10 @@ def carry_made(site: RebuildSite, resources: Sequence[Resource]) -> None:
 
 
 def configured_inside(site: RebuildSite) -> tuple[Resource, ...]:
-    from tasks.planning import inspection
+    from tasks.planning.inputs import gather
 
     host_files = system.read_host_files(site.beside)
-    return inspection.gather(site.beside, site.own, host_files).inside
+    return gather(site.beside, site.own, host_files).inside
 
 
 # Attachments

@@ -18,6 +18,7 @@ from tasks.model.instance import Instance
 from tasks.model.operations import Operation
 from tasks.model.plan import STEPS
 from tasks.planning import inspection
+from tasks.planning.inputs import gather
 from tasks.planning.inspection import Inspection
 from tasks.progress import Progress
 from tasks.resources.system import DaemonReload, Script
@@ -82,7 +83,7 @@ def _known(site: RebuildSite) -> RebuildSite:
 
 def _apply(site: RebuildSite, target: ReleaseTarget, progress: Progress) -> None:
     def inspect(*_: object) -> Inspection:
-        inputs = inspection.gather(site.beside, site.own)
+        inputs = gather(site.beside, site.own)
         facts = inspection.find(inputs, site.new, site.own)
         return inspection.build_plan(inputs, site.new, target, facts, site.own)
 

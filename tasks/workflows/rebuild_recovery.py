@@ -35,6 +35,7 @@ from tasks.model.plan import STEPS
 from tasks.model.rebuild import Rebuild, Replaced
 from tasks.paths import Paths
 from tasks.planning import inspection
+from tasks.planning.inputs import gather
 from tasks.planning.inspection import Inspection
 from tasks.progress import SILENT, Progress
 from tasks.resources.release import Record
@@ -166,7 +167,7 @@ def planned(instance: Instance, container: Container, paths: Paths) -> Inspectio
 
     found = container.observe()
     instance = instance.made_from(found.template)
-    inputs = inspection.gather(instance, paths)
+    inputs = gather(instance, paths)
     facts = inspection.find(inputs, container, paths, found)
     serving = serving_release(facts)
     if serving is None:

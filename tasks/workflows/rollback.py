@@ -23,6 +23,7 @@ from tasks.model.releases import Served
 from tasks.model.update import PlannedUpdate
 from tasks.paths import Paths
 from tasks.planning import database_move, inspection, migrations
+from tasks.planning.inputs import gather
 from tasks.planning.inspection import Inspection
 from tasks.resources.base import Facts, Resource
 from tasks.resources.release import ReleaseLine, active_color, released
@@ -46,7 +47,7 @@ def inspect_rollback(instance: Instance, paths: Paths, identity: Path | None = N
     container = container_for(instance, paths)
     found = container.observe()
     instance = instance.made_from(found.template)
-    inputs = inspection.gather(instance, paths)
+    inputs = gather(instance, paths)
     facts = inspection.find(inputs, container, paths, found)
     asked, before = None, inspection.data_elsewhere(inputs, facts)
     if before is not None:

@@ -25,7 +25,8 @@ from tasks.model.instance import Color, Instance
 from tasks.model.operations import operation
 from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.paths import ROOT, Paths
-from tasks.planning.inspection import Inputs, Inspection
+from tasks.planning.inputs import Inputs
+from tasks.planning.inspection import Inspection
 from tasks.planning.planner import Desired, orphans, plan
 from tasks.progress import SILENT
 from tasks.resources.applied import mark_applied

@@ -16,15 +16,9 @@ from tasks.model.applied import NOTHING_APPLIED
 from tasks.model.host_files import NO_HOST_FILES
 from tasks.model.plan import Lost, PlanEntry
 from tasks.paths import Paths
-from tasks.planning.inspection import (
-    Inputs,
-    deployed,
-    find_lost,
-    find_update,
-    replaces,
-    serves,
-    with_host,
-)
+from tasks.planning.inputs import Inputs, deployed
+from tasks.planning.inspection import find_lost, find_update, replaces, with_host
+from tasks.planning.takeover import serves
 from tasks.planning.target import find_target
 from tasks.resources.base import Facts, FileFact
 from tasks.resources.files import Directory, File
