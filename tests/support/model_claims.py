@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from model_files import Node
-from model_machine import GREEN, Machine
-from model_scripts import DOCUMENT
+from model_machine import DOCUMENT, GREEN, Machine
 from model_site import NAME, Site
 
 from tasks.errors import DeployError

@@ -16,10 +16,13 @@ from pathlib import Path
 from threading import RLock
 from typing import IO, Any, TypeVar
 
+import model_land
 import model_migration
+import model_observe
+import model_release
 import model_scripts
-from model_machine import Database, Machine
-from model_scripts import Answer
+import model_services
+from model_machine import Answer, Database, Machine
 
 from tasks.backup.cutover import ATTACHMENTS
 from tasks.containers import spec_for
@@ -408,7 +411,7 @@ class ModelContainer:
         must_exist = "\nMUST_EXIST=yes\n" in text
         probes = observer_probes(text)
         if probes is not None:
-            return model_scripts.observe(machine, probes, stdin)
+            return model_observe.observe(machine, probes, stdin)
         record = self.world.record
         if text in {one.text for one in TRIALS.values()}:
             return model_scripts.trial(machine, arguments, stdin)
@@ -421,27 +424,27 @@ class ModelContainer:
             case "leftovers", []:
                 return Answer(returncode=75 if machine.works_for_ever else 0)
             case "land", []:
-                return model_scripts.land(machine, stdin, record)
+                return model_land.land(machine, stdin, record)
             case "install", names:
-                return model_scripts.install(machine, names, record)
+                return model_release.install(machine, names, record)
             case "release", [color, line]:
-                return model_scripts.release(machine, color, line, stdin, record)
+                return model_release.release(machine, color, line, stdin, record)
             case "copy-release", [color, other]:
-                return model_scripts.copy_release(machine, color, other, record)
+                return model_release.copy_release(machine, color, other, record)
             case "unit", _:
-                return model_scripts.unit(machine, arguments, record, self.world.event)
+                return model_services.unit(machine, arguments, record, self.world.event)
             case "site", [site, _]:
-                return model_scripts.site(machine, site, record)
+                return model_services.site(machine, site, record)
             case "flip", _:
-                return model_scripts.flip(machine, arguments, record)
+                return model_services.flip(machine, arguments, record)
             case "confirm", [color]:
-                return model_scripts.confirm(machine, color)
+                return model_services.confirm(machine, color)
             case "back", [color, port, *units]:
-                return model_scripts.back(machine, color, port, units)
+                return model_services.back(machine, color, port, units)
             case "drain", [color, requests, uploads, websockets, unit]:
-                return model_scripts.drain(machine, (requests, uploads, websockets), unit)
+                return model_release.drain(machine, (requests, uploads, websockets), unit)
             case "websockets", [color, "7", "42"]:
-                return model_scripts.websockets(machine, color)
+                return model_release.websockets(machine, color)
             case "rehearse", _:
                 return model_migration.rehearse(machine, arguments, record)
             case "database-move", _:

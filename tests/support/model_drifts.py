@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 from model_files import Node
-from model_machine import GREEN, NOLOGIN, Machine, Refused, User
-from model_scripts import DOCUMENT, LATER
+from model_machine import DOCUMENT, GREEN, NOLOGIN, Machine, Refused, User
+from model_scripts import LATER
 from model_site import NAME, Site
 
 from tasks.model.layout import MAINTENANCE

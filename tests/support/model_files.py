@@ -135,3 +135,8 @@ class Tree:
         if self.get(path) is not None:
             self.clock += 1
             self.move(path, f"{path}.replaced-{self.clock}")
+
+
+def first_line(files: Tree, path: str) -> str:
+    """As `read` gives it."""
+    return (files.content(path) or b"").decode().partition("\n")[0].strip(" \t")

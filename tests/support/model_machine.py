@@ -19,6 +19,21 @@ VENDOR_UNITS = "/lib/systemd/system"
 SECRETS = "/etc/vikunja/secrets"
 STAMPS = "/var/lib/vikunja-deploy/stamps"
 GREEN = "/etc/vikunja/active/green"
+DOCUMENT = "/etc/vikunja/deployment-config.yaml"
+
+Record = Callable[[str, str], None]
+"""Takes what was done, by the address that the machine's owner would call it by, and how: an effect
+that changed nothing as `none`."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script says, and ends with."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    returncode: int = 0
+
 
 BASE_FOLDERS = (
     "/etc/logrotate.d",

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_files import folder
-from model_machine import GREEN, STAMPS, Machine
-from model_scripts import Answer, Record
+from model_machine import GREEN, STAMPS, Answer, Machine, Record
 
 from tasks.databases.watchdog import AT_BOOT, WANTED
 from tasks.resources.data_move import ALL_NEXT, FILLING

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import model_scripts
+import model_services
 import pytest
 from model_claims import apply_killed, check_apply, check_converged, host_records
-from model_machine import Refused
+from model_machine import Answer, Refused
 from model_site import NAME, Site
 
 from tasks.commands.plan import Plan
@@ -53,7 +53,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[Site], None]:
     def fail(site: Site) -> None:
         looks, plan = site.plan()
         with monkeypatch.context() as broken:
-            broken.setitem(model_scripts._HEALTH, "backend", refused)
+            broken.setitem(model_services.HEALTH, "backend", refused)
             failures = site.carry_out(looks, plan)
         assert [failure.exit_code for failure in failures.values()] == [11]
         backend = site.machine.unit(BACKEND)
@@ -270,8 +270,8 @@ def test_what_the_proxy_had_for_one_that_failed_is_as_it_was(
     site.write()
     looks, plan = site.plan()
     with monkeypatch.context() as broken:
-        gone_back = model_scripts.Answer(stderr=b"it errs\n", returncode=11)
-        broken.setattr(model_scripts, "flip", lambda *_: gone_back)
+        gone_back = Answer(stderr=b"it errs\n", returncode=11)
+        broken.setattr(model_services, "flip", lambda *_: gone_back)
         failures = site.carry_out(looks, plan)
     assert [failure.exit_code for failure in failures.values()] == [11]
     nginx = site.machine.unit("nginx.service")

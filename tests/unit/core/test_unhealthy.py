@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import model_scripts
+import model_services
 import pytest
 from model_claims import check_converged
 from model_machine import SECRETS, Refused
@@ -116,7 +116,7 @@ def test_an_update_that_fails_does_not_close_what_it_had_opened(
 
     deployed.machine.files.write(MAINTENANCE, b"")
     deployed.repository.commit()
-    monkeypatch.setitem(model_scripts._HEALTH, "backend", refused)
+    monkeypatch.setitem(model_services.HEALTH, "backend", refused)
     failures = deployed.carry_out(*deployed.plan())
     assert [failure.exit_code for failure in failures.values()] == [11]
     assert deployed.machine.files.get(MAINTENANCE) is None
