@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tasks.planning.inspection import Inspection
     from tasks.progress import Progress
     from tasks.workflows.drill_site import DrillNetwork
-    from tasks.workflows.rebuild import Rebuilt
-    from tasks.workflows.rebuild_site import RebuildSite
+    from tasks.workflows.rebuild.rebuild import Rebuilt
+    from tasks.workflows.rebuild.site import RebuildSite
 
 
 class Rebuild(DeployCommand):
@@ -78,7 +78,7 @@ def recover_left(instance: Instance, paths: Paths, wait_seconds: float = 0) -> N
     """Put in order what a rebuild that broke off has left; nothing where there is nothing."""
     from tasks.model import rebuild as records
     from tasks.model.operations import operation
-    from tasks.workflows.rebuild_recovery import recover
+    from tasks.workflows.rebuild.recovery import recover
 
     if records.read(paths, instance.id) is None:
         return
@@ -92,7 +92,7 @@ def recover_left(instance: Instance, paths: Paths, wait_seconds: float = 0) -> N
 
 def look(instance: Instance, paths: Paths, address: str) -> RebuildSite:
     """What it would be done with. Raises what refuses it."""
-    from tasks.workflows.rebuild_site import find_site
+    from tasks.workflows.rebuild.site import find_site
 
     return find_site(instance, network_of(instance, address), paths)
 
@@ -109,7 +109,7 @@ def network_of(instance: Instance, address: str) -> DrillNetwork | None:
 
 def described(site: RebuildSite) -> list[str]:
     """What the new container has otherwise, and what becomes of the old one."""
-    from tasks.workflows.rebuild_site import differences
+    from tasks.workflows.rebuild.site import differences
 
     journal, days = site.journal, site.instance.rebuild.keep_days
     changes = differences(site) or ["the same as the old one, made anew"]
@@ -132,7 +132,7 @@ def rebuild_one(
 ) -> Rebuilt:
     """One instance's rebuild, under its lock. Raises DeployError."""
     from tasks.model.operations import operation
-    from tasks.workflows.rebuild import rebuild
+    from tasks.workflows.rebuild.rebuild import rebuild
 
     with operation(
         paths, instance.id, "rebuild", wait_seconds=options["wait"], warn=console.warning
@@ -163,12 +163,12 @@ def refused(looks: Mapping[str, Inspection], plan: Plan, paths: Paths) -> dict[s
 
 def refuse_configured(inspection: Inspection, paths: Paths) -> None:
     """Raise UsageError where what is configured lets no container be made beside the one there."""
-    from tasks.workflows import rebuild_site
+    from tasks.workflows.rebuild import site as sites
 
     instance, found = inspection.instance, inspection.facts.container
     assert found is not None
     network = network_of(instance, "")
-    rebuild_site.refuse_configured(instance, network, found, paths)
+    sites.refuse_configured(instance, network, found, paths)
 
 
 def carry_out(looks: Mapping[str, Inspection], plan: Plan, paths: Paths) -> dict[str, DeployError]:

@@ -41,13 +41,9 @@ from tasks.logs import reading  # noqa: E402
 from tasks.model.instance import DatabaseType, Instance  # noqa: E402
 from tasks.resources.observe import observer  # noqa: E402
 from tasks.status import measured  # noqa: E402
-from tasks.workflows import (  # noqa: E402
-    application,
-    rebuild,
-    rebuild_data,
-    rebuild_recovery,
-    service_scripts,
-)
+from tasks.workflows import application, service_scripts  # noqa: E402
+from tasks.workflows.rebuild import data as rebuild_data  # noqa: E402
+from tasks.workflows.rebuild import rebuild, recovery  # noqa: E402
 
 Shell = Literal["sh", "bash"]
 
@@ -69,7 +65,7 @@ SENT = (
     rebuild_data.IN,
     rebuild_data.LIST,
     rebuild_data.OUT,
-    rebuild_recovery.OPEN,
+    recovery.OPEN,
     running_instance.CONTENTS,
     service_scripts.RESTART,
     service_scripts.RETIRE,

@@ -26,9 +26,9 @@ from tasks.model.plan import InstancePlan, PlanEntry
 from tasks.model.registry import Registered
 from tasks.paths import Paths
 from tasks.planning.refusals import refuse_replacing
-from tasks.workflows import rebuild_site
 from tasks.workflows.drill_site import DrillNetwork
-from tasks.workflows.rebuild_deployment import same_release
+from tasks.workflows.rebuild import site as sites
+from tasks.workflows.rebuild.deployment import same_release
 
 IDENTITY = "11111111-2222-3333-4444-555555555555"
 PVE = sample_instance(**SECTIONS["proxmox"])
@@ -80,7 +80,7 @@ def test_what_is_configured_may_let_no_second_container_be_made(
     instance: Instance, network: DrillNetwork | None, said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        rebuild_site.refuse_configured(instance, network, found(), Paths(tmp_path))
+        sites.refuse_configured(instance, network, found(), Paths(tmp_path))
     assert f"{caught.value} => {caught.value.hint}" == said
 
 
@@ -89,7 +89,7 @@ def test_what_is_configured_may_let_no_second_container_be_made(
     [PVE, sample_instance(lxc=None, proxmox={"node": "pve", "container_id": 106})],
 )
 def test_another_number_or_none_is_made_beside(instance: Instance, tmp_path: Path) -> None:
-    rebuild_site.refuse_configured(instance, AT, found(), Paths(tmp_path))
+    sites.refuse_configured(instance, AT, found(), Paths(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_is_there_may_be_no_container_to_copy_from(
     facts = found(attributes={"identity": RECORDED})
     monkeypatch.setattr(LxcContainer, "observe", lambda _: replace(facts, **changes))
     with pytest.raises(ResourceError) as caught:
-        rebuild_site.find_site(sample_instance(), None, Paths(tmp_path))
+        sites.find_site(sample_instance(), None, Paths(tmp_path))
     assert str(caught.value) == said
 
 
@@ -161,7 +161,7 @@ def test_one_thing_is_done_after_the_other(
     monkeypatch.setattr(LxcContainer, "observe", lambda _: facts)
     monkeypatch.setattr(running_instance, "find", lambda *_: running)
     with pytest.raises(DeployError) as caught:
-        rebuild_site.find_site(sample_instance(), None, Paths(tmp_path))
+        sites.find_site(sample_instance(), None, Paths(tmp_path))
     assert str(caught.value) == said
 
 
@@ -179,7 +179,7 @@ def test_the_old_one_is_kept_by_a_name_that_no_other_container_has(
 ) -> None:
     monkeypatch.setattr(LxcContainer, "observe", there("vikunja-main", *others))
     monkeypatch.setattr(running_instance, "find", lambda *_: serving(sample_instance()))
-    journal = rebuild_site.find_site(sample_instance(), None, Paths(tmp_path)).journal
+    journal = sites.find_site(sample_instance(), None, Paths(tmp_path)).journal
     assert (journal.kept.name, journal.kept.owner) == (f"vikunja-main{kept}", f"vikunja-main{kept}")
 
 
@@ -190,7 +190,7 @@ def test_the_two_of_an_instance_and_what_is_kept_have_names_of_their_own(
     has = {"identity": RECORDED, "ip_address": "10.98.0.20/24", "hostname": "vikunja-main"}
     monkeypatch.setattr(LxcContainer, "observe", there("vikunja-main", attributes=has))
     monkeypatch.setattr(running_instance, "find", lambda *_: serving(sample_instance()))
-    site = rebuild_site.find_site(sample_instance(), None, paths)
+    site = sites.find_site(sample_instance(), None, paths)
     journal = site.journal
     names = [one.name for one in (journal.old, journal.new, journal.kept)]
     assert names == ["vikunja-main", "vikunja-main-new", "vikunja-main-old"]
@@ -201,7 +201,7 @@ def test_the_two_of_an_instance_and_what_is_kept_have_names_of_their_own(
         False,
     )
     assert site.beside.network == site.instance.network
-    assert rebuild_site.differences(site) == ["ip_address: 10.98.0.20/24 → 10.98.0.10/24"]
+    assert sites.differences(site) == ["ip_address: 10.98.0.20/24 → 10.98.0.10/24"]
     entry = Registered(
         instance_id="vikunja-main-new",
         driver="lxc",
@@ -215,7 +215,7 @@ def test_the_two_of_an_instance_and_what_is_kept_have_names_of_their_own(
     )
     registry.add(paths, entry)
     with pytest.raises(UsageError, match="another instance is called vikunja-main-new, as a"):
-        rebuild_site.find_site(sample_instance(), None, paths)
+        sites.find_site(sample_instance(), None, paths)
 
 
 @pytest.mark.parametrize("number", [None, 106])
@@ -225,7 +225,7 @@ def test_the_new_one_gets_the_number_that_is_configured(
     instance = sample_instance(lxc=None, proxmox={"node": "pve", "container_id": number})
     monkeypatch.setattr(ProxmoxContainer, "observe", there("vikunja-main"))
     monkeypatch.setattr(running_instance, "find", lambda *_: serving(instance))
-    journal = rebuild_site.find_site(instance, AT, Paths(tmp_path)).journal
+    journal = sites.find_site(instance, AT, Paths(tmp_path)).journal
     assert (journal.old.container_id, journal.new.container_id) == (105, number)
     assert journal.kept.container_id == 105
 

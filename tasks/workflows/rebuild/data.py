@@ -28,7 +28,7 @@ from tasks.progress import Progress
 from tasks.resources.base import Resource
 from tasks.resources.landing import landing
 from tasks.resources.system import Secret, User
-from tasks.workflows.rebuild_site import RebuildSite
+from tasks.workflows.rebuild.site import RebuildSite
 
 CARRY_OUT = GuestScript("carry-out", ("carry-out",), guard=False)
 CARRY_IN = [

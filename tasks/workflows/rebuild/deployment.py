@@ -22,8 +22,8 @@ from tasks.planning.inputs import gather
 from tasks.planning.inspection import Inspection
 from tasks.progress import Progress
 from tasks.resources.system import DaemonReload, Script
-from tasks.workflows.rebuild_data import carry_made, configured_inside
-from tasks.workflows.rebuild_site import RebuildSite
+from tasks.workflows.rebuild.data import carry_made, configured_inside
+from tasks.workflows.rebuild.site import RebuildSite
 
 
 def deploy_beside(site: RebuildSite, operation: Operation, progress: Progress) -> RebuildSite:

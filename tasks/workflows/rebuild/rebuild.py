@@ -7,7 +7,7 @@ one can have.
 The new one is made, set up and filled beside the old one, which serves. Then writes stop, what came
 since is copied, the old one rests, and the new one takes its name and address, proves itself and is
 let in. Whatever fails until then, the old one serves. A journal (tasks/model/rebuild.py) says how
-far it is; what broke off is put in order by rebuild_recovery.
+far it is; what broke off is put in order by recovery.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from tasks.model import rebuild as records
 from tasks.model.operations import Operation
 from tasks.progress import SILENT, Progress
 from tasks.status.guest_facts import look_inside
-from tasks.workflows import rebuild_data, rebuild_guard, rebuild_recovery
-from tasks.workflows.rebuild_data import Copied
-from tasks.workflows.rebuild_deployment import deploy_beside
-from tasks.workflows.rebuild_site import RebuildSite
-from tasks.workflows.rebuild_switch import Switch
+from tasks.workflows.rebuild import data, guard, recovery
+from tasks.workflows.rebuild.data import Copied
+from tasks.workflows.rebuild.deployment import deploy_beside
+from tasks.workflows.rebuild.site import RebuildSite
+from tasks.workflows.rebuild.switch import Switch
 from tasks.workflows.service_scripts import Services, start
 
 CLOSE = GuestScript("close-site", ("close-site",))
@@ -58,23 +58,21 @@ def rebuild(site: RebuildSite, operation: Operation, progress: Progress = SILENT
         _fill_beside(site, operation, progress)
         _close(site)
     switch = Switch(site, site.journal, operation, progress)
-    with rebuild_guard.posted(site.instance, site.paths):
+    with guard.posted(site.instance, site.paths):
         with switch.way_back():
             switch.freeze()
-            arrived = in_background(lambda: rebuild_data.copy_attachments(site))
+            arrived = in_background(lambda: data.copy_attachments(site))
             database = _bring_database(site, progress)
             files = arrived()
             real = switch.move()
             if site.outside:
-                rebuild_recovery.start_on_the_database(site.instance, real, site.paths, operation)
+                recovery.start_on_the_database(site.instance, real, site.paths, operation)
             _prove(site, database, real, progress)
             switch.commit()
-        rebuild_recovery.open_new(site.instance, switch.journal, site.paths)
+        recovery.open_new(site.instance, switch.journal, site.paths)
         stopped = time.monotonic() - switch.begun
         operation.info(f"The new container serves; writes go on after {stopped:.1f} s")
-        rebuild_recovery.finish(
-            site.instance, switch.journal, site.paths, operation, progress, stopped
-        )
+        recovery.finish(site.instance, switch.journal, site.paths, operation, progress, stopped)
     return Rebuilt(stopped, files.attachments, database.rows, switch.journal.kept.name)
 
 
@@ -89,7 +87,7 @@ def _removed_on_failure(site: RebuildSite, operation: Operation) -> Iterator[Non
         try:
             journal = records.read(site.paths, site.where)
             if journal is not None:
-                rebuild_recovery.undo(site.instance, journal, site.paths)
+                recovery.undo(site.instance, journal, site.paths)
         except DeployError as left:
             operation.warn(f"The new container could not be removed: {left}")
         raise
@@ -99,28 +97,28 @@ def _fill_beside(site: RebuildSite, operation: Operation, progress: Progress) ->
     """All that is there now, while the old container serves: what is copied while writes stop is
     little then, and known to be loadable."""
     progress.step("Copying attachments")
-    copied = rebuild_data.copy_attachments(site)
-    rebuild_data.prove_attachments(site)
+    copied = data.copy_attachments(site)
+    data.prove_attachments(site)
     operation.info(f"Copied {copied.added} attachments")
     if not site.outside:
-        brought = rebuild_data.bring_database(site, progress)
-        rebuild_data.discard_database(site)
+        brought = data.bring_database(site, progress)
+        data.discard_database(site)
         operation.info(f"The database of {brought.rows} rows can be loaded there")
 
 
 def _bring_database(site: RebuildSite, progress: Progress) -> Copied:
     """What was frozen is the new container's database; nothing is brought of one outside."""
     if site.outside:
-        return rebuild_data.counted(site)
-    brought = rebuild_data.bring_database(site, progress)
-    rebuild_data.activate_database(site)
+        return data.counted(site)
+    brought = data.bring_database(site, progress)
+    data.activate_database(site)
     return brought
 
 
 def _close(site: RebuildSite) -> None:
     """Nothing in the new container has the database open, and only the tool gets anything from it,
     until the end."""
-    rebuild_data.carry_made(site, rebuild_data.configured_inside(site))
+    data.carry_made(site, data.configured_inside(site))
     CLOSE.run(site.new)
 
 
@@ -136,5 +134,5 @@ def _prove(site: RebuildSite, frozen: Copied, real: Container, progress: Progres
             hint="Mend the cause, then rebuild again.",
         )
 
-    rebuild_data.prove_database(site, frozen, real)
+    data.prove_database(site, frozen, real)
     start(Services(site.instance, real, look_inside(site.instance, real)), failure)

@@ -163,7 +163,7 @@ def _template_of(instance: Instance, journal: Rebuild, paths: Paths) -> str:
 def planned(instance: Instance, container: Container, paths: Paths) -> Inspection | None:
     """What is left to be done of what is configured, with the release that the container has; None
     where it has none."""
-    from tasks.workflows.rebuild_deployment import same_release
+    from tasks.workflows.rebuild.deployment import same_release
 
     found = container.observe()
     instance = instance.made_from(found.template)

@@ -28,9 +28,9 @@ from tasks.model.operations import Operation
 from tasks.model.rebuild import Phase, Rebuild
 from tasks.paths import Paths
 from tasks.progress import Progress
-from tasks.workflows import rebuild_recovery
-from tasks.workflows.rebuild_data import databases_of
-from tasks.workflows.rebuild_site import RebuildSite
+from tasks.workflows.rebuild import recovery
+from tasks.workflows.rebuild.data import databases_of
+from tasks.workflows.rebuild.site import RebuildSite
 
 NAME, GOES_ON = "the old container", "serves again, nothing of it is lost"
 
@@ -77,7 +77,7 @@ class Switch:
         # From here on who starts the old container does what the watchdog would.
         self.frozen.watchdog.disarm()
         self.frozen = None
-        rebuild_recovery.end_proxy(site.old)
+        recovery.end_proxy(site.old)
         resting = in_background(lambda: site.new.stop(self.progress))
         site.old.retire(self.progress)
         resting()
@@ -124,9 +124,7 @@ class Switch:
             if frozen is not None:
                 outcome = frozen.put_back(cause, NAME, GOES_ON)
             if not isinstance(outcome, RollbackFailedError):
-                rebuild_recovery.undo(
-                    self.site.instance, self.journal, self.site.paths, self.progress
-                )
+                recovery.undo(self.site.instance, self.journal, self.site.paths, self.progress)
             return outcome
         except DeployError as second:
             return RollbackFailedError(

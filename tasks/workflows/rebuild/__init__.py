@@ -1,0 +1,1 @@
+"""A new container takes the old one's place, with all its data."""
