@@ -9,14 +9,17 @@ from msgspec import Struct
 
 class Layout(Struct, frozen=True):
     """signs: the shell's patterns of files of which one is there. programs, folders: where program
-    and data are where no unit says it."""
+    and data are where no unit says it. versions: files that hold nothing but the version."""
 
     name: str
     title: str
     signs: tuple[str, ...]
     programs: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
+
+_OF_SCRIPT = ("/root/.vikunja", "/opt/Vikunja_version.txt", "/opt/vikunja_version.txt")
 
 LAYOUTS = (
     Layout(
@@ -29,9 +32,10 @@ LAYOUTS = (
     Layout(
         "community-script",
         "the community script for Proxmox VE",
-        ("/root/.vikunja", "/opt/Vikunja_version.txt", "/opt/vikunja_version.txt"),
+        _OF_SCRIPT,
         ("/opt/vikunja/vikunja",),
         ("/opt/vikunja", "/etc/vikunja"),
+        _OF_SCRIPT,
     ),
     Layout(
         "package",

@@ -129,6 +129,10 @@ def _version(source: Source, one: Installation) -> str:
             if about.startswith("Package: vikunja\n"):
                 found = re.search(r"^Version:\s*(?:\d+:)?(\S+)", about, re.MULTILINE)
                 said = found[1] if found else ""
+    if not said and one.layout.versions:
+        noted = source.fetch(one.layout.versions)
+        lines = [noted[path].decode(errors="replace").strip() for path in noted]
+        said = next((line for line in lines if re.fullmatch(r"v?\d+\.\d\S*", line)), "")
     return f"v{said}" if re.match(r"\d", said) else said
 
 
