@@ -53,7 +53,8 @@ class Test(DeployCommand):
 
 
 def pytest_argv(arguments: Sequence[str], *, workers: int, coverage: bool) -> list[str]:
-    """The interpreter's arguments. A file's tests stay with one worker: they share containers."""
+    """The interpreter's arguments. Tests that share containers stay with one worker: those of a
+    file, and of a folder of the lab (tests/support/shared_containers.py)."""
     argv = ["-m", "pytest", *arguments]
     if workers > 1:
         argv += ["--numprocesses", str(workers), "--dist", "loadfile"]
