@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,8 +38,13 @@ HOLD_LISTS = """
 @pytest.fixture
 def browser(deployed: Site, tmp_path: Path) -> Iterator[Browser]:
     ensure(("chromium",))
-    domain = deployed.document["network"]["domain"]
-    with Browser(tmp_path / "profile", {domain: deployed.address}) as browser:
+    network = deployed.document["network"]
+    with Browser(
+        tmp_path / "profile",
+        {network["domain"]: deployed.address},
+        bridge=network["bridge"],
+        address=f"{network['gateway'].rpartition('.')[0]}.250/24",
+    ) as browser:
         yield browser
 
 
@@ -99,6 +108,39 @@ def test_a_list_older_than_a_change_does_not_undo_it(browser: Browser, deployed:
     browser.evaluate("held.forEach((release) => release())")
     browser.wait_for(LISTED)
     assert browser.evaluate(f"{TITLES}.includes({title!r})")
+
+
+def test_containers_that_come_and_go_beside_it_keep_no_page_from_loading(
+    browser: Browser, deployed: Site
+) -> None:
+    """A browser gives up what it loads when an interface of its machine changes."""
+    with coming_and_going(f"vkdlst{os.getpid()}"):
+        for _ in range(5):
+            browser.open(url(deployed))
+            browser.wait_for(CONNECTED)
+
+
+@contextmanager
+def coming_and_going(bridge: str) -> Iterator[None]:
+    """A bridge is made and removed again and again meanwhile, as that of a container."""
+    script = """
+        while read -r _; do
+            ip link add "$1" type bridge
+            ip address add 192.0.2.1/24 dev "$1"
+            ip link set "$1" up
+            sleep 0.1
+            ip link delete "$1"
+        done
+    """
+    argv = ["sh", "-euc", f"yes | head -n 300 | {{ {script} }}", "sh", bridge]
+    process = subprocess.Popen(argv, start_new_session=True)
+    try:
+        yield
+        assert process.poll() is None, "it was over before the end"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        subprocess.run(["ip", "link", "delete", bridge], check=False, stderr=subprocess.DEVNULL)
 
 
 def add(browser: Browser, title: str) -> None:

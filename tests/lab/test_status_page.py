@@ -29,7 +29,7 @@ def test_the_page_fits_a_phone_and_shows_what_there_is(
     page: Path, deployed: Site, tmp_path: Path
 ) -> None:
     ensure(("chromium",))
-    with Browser(tmp_path / "profile", {}) as browser:
+    with Browser(tmp_path / "profile") as browser:
         browser.resize(390, 1700, phone=True)
         browser.open(page.as_uri())
         assert browser.evaluate("document.documentElement.scrollWidth") <= 390

@@ -2,6 +2,9 @@
 
 No driver and no library between: what a test says is what the browser is told. Pages are used as
 a person uses them, by clicking what is seen and typing.
+
+It has a network of its own, like another machine on a bridge: it gives up what it loads whenever a
+network interface comes or goes beside it, as those of other tests' containers do.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 PROGRAM = "chromium"
@@ -38,6 +41,19 @@ FIRST_FREE = 10
 """The browser reads from descriptor 3 and writes to 4: the pipes' own must be other ones."""
 
 
+CONNECTED = 'ip link set lo up && echo alone && read -r _ && exec "$@" </dev/null >/dev/null'
+"""A program with a network of its own, once it has been connected."""
+
+CONNECT = """
+process=$1 bridge=$2 link=$3 address=$4
+ip link add "$link" type veth peer name eth0 netns "$process"
+ip link set "$link" master "$bridge" up
+nsenter "--net=/proc/$process/ns/net" sh -euc \
+    'ip address add "$1" dev eth0 && ip link set eth0 up' sh "$address"
+"""
+"""Its one interface, which goes with it."""
+
+
 def argv(profile: Path, resolve: Mapping[str, str]) -> list[str]:
     """resolve: address by name, for names that no name server knows."""
     rules = ",".join(f"MAP {name} {address}" for name, address in resolve.items())
@@ -45,9 +61,20 @@ def argv(profile: Path, resolve: Mapping[str, str]) -> list[str]:
 
 
 class Browser:
-    """One browser with one page; ends with its `with`. Failures are AssertionErrors."""
+    """One browser with one page; ends with its `with`. Failures are AssertionErrors.
 
-    def __init__(self, profile: Path, resolve: Mapping[str, str]) -> None:
+    bridge, address: where it is connected to, and its address there with a prefix length; without
+    a bridge it reaches nothing.
+    """
+
+    def __init__(
+        self,
+        profile: Path,
+        resolve: Mapping[str, str] = MappingProxyType({}),
+        *,
+        bridge: str = "",
+        address: str = "",
+    ) -> None:
         theirs_in, self._out = _pipe()
         self._in, theirs_out = _pipe()
 
@@ -56,15 +83,23 @@ class Browser:
             os.dup2(theirs_out, 4)
 
         self._process = subprocess.Popen(
-            argv(profile, resolve),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            ["unshare", "--net", "sh", "-c", CONNECTED, "sh", *argv(profile, resolve)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pass_fds=(3, 4),
             preexec_fn=connect,
         )
         os.close(theirs_in)
         os.close(theirs_out)
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        with stdin, stdout:
+            assert stdout.readline() == b"alone\n"
+            if bridge:
+                words = (str(self._process.pid), bridge, f"vkdweb{os.getpid()}", address)
+                subprocess.run(["sh", "-euc", CONNECT, "sh", *words], check=True)
+            stdin.write(b"connected\n")
         self._buffer = b""
         self._number = 0
         self._events: list[dict[str, Any]] = []
@@ -142,7 +177,8 @@ class Browser:
         """The expression's value once it is true."""
         deadline = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):
-            assert time.monotonic() < deadline, f"never true in {seconds:g} s: {expression}"
+            said = f"never true in {seconds:g} s: {expression}"
+            assert time.monotonic() < deadline, "\n".join([said, *self.complaints()])
             time.sleep(0.05)
         return value
 
