@@ -97,7 +97,7 @@ class Browser:
         with stdin, stdout:
             assert stdout.readline() == b"alone\n"
             if bridge:
-                words = (str(self._process.pid), bridge, f"vkdweb{os.getpid()}", address)
+                words = (str(self._process.pid), bridge, f"vkdweb{self._process.pid}", address)
                 subprocess.run(["sh", "-euc", CONNECT, "sh", *words], check=True)
             stdin.write(b"connected\n")
         self._buffer = b""
