@@ -49,9 +49,9 @@ process=$1 bridge=$2 link=$3 address=$4
 ip link add "$link" type veth peer name eth0 netns "$process"
 ip link set "$link" master "$bridge" up
 nsenter "--net=/proc/$process/ns/net" sh -euc \
-    'ip address add "$1" dev eth0 && ip link set eth0 up' sh "$address"
+    'ip address add "$1" dev eth0 && ip link set eth0 addrgenmode none up' sh "$address"
 """
-"""Its one interface, which goes with it."""
+"""Its one interface, which goes with it. No address comes later: that would be a change, too."""
 
 
 def argv(profile: Path, resolve: Mapping[str, str]) -> list[str]:
