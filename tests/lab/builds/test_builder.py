@@ -138,9 +138,7 @@ def test_newer_go_node_and_pnpm_are_fetched_for_a_tree_that_asks(
     assert b"go1.26.4" in content(made.path, "backend/vikunja")
     assert "getting go1.26.4.linux-amd64" in progress.texts or os.uname().machine != "x86_64"
 
-    later = Recorded()
-    again = build(instance, repository.commit({"b": "2"}), lab_paths, later, builder=builder)
-    assert not any(text.startswith("getting ") for text in later.texts), "they were there already"
+    again = build(instance, repository.commit({"b": "2"}), lab_paths, builder=builder)
     assert again.commit != made.commit
 
 
