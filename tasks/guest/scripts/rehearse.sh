@@ -57,8 +57,10 @@ look)
 		echo healthy
 		exit
 	fi
+	# In this order: what has ended has said its last words.
+	state=$(systemctl show -p ActiveState --value -- "$unit")
 	tail -n 12 "$log" >&2
-	case $(systemctl show -p ActiveState --value -- "$unit") in
+	case $state in
 	active | activating | reloading) printf '%s\n' "$seen" ;;
 	*) echo ended ;;
 	esac
