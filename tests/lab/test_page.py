@@ -132,7 +132,7 @@ def coming_and_going(bridge: str) -> Iterator[None]:
             ip link delete "$1"
         done
     """
-    argv = ["sh", "-euc", f"yes | head -n 300 | {{ {script} }}", "sh", bridge]
+    argv = ["sh", "-euc", f"yes | head -n 3000 | {{ {script} }}", "sh", bridge]
     process = subprocess.Popen(argv, start_new_session=True)
     try:
         yield

@@ -5,9 +5,13 @@ The files of a folder below tests/lab do, by the fixtures of its conftest.py; el
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
 
 LAB = "tests/lab/"
 
